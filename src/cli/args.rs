@@ -1,0 +1,474 @@
+//! The arguments of a verb: a table of flags, and docker's (pflag's) rules for reading them.
+
+use super::human::visible;
+use lexopt::Arg;
+use mydocker::error::{EXIT_ENGINE, Error, Result};
+use std::ffi::OsString;
+
+/// Columns of a help text.
+const HELP_COLUMNS: usize = 80;
+/// Longest word that is compared with others for "did you mean".
+const NEAREST_CHARS_MAX: usize = 40;
+
+/// One flag of a verb.
+pub struct Flag {
+    /// All spellings: one letter is a short flag, more are a long one. The last one is the key.
+    pub names: &'static [&'static str],
+    /// A long spelling with a single dash (`-name bird`), "" for none.
+    pub seed: &'static str,
+    /// "" for a switch, else what the help calls the value ("NAME", "list").
+    pub value: &'static str,
+    /// One sentence; "" keeps the flag out of the help.
+    pub help: &'static str,
+}
+
+/// One verb of the command line.
+pub struct Verb {
+    /// As typed; may be two words (`container ls`).
+    pub name: &'static str,
+    /// Other spellings.
+    pub aliases: &'static [&'static str],
+    /// `[OPTIONS] IMAGE [COMMAND] [ARG...]`.
+    pub usage: &'static str,
+    /// One line.
+    pub about: &'static str,
+    /// Examples and notes for `help VERB`, "" for none.
+    pub long: &'static str,
+    /// The flags in the order of the help.
+    pub flags: &'static [Flag],
+    /// Fewest and most words (`usize::MAX` for no limit).
+    pub words: (usize, usize),
+    /// Whether flags stop at the first word (run, create, exec).
+    pub stops: bool,
+    /// What the verb does; the result is the exit code.
+    pub run: fn(&Parsed) -> Result<u8>,
+}
+
+/// What was typed, sorted into flags and words.
+pub struct Parsed {
+    /// The verb's name.
+    pub verb: &'static str,
+    /// The words in order.
+    pub words: Vec<String>,
+    /// Key and value in order as typed; a switch is "true" or "false".
+    pub flags: Vec<(&'static str, String)>,
+    known: &'static [Flag],
+}
+
+impl Parsed {
+    /// Whether the switch is on; the last one wins.
+    pub fn on(&self, key: &str) -> bool {
+        self.last(key) == Some("true")
+    }
+
+    /// The value typed last.
+    pub fn last(&self, key: &str) -> Option<&str> {
+        self.flags.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// All values in order.
+    pub fn all(&self, key: &str) -> Vec<&str> {
+        self.flags.iter().filter(|(name, _)| *name == key).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// Whether the flag was typed at all.
+    pub fn given(&self, key: &str) -> bool {
+        self.last(key).is_some()
+    }
+
+    /// The last value as `read` understands it; its error becomes docker's `invalid argument "x" for "--flag" flag: …`.
+    pub fn read<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
+        self.last(key).map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).transpose()
+    }
+
+    /// The same for every value of a flag that repeats.
+    pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
+        self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
+    }
+
+    /// docker's sentence about a value that a flag does not take.
+    pub fn invalid(&self, key: &str, value: &str, why: &Error) -> Error {
+        let spelled =
+            self.known.iter().find(|flag| flag.key() == key).map_or_else(|| format!("--{key}"), Flag::spelled);
+        bad(format!("invalid argument \"{}\" for \"{spelled}\" flag: {why}", visible(value)))
+    }
+}
+
+/// What to do with the arguments.
+pub enum Outcome {
+    /// The verb has its arguments.
+    Run(Parsed),
+    /// The person asked for the help of the verb.
+    Help,
+}
+
+impl Flag {
+    fn key(&self) -> &'static str {
+        self.names.last().copied().unwrap_or("")
+    }
+
+    /// `-d, --detach` or `--name`, as pflag writes it.
+    fn spelled(&self) -> String {
+        let short = self.names.iter().find(|name| name.len() == 1);
+        let long = self.names.iter().rfind(|name| name.len() > 1);
+        match (short, long) {
+            (Some(short), Some(long)) => format!("-{short}, --{long}"),
+            (Some(short), None) => format!("-{short}"),
+            (None, long) => format!("--{}", long.unwrap_or(&"")),
+        }
+    }
+}
+
+fn bad(what: String) -> Error {
+    Error::new(what).exit(EXIT_ENGINE)
+}
+
+/// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
+pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
+    let args = args.into_iter().map(utf8).collect::<Result<Vec<_>>>()?;
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.flags };
+    let mut typed = String::new(); // the whole argument that the parser is in
+    loop {
+        if let Some(mut rest) = parser.try_raw_args() {
+            let Some(next) = rest.peek() else { break };
+            typed = next.to_string_lossy().into_owned();
+            if typed == "--" {
+                parsed.words.extend(rest.skip(1).map(lossless));
+                break;
+            }
+            if let Some((flag, value)) = seed(verb, &typed) {
+                rest.next();
+                let value = value.or_else(|| if flag.value.is_empty() { None } else { rest.next().map(lossless) });
+                accept(&mut parsed, flag, value, &typed)?;
+                continue;
+            }
+        }
+        let found = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Value(word))) => {
+                parsed.words.push(lossless(word));
+                if verb.stops {
+                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(lossless));
+                    break;
+                }
+                continue;
+            }
+            Ok(Some(Arg::Long(name))) => long(verb, name)?,
+            Ok(Some(Arg::Short(letter))) => short(verb, letter, &typed)?,
+            // Only a switch leaves the value after its `=` unread.
+            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
+                let flag = parsed.flags.pop().and_then(|(key, _)| verb.flags.iter().find(|flag| flag.key() == key));
+                let Some(flag) = flag else { return Err(bad(format!("bad flag syntax: {}", visible(&typed)))) };
+                accept(&mut parsed, flag, Some(lossless(value)), &typed)?;
+                continue;
+            }
+            Err(other) => return Err(bad(other.to_string())),
+        };
+        let Some(flag) = found else { return Ok(Outcome::Help) };
+        let value = if flag.value.is_empty() { None } else { parser.value().ok().map(lossless) };
+        accept(&mut parsed, flag, value, &typed)?;
+    }
+    count(verb, parsed.words.len())?;
+    Ok(Outcome::Run(parsed))
+}
+
+fn utf8(arg: OsString) -> Result<String> {
+    arg.into_string().map_err(|arg| bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())))
+}
+
+/// All arguments have been UTF-8 since the first line of `parse`.
+fn lossless(arg: OsString) -> String {
+    arg.into_string().unwrap_or_default()
+}
+
+/// `-name` or `-name=bird`, spelled exactly so.
+fn seed(verb: &'static Verb, typed: &str) -> Option<(&'static Flag, Option<String>)> {
+    let typed = typed.strip_prefix('-')?;
+    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
+    let flag = verb.flags.iter().find(|flag| !flag.seed.is_empty() && flag.seed == name)?;
+    Some((flag, value))
+}
+
+/// The flag of `--name`; `None` for `--help`.
+fn long(verb: &'static Verb, name: &str) -> Result<Option<&'static Flag>> {
+    let name = name.strip_prefix("--").unwrap_or(name);
+    match verb.flags.iter().find(|flag| name.len() > 1 && flag.names.contains(&name)) {
+        Some(flag) => Ok(Some(flag)),
+        None if name == "help" => Ok(None),
+        None => Err(unknown(verb, &format!("unknown flag: --{}", visible(name)), name)),
+    }
+}
+
+/// The flag of `-x`; `None` for `-h` where that is the help.
+fn short(verb: &'static Verb, letter: char, typed: &str) -> Result<Option<&'static Flag>> {
+    let mut text = [0; 4];
+    let name: &str = letter.encode_utf8(&mut text);
+    match verb.flags.iter().find(|flag| name.len() == 1 && flag.names.contains(&name)) {
+        Some(flag) => Ok(Some(flag)),
+        None if letter == 'h' => Ok(None),
+        None => {
+            let what = format!("unknown shorthand flag: '{}' in {}", visible(name), visible(typed));
+            Err(unknown(verb, &what, typed.trim_start_matches('-')))
+        }
+    }
+}
+
+fn unknown(verb: &'static Verb, what: &str, name: &str) -> Error {
+    let name = name.split('=').next().unwrap_or_default();
+    let names = verb.flags.iter().flat_map(|flag| flag.names).copied().filter(|name| name.len() > 1);
+    let meant = nearest(name, names).map_or(String::new(), |near| format!("; did you mean --{near}?"));
+    let mark = if meant.is_empty() { ";" } else { "" };
+    bad(format!("{what}{meant}{mark} see 'mydocker help {}'", verb.name))
+}
+
+fn accept(parsed: &mut Parsed, flag: &'static Flag, value: Option<String>, typed: &str) -> Result<()> {
+    let value = match value {
+        Some(value) if flag.value.is_empty() => match value.as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => "true".to_owned(),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => "false".to_owned(),
+            _ => {
+                let shown = visible(&value);
+                let why = Error::new(format!("strconv.ParseBool: parsing \"{shown}\": invalid syntax"));
+                return Err(parsed.invalid(flag.key(), &value, &why));
+            }
+        },
+        Some(value) => value,
+        None if flag.value.is_empty() => "true".to_owned(),
+        None => {
+            let letter = flag.names.iter().find(|name| name.len() == 1 && typed.ends_with(**name));
+            let shown = match letter {
+                Some(letter) if !typed.starts_with("--") && typed.get(1..) != Some(flag.seed) => {
+                    format!("'{letter}' in {typed}")
+                }
+                _ => visible(typed),
+            };
+            return Err(bad(format!("flag needs an argument: {shown}")));
+        }
+    };
+    parsed.flags.push((flag.key(), value));
+    Ok(())
+}
+
+/// Whether there are as many words as the verb takes.
+fn count(verb: &Verb, words: usize) -> Result<()> {
+    let (min, max) = verb.words;
+    if (min..=max).contains(&words) {
+        return Ok(());
+    }
+    let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
+    let wants = match (min, max) {
+        (_, 0) => "accepts no arguments".to_owned(),
+        (min, max) if min == max => format!("requires {min} {}", plural(min)),
+        (min, usize::MAX) => format!("requires at least {min} {}", plural(min)),
+        (0, max) => format!("requires at most {max} {}", plural(max)),
+        (min, max) => format!("requires at least {min} and at most {max} arguments"),
+    };
+    let space = if verb.usage.is_empty() { "" } else { " " };
+    let usage = format!("mydocker {}{space}{}", verb.name, verb.usage);
+    Err(Error::new(format!("'mydocker {}' {wants}; usage: {usage}", verb.name)).exit(1))
+}
+
+/// The known word that a mistyped one most probably means: at most two edits away, one for a short word.
+pub fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word: Vec<char> = word.chars().take(NEAREST_CHARS_MAX).collect();
+    let limit = match word.len() {
+        0 | 1 => 0,
+        2 | 3 => 1,
+        _ => 2,
+    };
+    among.map(|known| (distance(&word, known), known)).filter(|(far, _)| *far <= limit).min().map(|(_, known)| known)
+}
+
+/// Edits (insert, delete, replace, swap neighbours) between two words.
+fn distance(word: &[char], known: &str) -> usize {
+    let known: Vec<char> = known.chars().take(NEAREST_CHARS_MAX).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=known.len()).collect();
+    for (i, a) in word.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in known.iter().enumerate() {
+            let mut edits = (above[j] + usize::from(a != b)).min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == known[j - 1] && word[i - 1] == *b {
+                edits = edits.min(before[j - 1] + 1);
+            }
+            row.push(edits);
+        }
+        before = core::mem::replace(&mut above, row);
+    }
+    above.last().copied().unwrap_or_default()
+}
+
+/// The help text of a verb, as docker lays it out.
+pub fn help(verb: &Verb) -> String {
+    let space = if verb.usage.is_empty() { "" } else { " " };
+    let mut text = format!("Usage:  mydocker {}{space}{}\n\n{}\n", verb.name, verb.usage, verb.about);
+    if !verb.aliases.is_empty() {
+        let all: Vec<String> =
+            core::iter::once(&verb.name).chain(verb.aliases).map(|name| format!("mydocker {name}")).collect();
+        text.extend(["\nAliases:\n  ", &all.join(", "), "\n"]);
+    }
+    let shown = verb.flags.iter().filter(|flag| !flag.help.is_empty());
+    let left: Vec<(String, &str)> = shown
+        .map(|flag| {
+            let indent = if flag.names.iter().any(|name| name.len() == 1) { "  " } else { "      " };
+            let space = if flag.value.is_empty() { "" } else { " " };
+            (format!("{indent}{}{space}{}", flag.spelled(), flag.value), flag.help)
+        })
+        .collect();
+    if let Some(width) = left.iter().map(|(left, _)| left.chars().count()).max() {
+        text.push_str("\nOptions:\n");
+        for (left, right) in &left {
+            text.push_str(left);
+            text.extend(core::iter::repeat_n(' ', width + 3 - left.chars().count()));
+            wrap(&mut text, right, width + 3);
+        }
+    }
+    if !verb.long.is_empty() {
+        text.push('\n');
+        text.push_str(verb.long.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Appends the words in lines that begin at the column `indent`; the first line is already there.
+fn wrap(text: &mut String, words: &str, indent: usize) {
+    let mut column = indent;
+    for word in words.split_whitespace() {
+        let width = word.chars().count();
+        if column > indent && column + 1 + width > HELP_COLUMNS {
+            text.push('\n');
+            text.extend(core::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > indent {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += width;
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    const fn flag(names: &'static [&'static str], seed: &'static str, value: &'static str) -> Flag {
+        Flag { names, seed, value, help: "What the flag is good for" }
+    }
+
+    static FLAGS: &[Flag] = &[
+        flag(&["d", "detach"], "", ""),
+        flag(&["i", "interactive"], "", ""),
+        flag(&["t", "tty"], "", ""),
+        flag(&["name"], "name", "NAME"),
+        flag(&["m", "memory"], "mem", "bytes"),
+        flag(&["p", "publish"], "", "list"),
+        flag(&["h", "hostname"], "", "string"),
+        flag(&["net", "network"], "net", "network"),
+        flag(&["rm"], "", ""),
+    ];
+    static RUN: Verb = Verb {
+        name: "run",
+        aliases: &["container run"],
+        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        about: "Run a command in a new container",
+        long: "",
+        flags: FLAGS,
+        words: (1, usize::MAX),
+        stops: true,
+        run: |_| Ok(0),
+    };
+    static PS: Verb =
+        Verb { name: "ps", flags: &[flag(&["n", "last"], "", "int")], words: (0, 1), stops: false, ..RUN };
+
+    fn os(line: &str) -> Vec<OsString> {
+        line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect()
+    }
+
+    fn typed(verb: &'static Verb, line: &str) -> String {
+        match parse(verb, os(line)) {
+            Ok(Outcome::Help) => "help".to_owned(),
+            Ok(Outcome::Run(parsed)) => {
+                let flags: Vec<String> = parsed.flags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                format!("{} | {}", flags.join(" "), parsed.words.join(" "))
+            }
+            Err(error) => format!("{} {error}", error.code.unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn spellings() {
+        for (line, want) in [
+            ("-it img sh -c x", "interactive=true tty=true | img sh -c x"),
+            ("-ti img", "tty=true interactive=true | img"),
+            ("-dit --rm img --rm", "detach=true interactive=true tty=true rm=true | img --rm"),
+            ("-p8080:80 -p=1:2 -p 3:4 img", "publish=8080:80 publish=1:2 publish=3:4 | img"),
+            ("-itp 1:2 img", "interactive=true tty=true publish=1:2 | img"),
+            ("-d=false -d --detach=0 --tty=T img", "detach=false detach=true detach=false tty=true | img"),
+            ("--name=a --name b img", "name=a name=b | img"),
+            ("-name bird -name=crow img -name x", "name=bird name=crow | img -name x"),
+            ("-mem 100m -m 1g -net none --net host img", "memory=100m memory=1g network=none network=host | img"),
+            ("-d -- -it", "detach=true | -it"),
+            ("- x", " | - x"),
+            ("-d --help", "help"),
+            ("-m -1 img", "memory=-1 | img"),
+        ] {
+            assert_eq!(typed(&RUN, line), want, "{line}");
+        }
+        assert_eq!(typed(&PS, "x -n5"), "last=5 | x");
+        assert_eq!(typed(&PS, "-n=5 -- -n"), "last=5 | -n");
+        assert_eq!(typed(&PS, "-h"), "help");
+    }
+
+    #[test]
+    fn refusals() {
+        for (line, want) in [
+            ("--nosuchflag img", "125 unknown flag: --nosuchflag; see 'mydocker help run'"),
+            ("--detahc img", "125 unknown flag: --detahc; did you mean --detach? see 'mydocker help run'"),
+            ("-itz img", "125 unknown shorthand flag: 'z' in -itz; see 'mydocker help run'"),
+            ("-rm img", "125 unknown shorthand flag: 'r' in -rm; did you mean --rm? see 'mydocker help run'"),
+            ("--name", "125 flag needs an argument: --name"),
+            ("-dp", "125 flag needs an argument: 'p' in -dp"),
+            ("-name", "125 flag needs an argument: -name"),
+            (
+                "--detach=x img",
+                "125 invalid argument \"x\" for \"-d, --detach\" flag: strconv.ParseBool: parsing \"x\": invalid syntax",
+            ),
+            (
+                "-d",
+                "1 'mydocker run' requires at least 1 argument; \
+                 usage: mydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]",
+            ),
+        ] {
+            assert_eq!(typed(&RUN, line), want, "{line}");
+        }
+        assert!(typed(&PS, "a b").starts_with("1 'mydocker ps' requires at most 1 argument; "));
+        let error = parse(&RUN, vec![OsString::from_vec(vec![b'a', 0xff])]).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("argument \"a\\xff\" is not UTF-8"));
+    }
+
+    #[test]
+    fn reading_values() {
+        let Ok(Outcome::Run(parsed)) = parse(&RUN, os("-d -d=false -m 5x -p a -p b img")) else { panic!() };
+        assert!(!parsed.on("detach") && parsed.given("detach") && !parsed.given("tty"));
+        assert_eq!(parsed.all("publish"), ["a", "b"]);
+        let error = parsed.read("memory", super::super::read::bytes).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("invalid argument \"5x\" for \"-m, --memory\" flag: invalid suffix: 'x'"));
+    }
+
+    #[test]
+    fn help_and_nearest() {
+        let text = help(&RUN);
+        assert!(text.starts_with("Usage:  mydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun a command"));
+        assert!(text.contains("\n  -d, --detach            What the flag is good for\n"), "{text}");
+        assert!(text.contains("\n      --network network   What"), "{text}");
+        let verbs = ["ps", "run", "rm", "inspect"];
+        assert_eq!(nearest("rnu", verbs.into_iter()), Some("run"));
+        assert_eq!(nearest("insepct", verbs.into_iter()), Some("inspect"));
+        assert_eq!(nearest("x", verbs.into_iter()), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Durations, sizes and foreign text the way a person reads them (docker/go-units).
+
+use core::fmt::Write;
+use mydocker::kernel::time;
+
+/// "3 minutes", "About an hour", …: go-units' `HumanDuration`.
+pub fn duration(seconds: i64) -> String {
+    let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
+    let (count, unit) = match seconds {
+        ..1 => return "Less than a second".to_owned(),
+        1 => return "1 second".to_owned(),
+        2..60 => (seconds, "seconds"),
+        60..120 => return "About a minute".to_owned(),
+        120..3600 => (minutes, "minutes"),
+        _ if hours == 1 => return "About an hour".to_owned(),
+        _ if hours < 48 => (hours, "hours"),
+        _ if hours < 24 * 7 * 2 => (hours / 24, "days"),
+        _ if hours < 24 * 30 * 2 => (hours / 24 / 7, "weeks"),
+        _ if hours < 24 * 365 * 2 => (hours / 24 / 30, "months"),
+        _ => (seconds / 3600 / 24 / 365, "years"),
+    };
+    format!("{count} {unit}")
+}
+
+/// "3 minutes ago".
+pub fn ago(seconds: i64) -> String {
+    duration(seconds) + " ago"
+}
+
+/// Whole seconds since a moment (nanoseconds since 1970), never negative.
+pub fn elapsed(moment: i64) -> i64 {
+    (time::now().saturating_sub(moment) / time::SECOND).max(0)
+}
+
+/// Decimal size with three significant digits: "1.98MB", "13.3kB", "0B".
+pub fn size(bytes: u64) -> String {
+    scaled(bytes, 1000, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// Decimal size with four significant digits, as `system df` shows it: "1.984MB".
+pub fn size_fine(bytes: u64) -> String {
+    scaled(bytes, 1000, 4, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// Binary size with four significant digits: "23.54GiB", "348KiB".
+pub fn size_binary(bytes: u64) -> String {
+    scaled(bytes, 1024, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+/// `digits` significant digits, trailing zeros dropped, like Go's `%.3g` followed by the unit.
+fn scaled(bytes: u64, base: u128, digits: usize, units: &[&str]) -> String {
+    let bytes = u128::from(bytes);
+    let mut step = 1u128;
+    for (index, unit) in units.iter().enumerate() {
+        let last = index + 1 == units.len();
+        if bytes >= step * base && !last {
+            step *= base;
+            continue;
+        }
+        let whole_digits = (bytes / step).max(1).ilog10() as usize + 1;
+        let mut tenth = 10u128.pow(digits.saturating_sub(whole_digits) as u32);
+        let mut value = nearest(bytes * tenth, step);
+        if value >= base * tenth && !last {
+            step *= base; // 999.9kB rounds up to 1MB
+            continue;
+        }
+        while tenth > 1 && value.is_multiple_of(10) {
+            (value, tenth) = (value / 10, tenth / 10);
+        }
+        let (whole, rest, width) = (value / tenth, value % tenth, tenth.ilog10() as usize);
+        return if tenth == 1 { format!("{whole}{unit}") } else { format!("{whole}.{rest:0width$}{unit}") };
+    }
+    String::new()
+}
+
+/// Division rounded to the nearest, halves to even.
+fn nearest(value: u128, by: u128) -> u128 {
+    let (whole, rest) = (value / by, value % by);
+    whole + u128::from(rest * 2 > by || (rest * 2 == by && whole % 2 == 1))
+}
+
+/// Foreign text for a message: control characters escaped, so that it stays one line and moves no cursor.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            let _ = write!(shown, "{}", char.escape_default()); // writing to a String cannot fail
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        const HOUR: i64 = 3600;
+        const DAY: i64 = 24 * HOUR;
+        for (seconds, text) in [
+            (-5, "Less than a second"),
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (120, "2 minutes"),
+            (59 * 60, "59 minutes"),
+            (HOUR, "About an hour"),
+            (HOUR * 3 / 2, "2 hours"),
+            (47 * HOUR, "47 hours"),
+            (48 * HOUR, "2 days"),
+            (13 * DAY, "13 days"),
+            (14 * DAY, "2 weeks"),
+            (59 * DAY, "8 weeks"),
+            (60 * DAY, "2 months"),
+            (729 * DAY, "24 months"),
+            (730 * DAY, "2 years"),
+        ] {
+            assert_eq!(duration(seconds), text, "{seconds}");
+        }
+        assert_eq!(ago(300), "5 minutes ago");
+        assert_eq!(elapsed(time::now() + time::SECOND * 9), 0);
+    }
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (4, "4B"),
+            (233, "233B"),
+            (1000, "1kB"),
+            (13_312, "13.3kB"),
+            (1_984_123, "1.98MB"),
+            (999_999, "1MB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size_fine(1_984_123), "1.984MB");
+        assert_eq!(size(u64::MAX), "18.4EB");
+        assert_eq!(size_binary(348 * 1024), "348KiB");
+        assert_eq!(size_binary(25_275_881_000), "23.54GiB");
+        assert_eq!(size_binary(1023), "1023B");
+    }
+
+    #[test]
+    fn foreign_text() {
+        assert_eq!(visible("a\nb\u{1b}[1mß"), "a\\nb\\u{1b}[1mß");
+    }
+}

@@ -1,0 +1,84 @@
+//! DOOR: what people type. Flags become plain data, answers become text. Only this room and `main.rs` write to the
+//! standard streams.
+
+pub mod args;
+pub mod change;
+pub mod decide;
+pub mod exec;
+pub mod finish;
+pub mod flags;
+pub mod human;
+pub mod images;
+pub mod info;
+pub mod logs;
+pub mod ps;
+pub mod read;
+pub mod run;
+pub mod table;
+pub mod template;
+pub mod verbs;
+pub mod words;
+
+use miniserde::json::Value;
+use mydocker::error::{Error, Result};
+use mydocker::kernel::{io, sys};
+use mydocker::store::{self, Store};
+use std::sync::OnceLock;
+
+/// Exit code of everything that worked.
+pub const OK: u8 = 0;
+
+static PLACES: OnceLock<(String, String)> = OnceLock::new();
+
+/// Remembers where the store is, from the flags before the verb.
+pub fn set_places(root: String, run: String) {
+    let _ = PLACES.set((root, run)); // called once, by main
+}
+
+/// Opens the store.
+pub fn open_store() -> Result<Store> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::new("this must be run as root (try: sudo mydocker …)"));
+    }
+    match PLACES.get() {
+        Some((root, run)) => store::open(root, run),
+        None => store::open(store::ROOT, store::RUN),
+    }
+}
+
+/// Writes an answer to the standard output.
+pub fn print(text: &str) -> Result<()> {
+    io::write_all(sys::stdout(), text.as_bytes()).map_err(|errno| Error::os("write our output", errno))
+}
+
+/// Writes one line for the person to the standard error.
+pub fn note(text: &str) {
+    let _ = io::write_all(sys::stderr(), format!("mydocker: {text}\n").as_bytes()); // nowhere else to say it
+}
+
+/// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns
+/// is printed.
+pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Result<u8> {
+    let mut code = OK;
+    for word in words {
+        match act(word) {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) => print(&format!("{text}\n"))?,
+            Err(error) => {
+                note(&error.to_string());
+                code = error.code.unwrap_or(1);
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// A JSON object from its fields.
+pub fn object(fields: Vec<(&str, Value)>) -> Value {
+    Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// A JSON text.
+pub fn text(value: impl Into<String>) -> Value {
+    Value::String(value.into())
+}

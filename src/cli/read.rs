@@ -1,0 +1,555 @@
+//! Values of flags: text in, meaning out, docker's words when it has none. Every error asks for exit code 125.
+
+use super::human::visible;
+use mydocker::error::{EXIT_ENGINE, Error, Result};
+
+/// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Longest container or volume name: it becomes a file name.
+const NAME_BYTES_MAX: usize = 255;
+/// Highest CPU or memory node number that a list may name (docker's bound).
+const CPU_MAX: usize = 8191;
+/// Most decimals of a fraction that are kept.
+const DECIMALS: usize = 18;
+/// The first real-time signal that the C libraries leave to programs.
+const SIGRTMIN: i32 = 34;
+/// The last signal of Linux.
+const SIGRTMAX: i32 = 64;
+
+/// signal(7), x86 and arm: the index is the number.
+const SIGNALS: [&str; 32] = [
+    "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+    "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH",
+    "IO", "PWR", "SYS",
+];
+
+fn bad(what: String) -> Error {
+    Error::new(what).exit(EXIT_ENGINE)
+}
+
+/// `12.5` as a whole part and a fraction in units of 10^-`DECIMALS`.
+fn decimal(text: &str) -> Option<(u64, u64)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
+        return None;
+    }
+    let whole = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let kept = &fraction[..fraction.len().min(DECIMALS)];
+    let fraction = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+    Some((whole, fraction * 10u64.pow((DECIMALS - kept.len()) as u32)))
+}
+
+/// `decimal * unit`, rounded down.
+fn times((whole, fraction): (u64, u64), unit: u64) -> Option<u64> {
+    let part = u128::from(fraction) * u128::from(unit) / 10u128.pow(DECIMALS as u32);
+    whole.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
+}
+
+/// A size in bytes: `100m`, `1.5g`, `64kb`, `1 MiB`; units of 1024 (go-units' `RAMInBytes`).
+pub fn bytes(text: &str) -> Result<u64> {
+    let invalid = || bad(format!("invalid size: '{}'", visible(text)));
+    let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(invalid)? + 1;
+    let (number, suffix) = text.split_at(end);
+    let shift = match suffix.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        "p" | "pb" | "pib" => 50,
+        _ => return Err(bad(format!("invalid suffix: '{}'", visible(suffix)))),
+    };
+    let number = decimal(number.strip_suffix(' ').unwrap_or(number)).ok_or_else(invalid)?;
+    times(number, 1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok()).ok_or_else(invalid)
+}
+
+/// A number of CPUs (`0.5`) in billionths.
+pub fn cpus(text: &str) -> Result<u64> {
+    let number = decimal(text).ok_or_else(|| bad(format!("failed to parse {} as a rational number", visible(text))))?;
+    if number.1 % 10u64.pow(DECIMALS as u32 - 9) != 0 {
+        return Err(bad("value is too precise".to_owned()));
+    }
+    times(number, 1_000_000_000).ok_or_else(|| bad(format!("failed to parse {} as a rational number", visible(text))))
+}
+
+/// Whether that many CPUs (in billionths, 0 for no limit) can be had from `online` ones.
+pub fn cpus_within(nano: u64, online: usize) -> Result<()> {
+    if nano == 0 || (10_000_000..=online as u64 * 1_000_000_000).contains(&nano) {
+        return Ok(());
+    }
+    let what = format!("range of CPUs is from 0.01 to {online}.00, as there are only {online} CPUs available");
+    Err(bad(what))
+}
+
+/// The numbers of a list such as `0-2,4`, sorted, each once.
+fn numbers(text: &str) -> Option<Vec<u32>> {
+    let mut chosen = [false; CPU_MAX + 1];
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        let (first, last): (usize, usize) = (number(first)?, number(last)?);
+        if first > last {
+            return None;
+        }
+        chosen.get_mut(first..=last)?.fill(true);
+    }
+    Some((0u32..).zip(chosen).filter(|(_, chosen)| *chosen).map(|(number, _)| number).collect())
+}
+
+/// The CPUs of `--cpuset-cpus`; `online` is the text of /sys/devices/system/cpu/online ("" to accept every number).
+pub fn cpu_list(text: &str, online: &str) -> Result<Vec<u32>> {
+    list(text, online, "cpus", "CPUs")
+}
+
+/// The memory nodes of `--cpuset-mems`; `online` is the text of /sys/devices/system/node/online.
+pub fn mem_list(text: &str, online: &str) -> Result<Vec<u32>> {
+    list(text, online, "mems", "memory nodes")
+}
+
+fn list(text: &str, online: &str, file: &str, what: &str) -> Result<Vec<u32>> {
+    let asked = numbers(text).ok_or_else(|| bad(format!("Invalid value {} for cpuset {file}", visible(text))))?;
+    match numbers(online) {
+        Some(known) if asked.iter().any(|number| known.binary_search(number).is_err()) => Err(bad(format!(
+            "Requested {what} are not available - requested {}, available: {}",
+            visible(text),
+            online.trim()
+        ))),
+        _ => Ok(asked),
+    }
+}
+
+/// A duration as Go writes it (`1h2m3s`, `1.5s`, `100ms`, `0`), in nanoseconds.
+pub fn duration(text: &str) -> Result<i64> {
+    let fail = |why: &str| bad(format!("time: {why} \"{}\"", visible(text)));
+    let (negative, mut rest) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(fail("invalid duration"));
+    }
+    let mut total = 0i64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number = decimal(&rest[..end]).ok_or_else(|| fail("invalid duration"))?;
+        rest = &rest[end..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        rest = after;
+        let unit = match name {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            "" => return Err(fail("missing unit in duration")),
+            _ => return Err(fail(&format!("unknown unit \"{}\" in duration", visible(name)))),
+        };
+        let part = times(number, unit).and_then(|part| i64::try_from(part).ok());
+        total = part.and_then(|part| total.checked_add(part)).ok_or_else(|| fail("invalid duration"))?;
+    }
+    Ok(if negative { -total } else { total })
+}
+
+/// A signal by name (`TERM`, `SIGTERM`, `RTMIN+3`, `RTMAX-1`) or number, signal(7).
+pub fn signal(text: &str) -> Result<i32> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let small = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i32>().ok()).flatten();
+    let number = match name {
+        "IOT" => Some(6),
+        "CLD" => Some(17),
+        "POLL" => Some(29),
+        "RTMIN" => Some(SIGRTMIN),
+        "RTMAX" => Some(SIGRTMAX),
+        _ => small(text)
+            .or_else(|| SIGNALS.iter().position(|known| !known.is_empty() && *known == name).map(|at| at as i32))
+            .or_else(|| small(name.strip_prefix("RTMIN+")?).and_then(|above| above.checked_add(SIGRTMIN)))
+            .or_else(|| small(name.strip_prefix("RTMAX-")?).map(|below| SIGRTMAX - below).filter(|n| *n >= SIGRTMIN)),
+    };
+    let number = number.filter(|number| (1..=SIGRTMAX).contains(number));
+    number.ok_or_else(|| bad(format!("invalid signal: {}", visible(text))))
+}
+
+/// `SIGTERM`, `SIGRTMIN+3`, or the bare number where there is no name.
+pub fn signal_name(number: i32) -> String {
+    match usize::try_from(number).ok().and_then(|at| SIGNALS.get(at)).filter(|name| !name.is_empty()) {
+        Some(name) => format!("SIG{name}"),
+        None if number == SIGRTMIN => "SIGRTMIN".to_owned(),
+        None if (SIGRTMIN..=SIGRTMAX).contains(&number) => format!("SIGRTMIN+{}", number - SIGRTMIN),
+        None => number.to_string(),
+    }
+}
+
+/// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
+/// `path` is only for the messages.
+pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>> {
+    let fail = |why: String| bad(format!("invalid env file ({}): {why}", visible(path)));
+    let mut all = Vec::new();
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
+        if line.len() >= LINE_BYTES_MAX {
+            return Err(fail(format!("line {} is longer than {} KiB", index + 1, LINE_BYTES_MAX / 1024)));
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Ok(line) = str::from_utf8(line) else {
+            return Err(fail(format!("invalid utf8 bytes at line {}", index + 1)));
+        };
+        // Trailing space belongs to the value and stays.
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let key = line.split('=').next().unwrap_or_default();
+        if key.is_empty() {
+            return Err(fail(format!("no variable name on line '{}'", visible(line))));
+        }
+        if key.contains(char::is_whitespace) {
+            return Err(fail(format!("variable '{}' contains whitespaces", visible(key))));
+        }
+        if line.contains('\0') {
+            return Err(fail(format!("variable '{}' contains a NUL byte", visible(key))));
+        }
+        if key.len() < line.len() {
+            all.push(line.to_owned());
+        } else if let Some(value) = lookup(key) {
+            all.push(format!("{key}={value}"));
+        }
+    }
+    Ok(all)
+}
+
+/// The variable of `-e`: `KEY=value` as it is, `KEY` with our own value, `None` when we have none.
+pub fn env(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
+    let key = text.split('=').next().unwrap_or_default();
+    if key.is_empty() || text.contains('\0') {
+        return Err(bad(format!("invalid environment variable: {}", visible(text))));
+    }
+    Ok(if key.len() < text.len() { Some(text.to_owned()) } else { lookup(key).map(|value| format!("{key}={value}")) })
+}
+
+/// A label: key and value, the value empty where there is no `=`.
+pub fn label(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    if key.trim().is_empty() {
+        return Err(bad(format!("invalid label '{}': empty name", visible(text))));
+    }
+    if key.contains(char::is_whitespace) {
+        return Err(bad(format!("label '{}' contains whitespaces", visible(key))));
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, the names of containers and volumes.
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && (2..=NAME_BYTES_MAX).contains(&text.len())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// The name of a container, a leading `/` removed.
+pub fn container_name(text: &str) -> Result<&str> {
+    let name = text.strip_prefix('/').unwrap_or(text);
+    if is_name(name) {
+        return Ok(name);
+    }
+    let what = format!("Invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", visible(text));
+    Err(bad(what))
+}
+
+/// The name of a volume.
+pub fn volume_name(text: &str) -> Result<&str> {
+    if is_name(text) {
+        return Ok(text);
+    }
+    let shown = visible(text);
+    Err(bad(if text.len() < 2 {
+        format!("create {shown}: volume name is too short, names should be at least two alphanumeric characters")
+    } else {
+        format!(
+            "create {shown}: \"{shown}\" includes invalid characters for a local volume name, only \
+             \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+        )
+    }))
+}
+
+/// One `-v`.
+#[derive(Debug, PartialEq)]
+pub struct VolumeFlag {
+    /// What is mounted.
+    pub source: Source,
+    /// Where in the container: absolute, without `.`, `..` and double slashes.
+    pub target: String,
+    /// `ro`.
+    pub read_only: bool,
+    /// The other options as typed: z Z nocopy, a propagation, a consistency.
+    pub options: Vec<String>,
+}
+
+/// The left side of `-v`.
+#[derive(Debug, PartialEq)]
+pub enum Source {
+    /// `-v /ctr`: a volume without a name.
+    Anonymous,
+    /// `-v name:/ctr`.
+    Named(String),
+    /// `-v /host:/ctr`, as typed: absolute, or starting with `.` or `~/`.
+    Host(String),
+}
+
+/// Reads `-v`: `/ctr`, `name:/ctr[:options]`, `/host:/ctr[:options]`.
+pub fn volume(text: &str) -> Result<VolumeFlag> {
+    let shown = visible(text);
+    if text.contains(char::is_control) {
+        return Err(bad(format!("invalid volume specification: '{shown}': control characters are not allowed")));
+    }
+    let parts: Vec<&str> = text.split(':').collect();
+    if text.is_empty() {
+        return Err(bad("invalid empty volume spec".to_owned()));
+    }
+    if parts.contains(&"") {
+        return Err(bad(format!("invalid spec: {shown}: empty section between colons")));
+    }
+    let (source, target, mode) = match parts[..] {
+        [target] => (Source::Anonymous, target, None),
+        // A mode without a source, /ctr:ro, means nothing.
+        [_, target] if options(target).is_some() => {
+            return Err(bad(format!("invalid volume specification: '{shown}'")));
+        }
+        [source, target] => (left(source)?, target, None),
+        [source, target, mode] => (left(source)?, target, Some(mode)),
+        _ => return Err(bad(format!("invalid spec: {shown}: too many colons"))),
+    };
+    let options = match mode {
+        Some(mode) => options(mode).ok_or_else(|| bad(format!("invalid mode: {mode}")))?,
+        None => Vec::new(),
+    };
+    let host = matches!(source, Source::Host(_));
+    let kind = if host { "bind" } else { "volume" };
+    let fail = |why: String| {
+        bad(format!("invalid volume specification: '{shown}': invalid mount config for type \"{kind}\": {why}"))
+    };
+    if host && options.contains(&"nocopy") {
+        return Err(fail("field VolumeOptions must not be specified".to_owned()));
+    }
+    if !host && options.iter().any(|option| group(option) == Some(2)) {
+        return Err(fail("field BindOptions must not be specified".to_owned()));
+    }
+    let target = match clean(target) {
+        None => return Err(fail(format!("invalid mount path: '{target}' mount path must be absolute"))),
+        Some(root) if root == "/" => return Err(fail("invalid specification: destination can't be '/'".to_owned())),
+        Some(target) => target,
+    };
+    let read_only = options.contains(&"ro");
+    let options = options.into_iter().filter(|option| group(option) != Some(0)).map(str::to_owned).collect();
+    Ok(VolumeFlag { source, target, read_only, options })
+}
+
+fn left(text: &str) -> Result<Source> {
+    let host = text.starts_with(['/', '.']) || text == "~" || text.starts_with("~/");
+    if host { Ok(Source::Host(text.to_owned())) } else { Ok(Source::Named(volume_name(text)?.to_owned())) }
+}
+
+/// Options of one group exclude each other.
+fn group(option: &str) -> Option<usize> {
+    match option {
+        "ro" | "rw" => Some(0),
+        "z" | "Z" => Some(1),
+        "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => Some(2),
+        "nocopy" => Some(3),
+        "consistent" | "cached" | "delegated" | "default" => Some(4),
+        _ => None,
+    }
+}
+
+/// The comma list of `-v`, if it is one that docker accepts.
+fn options(mode: &str) -> Option<Vec<&str>> {
+    let mut seen = [false; 5];
+    for option in mode.split(',') {
+        if core::mem::replace(&mut seen[group(option)?], true) {
+            return None;
+        }
+    }
+    Some(mode.split(',').collect())
+}
+
+/// An absolute path in the container (`./x` counts as `/x`), as Go's path.Clean writes it.
+pub fn clean(path: &str) -> Option<String> {
+    let path = if path == "." { "/" } else { path.strip_prefix('.').filter(|p| p.starts_with('/')).unwrap_or(path) };
+    let mut kept: Vec<&str> = Vec::new();
+    for part in path.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            part => kept.push(part),
+        }
+    }
+    Some(format!("/{}", kept.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text<T: core::fmt::Debug>(result: Result<T>) -> String {
+        match result {
+            Ok(value) => format!("{value:?}"),
+            Err(error) => {
+                assert_eq!(error.code, Some(125));
+                error.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn amounts() {
+        for (typed, want) in [
+            ("100m", "104857600"),
+            ("1.5g", "1610612736"),
+            ("64KiB", "65536"),
+            ("64 kb", "65536"),
+            ("7", "7"),
+            ("7b", "7"),
+            (".5k", "512"),
+            ("", "invalid size: ''"),
+            ("m", "invalid size: 'm'"),
+            ("-1", "invalid size: '-1'"),
+            ("1..5g", "invalid size: '1..5g'"),
+            ("1x", "invalid suffix: 'x'"),
+            ("99999999t", "invalid size: '99999999t'"),
+        ] {
+            assert_eq!(text(bytes(typed)), want, "{typed}");
+        }
+        assert_eq!(text(cpus("0.5")), "500000000");
+        assert_eq!(text(cpus("2")), "2000000000");
+        assert_eq!(text(cpus("0.0000000001")), "value is too precise");
+        assert_eq!(text(cpus("x")), "failed to parse x as a rational number");
+        assert_eq!(
+            text(cpus_within(64_000_000_000, 2)),
+            "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
+        );
+        assert!(cpus_within(0, 2).is_ok() && cpus_within(2_000_000_000, 2).is_ok());
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(text(cpu_list("4,0-2,1", "0-7\n")), "[0, 1, 2, 4]");
+        assert_eq!(text(cpu_list("9", "0-1\n")), "Requested CPUs are not available - requested 9, available: 0-1");
+        for wrong in ["", "a", "2-1", "1-", "0-99999", "0-18446744073709551615", "+1", "1,,2"] {
+            assert_eq!(text(cpu_list(wrong, "")), format!("Invalid value {wrong} for cpuset cpus"));
+        }
+        assert_eq!(text(mem_list("0", "")), "[0]");
+    }
+
+    #[test]
+    fn times_and_signals() {
+        assert_eq!(text(duration("1h2m3s")), "3723000000000");
+        assert_eq!(text(duration("-1.5s")), "-1500000000");
+        assert_eq!(text(duration("100ms5us1ns")), "100005001");
+        assert_eq!(text(duration("0")), "0");
+        assert_eq!(text(duration("5")), "time: missing unit in duration \"5\"");
+        assert_eq!(text(duration("5d")), "time: unknown unit \"d\" in duration \"5d\"");
+        assert_eq!(text(duration("s")), "time: invalid duration \"s\"");
+        assert_eq!(text(duration("9999999h")), "time: invalid duration \"9999999h\"");
+        for (typed, number, name) in [
+            ("TERM", 15, "SIGTERM"),
+            ("SIGKILL", 9, "SIGKILL"),
+            ("hup", 1, "SIGHUP"),
+            ("15", 15, "SIGTERM"),
+            ("RTMIN+3", 37, "SIGRTMIN+3"),
+            ("SIGRTMAX", 64, "SIGRTMIN+30"),
+            ("rtmax-30", 34, "SIGRTMIN"),
+        ] {
+            assert_eq!(text(signal(typed)), number.to_string(), "{typed}");
+            assert_eq!(signal_name(number), name);
+        }
+        for wrong in ["0", "65", "FOO", "", "SIG", "-9", "RTMIN+31", "RTMAX-31", "SIG9"] {
+            assert_eq!(text(signal(wrong)), format!("invalid signal: {wrong}"));
+        }
+        assert_eq!(signal_name(32), "32");
+    }
+
+    #[test]
+    fn environment() {
+        let ours = |key: &str| (key == "D").then(|| "host".to_owned());
+        let file = b"\xef\xbb\xbfA=1\n# c\n  B= two \nPATHX\nC=\"q\"\n\nD\nE=e\r\n";
+        assert_eq!(env_file("f", file, &ours).unwrap(), ["A=1", "B= two ", "C=\"q\"", "D=host", "E=e"]);
+        let refused = |file: &[u8]| text(env_file("/tmp/t/ef2", file, &ours));
+        assert_eq!(refused(b"A B=1\n"), "invalid env file (/tmp/t/ef2): variable 'A B' contains whitespaces");
+        assert_eq!(refused(b"\n=1"), "invalid env file (/tmp/t/ef2): no variable name on line '=1'");
+        assert_eq!(refused(b"A=1\nB=\xff"), "invalid env file (/tmp/t/ef2): invalid utf8 bytes at line 2");
+        assert!(refused(&vec![b'x'; LINE_BYTES_MAX]).ends_with("line 1 is longer than 64 KiB"));
+        assert_eq!(env("D", &ours).unwrap().as_deref(), Some("D=host"));
+        assert_eq!(env("X", &ours).unwrap(), None);
+        assert_eq!(env("X=", &ours).unwrap().as_deref(), Some("X="));
+        assert_eq!(text(env("=x", &ours)), "invalid environment variable: =x");
+        assert_eq!(text(label("a=b=c")), "(\"a\", \"b=c\")");
+        assert_eq!(text(label("=b")), "invalid label '=b': empty name");
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(container_name("/web-1.x_y").unwrap(), "web-1.x_y");
+        for (wrong, shown) in [("x", "x"), ("bad name", "bad name"), ("a\nb", "a\\nb"), (".ab", ".ab"), ("", "")] {
+            let want = format!("Invalid container name ({shown}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+            assert_eq!(text(container_name(wrong)), want);
+        }
+    }
+
+    #[test]
+    fn volumes() {
+        let flag = |source, target: &str, read_only, options: &[&str]| VolumeFlag {
+            source,
+            target: target.to_owned(),
+            read_only,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+        };
+        let host = |path: &str| Source::Host(path.to_owned());
+        for (typed, want) in [
+            ("/m", flag(Source::Anonymous, "/m", false, &[])),
+            ("/tmp/v:/m:ro", flag(host("/tmp/v"), "/m", true, &[])),
+            ("./src:/m//a/../b/", flag(host("./src"), "/m/b", false, &[])),
+            ("..:/m", flag(host(".."), "/m", false, &[])),
+            ("~/x:/m:rw,z,rshared", flag(host("~/x"), "/m", false, &["z", "rshared"])),
+            ("vol1:/etc:ro,nocopy", flag(Source::Named("vol1".to_owned()), "/etc", true, &["nocopy"])),
+            ("/a:./x", flag(host("/a"), "/x", false, &[])),
+        ] {
+            assert_eq!(volume(typed).unwrap(), want, "{typed}");
+        }
+        let spec = "invalid volume specification: ";
+        let path = "invalid mount path: 'rel' mount path must be absolute";
+        for (typed, want) in [
+            ("/tmp/v:rel", format!("{spec}'/tmp/v:rel': invalid mount config for type \"bind\": {path}")),
+            (
+                "/tmp/v/src:/",
+                format!(
+                    "{spec}'/tmp/v/src:/': invalid mount config for type \"bind\": \
+                     invalid specification: destination can't be '/'"
+                ),
+            ),
+            ("/a:/b:bogus", "invalid mode: bogus".to_owned()),
+            ("/a:/b:ro,rw", "invalid mode: ro,rw".to_owned()),
+            ("/a:ro", format!("{spec}'/a:ro'")),
+            (":/a", "invalid spec: :/a: empty section between colons".to_owned()),
+            ("/a:/b:ro:x", "invalid spec: /a:/b:ro:x: too many colons".to_owned()),
+            ("/a:/b\n", format!("{spec}'/a:/b\\n': control characters are not allowed")),
+            (
+                "a/b:/m",
+                "create a/b: \"a/b\" includes invalid characters for a local volume name, only \
+                 \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(text(volume(typed)), want, "{typed}");
+        }
+        assert!(text(volume("vol1:/x:shared")).ends_with("field BindOptions must not be specified"));
+        assert!(text(volume("x:/x")).starts_with("create x: volume name is too short"));
+    }
+}

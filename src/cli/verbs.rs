@@ -1,0 +1,219 @@
+//! The verb table: names, usage, help, flags, and what each does. Parsing, dispatch and help all read it.
+
+use super::args::Verb;
+use super::flags;
+use super::{exec, finish, images, info, logs, ps, run};
+
+const MANY: usize = usize::MAX;
+
+/// Every verb, in the order in which help shows them.
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "run",
+        aliases: &["container run"],
+        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        about: "Make a container and run a command in it",
+        long: "IMAGE is a name, an id, or a path to a root file system archive (./rootfs.tar). It may be left out when\n\
+               the command is a program of the default image (busybox, or $MYDOCKER_IMAGE).\n\
+               Flags come before IMAGE; everything after it belongs to the command.\n\n\
+               Examples:\n  mydocker run -it busybox sh\n  mydocker run -d --name web -v ./site:/www:ro busybox httpd -f -h /www\n  \
+               mydocker run --rm -m 100m --cpus 0.5 ./rootfs.tar make test\n\n\
+               Exit code: the command's; 125 our error, 126 not executable, 127 not found, 128+n killed by signal n.",
+        flags: flags::RUN,
+        words: (0, MANY),
+        stops: true,
+        run: run::run,
+    },
+    Verb {
+        name: "create",
+        aliases: &["container create"],
+        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        about: "Make a container without starting it",
+        long: "Prints its id. Start it with: mydocker start [-a] CONTAINER",
+        flags: flags::CREATE,
+        words: (0, MANY),
+        stops: true,
+        run: run::create,
+    },
+    Verb {
+        name: "start",
+        aliases: &["container start"],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Start containers that were made or have ended",
+        long: "",
+        flags: flags::START,
+        words: (1, MANY),
+        stops: false,
+        run: run::start,
+    },
+    Verb {
+        name: "ps",
+        aliases: &["container ls", "container list", "container ps"],
+        usage: "[OPTIONS]",
+        about: "List containers",
+        long: "Examples:\n  mydocker ps -a --format '{{.Names}} {{.Status}}'\n  mydocker rm $(mydocker ps -aq --filter status=exited)",
+        flags: flags::PS,
+        words: (0, 0),
+        stops: false,
+        run: ps::ps,
+    },
+    Verb {
+        name: "logs",
+        aliases: &["container logs"],
+        usage: "[OPTIONS] CONTAINER",
+        about: "Show what a container wrote",
+        long: "",
+        flags: flags::LOGS,
+        words: (1, 1),
+        stops: false,
+        run: logs::logs,
+    },
+    Verb {
+        name: "exec",
+        aliases: &["container exec"],
+        usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+        about: "Run a command in a running container",
+        long: "Example:\n  mydocker exec -it web sh",
+        flags: flags::EXEC,
+        words: (2, MANY),
+        stops: true,
+        run: exec::exec,
+    },
+    Verb {
+        name: "stop",
+        aliases: &["container stop"],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Stop running containers: SIGTERM (or the image's signal), then SIGKILL",
+        long: "",
+        flags: flags::STOP,
+        words: (1, MANY),
+        stops: false,
+        run: finish::stop,
+    },
+    Verb {
+        name: "kill",
+        aliases: &["container kill"],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Send a signal to running containers",
+        long: "",
+        flags: flags::KILL,
+        words: (1, MANY),
+        stops: false,
+        run: finish::kill,
+    },
+    Verb {
+        name: "rm",
+        aliases: &["container rm", "container remove"],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Remove containers",
+        long: "What is behind a volume or a host path is never touched.",
+        flags: flags::RM,
+        words: (1, MANY),
+        stops: false,
+        run: finish::rm,
+    },
+    Verb {
+        name: "wait",
+        aliases: &["container wait"],
+        usage: "CONTAINER [CONTAINER...]",
+        about: "Wait until containers have ended, and print their exit codes",
+        long: "",
+        flags: &[],
+        words: (1, MANY),
+        stops: false,
+        run: finish::wait,
+    },
+    Verb {
+        name: "commit",
+        aliases: &["container commit"],
+        usage: "[OPTIONS] CONTAINER [NAME[:TAG]]",
+        about: "Make an image of what a container changed",
+        long: "Example:\n  mydocker commit -m 'tools added' -c 'CMD [\"sh\"]' box mybox:1\n  \
+               mydocker commit -o box.tar box && mydocker run ./box.tar ls /",
+        flags: flags::COMMIT,
+        words: (1, 2),
+        stops: false,
+        run: images::commit,
+    },
+    Verb {
+        name: "import",
+        aliases: &["image import"],
+        usage: "[OPTIONS] FILE|- [NAME[:TAG]]",
+        about: "Make an image of a root file system archive (tar, plain or gzip)",
+        long: "Example:\n  debootstrap stable root && tar -C root -c . | mydocker import - debian:stable",
+        flags: flags::IMPORT,
+        words: (1, 2),
+        stops: false,
+        run: images::import,
+    },
+    Verb {
+        name: "images",
+        aliases: &["image ls", "image list"],
+        usage: "[OPTIONS] [NAME[:TAG]]",
+        about: "List images",
+        long: "",
+        flags: flags::IMAGES,
+        words: (0, 1),
+        stops: false,
+        run: images::images,
+    },
+    Verb {
+        name: "rmi",
+        aliases: &["image rm", "image remove"],
+        usage: "[OPTIONS] IMAGE [IMAGE...]",
+        about: "Remove images",
+        long: "",
+        flags: flags::RMI,
+        words: (1, MANY),
+        stops: false,
+        run: images::rmi,
+    },
+    Verb {
+        name: "info",
+        aliases: &["system info"],
+        usage: "[OPTIONS]",
+        about: "Show what is here: containers, images, kernel, directories",
+        long: "",
+        flags: flags::FORMAT,
+        words: (0, 0),
+        stops: false,
+        run: info::info,
+    },
+    Verb {
+        name: "version",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Show the version",
+        long: "",
+        flags: flags::FORMAT,
+        words: (0, 0),
+        stops: false,
+        run: info::version,
+    },
+];
+
+/// The verb that the words begin with, and how many words name it (`container ls` are two).
+pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
+    let first = words.first()?;
+    let two = words.get(1).map(|second| format!("{first} {second}"));
+    let named = |name: &str| VERBS.iter().find(|verb| verb.name == name || verb.aliases.contains(&name));
+    two.and_then(|two| Some((named(&two)?, 2))).or_else(|| Some((named(first)?, 1)))
+}
+
+/// What `mydocker help` says.
+pub fn overview() -> String {
+    let mut text = String::from(
+        "Usage:  mydocker [--root DIR] [--run-root DIR] VERB [OPTIONS] …\n\n\
+         Containers in one file, without a daemon.\n\nVerbs:\n",
+    );
+    for verb in VERBS {
+        text.push_str(&format!("  {:<9} {}\n", verb.name, verb.about));
+    }
+    text.push_str(
+        "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \
+         --run-root DIR   Where sockets are kept (default /run/mydocker, or $MYDOCKER_RUN)\n\n\
+         First steps:\n  mydocker import rootfs.tar busybox\n  mydocker run -it busybox sh\n\n\
+         'mydocker help VERB' says more about a verb.\n",
+    );
+    text
+}

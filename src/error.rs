@@ -1,0 +1,136 @@
+//! The one error type: what was tried, the errno where there is one, and the exit code it asks for.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use rustix::io::Errno;
+
+/// Exit code of a command that could not be started: found, but not executable.
+pub const EXIT_NOT_EXECUTABLE: u8 = 126;
+/// Exit code of a command that does not exist in the container.
+pub const EXIT_NOT_FOUND: u8 = 127;
+/// Exit code of our own failures in `run`, `create` and of every bad flag.
+pub const EXIT_ENGINE: u8 = 125;
+
+/// Everything that can go wrong, as one line for a person.
+pub struct Error {
+    /// "verb object", or the whole sentence when there is no errno.
+    pub what: String,
+    /// The kernel's answer.
+    pub errno: Option<Errno>,
+    /// The exit code this error insists on; `None` leaves it to the verb (1, or 125 for run and create).
+    pub code: Option<u8>,
+}
+
+/// The result of everything that can fail here.
+pub type Result<T> = core::result::Result<T, Error>;
+
+impl Error {
+    /// An error that a sentence says completely.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), errno: None, code: None }
+    }
+
+    /// An error of the kernel: what was tried, and its answer.
+    pub fn os(what: impl Into<String>, errno: Errno) -> Self {
+        Self { what: what.into(), errno: Some(errno), code: None }
+    }
+
+    /// The same error with the exit code that it asks for.
+    #[must_use]
+    pub fn exit(mut self, code: u8) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Whether the kernel answered with this errno.
+    pub fn is(&self, errno: Errno) -> bool {
+        self.errno == Some(errno)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno {
+            None => f.write_str(&self.what),
+            Some(errno) => write!(f, "{}: {}", self.what, text(errno)),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Adds "what was tried" to a kernel answer.
+pub trait Tried<T> {
+    /// `call().tried("mount /proc")?`
+    fn tried(self, what: &str) -> Result<T>;
+    /// The same for a text that costs something to make: `call().tried_with(|| format!("open {path}"))?`
+    fn tried_with(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Tried<T> for core::result::Result<T, Errno> {
+    fn tried(self, what: &str) -> Result<T> {
+        self.map_err(|errno| Error::os(what.to_owned(), errno))
+    }
+
+    fn tried_with(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|errno| Error::os(what(), errno))
+    }
+}
+
+/// The text of an errno as strerror(3) words it; the engine has no libc to ask.
+pub fn text(errno: Errno) -> String {
+    let text = match errno {
+        Errno::PERM => "operation not permitted",
+        Errno::NOENT => "no such file or directory",
+        Errno::SRCH => "no such process",
+        Errno::INTR => "interrupted system call",
+        Errno::IO => "input/output error",
+        Errno::NXIO => "no such device or address",
+        Errno::TOOBIG => "argument list too long",
+        Errno::NOEXEC => "exec format error",
+        Errno::BADF => "bad file descriptor",
+        Errno::CHILD => "no child processes",
+        Errno::AGAIN => "resource temporarily unavailable",
+        Errno::NOMEM => "cannot allocate memory",
+        Errno::ACCESS => "permission denied",
+        Errno::BUSY => "device or resource busy",
+        Errno::EXIST => "file exists",
+        Errno::XDEV => "invalid cross-device link",
+        Errno::NODEV => "no such device",
+        Errno::NOTDIR => "not a directory",
+        Errno::ISDIR => "is a directory",
+        Errno::INVAL => "invalid argument",
+        Errno::NFILE => "too many open files in system",
+        Errno::MFILE => "too many open files",
+        Errno::NOTTY => "inappropriate ioctl for device",
+        Errno::TXTBSY => "text file busy",
+        Errno::FBIG => "file too large",
+        Errno::NOSPC => "no space left on device",
+        Errno::SPIPE => "illegal seek",
+        Errno::ROFS => "read-only file system",
+        Errno::MLINK => "too many links",
+        Errno::PIPE => "broken pipe",
+        Errno::RANGE => "numerical result out of range",
+        Errno::NAMETOOLONG => "file name too long",
+        Errno::NOSYS => "function not implemented",
+        Errno::NOTEMPTY => "directory not empty",
+        Errno::LOOP => "too many levels of symbolic links",
+        Errno::NODATA => "no data available",
+        Errno::OVERFLOW => "value too large for defined data type",
+        Errno::OPNOTSUPP => "operation not supported",
+        Errno::ADDRINUSE => "address already in use",
+        Errno::CONNREFUSED => "connection refused",
+        Errno::CONNRESET => "connection reset by peer",
+        Errno::TIMEDOUT => "connection timed out",
+        Errno::STALE => "stale file handle",
+        Errno::DQUOT => "disk quota exceeded",
+        other => return format!("errno {}", other.raw_os_error()),
+    };
+    text.to_owned()
+}

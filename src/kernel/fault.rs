@@ -1,0 +1,19 @@
+//! Crash points for the tests: `MYDOCKER_DIE_AT=<step>` kills this process with SIGKILL when it reaches the step.
+//! Compiled out unless the feature `crash-points` is on; the released binary has not even the names.
+
+/// A step that a test can name. Does nothing in a released binary.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn point(_step: &str) {}
+
+/// A step that a test can name.
+#[cfg(feature = "crash-points")]
+pub fn point(step: &str) {
+    let Ok(environment) = super::file::read_at(rustix::fs::CWD, "/proc/self/environ", 1 << 20) else { return };
+    let wanted = alloc::format!("MYDOCKER_DIE_AT={step}");
+    if environment.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        // The first process of a pid namespace cannot kill itself; this ends it as suddenly.
+        super::sys::exit(137);
+    }
+}

@@ -1,0 +1,286 @@
+//! Files and directories by descriptor: whole-file reads, replacement by rename, removal of trees, and paths that are
+//! resolved inside a root that is not trusted.
+
+use super::{hex, io};
+use crate::error::{Error, Result, Tried};
+use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::fs::{fsync, mkdirat, openat, openat2, readlinkat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+/// No record of ours is larger than this.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// Opens a directory by path.
+pub fn open_dir(path: &str) -> Result<OwnedFd> {
+    openat(rustix::fs::CWD, path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .tried_with(|| format!("open {path}"))
+}
+
+/// Opens a directory inside another one, never through a symlink.
+pub fn open_dir_at(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    openat(dir, name, flags, Mode::empty()).tried_with(|| format!("open {name}"))
+}
+
+/// Makes a directory and its missing parents (all with `mode`), and opens it.
+pub fn make_dirs(path: &str, mode: u32) -> Result<OwnedFd> {
+    match open_dir(path) {
+        Err(error) if error.is(Errno::NOENT) => {}
+        other => return other,
+    }
+    let mut end = 0;
+    while end < path.len() {
+        end = path[end + 1..].find('/').map_or(path.len(), |at| end + 1 + at);
+        match rustix::fs::mkdir(&path[..end], Mode::from(mode)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::os(format!("make the directory {}", &path[..end]), errno)),
+        }
+    }
+    open_dir(path)
+}
+
+/// Makes a directory if it is missing, and opens it.
+pub fn make_dir_at(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd> {
+    match mkdirat(dir, name, Mode::from(mode)) {
+        Ok(()) | Err(Errno::EXIST) => open_dir_at(dir, name),
+        Err(errno) => Err(Error::os(format!("make the directory {name}"), errno)),
+    }
+}
+
+/// The whole content of a small file (`max_bytes` at most).
+pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
+    let file = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {name}"))?;
+    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {name}"), ..e })
+}
+
+/// The whole content of a file by path, as text (invalid UTF-8 replaced).
+pub fn read_text(path: &str) -> Result<String> {
+    let bytes = read_at(rustix::fs::CWD, path, RECORD_BYTES_MAX)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Makes a file that must not exist yet, with this content.
+pub fn create_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = openat(dir, name, flags, Mode::from(mode)).tried_with(|| format!("make {name}"))?;
+    io::write_all(&file, bytes).tried_with(|| format!("write {name}"))?;
+    Ok(file)
+}
+
+/// Puts a file with this content in place of `name` in one step: readers see the old one or the new one.
+/// With `sync` it is on disk, its name too, before this returns.
+pub fn replace_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], sync: bool) -> Result<()> {
+    let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
+    let put = || {
+        let file = create_at(dir, &beside, bytes, 0o644)?;
+        if sync {
+            fsync(&file).tried_with(|| format!("sync {name}"))?;
+        }
+        renameat(dir, beside.as_str(), dir, name).tried_with(|| format!("rename to {name}"))
+    };
+    let done = put();
+    if done.is_err() {
+        let _ = unlinkat(dir, beside.as_str(), AtFlags::empty()); // it may not exist; the first error is the one to tell
+    }
+    if sync && done.is_ok() {
+        fsync(dir).tried_with(|| format!("sync the directory of {name}"))?;
+    }
+    done
+}
+
+/// Writes a string to an existing file, as the files of /proc and /sys want it: in one write.
+pub fn write_at(dir: BorrowedFd<'_>, name: &str, text: &str) -> core::result::Result<(), Errno> {
+    let file = openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text.as_bytes()).map(drop)
+}
+
+/// The target of a symlink, if `name` is one.
+pub fn link_target(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
+    readlinkat(dir, name, Vec::new()).ok().and_then(|target| target.into_string().ok())
+}
+
+/// The names in a directory, without `.` and `..`, in the kernel's order. Names that are not UTF-8 are left out.
+pub fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
+    let all = entries(dir)?;
+    Ok(all.into_iter().filter_map(|(name, _)| name.into_string().ok()).collect())
+}
+
+/// The entries of a directory, without `.` and `..`, in the kernel's order.
+/// Opens the directory anew, so that the position of `dir` does not matter.
+pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let own = openat(dir, ".", flags, Mode::empty()).tried("open a directory")?;
+    let mut buf: Vec<u8> = Vec::with_capacity(8192);
+    let mut iter = RawDir::new(own, buf.spare_capacity_mut());
+    let mut all = Vec::new();
+    while let Some(entry) = iter.next() {
+        let entry = entry.tried("read a directory")?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            all.push((name.to_owned(), entry.file_type()));
+        }
+    }
+    Ok(all)
+}
+
+/// Removes a file or a whole tree; a name that does not exist is fine. Symlinks are removed, never followed, and
+/// a directory that is a mount point of this mount namespace stops it with `EBUSY`.
+pub fn remove_tree(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Error::os("remove", Errno::INVAL))?;
+    remove(dir, &name).tried_with(|| format!("remove {}", name.to_string_lossy()))
+}
+
+fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(), Errno> {
+    match unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    // Depth first with our own stack: the depth of a hostile tree must not become the depth of our calls. Descriptors
+    // are kept for a bounded number of levels only: deeper directories are first moved up to the top.
+    const DEPTH_MAX: usize = 64;
+    let open = |at: BorrowedFd<'_>, name: &core::ffi::CStr| {
+        openat(at, name, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+    };
+    let list = |fd: &OwnedFd| entries(fd.as_fd()).map_err(|e| e.errno.unwrap_or(Errno::IO));
+    let top = match open(dir, name) {
+        Ok(top) => top,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno),
+    };
+    let left = list(&top)?;
+    let mut stack = alloc::vec![(top, name.to_owned(), left)];
+    let mut moved = 0u64;
+    while let Some((fd, _, left)) = stack.last_mut() {
+        let Some((child, kind)) = left.pop() else {
+            let (fd, name, _) = stack.pop().unwrap_or_else(|| unreachable!());
+            let parent = stack.last().map_or(dir, |(fd, ..)| fd.as_fd());
+            // Something may have been moved up here meanwhile, or made by somebody: look again before giving up.
+            match unlinkat(parent, &name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::NOTEMPTY) => {
+                    let left = list(&fd)?;
+                    stack.push((fd, name, left));
+                }
+                Err(errno) => return Err(errno),
+            }
+            continue;
+        };
+        if kind != FileType::Directory {
+            match unlinkat(&*fd, &child, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => continue,
+                Err(Errno::ISDIR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        match unlinkat(&*fd, &child, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => continue,
+            Err(Errno::NOTEMPTY) => {}
+            Err(errno) => return Err(errno),
+        }
+        let sub = match open(fd.as_fd(), &child) {
+            Ok(sub) => sub,
+            Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(errno),
+        };
+        if stack.len() >= DEPTH_MAX {
+            moved += 1;
+            let flat = format!(".deep-{moved}-{}", hex::encode(&hex::random(4)));
+            let (at, top) = (&stack[stack.len() - 1].0, &stack[0].0);
+            renameat(at, &child, top, flat.as_str())?;
+            continue;
+        }
+        let left = list(&sub)?;
+        stack.push((sub, child, left));
+    }
+    Ok(())
+}
+
+const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// Opens a path inside a root that is not trusted: `/`, `..` and symlinks all stay in it (openat2(2), RESOLVE_IN_ROOT).
+pub fn open_in_root(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
+    let mut tries_left = 32; // EAGAIN: something was renamed meanwhile, and the kernel cannot vouch for `..`
+    loop {
+        match openat2(root, if path.is_empty() { "." } else { path }, flags | OFlags::CLOEXEC, Mode::empty(), INSIDE) {
+            Err(Errno::AGAIN) if tries_left > 0 => tries_left -= 1,
+            other => return other,
+        }
+    }
+}
+
+/// Reads a file of a root that is not trusted, `max_bytes` at most; only regular files (a FIFO would block us).
+pub fn read_in_root(root: BorrowedFd<'_>, path: &str, max_bytes: usize) -> Result<Vec<u8>> {
+    let file = open_in_root(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+        .tried_with(|| format!("open {path}"))?;
+    let stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Error::new(format!("{path} is not a regular file")));
+    }
+    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {path}"), ..e })
+}
+
+/// Makes the directories of a path inside a root that is not trusted, where they are missing, and opens the last one.
+/// Symlinks on the way are followed inside the root.
+pub fn make_dirs_in_root(root: BorrowedFd<'_>, path: &str, mode: u32) -> core::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    match open_in_root(root, path, flags) {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    let mut done = String::new();
+    let mut parent = open_in_root(root, ".", flags)?;
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        done.push('/');
+        done.push_str(part);
+        parent = match open_in_root(root, &done, flags) {
+            Err(Errno::NOENT) => {
+                // A dangling symlink makes this EEXIST, and then the second open says ENOENT: nothing is made for it.
+                match mkdirat(&parent, part, Mode::from(mode)) {
+                    Ok(()) | Err(Errno::EXIST) => open_in_root(root, &done, flags)?,
+                    Err(errno) => return Err(errno),
+                }
+            }
+            other => other?,
+        };
+    }
+    Ok(parent)
+}
+
+/// Whether there is something at this name.
+pub fn exists_at(dir: BorrowedFd<'_>, name: &str) -> bool {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+/// A path without `//`, `/./` and a slash at its end, made absolute against `base`; `..` is resolved in the text.
+pub fn absolute(base: &str, path: &str) -> String {
+    let joined = if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in joined.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            other => parts.push(other),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_paths() {
+        assert_eq!(absolute("/a/b", "c"), "/a/b/c");
+        assert_eq!(absolute("/a/b", "../c/./d/"), "/a/c/d");
+        assert_eq!(absolute("/a", "/x//y/../z"), "/x/z");
+        assert_eq!(absolute("/a", "../../../.."), "/");
+    }
+}

@@ -1,0 +1,43 @@
+//! Hexadecimal text, random identifiers and the sha256 of a byte stream.
+
+use alloc::string::String;
+use alloc::vec;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// Lower-case hexadecimal digits of the bytes.
+pub fn encode(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+}
+
+/// Whether the text is `digits` lower-case hexadecimal digits.
+pub fn is(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Bytes from the kernel's random source, getrandom(2).
+pub fn random(count: usize) -> alloc::vec::Vec<u8> {
+    let mut bytes = vec![0u8; count];
+    let mut filled = 0;
+    while filled < count {
+        // EINTR is the only error of a call with these flags; the loop tries again.
+        filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty()).unwrap_or(0);
+    }
+    bytes
+}
+
+/// A fresh identifier: 64 hexadecimal digits whose first 12 are never all decimal (a short id must not look like a number).
+pub fn fresh_id() -> String {
+    loop {
+        let id = encode(&random(32));
+        if !id.as_bytes()[..12].iter().all(u8::is_ascii_digit) {
+            return id;
+        }
+    }
+}
+
+/// The sha256 of some bytes as 64 hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    encode(&sha2::Sha256::digest(bytes))
+}

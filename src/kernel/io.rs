@@ -1,0 +1,98 @@
+//! Bytes in and out: the two stream traits, their file versions, and whole-buffer helpers.
+
+use crate::error::{Error, Result, Tried};
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+
+/// Something that gives bytes until it answers 0.
+pub trait Source {
+    /// Fills some of the buffer; 0 means the end.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize>;
+}
+
+/// Something that takes bytes.
+pub trait Sink {
+    /// Takes all of them.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// An open file, pipe or socket as source or sink; `name` is for its errors.
+pub struct File<'a> {
+    /// The descriptor.
+    pub fd: BorrowedFd<'a>,
+    /// What errors call it.
+    pub name: &'a str,
+}
+
+impl Source for File<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        read(self.fd, buf).map_err(|errno| Error::os(alloc::format!("read {}", self.name), errno))
+    }
+}
+
+impl Sink for File<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        write_all(self.fd, bytes).map_err(|errno| Error::os(alloc::format!("write {}", self.name), errno))
+    }
+}
+
+/// A byte slice as source.
+impl Source for &[u8] {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let n = buf.len().min(self.len());
+        buf[..n].copy_from_slice(&self[..n]);
+        *self = &self[n..];
+        Ok(n)
+    }
+}
+
+/// A vector as sink.
+impl Sink for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// read(2), tried again after a signal.
+pub fn read(fd: impl AsFd, buf: &mut [u8]) -> core::result::Result<usize, Errno> {
+    loop {
+        match rustix::io::read(fd.as_fd(), &mut *buf) {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// write(2) until all is written. For blocking descriptors.
+pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> core::result::Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd.as_fd(), bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Everything that is left in a descriptor, but not more than `max_bytes`.
+pub fn read_to_end(fd: BorrowedFd<'_>, max_bytes: usize) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut filled = 0;
+    loop {
+        if all.len() - filled < 4096 {
+            all.resize(all.len().max(4096) * 2, 0);
+        }
+        match read(fd, &mut all[filled..]).tried("read")? {
+            0 => break,
+            n => filled += n,
+        }
+        if filled > max_bytes {
+            return Err(Error::os("read", Errno::FBIG));
+        }
+    }
+    all.truncate(filled);
+    Ok(all)
+}

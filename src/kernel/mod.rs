@@ -1,0 +1,13 @@
+//! GROUND: Linux and byte formats. Has never heard of a container.
+//!
+//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`).
+
+pub mod fault;
+pub mod file;
+pub mod hex;
+pub mod io;
+pub mod link;
+pub mod lock;
+pub mod process;
+pub mod sys;
+pub mod time;

@@ -1,0 +1,112 @@
+//! Processes: forks that keep a pidfd, waiting on it, what a started program may inherit, and one-shot polls.
+
+use super::sys::{self, Clone};
+use crate::error::{Result, Tried};
+use alloc::vec::Vec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+/// A child process that we are the parent of.
+pub struct Child {
+    /// Its pid in our terms.
+    pub pid: i32,
+    /// Refers to it, and to nothing else, for as long as we hold it; readable when it has ended.
+    pub pidfd: OwnedFd,
+}
+
+/// Runs `body` in a new process. `namespaces` are `CLONE_NEW*` flags; on cgroup v2 it can be born in `cgroup`.
+pub fn spawn(namespaces: u32, cgroup: Option<BorrowedFd<'_>>, body: &mut dyn FnMut() -> Never) -> Result<Child> {
+    match sys::clone(namespaces, cgroup).tried("make a process")? {
+        #[allow(unreachable_code)] // the compiler knows that nothing comes back; the type has to be told
+        Clone::Child => match body() {},
+        Clone::Parent(pid, pidfd) => Ok(Child { pid, pidfd }),
+    }
+}
+
+/// What a child function returns: nothing, ever.
+pub enum Never {}
+
+/// Waits until the child has ended and takes its exit code: its own, or 128+n when signal n ended it.
+pub fn wait(pidfd: BorrowedFd<'_>) -> i32 {
+    reap(pidfd, WaitIdOptions::EXITED)
+}
+
+/// The exit code of a child that has ended, leaving it a zombie, so that its pid stays taken.
+pub fn peek(pidfd: BorrowedFd<'_>) -> i32 {
+    reap(pidfd, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+}
+
+fn reap(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> i32 {
+    loop {
+        match waitid(WaitId::PidFd(pidfd), options) {
+            Ok(Some(status)) => {
+                return status
+                    .exit_status()
+                    .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+                    .unwrap_or(255);
+            }
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(_) => return 255, // not our child: nobody knows its code
+        }
+    }
+}
+
+/// Waits until the descriptor is readable (or hung up); false when `limit_ms` passed first. Negative waits forever.
+pub fn readable(fd: BorrowedFd<'_>, limit_ms: i64) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    wait_for(&mut fds, limit_ms) > 0
+}
+
+/// poll(2) that goes on after a signal. Returns how many are ready; negative limits wait forever.
+pub fn wait_for(fds: &mut [PollFd<'_>], limit_ms: i64) -> usize {
+    let limit = (limit_ms >= 0)
+        .then(|| Timespec { tv_sec: limit_ms / 1000, tv_nsec: limit_ms % 1000 * 1_000_000 });
+    loop {
+        match poll(fds, limit.as_ref()) {
+            Err(Errno::INTR) => {}
+            Ok(n) => return n,
+            Err(_) => return 0, // EINVAL and ENOMEM only; the caller's own limit ends its loop
+        }
+    }
+}
+
+/// `/dev/null` as standard input, output or error: bit 0, 1, 2 of `which`.
+pub fn null_stdio(which: u8) -> Result<()> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).tried("open /dev/null")?;
+    set_stdio([
+        (which & 1 != 0).then(|| null.as_fd()),
+        (which & 2 != 0).then(|| null.as_fd()),
+        (which & 4 != 0).then(|| null.as_fd()),
+    ])
+}
+
+/// Puts descriptors in the places of standard input, output and error.
+pub fn set_stdio(stdio: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
+    // A descriptor that already is 0, 1 or 2 could be overwritten before it is copied: copy those higher first.
+    let mut copies: Vec<Option<OwnedFd>> = Vec::new();
+    for fd in stdio {
+        copies.push(match fd {
+            Some(fd) => Some(rustix::io::fcntl_dupfd_cloexec(fd, 3).tried("duplicate a descriptor")?),
+            None => None,
+        });
+    }
+    if let Some(fd) = &copies[0] {
+        rustix::stdio::dup2_stdin(fd).tried("set standard input")?;
+    }
+    if let Some(fd) = &copies[1] {
+        rustix::stdio::dup2_stdout(fd).tried("set standard output")?;
+    }
+    if let Some(fd) = &copies[2] {
+        rustix::stdio::dup2_stderr(fd).tried("set standard error")?;
+    }
+    Ok(())
+}
+
+/// A descriptor that stands for the process `pid`, which need not be a child of ours. Close-on-exec by nature.
+pub fn open_pidfd(pid: i32) -> core::result::Result<OwnedFd, Errno> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+}

@@ -1,0 +1,264 @@
+//! System calls that rustix does not offer, one typed wrapper each. The only file with `unsafe`.
+#![allow(unsafe_code)]
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::arch::asm;
+use core::ffi::CStr;
+use core::ptr;
+use linux_raw_sys::general as raw;
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+
+/// The answer of a kernel call.
+pub type Answer<T> = core::result::Result<T, Errno>;
+
+/// SAFETY: the caller vouches for every pointer among the arguments, as syscall(2) demands.
+#[cfg(target_arch = "x86_64")]
+unsafe fn syscall(nr: u32, a: [usize; 5]) -> Answer<usize> {
+    let ret: isize;
+    // SAFETY: the kernel's calling convention for x86_64, syscall(2); the caller vouches for the pointers.
+    unsafe {
+        asm!("syscall", inlateout("rax") nr as usize => ret, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
+             in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    answer(ret)
+}
+
+/// SAFETY: the caller vouches for every pointer among the arguments, as syscall(2) demands.
+#[cfg(target_arch = "aarch64")]
+unsafe fn syscall(nr: u32, a: [usize; 5]) -> Answer<usize> {
+    let ret: isize;
+    // SAFETY: the kernel's calling convention for aarch64, syscall(2); the caller vouches for the pointers.
+    unsafe {
+        asm!("svc 0", in("x8") nr as usize, inlateout("x0") a[0] => ret, in("x1") a[1], in("x2") a[2],
+             in("x3") a[3], in("x4") a[4], options(nostack));
+    }
+    answer(ret)
+}
+
+fn answer(ret: isize) -> Answer<usize> {
+    if (-4095..0).contains(&ret) { Err(Errno::from_raw_os_error(-ret as i32)) } else { Ok(ret as usize) }
+}
+
+/// Which side of a clone we are on.
+pub enum Clone {
+    /// The new process. It must end in `execve` or `exit`.
+    Child,
+    /// The old one: the child's pid and a pidfd of it (close-on-exec).
+    Parent(i32, OwnedFd),
+}
+
+/// clone3(2) without shared memory: like fork, with namespaces (`CLONE_NEW*`) and, on cgroup v2, born in `cgroup`.
+/// Falls back to clone(2) where a filter hides clone3 (then a `cgroup` is refused with `ENOSYS`).
+pub fn clone(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Answer<Clone> {
+    let mut pidfd: i32 = -1;
+    let mut flags = u64::from(namespaces | raw::CLONE_PIDFD);
+    if cgroup.is_some() {
+        flags |= raw::CLONE_INTO_CGROUP;
+    }
+    let args = raw::clone_args {
+        flags,
+        pidfd: ptr::from_mut(&mut pidfd) as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: u64::from(raw::SIGCHLD),
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+    };
+    // SAFETY: a fork of a single-threaded process: the child gets a copy of everything, no pointer is shared.
+    let mut got = unsafe { syscall(raw::__NR_clone3, [ptr::from_ref(&args) as usize, size_of_val(&args), 0, 0, 0]) };
+    if matches!(got, Err(Errno::NOSYS)) && cgroup.is_none() {
+        let flags = (namespaces | raw::CLONE_PIDFD | raw::SIGCHLD) as usize;
+        // SAFETY: as above; with CLONE_PIDFD the third argument receives the pidfd on both architectures.
+        got = unsafe { syscall(raw::__NR_clone, [flags, 0, ptr::from_mut(&mut pidfd) as usize, 0, 0]) };
+    }
+    match got? {
+        0 => Ok(Clone::Child),
+        // SAFETY: the kernel has just made this descriptor for us.
+        pid => Ok(Clone::Parent(pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const core::ffi::c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// execve(2). Returns only with an error.
+pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> Errno {
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    // SAFETY: three NUL-terminated structures that outlive the call.
+    let got = unsafe {
+        syscall(raw::__NR_execve, [path.as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0])
+    };
+    got.err().unwrap_or(Errno::INVAL)
+}
+
+/// exit_group(2): ends the process at once, without running anything else of ours.
+pub fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: no pointers; does not return.
+        let _ = unsafe { syscall(raw::__NR_exit_group, [code as usize, 0, 0, 0, 0]) };
+    }
+}
+
+/// A set of signals as the kernel keeps it: signal n is bit n-1.
+pub type SignalSet = u64;
+
+/// The set with just this signal.
+pub const fn signal_bit(signal: i32) -> SignalSet {
+    1 << (signal - 1)
+}
+
+/// rt_sigprocmask(2): blocks exactly this set.
+pub fn block_signals(set: SignalSet) {
+    // SAFETY: a pointer to 8 bytes; the kernel only refuses sizes, which are right.
+    let _ = unsafe {
+        syscall(raw::__NR_rt_sigprocmask, [raw::SIG_SETMASK as usize, ptr::from_ref(&set) as usize, 0, 8, 0])
+    };
+}
+
+/// rt_sigaction(2): the default disposition (`ignore` false) or SIG_IGN (`ignore` true).
+pub fn set_signal(signal: i32, ignore: bool) {
+    // handler, flags, restorer, mask: all words on both architectures (aarch64 has no restorer; the zero is then mask).
+    let action: [usize; 4] = [usize::from(ignore), 0, 0, 0];
+    // SAFETY: a pointer to a kernel_sigaction whose handler is SIG_DFL or SIG_IGN; SIGKILL and SIGSTOP are refused.
+    let _ = unsafe { syscall(raw::__NR_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, 8, 0]) };
+}
+
+/// Every signal at its default, none blocked: what a new program may expect. std ignores SIGPIPE, and execve keeps that.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        set_signal(signal, false);
+    }
+    block_signals(0);
+}
+
+/// signalfd4(2), close-on-exec and non-blocking. The set must be blocked.
+pub fn signalfd(set: SignalSet) -> Answer<OwnedFd> {
+    let flags = (raw::O_CLOEXEC | raw::O_NONBLOCK) as usize;
+    // SAFETY: a pointer to 8 bytes; the result is a new descriptor.
+    let fd = unsafe { syscall(raw::__NR_signalfd4, [usize::MAX, ptr::from_ref(&set) as usize, 8, flags, 0])? };
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// The next signal number of a signalfd, if one is pending. signalfd(2): `ssi_signo` is the first word of 128 bytes.
+pub fn next_signal(fd: BorrowedFd<'_>) -> Option<i32> {
+    let mut info = [0u8; 128];
+    match rustix::io::read(fd, &mut info) {
+        Ok(128) => Some(i32::from_ne_bytes([info[0], info[1], info[2], info[3]])),
+        _ => None,
+    }
+}
+
+/// pidfd_send_signal(2) with any number, real-time signals too (rustix's type has only the named ones).
+pub fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> Answer<()> {
+    // SAFETY: no pointers (a null siginfo is allowed).
+    unsafe { syscall(raw::__NR_pidfd_send_signal, [pidfd.as_raw_fd() as usize, signal as usize, 0, 0, 0])? };
+    Ok(())
+}
+
+/// linux/close_range.h
+const CLOSE_RANGE_CLOEXEC: usize = 4;
+
+/// close_range(2): marks every descriptor from `first` on as close-on-exec (`keep`) or closes it.
+/// Kernels before 5.11 have no marking: then they are marked one by one.
+pub fn close_from(first: i32, keep_until_exec: bool) {
+    let flag = if keep_until_exec { CLOSE_RANGE_CLOEXEC } else { 0 };
+    // SAFETY: no pointers. Descriptors closed here are not owned by any value that is used afterwards (callers' duty).
+    let got = unsafe { syscall(raw::__NR_close_range, [first as usize, u32::MAX as usize, flag, 0, 0]) };
+    if got.is_err() {
+        for fd in first..1024 {
+            // SAFETY: no pointers; EBADF is the usual answer and harmless.
+            let _ = unsafe {
+                if keep_until_exec {
+                    syscall(raw::__NR_fcntl, [fd as usize, raw::F_SETFD as usize, raw::FD_CLOEXEC as usize, 0, 0])
+                } else {
+                    syscall(raw::__NR_close, [fd as usize, 0, 0, 0, 0])
+                }
+            };
+        }
+    }
+}
+
+fn ofd_lock_call(fd: BorrowedFd<'_>, command: u32, kind: u32, byte: i64) -> Answer<u32> {
+    let mut lock = raw::flock { l_type: kind as i16, l_whence: 0, l_start: byte, l_len: 1, l_pid: 0 };
+    // SAFETY: a pointer to a struct flock that the kernel reads and, for GETLK, writes.
+    unsafe {
+        syscall(raw::__NR_fcntl, [fd.as_raw_fd() as usize, command as usize, ptr::from_mut(&mut lock) as usize, 0, 0])?;
+    }
+    Ok(lock.l_type as u32)
+}
+
+/// Takes an open-file-description lock on one byte (fcntl(2), F_OFD_SETLK). False when somebody else holds it.
+pub fn ofd_lock(fd: BorrowedFd<'_>, byte: i64) -> Answer<bool> {
+    match ofd_lock_call(fd, raw::F_OFD_SETLK, raw::F_WRLCK, byte) {
+        Ok(_) => Ok(true),
+        Err(Errno::AGAIN | Errno::ACCESS) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The same, waiting for its turn (F_OFD_SETLKW).
+pub fn ofd_lock_wait(fd: BorrowedFd<'_>, byte: i64) -> Answer<()> {
+    loop {
+        match ofd_lock_call(fd, raw::F_OFD_SETLKW, raw::F_WRLCK, byte) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Gives the lock on one byte back.
+pub fn ofd_unlock(fd: BorrowedFd<'_>, byte: i64) -> Answer<()> {
+    ofd_lock_call(fd, raw::F_OFD_SETLK, raw::F_UNLCK, byte).map(drop)
+}
+
+/// Whether another open file description holds the byte (F_OFD_GETLK). Asking takes nothing.
+pub fn ofd_locked(fd: BorrowedFd<'_>, byte: i64) -> Answer<bool> {
+    Ok(ofd_lock_call(fd, raw::F_OFD_GETLK, raw::F_WRLCK, byte)? != raw::F_UNLCK)
+}
+
+/// unshare(2). Right for us because the process has one thread.
+pub fn unshare(namespaces: u32) -> Answer<()> {
+    // SAFETY: no pointers; only CLONE_NEW* flags are passed here, which share no memory.
+    unsafe { syscall(raw::__NR_unshare, [namespaces as usize, 0, 0, 0, 0])? };
+    Ok(())
+}
+
+/// mount_setattr(2) on the mount that `fd` stands for: sets and clears `MOUNT_ATTR_*`, on submounts too if asked.
+pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64, clear: u64, propagation: u64) -> Answer<()> {
+    let attr = raw::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
+    let flags = raw::AT_EMPTY_PATH | if recursive { raw::AT_RECURSIVE } else { 0 };
+    // SAFETY: an empty C string and a struct mount_attr with its size, which the kernel reads.
+    unsafe {
+        let attr = ptr::from_ref(&attr) as usize;
+        let (fd, path) = (fd.as_raw_fd() as usize, c"".as_ptr() as usize);
+        syscall(raw::__NR_mount_setattr, [fd, path, flags as usize, attr, size_of::<raw::mount_attr>()])?;
+    }
+    Ok(())
+}
+
+/// Standard input. It is open in every process of ours: the runtime of the binary opens /dev/null where it was closed.
+pub fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: nothing here ever closes descriptors 0 to 2; they are only replaced, by dup2.
+    unsafe { rustix::stdio::stdin() }
+}
+
+/// Standard output, see [`stdin`].
+pub fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: as for `stdin`.
+    unsafe { rustix::stdio::stdout() }
+}
+
+/// Standard error, see [`stdin`].
+pub fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: as for `stdin`.
+    unsafe { rustix::stdio::stderr() }
+}

@@ -1,0 +1,82 @@
+//! Wall-clock time: nanoseconds since 1970-01-01 UTC, and its RFC 3339 text.
+
+use alloc::format;
+use alloc::string::String;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds in a second.
+pub const SECOND: i64 = 1_000_000_000;
+
+/// Now, in nanoseconds since 1970 UTC.
+pub fn now() -> i64 {
+    let t = clock_gettime(ClockId::Realtime);
+    t.tv_sec * SECOND + t.tv_nsec
+}
+
+/// A clock that never jumps, in milliseconds. Only differences mean something.
+pub fn monotonic_ms() -> i64 {
+    let t = clock_gettime(ClockId::Monotonic);
+    t.tv_sec * 1000 + t.tv_nsec / 1_000_000
+}
+
+/// A moment as calendar fields, UTC.
+pub struct Civil {
+    /// The year, for example 2026.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: i64,
+    /// 1 to 31.
+    pub day: i64,
+    /// 0 to 23.
+    pub hour: i64,
+    /// 0 to 59.
+    pub minute: i64,
+    /// 0 to 59.
+    pub second: i64,
+    /// 0 to 999,999,999.
+    pub nanosecond: i64,
+}
+
+/// The calendar fields of a moment (proleptic Gregorian; Howard Hinnant's `civil_from_days` rule).
+pub fn civil(moment: i64) -> Civil {
+    let seconds = moment.div_euclid(SECOND);
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let shifted = days + 719_468; // days since 0000-03-01
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    Civil {
+        year: year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        day: of_year - (153 * shifted_month + 2) / 5 + 1,
+        hour: of_day / 3600,
+        minute: of_day / 60 % 60,
+        second: of_day % 60,
+        nanosecond: moment.rem_euclid(SECOND),
+    }
+}
+
+/// RFC 3339 in UTC with all nine digits: `2026-11-21T23:20:13.431986999Z`.
+pub fn rfc3339(moment: i64) -> String {
+    let t = civil(moment);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z",
+        t.year, t.month, t.day, t.hour, t.minute, t.second, t.nanosecond
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_moments() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(rfc3339(951_782_400 * SECOND + 7), "2000-02-29T00:00:00.000000007Z");
+        assert_eq!(rfc3339(1_795_303_213_431_986_999), "2026-11-21T23:20:13.431986999Z");
+    }
+}

@@ -1,0 +1,200 @@
+//! command: makes an image of what a container changed, and a flat archive of all it sees.
+
+use super::control::{self, Message};
+use super::{program, remove, stop};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{fault, file, hex, io, process, sys, time};
+use crate::spec::{Spec, Status};
+use crate::store::containers::Container;
+use crate::store::images::{self, Config, History, Image, RootFs};
+use crate::store::pack::{self, Form};
+use crate::store::reference::Reference;
+use crate::store::unpack::Limits;
+use crate::store::{Store, layers};
+use crate::walls;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+
+/// What is asked of a commit.
+pub struct Commit<'a> {
+    /// The configuration of the new image.
+    pub config: Config,
+    /// `-m`
+    pub message: &'a str,
+    /// `-a`
+    pub author: &'a str,
+    /// Its name, if it gets one.
+    pub reference: Option<&'a Reference>,
+    /// A path for the flat archive, if one is wanted.
+    pub archive: Option<&'a str>,
+    /// Whether a running container stands still meanwhile.
+    pub pause: bool,
+}
+
+/// The configuration that a commit starts from: the container's.
+pub fn config_of(store: &Store, spec: &Spec) -> Config {
+    // The image may have been removed by force since; then what the container itself knows must do.
+    let base = images::get(store, &spec.image_id).ok().and_then(|image| image.config).unwrap_or_default();
+    let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
+    Config {
+        env: list(&spec.env),
+        entrypoint: list(&spec.entrypoint),
+        cmd: list(&spec.cmd),
+        working_dir: text(&spec.cwd),
+        user: text(&spec.user),
+        labels: (!spec.labels.is_empty()).then(|| spec.labels.clone()),
+        ..base
+    }
+}
+
+/// Commits, and returns the image's id. The container is the same afterwards.
+pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Result<String> {
+    let spec = &container.spec;
+    let state = remove::settle(store, container)?;
+    let is_running = state.as_ref().is_some_and(|state| state.status == Status::Running);
+    let _change = if is_running { None } else { Some(container.lock_change()?) };
+    // The monitor lets it go on when this connection ends, however that comes.
+    let _paused = if is_running && commit.pause { pause(store, container)? } else { None };
+    fault::point("commit:paused");
+    if let Some(path) = commit.archive {
+        let pid = state.filter(|_| is_running).map(|state| state.pid);
+        write_archive(store, container, pid, path)?;
+    }
+    let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
+    let layer = packed(&mut |sink| pack_layer(container, sink), &mut add)?;
+    let parent = if spec.image_id.is_empty() { Image::default() } else { images::get(store, &spec.image_id).unwrap_or_default() };
+    let now = time::rfc3339(time::now());
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
+    let mut history = parent.history.unwrap_or_default();
+    history.push(History {
+        created: Some(now.clone()),
+        created_by: Some(spec.args().map(String::as_str).collect::<Vec<_>>().join(" ")),
+        author: text(commit.author),
+        comment: text(commit.message),
+        empty_layer: None,
+    });
+    let diff_ids = spec.layers.iter().chain([&layer.diff_id]).map(|id| format!("sha256:{id}")).collect();
+    let image = Image {
+        created: Some(now),
+        author: text(commit.author),
+        architecture: Some(images::architecture().to_string()),
+        os: Some("linux".to_string()),
+        config: Some(commit.config),
+        rootfs: Some(RootFs { kind: Some("layers".to_string()), diff_ids: Some(diff_ids) }),
+        history: Some(history),
+    };
+    let id = images::put(store, &image)?;
+    if let Some(reference) = commit.reference {
+        images::tag(store, reference, &id)?;
+    }
+    store.unlock_images();
+    Ok(id)
+}
+
+fn pause(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
+    let Some(socket) = stop::dial(store, container)? else { return Ok(None) };
+    control::send(socket.as_fd(), &Message::Freeze)?;
+    match control::answer(socket.as_fd())? {
+        Message::Done => Ok(Some(socket)),
+        _ => Ok(None), // it ended at this very moment: nothing moves any more
+    }
+}
+
+/// A child's work: writes something to the sink.
+type Writer<'a> = dyn FnMut(&mut dyn io::Sink) -> Result<()> + 'a;
+
+/// Runs `writer` in a child whose output is what `reader` reads. Errors of the writer win: the reader's is their echo.
+fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<T>) -> Result<T> {
+    let (read, write) = control::pipe()?;
+    let mut read = Some(read);
+    let (child, sync) = spawn_writer(writer, write, &mut || drop(read.take()))?;
+    let Some(read) = read else { sys::exit(1) };
+    let got = reader(&mut io::File { fd: read.as_fd(), name: "the packed layer" });
+    drop(read); // a writer that is not done gets EPIPE, and ends
+    match (await_writer(&child, sync.as_fd()), got) {
+        (Err(error), Err(got)) if error.is(rustix::io::Errno::PIPE) => Err(got),
+        (Err(error), _) => Err(error),
+        (Ok(()), got) => got,
+    }
+}
+
+/// A child that writes to `to`. `close` closes, in it, what only the parent may hold.
+fn spawn_writer(writer: &mut Writer<'_>, to: OwnedFd, close: &mut dyn FnMut()) -> Result<(process::Child, OwnedFd)> {
+    let (sync, child_sync) = control::pair()?;
+    let mut moved = Some(sync);
+    let child = process::spawn(0, None, &mut || {
+        drop(moved.take());
+        close();
+        match writer(&mut io::File { fd: to.as_fd(), name: "the archive" }) {
+            Ok(()) => sys::exit(0),
+            Err(error) => program::fail(child_sync.as_fd(), error),
+        }
+    })?;
+    match moved {
+        Some(sync) => Ok((child, sync)),
+        None => sys::exit(1),
+    }
+}
+
+fn await_writer(child: &process::Child, sync: BorrowedFd<'_>) -> Result<()> {
+    let code = process::wait(child.pidfd.as_fd());
+    match control::receive(sync)? {
+        Some((Message::Failed(error), _)) => Err(error),
+        _ if code == 0 => Ok(()),
+        _ => Err(Error::new("the process that writes the archive was killed")),
+    }
+}
+
+/// child: what the container changed, as an OCI layer.
+fn pack_layer(container: &Container, sink: &mut dyn io::Sink) -> Result<()> {
+    match &container.spec.rootfs {
+        None => pack::pack(file::open_dir_at(container.dir.as_fd(), "upper")?.as_fd(), Form::Layer, &is_ours, sink),
+        Some(path) => pack::pack(file::open_dir(path)?.as_fd(), Form::Flat, &is_ours, sink),
+    }
+}
+
+/// Mount points that starting a container makes in its root: not the container's doing.
+fn is_ours(path: &str) -> bool {
+    matches!(path, "proc" | "sys" | "dev" | "etc/hosts" | "etc/hostname" | "etc/resolv.conf")
+}
+
+/// Writes all that the container sees as a flat tar, beside the path and renamed over it.
+fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &str) -> Result<()> {
+    let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
+    let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let out = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
+    let write = || -> Result<()> {
+        let to = rustix::io::fcntl_dupfd_cloexec(&out, 3).tried("duplicate a descriptor")?;
+        let mut writer = |sink: &mut dyn io::Sink| {
+            let root = see(store, container, pid)?;
+            // What is mounted is left out, its mount points are in: /proc, /sys and /dev must exist in a root.
+            pack::pack(root.as_fd(), Form::Flat, &|_| false, sink)
+        };
+        let (child, sync) = spawn_writer(&mut writer, to, &mut || ())?;
+        await_writer(&child, sync.as_fd())?;
+        fsync(&out).tried_with(|| format!("sync {path}"))?;
+        renameat(&dir, beside.as_str(), &dir, name).tried_with(|| format!("rename to {path}"))
+    };
+    let done = write();
+    if done.is_err() {
+        let _ = file::remove_tree(dir.as_fd(), &beside); // the first error is the one to tell
+    }
+    done
+}
+
+/// child: the container's root without what is mounted in it.
+fn see(store: &Store, container: &Container, pid: Option<i32>) -> Result<OwnedFd> {
+    match pid {
+        Some(pid) => walls::mount::root_of(process::open_pidfd(pid).tried("find the container")?.as_fd()),
+        None => {
+            rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
+            walls::mount::root_alone(store, &container.spec)
+        }
+    }
+}

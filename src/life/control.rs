@@ -1,0 +1,246 @@
+//! What the monitor, its first child and the commands say to each other: one packet per sentence (unix(7),
+//! SOCK_SEQPACKET), a letter and a few numbers each, so that nothing is ever half-read.
+
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{file, io};
+use crate::store::{Store, containers};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, recvmsg, sendmsg, socket_with, socketpair,
+};
+
+/// No packet is longer; the text of an error is cut to fit.
+const PACKET_BYTES_MAX: usize = 4096;
+/// Connections that may wait for the monitor's attention.
+const BACKLOG: i32 = 64;
+/// Name of the monitor's socket in `<run>/<id>/`.
+const SOCKET: &str = "ctl";
+
+/// A sentence.
+pub enum Message {
+    /// monitor: the command is running, with this pid.
+    Started(i32),
+    /// monitor, child: it did not work.
+    Failed(Error),
+    /// monitor: the container has ended with this code, and everything about it is written down.
+    Exited(i32),
+    /// monitor: done.
+    Done,
+    /// command: send this signal to the first process.
+    Signal(i32),
+    /// command: stop with this signal, and after so many milliseconds (negative: never) with SIGKILL.
+    Stop(i32, i64),
+    /// command: tell me when it has ended.
+    Wait,
+    /// command: the terminal has so many rows and columns.
+    Resize(u16, u16),
+    /// command: stand still until I hang up.
+    Freeze,
+    /// child: here is the terminal's master (a descriptor comes with it).
+    Terminal,
+}
+
+fn encode(message: &Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut put = |letter: u8, numbers: &[i64], text: &str| {
+        bytes.push(letter);
+        for number in numbers {
+            bytes.extend_from_slice(&number.to_ne_bytes());
+        }
+        let room = PACKET_BYTES_MAX - bytes.len();
+        bytes.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
+    };
+    match message {
+        Message::Started(pid) => put(b'S', &[i64::from(*pid)], ""),
+        Message::Failed(error) => {
+            let errno = error.errno.map_or(0, Errno::raw_os_error);
+            put(b'E', &[i64::from(errno), error.code.map_or(-1, i64::from)], &error.what);
+        }
+        Message::Exited(code) => put(b'X', &[i64::from(*code)], ""),
+        Message::Done => put(b'D', &[], ""),
+        Message::Signal(signal) => put(b'K', &[i64::from(*signal)], ""),
+        Message::Stop(signal, limit_ms) => put(b'T', &[i64::from(*signal), *limit_ms], ""),
+        Message::Wait => put(b'W', &[], ""),
+        Message::Resize(rows, columns) => put(b'R', &[i64::from(*rows), i64::from(*columns)], ""),
+        Message::Freeze => put(b'F', &[], ""),
+        Message::Terminal => put(b'P', &[], ""),
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Message> {
+    let (letter, rest) = bytes.split_first()?;
+    let number = |i: usize| Some(i64::from_ne_bytes(rest.get(i * 8..i * 8 + 8)?.try_into().ok()?));
+    Some(match letter {
+        b'S' => Message::Started(number(0)? as i32),
+        b'E' => Message::Failed(Error {
+            errno: Some(number(0)? as i32).filter(|n| *n > 0).map(Errno::from_raw_os_error),
+            code: u8::try_from(number(1)?).ok(),
+            what: String::from_utf8_lossy(rest.get(16..)?).into_owned(),
+        }),
+        b'X' => Message::Exited(number(0)? as i32),
+        b'D' => Message::Done,
+        b'K' => Message::Signal(number(0)? as i32),
+        b'T' => Message::Stop(number(0)? as i32, number(1)?),
+        b'W' => Message::Wait,
+        b'R' => Message::Resize(number(0)? as u16, number(1)? as u16),
+        b'F' => Message::Freeze,
+        b'P' => Message::Terminal,
+        _ => return None,
+    })
+}
+
+/// Two connected ends.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).tried("make a socket")
+}
+
+/// Says a sentence. A full socket makes it wait; a peer that is gone is `EPIPE`.
+pub fn send(socket: BorrowedFd<'_>, message: &Message) -> Result<()> {
+    send_with(socket, message, None)
+}
+
+/// Says a sentence, and hands a descriptor over with it.
+pub fn send_with(socket: BorrowedFd<'_>, message: &Message, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+    let bytes = encode(message);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = fd.map(|fd| [fd]);
+    if let Some(fds) = &fds {
+        ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    loop {
+        match sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            other => return other.tried("talk to the container's monitor").map(drop),
+        }
+    }
+}
+
+/// The next sentence, with the descriptor that came along. `None` when the other side has hung up.
+pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Message, Option<OwnedFd>)>> {
+    let mut bytes = [0u8; PACKET_BYTES_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let got = loop {
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
+            Err(Errno::INTR) => {}
+            Err(Errno::CONNRESET) => return Ok(None),
+            other => break other.tried("listen to the container's monitor")?.bytes,
+        }
+    };
+    let mut fd = None;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            fd = fds.last();
+        }
+    }
+    if got == 0 {
+        return Ok(None);
+    }
+    match decode(&bytes[..got]) {
+        Some(message) => Ok(Some((message, fd))),
+        None => Err(Error::new("the container's monitor speaks another version of mydocker's language")),
+    }
+}
+
+/// monitor: the socket that commands connect to. It replaces one that a dead monitor left.
+pub fn listen_at(store: &Store, id: &str) -> Result<OwnedFd> {
+    let dir = containers::run_dir(store, id)?;
+    file::remove_tree(dir.as_fd(), SOCKET)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).tried("make a socket")?;
+    bind(&socket, &address(&dir)?).tried_with(|| format!("bind {}/{id}/{SOCKET}", store.run_path))?;
+    listen(&socket, BACKLOG).tried("listen")?;
+    Ok(socket)
+}
+
+/// command: connects to the monitor of a container. `None` when there is none.
+pub fn dial(store: &Store, id: &str) -> Result<Option<OwnedFd>> {
+    let dir = match file::open_dir(&format!("{}/{id}", store.run_path)) {
+        Err(error) if error.is(Errno::NOENT) => return Ok(None),
+        other => other?,
+    };
+    let kind = SocketType::SEQPACKET;
+    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).tried("make a socket")?;
+    loop {
+        match connect(&socket, &address(&dir)?) {
+            Ok(()) => return Ok(Some(socket)),
+            Err(Errno::INTR) => {}
+            Err(Errno::NOENT | Errno::CONNREFUSED) => return Ok(None),
+            Err(errno) => return Err(Error::os("connect to the container's monitor", errno)),
+        }
+    }
+}
+
+/// By way of /proc: a socket's address has room for 107 bytes only, a path has no such limit.
+fn address(dir: &OwnedFd) -> Result<SocketAddrUnix> {
+    SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())).tried("name a socket")
+}
+
+/// Waits for the answer to what was said; a monitor that dies instead is an error.
+pub fn answer(socket: BorrowedFd<'_>) -> Result<Message> {
+    match receive(socket)? {
+        Some((Message::Failed(error), _)) => Err(error),
+        Some((message, _)) => Ok(message),
+        None => Err(Error::new("the container's monitor ended without an answer")),
+    }
+}
+
+/// Everything a peer of the socket says is small: it can be checked that nothing more is waiting.
+pub fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
+    let mut one = [0u8; 1];
+    let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    match rustix::net::recv(socket, &mut one[..], peek) {
+        Ok((0, _)) | Err(Errno::CONNRESET) => true,
+        Ok(_) | Err(_) => false,
+    }
+}
+
+/// A pipe, close-on-exec: (read end, write end).
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).tried("make a pipe")
+}
+
+/// Makes reads and writes answer `EAGAIN` instead of waiting. Only for descriptors whose other users want that too.
+pub fn nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = rustix::fs::fcntl_getfl(fd).tried("read descriptor flags")?;
+    rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK).tried("set descriptor flags")
+}
+
+/// Reads what is there; `None` when nothing is there now, an empty vector at the end.
+pub fn read_some(fd: BorrowedFd<'_>, max_bytes: usize) -> Option<Vec<u8>> {
+    let mut buf = alloc::vec![0u8; max_bytes];
+    match io::read(fd, &mut buf) {
+        Ok(n) => {
+            buf.truncate(n);
+            Some(buf)
+        }
+        Err(Errno::AGAIN) => None,
+        Err(_) => Some(Vec::new()), // EIO: the last holder of a terminal's other side is gone; that is its end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_survive_the_wire() {
+        let error = Error::os("do it", Errno::NOENT).exit(127);
+        let Some(Message::Failed(back)) = decode(&encode(&Message::Failed(error))) else { panic!() };
+        assert!(back.what == "do it" && back.is(Errno::NOENT) && back.code == Some(127));
+        assert!(matches!(decode(&encode(&Message::Stop(15, -1))), Some(Message::Stop(15, -1))));
+        assert!(matches!(decode(&encode(&Message::Resize(24, 80))), Some(Message::Resize(24, 80))));
+        assert!(decode(b"").is_none() && decode(b"X123").is_none() && decode(b"?").is_none());
+        let long = Error::new("x".repeat(9999));
+        assert!(encode(&Message::Failed(long)).len() <= PACKET_BYTES_MAX);
+    }
+}

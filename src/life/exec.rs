@@ -1,0 +1,161 @@
+//! command: runs one more program in a running container, inside the same walls.
+
+use super::program::{self, Program, Stdio};
+use super::relay::{self, Peer, Streams};
+use super::{control, remove};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::process::{self, Never};
+use crate::kernel::sys;
+use crate::spec::{Network, Status};
+use crate::store::Store;
+use crate::store::containers::Container;
+use crate::walls::cgroup::{self, Joined};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::process::DumpableBehavior;
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+
+/// What is to be run.
+pub struct Exec {
+    /// The command.
+    pub args: Vec<String>,
+    /// More environment than the container's.
+    pub env: Vec<String>,
+    /// Another working directory.
+    pub cwd: Option<String>,
+    /// Another user.
+    pub user: Option<String>,
+    /// Whether it gets a terminal.
+    pub tty: bool,
+    /// Whether it reads our standard input.
+    pub stdin: bool,
+    /// Whether nobody waits for it.
+    pub detach: bool,
+}
+
+/// Runs it and returns its exit code; 0 at once when it is detached.
+pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
+    let spec = &container.spec;
+    let init = open_init(store, container)?;
+    if cgroup::is_frozen(&spec.id) {
+        let name = &spec.name;
+        return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
+    }
+    let joined = cgroup::open(&spec.id)?;
+    let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
+    program::merge_env(&mut env, &exec.env);
+    let program = Program {
+        args: exec.args.clone(),
+        env,
+        cwd: exec.cwd.as_deref().unwrap_or(&spec.cwd),
+        user: exec.user.as_deref().unwrap_or(&spec.user),
+        terminal: exec.tty.then(relay::terminal_size),
+    };
+    let (mut stdio, mut streams) = pipes(exec)?;
+    let (sync, child_sync) = control::pair()?;
+    let mut namespaces = ThreadNameSpaceType::MOUNT
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+        | ThreadNameSpaceType::CONTROL_GROUP;
+    if spec.network == Network::None {
+        namespaces |= ThreadNameSpaceType::NETWORK;
+    }
+    // A pid namespace is entered by children only, the others by the child itself.
+    move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::PROCESS_ID)
+        .tried("enter the container's pid namespace")?;
+    let mut moved = Some((stdio.take().unwrap_or(EMPTY), sync));
+    let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
+        let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
+        drop(sync);
+        match enter(init.as_fd(), namespaces, &joined, &program, stdio, child_sync.as_fd()) {
+            Ok(never) => match never {},
+            Err(error) => program::fail(child_sync.as_fd(), error),
+        }
+    })?;
+    drop((child_sync, init));
+    let Some((_, sync)) = moved else { sys::exit(1) };
+    let master = match super::monitor::await_program(sync.as_fd()) {
+        Ok(master) => master,
+        Err(error) => {
+            process::wait(child.pidfd.as_fd());
+            return Err(error);
+        }
+    };
+    if exec.detach {
+        return Ok(0);
+    }
+    let mut resize = None;
+    if let Some(master) = master {
+        resize = Some(master.try_clone_into(3)?);
+        if exec.stdin {
+            streams.stdin = Some(master.try_clone_into(3)?);
+        }
+        streams.stdout = Some(master);
+    }
+    relay::relay(&Peer::Child(child.pidfd, resize), streams)
+}
+
+const EMPTY: Stdio = Stdio { stdin: None, stdout: None, stderr: None };
+
+/// Descriptor duplication with a name for its error.
+trait CloneInto {
+    fn try_clone_into(&self, lowest: i32) -> Result<OwnedFd>;
+}
+
+impl CloneInto for OwnedFd {
+    fn try_clone_into(&self, lowest: i32) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(self, lowest).tried("duplicate a descriptor")
+    }
+}
+
+/// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.
+fn pipes(exec: &Exec) -> Result<(Option<Stdio>, Streams)> {
+    let raw = exec.tty && exec.stdin;
+    let mut streams = Streams { stdin: None, stdout: None, stderr: None, raw };
+    if exec.tty || exec.detach {
+        return Ok((None, streams));
+    }
+    let mut stdio = EMPTY;
+    if exec.stdin {
+        let (read, write) = control::pipe()?;
+        (stdio.stdin, streams.stdin) = (Some(read), Some(write));
+    }
+    let (out, err) = (control::pipe()?, control::pipe()?);
+    (streams.stdout, stdio.stdout) = (Some(out.0), Some(out.1));
+    (streams.stderr, stdio.stderr) = (Some(err.0), Some(err.1));
+    Ok((Some(stdio), streams))
+}
+
+/// A pidfd of the container's first process that is certainly its: the monitor reaps it only after it has written down
+/// its end, so a record that still says "running" after the pidfd was opened vouches for the pid.
+fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
+    let id = &container.spec.id;
+    let not_running = || Error::new(format!("Container {id} is not running"));
+    let state = remove::settle(store, container)?.filter(|s| s.status == Status::Running).ok_or_else(not_running)?;
+    let pidfd = process::open_pidfd(state.pid).map_err(|_| not_running())?;
+    let after = container.state(store)?;
+    if after.status == Status::Running && after.pid == state.pid && container.is_alive()? {
+        Ok(pidfd)
+    } else {
+        Err(not_running())
+    }
+}
+
+/// child: into the container, and into the program.
+fn enter(
+    init: BorrowedFd<'_>,
+    namespaces: ThreadNameSpaceType,
+    joined: &Joined,
+    program: &Program<'_>,
+    stdio: Stdio,
+    sync: BorrowedFd<'_>,
+) -> Result<Never> {
+    // From the moment it is in the container's pid namespace its processes may look at us (CVE-2016-9962).
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    cgroup::join(joined)?;
+    move_into_thread_name_spaces(init, namespaces).map_err(|errno| Error::os("enter the container".to_owned(), errno))?;
+    program::become_program(program, stdio, joined, sync, false)
+}

@@ -1,0 +1,47 @@
+//! child: the first process of a container, from the clone to execve.
+
+use super::program::{self, Program, Stdio};
+use crate::error::Result;
+use crate::kernel::fault;
+use crate::kernel::process::Never;
+use crate::kernel::sys;
+use crate::spec::Spec;
+use crate::store::Store;
+use crate::walls::{self, Prepared};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::process::DumpableBehavior;
+use rustix::termios::Winsize;
+
+/// child: walls, then the command. Reports once if something fails. The current directory is the container's.
+pub fn run(store: &Store, spec: &Spec, prepared: &Prepared, stdio: Stdio, size: Winsize, sync: &OwnedFd) -> ! {
+    match start(store, spec, prepared, stdio, size, sync.as_fd()) {
+        Ok(never) => match never {},
+        Err(error) => program::fail(sync.as_fd(), error),
+    }
+}
+
+fn start(
+    store: &Store,
+    spec: &Spec,
+    prepared: &Prepared,
+    stdio: Stdio,
+    size: Winsize,
+    sync: BorrowedFd<'_>,
+) -> Result<Never> {
+    if !program::die_with_parent(sync) {
+        sys::exit(1);
+    }
+    // Until execve this process has our memory and our binary: nobody in the container may look into it.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    fault::point("init:born");
+    walls::enter(store, spec, prepared)?;
+    fault::point("init:walled");
+    let program = Program {
+        args: spec.args().cloned().collect(),
+        env: program::environment(&spec.hostname, spec.tty, &spec.env),
+        cwd: &spec.cwd,
+        user: &spec.user,
+        terminal: spec.tty.then_some(size),
+    };
+    program::become_program(&program, stdio, &prepared.cgroup, sync, true)
+}

@@ -1,0 +1,21 @@
+//! LIFE: processes in time. Who runs what:
+//!
+//! ```text
+//! command  create · start (forks the monitor) · relay · exec · stop, kill, wait · remove · commit
+//! monitor  monitor (one per container: logs, reaps, answers, removes)
+//! child    init, program (what becomes the container's process): these return `!`
+//! ```
+
+pub mod commit;
+pub mod control;
+pub mod create;
+pub mod exec;
+pub mod init;
+pub mod log;
+pub mod monitor;
+pub mod program;
+pub mod relay;
+pub mod remove;
+pub mod start;
+pub mod stop;
+pub mod stream;

@@ -1,0 +1,203 @@
+//! The last steps of a process of ours that becomes a program of a container: its terminal, its descriptors, its
+//! environment, execve. Used by the first process (init) and by exec. Everything here runs in the child.
+
+use super::control::{self, Message};
+use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried};
+use crate::kernel::process::{self, Never};
+use crate::kernel::{file, sys};
+use crate::walls;
+use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::termios::Winsize;
+
+/// Where PATH leads when neither image nor user set it: docker's.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the program is to be.
+pub struct Program<'a> {
+    /// Its words; the first one is looked for in PATH.
+    pub args: Vec<String>,
+    /// `KEY=value`, complete but for HOME.
+    pub env: Vec<String>,
+    /// Its working directory.
+    pub cwd: &'a str,
+    /// `user[:group]`
+    pub user: &'a str,
+    /// Whether it gets a terminal of its own, of this size (0 × 0: unknown).
+    pub terminal: Option<Winsize>,
+}
+
+/// What the program's standard streams are when it has no terminal.
+pub struct Stdio {
+    /// `None` is /dev/null.
+    pub stdin: Option<OwnedFd>,
+    /// Write end of a pipe; `None` is /dev/null.
+    pub stdout: Option<OwnedFd>,
+    /// Write end of a pipe; `None` is /dev/null.
+    pub stderr: Option<OwnedFd>,
+}
+
+/// child: reports the error to the parent and ends.
+pub fn fail(sync: BorrowedFd<'_>, error: Error) -> ! {
+    // A parent that is gone needs no report.
+    let _ = control::send(sync, &Message::Failed(error));
+    sys::exit(1)
+}
+
+/// child: if the parent dies from here on, so does this process. False when it is dead already.
+pub fn die_with_parent(sync: BorrowedFd<'_>) -> bool {
+    let kill = Some(rustix::process::Signal::KILL);
+    let _ = rustix::process::set_parent_process_death_signal(kill); // fails for signals that do not exist, only
+    !control::has_hung_up(sync)
+}
+
+/// child, inside all walls but the privileges: makes the terminal, drops the privileges and becomes the program.
+/// Returns only with an error.
+pub fn become_program(
+    program: &Program<'_>,
+    stdio: Stdio,
+    cgroup: &walls::cgroup::Joined,
+    sync: BorrowedFd<'_>,
+    console: bool,
+) -> Result<Never> {
+    rustix::process::setsid().tried("make a session")?;
+    match program.terminal {
+        Some(size) => {
+            let (master, slave) = walls::mount::terminal()?;
+            if size.ws_row != 0 {
+                rustix::termios::tcsetwinsize(&slave, size).tried("set the terminal's size")?;
+            }
+            if console {
+                walls::mount::console(&slave)?;
+            }
+            control::send_with(sync, &Message::Terminal, Some(master.as_fd()))?;
+            rustix::process::ioctl_tiocsctty(&slave).tried("take the terminal")?;
+            process::set_stdio([Some(slave.as_fd()), Some(slave.as_fd()), Some(slave.as_fd())])?;
+        }
+        None => {
+            process::null_stdio(7)?;
+            process::set_stdio([&stdio.stdin, &stdio.stdout, &stdio.stderr].map(|fd| fd.as_ref().map(AsFd::as_fd)))?;
+        }
+    }
+    drop(stdio);
+    enter_cwd(program.cwd)?;
+    let user = walls::drop_privileges(program.user, cgroup)?;
+    // A change of user cleared the death signal: ask again, and look whether the parent died in between.
+    if console && !die_with_parent(sync) {
+        sys::exit(1);
+    }
+    let mut env = program.env.clone();
+    if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+        env.push(format!("HOME={}", user.home));
+    }
+    sys::close_from(3, true);
+    sys::reset_signals();
+    Err(exec(&program.args, &env))
+}
+
+/// docker makes a working directory that does not exist, as root, before the user changes.
+fn enter_cwd(cwd: &str) -> Result<()> {
+    let root = file::open_dir("/")?;
+    let dir = file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_with(|| format!("make the working directory {cwd}"))?;
+    rustix::process::fchdir(&dir).tried_with(|| format!("enter the working directory {cwd}"))
+}
+
+/// execve with a search in PATH. Returns why it did not work, in docker's words, with exit code 126 or 127.
+fn exec(args: &[String], env: &[String]) -> Error {
+    let strings = |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<core::result::Result<Vec<_>, _>>();
+    let (Ok(argv), Ok(envp)) = (strings(args), strings(env)) else {
+        return Error::new("a word of the command or its environment has a NUL byte in it").exit(125);
+    };
+    let name = args.first().map_or("", String::as_str);
+    let mut found = None;
+    for path in candidates(name, env) {
+        let Ok(path) = CString::new(path) else { continue };
+        match sys::execve(&path, &argv, &envp) {
+            Errno::NOENT | Errno::NOTDIR => {}
+            errno => found = found.or(Some(errno)),
+        }
+    }
+    match found {
+        Some(errno) => Error::os(format!("exec: \"{}\"", name.escape_debug()), errno).exit(EXIT_NOT_EXECUTABLE),
+        None => not_found(name, args).exit(EXIT_NOT_FOUND),
+    }
+}
+
+/// The paths to try for a command, in order.
+fn candidates(name: &str, env: &[String]) -> Vec<String> {
+    if name.contains('/') || name.is_empty() {
+        return [name.to_owned()].into();
+    }
+    let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    path.split(':').map(|dir| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }).collect()
+}
+
+fn not_found(name: &str, args: &[String]) -> Error {
+    let shown = name.escape_debug();
+    if let [one] = args
+        && one.contains(' ')
+    {
+        return Error::new(format!(
+            "exec: \"{shown}\": no such program; pass its words separately, without quotes around all, or use: sh -c \"{shown}\""
+        ));
+    }
+    if name.contains('/') {
+        Error::os(format!("exec: \"{shown}\""), Errno::NOENT)
+    } else {
+        Error::new(format!("exec: \"{shown}\": executable file not found in $PATH"))
+    }
+}
+
+/// The environment a program starts with: docker's fixed entries, then the container's, later ones replacing earlier.
+pub fn environment(hostname: &str, tty: bool, own: &[String]) -> Vec<String> {
+    let mut env = alloc::vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={hostname}")];
+    if tty {
+        env.push("TERM=xterm".to_owned());
+    }
+    merge_env(&mut env, own);
+    env
+}
+
+/// Adds entries; one with a key that is there already replaces it in its place.
+pub fn merge_env(env: &mut Vec<String>, more: &[String]) {
+    for entry in more {
+        let key = entry.split('=').next().unwrap_or(entry);
+        let same = |old: &&mut String| old.split('=').next() == Some(key);
+        match env.iter_mut().find(same) {
+            Some(old) => old.clone_from(entry),
+            None => env.push(entry.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    #[test]
+    fn environments_merge_in_place() {
+        let env = environment("h", false, &strings(&["A=1", "PATH=/x", "A=2", "B="]));
+        assert_eq!(env, strings(&["PATH=/x", "HOSTNAME=h", "A=2", "B="]));
+    }
+
+    #[test]
+    fn path_is_searched_only_for_plain_names() {
+        assert_eq!(candidates("./a", &strings(&["PATH=/x"])), strings(&["./a"]));
+        assert_eq!(candidates("a", &strings(&["PATH=/x::/y"])), strings(&["/x/a", "a", "/y/a"]));
+    }
+
+    #[test]
+    fn blanks_get_a_hint() {
+        assert!(not_found("top -b", &strings(&["top -b"])).what.contains("sh -c \"top -b\""));
+        assert!(!not_found("nosuch", &strings(&["nosuch"])).what.contains("sh -c"));
+    }
+}

@@ -1,0 +1,115 @@
+//! The end of containers: what a dead monitor left is put right, and everything about a container goes away.
+
+use super::stop;
+use crate::error::{Error, Result};
+use crate::kernel::{fault, file, hex, time};
+use crate::spec::{Spec, State, Status};
+use crate::store::containers::{self, Container};
+use crate::store::{Store, images, names, trash, volumes};
+use crate::walls;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use rustix::fd::AsFd;
+
+/// The true state of a container. One whose monitor died (only SIGKILL or a power cut can do that) is put right first:
+/// nothing of it runs any more, and its record says so. `None`: it was to go away with its end, and now it has.
+pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
+    let state = container.state(store)?;
+    if state.status != Status::Running || container.is_alive()? {
+        return Ok(Some(state));
+    }
+    let ended = |state: State| State {
+        status: Status::Exited,
+        pid: 0,
+        exit_code: 137,
+        finished: time::now(),
+        error: "its monitor was killed".to_owned(),
+        ..state
+    };
+    let Ok(_change) = container.lock_change() else {
+        return Ok(Some(ended(state))); // somebody is at it: the truth is known, the putting right is theirs
+    };
+    let state = container.state(store)?;
+    if state.status != Status::Running || container.is_alive()? {
+        return Ok(Some(state));
+    }
+    walls::release(&container.spec.id)?;
+    fault::point("settle:released");
+    if container.spec.auto_remove {
+        dispose(store, &container.spec, true)?;
+        return Ok(None);
+    }
+    let state = ended(state);
+    container.write_state(store, &state, false)?;
+    Ok(Some(state))
+}
+
+/// Takes a container that does not run off the disk; its anonymous volumes too if asked. Idempotent.
+pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
+    containers::remove(store, spec)?;
+    if with_volumes {
+        for name in containers::anonymous_volumes(spec) {
+            volumes::remove(store, name)?;
+        }
+    }
+    // An image that was removed by force left its layers to us.
+    if !spec.image_id.is_empty() && !file::exists_at(store.images.as_fd(), &spec.image_id) {
+        store.lock_images(true)?;
+        images::collect_layers(store)?;
+        store.unlock_images();
+    }
+    Ok(())
+}
+
+/// `rm`: removes a container. A running one only by `force`, which kills it.
+pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Result<()> {
+    let container = match containers::find(store, word) {
+        Ok(container) => container,
+        Err(error) if force => return remove_damaged(store, word, error),
+        Err(error) => return Err(error),
+    };
+    if container.is_alive()? {
+        if !force {
+            return Err(Error::new(format!(
+                "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
+            )));
+        }
+        stop::kill_and_wait(store, &container)?;
+        if container.spec.auto_remove {
+            return Ok(()); // its monitor removed it
+        }
+    }
+    let _change = container.lock_change()?;
+    if container.is_alive()? {
+        return Err(Error::new(format!("container {word} was started again meanwhile")));
+    }
+    walls::release(&container.spec.id)?;
+    dispose(store, &container.spec, with_volumes)?;
+    trash::sweep(store)
+}
+
+/// `rm -f` of a container whose record cannot be read: everything that its id or name leads to goes.
+fn remove_damaged(store: &Store, word: &str, error: Error) -> Result<()> {
+    let Some(id) = damaged_id(store, word) else { return Err(error) };
+    if crate::kernel::lock::held(file::open_dir_at(store.containers.as_fd(), &id)?.as_fd(), "lock", containers::LOCK_LIFE)? {
+        walls::release(&id)?; // killing its processes ends its monitor
+    }
+    walls::release(&id)?;
+    trash::throw(store, store.containers.as_fd(), &id)?;
+    for name in file::names(store.names.as_fd())? {
+        if names::holder(store, &name).as_deref() == Some(&id) {
+            names::release(store, &name, &id)?;
+        }
+    }
+    if let Ok(run) = file::open_dir(&store.run_path) {
+        file::remove_tree(run.as_fd(), &id)?;
+    }
+    trash::sweep(store)
+}
+
+fn damaged_id(store: &Store, word: &str) -> Option<String> {
+    let by_id = || containers::ids(store).ok()?.into_iter().find(|id| !word.is_empty() && id.starts_with(word));
+    let id = names::holder(store, word).or_else(by_id)?;
+    (hex::is(&id, 64) && file::exists_at(store.containers.as_fd(), &id)).then_some(id)
+}

@@ -1,0 +1,82 @@
+//! command: ends containers, signals them, waits for them, all by asking their monitors.
+
+use super::control::{self, Message};
+use super::remove;
+use crate::error::{Error, Result};
+use crate::spec::Status;
+use crate::store::Store;
+use crate::store::containers::Container;
+use alloc::format;
+use rustix::fd::{AsFd, OwnedFd};
+
+/// Connects to the monitor of a running container. `None` when it does not run. A monitor that is just starting or just
+/// ending has no socket: then this waits for its life lock to decide.
+pub fn dial(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
+    let deadline = crate::kernel::time::monotonic_ms() + 10_000;
+    loop {
+        if let Some(socket) = control::dial(store, &container.spec.id)? {
+            return Ok(Some(socket));
+        }
+        if !container.is_alive()? {
+            return Ok(None);
+        }
+        if crate::kernel::time::monotonic_ms() > deadline {
+            return Err(Error::new(format!(
+                "the monitor of container {} does not answer; 'mydocker rm -f' removes it",
+                container.spec.name
+            )));
+        }
+        crate::kernel::process::wait_for(&mut [], 2); // microseconds in practice; there is no event for "it now listens"
+    }
+}
+
+/// Ends a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. One that does not run is fine.
+pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) -> Result<()> {
+    remove::settle(store, container)?;
+    let Some(socket) = dial(store, container)? else { return Ok(()) };
+    control::send(socket.as_fd(), &Message::Stop(signal, limit_ms))?;
+    await_end(socket).map(drop)
+}
+
+/// SIGKILL, and the wait for everything to be taken down.
+pub fn kill_and_wait(store: &Store, container: &Container) -> Result<()> {
+    stop(store, container, 9, -1)
+}
+
+/// Sends a signal. Only a running container can get one.
+pub fn kill(store: &Store, container: &Container, word: &str, signal: i32) -> Result<()> {
+    remove::settle(store, container)?;
+    let not_running =
+        || Error::new(format!("Cannot kill container: {word}: Container {} is not running", container.spec.id));
+    let socket = dial(store, container)?.ok_or_else(not_running)?;
+    control::send(socket.as_fd(), &Message::Signal(signal))?;
+    control::answer(socket.as_fd()).map(drop)
+}
+
+/// Waits for the end of a container and returns its exit code; at once for one that does not run.
+pub fn wait(store: &Store, container: &Container) -> Result<i32> {
+    if let Some(socket) = dial(store, container)? {
+        control::send(socket.as_fd(), &Message::Wait)?;
+        if let Some(code) = await_end(socket)? {
+            return Ok(code);
+        }
+    }
+    match remove::settle(store, container)? {
+        Some(state) if state.status == Status::Exited => Ok(state.exit_code),
+        Some(state) => Ok(state.exit_code), // never started: 0, as docker says
+        None => Ok(137),
+    }
+}
+
+/// The exit code, or `None` when the monitor died instead of telling.
+fn await_end(socket: OwnedFd) -> Result<Option<i32>> {
+    loop {
+        match control::receive(socket.as_fd()) {
+            Ok(Some((Message::Exited(code), _))) => return Ok(Some(code)),
+            Ok(Some((Message::Failed(error), _))) => return Err(error),
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}

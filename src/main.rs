@@ -1,0 +1,95 @@
+//! The door of mydocker: finds the verb, runs it, and is the only place that prints an error.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use cli::args::{self, Outcome};
+use cli::{OK, note, print, verbs};
+use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::kernel::{file, sys};
+use mydocker::store;
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Exit code when the reader of our output has gone: what SIGPIPE would have made of us.
+const EXIT_PIPE: u8 = 141;
+
+fn main() -> ExitCode {
+    // Descriptors that we inherited are none of our business, and a monitor would hold them open for ever.
+    sys::close_from(3, false);
+    match dispatch(std::env::args_os().skip(1).collect()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error.is(Errno::PIPE) && error.what == "write our output" => ExitCode::from(EXIT_PIPE),
+        Err(error) => {
+            note(&error.to_string());
+            ExitCode::from(error.code.unwrap_or(1))
+        }
+    }
+}
+
+fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
+    places(&mut args)?;
+    let words: Vec<&str> = args.iter().take(2).filter_map(|arg| arg.to_str()).collect();
+    match words.first() {
+        None | Some(&"--help" | &"-h") => return print(&verbs::overview()).map(|()| OK),
+        Some(&"help") => return help(&args[1..]),
+        Some(&"--version" | &"-v") => args[0] = "version".into(),
+        Some(_) => {}
+    }
+    let words: Vec<&str> = args.iter().take(2).filter_map(|arg| arg.to_str()).collect();
+    let Some((verb, count)) = verbs::find(&words) else { return Err(unknown(words[0])) };
+    match args::parse(verb, args.split_off(count))? {
+        Outcome::Run(parsed) => (verb.run)(&parsed),
+        Outcome::Help => print(&args::help(verb)).map(|()| OK),
+    }
+}
+
+/// Takes the flags before the verb off the arguments: where things are kept.
+fn places(args: &mut Vec<OsString>) -> Result<()> {
+    let place = |variable: &str, default: &str| std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let mut root = place("MYDOCKER_ROOT", store::ROOT);
+    let mut run = place("MYDOCKER_RUN", store::RUN);
+    while let Some(first) = args.first().and_then(|arg| arg.to_str()).map(str::to_owned) {
+        let (name, value) = first.split_once('=').map_or((first.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
+        let target = match name {
+            "--root" => &mut root,
+            "--run-root" => &mut run,
+            _ if first.starts_with("--") && !matches!(name, "--help" | "--version") => {
+                let known = ["--root", "--run-root", "--help", "--version"];
+                let near = args::nearest(name, known.into_iter()).map_or(String::new(), |n| format!("; did you mean {n}?"));
+                return Err(Error::new(format!("unknown flag: {}{near}", name.escape_debug())).exit(EXIT_ENGINE));
+            }
+            _ => break,
+        };
+        args.remove(0);
+        *target = match value {
+            Some(value) => value,
+            None if args.is_empty() => {
+                return Err(Error::new(format!("flag needs an argument: {name}")).exit(EXIT_ENGINE));
+            }
+            None => args.remove(0).into_string().map_err(|_| Error::new(format!("{name}: not UTF-8")).exit(EXIT_ENGINE))?,
+        };
+    }
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let cwd = cwd.to_str().unwrap_or("/");
+    cli::set_places(file::absolute(cwd, &root), file::absolute(cwd, &run));
+    Ok(())
+}
+
+fn help(args: &[OsString]) -> Result<u8> {
+    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    match (words.first(), verbs::find(&words)) {
+        (None, _) => print(&verbs::overview())?,
+        (_, Some((verb, _))) => print(&args::help(verb))?,
+        (Some(word), None) => return Err(unknown(word)),
+    }
+    Ok(OK)
+}
+
+fn unknown(word: &str) -> Error {
+    let names = verbs::VERBS.iter().map(|verb| verb.name);
+    let near = args::nearest(word, names).map_or(String::new(), |name| format!("; did you mean 'mydocker {name}'?"));
+    let word = word.escape_debug();
+    Error::new(format!("unknown command: mydocker {word}{near} ('mydocker help' lists them)")).exit(1)
+}

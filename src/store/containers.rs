@@ -1,0 +1,265 @@
+//! Containers on disk: their records, how they appear and disappear, and how they are found.
+
+use super::{Store, names, trash};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{fault, file, hex, lock, time};
+use crate::spec::{MountKind, RECORD_VERSION, Spec, State, Status};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use miniserde::{Serialize, json};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+/// The byte of `lock` that the monitor holds for as long as it lives: the container is running.
+pub const LOCK_LIFE: i64 = 0;
+/// The byte of `lock` that a command holds while it makes, starts or removes the container.
+pub const LOCK_CHANGE: i64 = 1;
+
+/// A container as found on disk.
+pub struct Container {
+    /// What was asked.
+    pub spec: Spec,
+    /// `containers/<id>/`
+    pub dir: OwnedFd,
+}
+
+/// Puts a new container on disk: directory, records, name. It appears complete or not at all. The caller holds
+/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it. With `sync` it survives a power cut.
+pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)], sync: bool) -> Result<(Container, OwnedFd)> {
+    let draft = trash::draft(store)?;
+    let fill = || -> Result<OwnedFd> {
+        let dir = draft.dir.as_fd();
+        let lock_file = lock::open(dir, "lock")?;
+        lock::take(lock_file.as_fd(), LOCK_CHANGE)?;
+        if spec.rootfs.is_none() {
+            file::make_dir_at(dir, "upper", 0o755)?;
+            file::make_dir_at(dir, "work", 0o700)?;
+        }
+        for (name, text) in files {
+            file::create_at(dir, name, text.as_bytes(), 0o644)?;
+        }
+        file::create_at(dir, "log", b"", 0o600)?;
+        file::create_at(dir, "config.json", json::to_string(spec).as_bytes(), 0o600)?;
+        fault::point("create:filled");
+        Ok(lock_file)
+    };
+    let lock_file = match fill() {
+        Ok(lock_file) => lock_file,
+        Err(error) => {
+            draft.discard();
+            return Err(store.locate("tmp", error));
+        }
+    };
+    let dir = draft.place(store.containers.as_fd(), &spec.id)?;
+    fault::point("create:placed");
+    if let Err(error) = names::reserve(store, &spec.name, &spec.id) {
+        discard(store, &spec.id);
+        return Err(error);
+    }
+    fault::point("create:named");
+    if sync {
+        rustix::fs::syncfs(&dir).tried("sync the new container to disk")?;
+    }
+    Ok((Container { spec: spec.clone(), dir }, lock_file))
+}
+
+fn discard(store: &Store, id: &str) {
+    if trash::throw(store, store.containers.as_fd(), id).is_ok() {
+        let _ = trash::sweep(store); // what stays is swept by the next command
+    }
+}
+
+/// Takes a container off the disk, its name with it, in one rename. The content is deleted by the next sweep.
+/// False when somebody else was faster.
+pub fn remove(store: &Store, spec: &Spec) -> Result<bool> {
+    let mine = trash::throw(store, store.containers.as_fd(), &spec.id)?;
+    fault::point("remove:thrown");
+    names::release(store, &spec.name, &spec.id)?;
+    let run = file::open_dir(&store.run_path);
+    match run {
+        Ok(run) => file::remove_tree(run.as_fd(), &spec.id)?,
+        Err(error) if error.is(Errno::NOENT) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(mine)
+}
+
+/// Opens a container by its full id and reads what was asked of it.
+pub fn open(store: &Store, id: &str) -> Result<Container> {
+    let dir = file::open_dir_at(store.containers.as_fd(), id)?;
+    let spec = read_record(store, &dir, id, "config.json")?;
+    let spec: Spec = parse(store, id, "config.json", &spec)?;
+    // The record decides which directories are used, mounted and removed: it must be about this place.
+    if spec.version != RECORD_VERSION || spec.id != id || spec.layers.iter().any(|layer| !hex::is(layer, 64)) {
+        return Err(damaged(store, id, "config.json", "it does not fit this version of mydocker or this place"));
+    }
+    Ok(Container { spec, dir })
+}
+
+fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<String> {
+    let bytes = file::read_at(dir.as_fd(), name, file::RECORD_BYTES_MAX)
+        .map_err(|e| store.locate(&format!("containers/{id}"), e))?;
+    String::from_utf8(bytes).map_err(|_| damaged(store, id, name, "it is not text"))
+}
+
+fn parse<T: miniserde::Deserialize>(store: &Store, id: &str, name: &str, text: &str) -> Result<T> {
+    json::from_str(text).map_err(|_| damaged(store, id, name, "it is not the JSON that it should be"))
+}
+
+fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
+    Error::new(format!("the record {}/containers/{id}/{name} is damaged: {why}", store.root_path))
+}
+
+impl Container {
+    /// What happened last, as written. Ask [`Container::is_alive`] before believing `running`.
+    pub fn state(&self, store: &Store) -> Result<State> {
+        match read_record(store, &self.dir, &self.spec.id, "state.json") {
+            Ok(text) => parse(store, &self.spec.id, "state.json", &text),
+            Err(error) if error.is(Errno::NOENT) => Ok(State::created()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether its monitor lives.
+    pub fn is_alive(&self) -> Result<bool> {
+        lock::held(self.dir.as_fd(), "lock", LOCK_LIFE)
+    }
+
+    /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
+    pub fn lock_change(&self) -> Result<OwnedFd> {
+        let file = lock::open(self.dir.as_fd(), "lock")?;
+        if lock::take(file.as_fd(), LOCK_CHANGE)? {
+            Ok(file)
+        } else {
+            Err(Error::new(format!(
+                "container {} is busy: another command is making, starting or removing it; try again",
+                self.spec.name
+            )))
+        }
+    }
+
+    /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
+    pub fn write_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
+        file::replace_at(self.dir.as_fd(), "state.json", json::to_string(state).as_bytes(), sync)
+            .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
+        write_info(store, &self.spec, state)
+    }
+}
+
+/// The tutorials' record, kept for their readers: `<run>/<id>/containerInfo.json`.
+#[derive(Serialize)]
+struct Info<'a> {
+    pid: String,
+    id: &'a str,
+    name: &'a str,
+    command: String,
+    created_time: String,
+    status: &'a str,
+    volume: String,
+}
+
+fn write_info(store: &Store, spec: &Spec, state: &State) -> Result<()> {
+    let t = time::civil(spec.created);
+    let info = Info {
+        pid: if state.pid == 0 { String::new() } else { state.pid.to_string() },
+        id: &spec.id,
+        name: &spec.name,
+        command: spec.args().map(String::as_str).collect::<Vec<_>>().join(" "),
+        created_time: format!(
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+            t.year, t.month, t.day, t.hour, t.minute, t.second
+        ),
+        status: match state.status {
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Exited => "exited",
+        },
+        volume: spec.mounts.iter().map(|m| format!("{}:{}", m.source, m.target)).collect::<Vec<_>>().join(","),
+    };
+    let dir = run_dir(store, &spec.id)?;
+    file::replace_at(dir.as_fd(), "containerInfo.json", json::to_string(&info).as_bytes(), false)
+}
+
+/// Opens `<run>/<id>/`, made when missing.
+pub fn run_dir(store: &Store, id: &str) -> Result<OwnedFd> {
+    file::make_dirs(&format!("{}/{id}", store.run_path), 0o700)
+}
+
+/// The ids of all containers, in no order. A directory whose name was never reserved (a crash while it was made) or
+/// already given back (a crash while it was removed) is no container: it goes to the trash, unless somebody is at it.
+pub fn ids(store: &Store) -> Result<Vec<String>> {
+    Ok(file::names(store.containers.as_fd())?.into_iter().filter(|id| hex::is(id, 64)).collect())
+}
+
+/// Whether the container's name is its own. If not it is half-made or half-removed, and is thrown away here, unless a
+/// living command holds it.
+pub fn is_whole(store: &Store, container: &Container) -> bool {
+    if names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id) {
+        return true;
+    }
+    if let Ok(_lock) = container.lock_change() {
+        // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
+        if names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id) {
+            return true;
+        }
+        if !container.is_alive().unwrap_or(true) {
+            discard(store, &container.spec.id);
+        }
+    }
+    false
+}
+
+/// Finds a container by full id, name, or unique prefix of its id, in this order.
+pub fn find(store: &Store, word: &str) -> Result<Container> {
+    let missing = || Error::new(format!("No such container: {}", word.escape_debug()));
+    let id = if hex::is(word, 64) && file::exists_at(store.containers.as_fd(), word) {
+        word.to_owned()
+    } else if let Some(id) = names::holder(store, word.strip_prefix('/').unwrap_or(word)) {
+        id
+    } else {
+        let fits = |id: &String| !word.is_empty() && id.starts_with(word);
+        let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
+        if found.len() > 1 {
+            found.sort();
+            let list: Vec<&str> = found.iter().map(|id| &id[..12]).collect();
+            let list = list.join(", ");
+            return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
+        }
+        found.pop().ok_or_else(missing)?
+    };
+    match open(store, &id) {
+        Ok(container) if is_whole(store, &container) => Ok(container),
+        Ok(_) => Err(missing()),
+        Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), &id) => Err(missing()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every container, newest first, and one error for each that cannot be read.
+pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    for id in ids(store)? {
+        match open(store, &id) {
+            Ok(container) if is_whole(store, &container) => found.push(container),
+            Ok(_) => {}
+            Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), &id) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    found.sort_by(|a, b| b.spec.created.cmp(&a.spec.created));
+    Ok((found, errors))
+}
+
+/// The anonymous volumes of a container: the ones that go with it on request.
+pub fn anonymous_volumes(spec: &Spec) -> impl Iterator<Item = &str> {
+    spec.mounts.iter().filter(|m| m.kind == MountKind::Anonymous).map(|m| m.source.as_str())
+}
+
+/// The log file, for appending or reading.
+pub fn open_log(dir: BorrowedFd<'_>, append: bool) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let flags = if append { OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE } else { OFlags::RDONLY };
+    openat(dir, "log", flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from(0o600)).tried("open the log")
+}

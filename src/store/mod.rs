@@ -1,0 +1,115 @@
+//! CELLAR: what lies on disk. Knows no process: nothing here clones, kills or mounts.
+//!
+//! ```text
+//! <root>/containers/<id>/   config.json state.json lock log upper/ work/ hosts hostname resolv.conf
+//! <root>/names/<name>       symlink → id: making it is the reservation of the name
+//! <root>/images/<id>        an image's configuration (OCI), named by its sha256
+//! <root>/refs/<reference>   symlink → id; `/` in a name is written `+`
+//! <root>/files/<identity>   symlink → id: image files that were imported by path
+//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again) and size
+//! <root>/volumes/<name>/    _data/
+//! <root>/tmp/ trash/        half-made and half-deleted things
+//! <run>/<id>/               containerInfo.json and the monitor's control socket
+//! ```
+
+pub mod containers;
+pub mod gzip;
+pub mod images;
+pub mod layers;
+pub mod names;
+pub mod pack;
+pub mod reference;
+pub mod tar;
+pub mod trash;
+pub mod unpack;
+pub mod volumes;
+
+use crate::error::{Error, Result, Tried};
+use crate::kernel::file;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+/// Where things are kept when nobody says otherwise.
+pub const ROOT: &str = "/var/lib/mydocker";
+/// Where what need not survive a reboot is kept.
+pub const RUN: &str = "/run/mydocker";
+
+/// An open store: its directories by descriptor, and their paths for messages and for other processes.
+pub struct Store {
+    /// The path of the root, absolute.
+    pub root_path: String,
+    /// The path of the run directory, absolute.
+    pub run_path: String,
+    /// The root directory.
+    pub root: OwnedFd,
+    /// `containers/`
+    pub containers: OwnedFd,
+    /// `names/`
+    pub names: OwnedFd,
+    /// `images/`; its flock keeps image removal and image use apart.
+    pub images: OwnedFd,
+    /// `layers/`
+    pub layers: OwnedFd,
+}
+
+const DIRECTORIES: [&str; 9] = ["containers", "names", "images", "refs", "files", "layers", "volumes", "tmp", "trash"];
+
+/// Opens the store, making what is missing. Only its owner may look inside: layers hold setuid programs.
+pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
+    let open = || -> Result<Store> {
+        let root = file::make_dirs(root_path, 0o700)?;
+        let sub = |name: &str| match file::open_dir_at(root.as_fd(), name) {
+            Err(e) if e.is(Errno::NOENT) => {
+                for name in DIRECTORIES {
+                    file::make_dir_at(root.as_fd(), name, 0o700)?;
+                }
+                file::open_dir_at(root.as_fd(), name)
+            }
+            other => other,
+        };
+        Ok(Store {
+            root_path: root_path.to_owned(),
+            run_path: run_path.to_owned(),
+            containers: sub("containers")?,
+            names: sub("names")?,
+            images: sub("images")?,
+            layers: sub("layers")?,
+            root,
+        })
+    };
+    open().map_err(|e| Error { what: format!("cannot use the store {root_path}: {}", e.what), ..e })
+}
+
+impl Store {
+    /// Opens one of the directories that are rarely needed.
+    pub fn dir(&self, name: &str) -> Result<OwnedFd> {
+        file::open_dir_at(self.root.as_fd(), name).map_err(|e| self.locate(name, e))
+    }
+
+    /// Puts the full path into an error about something in the store.
+    pub fn locate(&self, below: &str, error: Error) -> Error {
+        Error { what: format!("{} ({}/{below})", error.what, self.root_path), ..error }
+    }
+
+    /// Holds off the removal of images (`exclusive` false), or everybody who uses one (`exclusive` true), until
+    /// [`Store::unlock_images`] or the end of the process. Forked processes share the lock: unlock before forking.
+    pub fn lock_images(&self, exclusive: bool) -> Result<()> {
+        let operation = if exclusive { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+        loop {
+            match rustix::fs::flock(&self.images, operation) {
+                Err(Errno::INTR) => {}
+                other => return other.tried("lock the images"),
+            }
+        }
+    }
+
+    /// Ends what [`Store::lock_images`] began.
+    pub fn unlock_images(&self) {
+        // An unlock of our own open descriptor cannot fail.
+        let _ = rustix::fs::flock(&self.images, FlockOperation::Unlock);
+    }
+}

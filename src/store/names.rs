@@ -1,0 +1,60 @@
+//! Names of containers: a symlink per name. Making it is the atomic reservation; a link to a container that does not
+//! exist is left over from a crash and may be replaced.
+
+use super::Store;
+use crate::error::{Error, Result, Tried};
+use crate::kernel::file;
+use alloc::format;
+use alloc::string::String;
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, FlockOperation, flock, symlinkat, unlinkat};
+use rustix::io::Errno;
+
+/// Reserves the name for the container. Its directory must be in place already.
+pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
+    match symlinkat(id, &store.names, name) {
+        Err(Errno::EXIST) => {}
+        other => return other.tried_with(|| format!("reserve the name {name}")),
+    }
+    // Taken, or left over. Whoever changes an existing link does so under this lock.
+    let _lock = lock(store)?;
+    if let Some(holder) = file::link_target(store.names.as_fd(), name) {
+        if file::exists_at(store.containers.as_fd(), &holder) {
+            return Err(Error::new(format!(
+                "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
+                 You have to remove (or rename) that container to be able to reuse that name."
+            )));
+        }
+        match unlinkat(&store.names, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(Error::os(format!("replace the stale name {name}"), errno)),
+        }
+    }
+    symlinkat(id, &store.names, name).tried_with(|| format!("reserve the name {name}"))
+}
+
+/// Gives the name back, if it is still this container's.
+pub fn release(store: &Store, name: &str, id: &str) -> Result<()> {
+    let _lock = lock(store)?;
+    if holder(store, name).as_deref() != Some(id) {
+        return Ok(());
+    }
+    match unlinkat(&store.names, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(Error::os(format!("release the name {name}"), errno)),
+    }
+}
+
+/// The id that the name stands for. Names with a slash are no names, whatever they would resolve to.
+pub fn holder(store: &Store, name: &str) -> Option<String> {
+    if name.contains('/') || name == "." || name == ".." {
+        return None;
+    }
+    file::link_target(store.names.as_fd(), name)
+}
+
+fn lock(store: &Store) -> Result<rustix::fd::OwnedFd> {
+    let own = file::open_dir_at(store.root.as_fd(), "names")?;
+    flock(&own, FlockOperation::LockExclusive).tried("lock the names")?;
+    Ok(own)
+}

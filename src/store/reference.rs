@@ -1,0 +1,109 @@
+//! Image references: `name[:tag]`, distribution/reference grammar in the part that exists without a registry.
+
+use crate::error::{Error, Result};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+/// Bytes of a name, as the distribution specification limits it.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Bytes of a tag.
+pub const TAG_BYTES_MAX: usize = 128;
+
+/// A checked reference: `name` may have slashes, `tag` is never empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// `busybox`, `example.com/team/app`
+    pub name: String,
+    /// `latest` when none was given.
+    pub tag: String,
+}
+
+/// Parses a reference; bad ones are named with their control characters escaped.
+pub fn parse(text: &str) -> Result<Reference> {
+    let bad = |why: &str| Error::new(format!("invalid reference format: '{}': {why}", text.escape_debug()));
+    if text.contains('@') {
+        return Err(bad("references by digest need a registry; use the name or the image id"));
+    }
+    // A colon after the last slash separates the tag; one before it belongs to a host's port.
+    let (name, tag) = match text.rfind(':') {
+        Some(at) if !text[at..].contains('/') => (&text[..at], &text[at + 1..]),
+        _ => (text, "latest"),
+    };
+    let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    let tag_fits = tag.len() <= TAG_BYTES_MAX
+        && tag.bytes().next().is_some_and(word)
+        && tag.bytes().all(|c| word(c) || c == b'.' || c == b'-');
+    if !tag_fits {
+        return Err(bad("a tag is letters, digits, '_', '.' and '-', 128 at most"));
+    }
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err(bad("a name has 1 to 255 characters"));
+    }
+    if name.bytes().any(|c| c.is_ascii_uppercase()) {
+        return Err(bad("repository name must be lowercase"));
+    }
+    for (i, part) in name.split('/').enumerate() {
+        let body = if i == 0 && name.contains('/') { part.split(':').next().unwrap_or(part) } else { part };
+        let edge = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        let inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+        let port = body.len() == part.len()
+            || part[body.len() + 1..].bytes().all(|c| c.is_ascii_digit()) && part.len() > body.len() + 1;
+        if !edge(body.bytes().next()) || !edge(body.bytes().last()) || !body.bytes().all(inner) || !port
+            || body.contains("..")
+        {
+            return Err(bad("a name is lower-case letters, digits and single '.', '_', '-' between them, parts separated by '/'"));
+        }
+    }
+    Ok(Reference { name: name.to_owned(), tag: tag.to_owned() })
+}
+
+impl Reference {
+    /// The file that stands for it in `refs/`: `+` is no character of a reference, so nothing is ambiguous.
+    pub fn file_name(&self) -> String {
+        format!("{}:{}", self.name.replace('/', "+"), self.tag)
+    }
+
+    /// Back from [`Reference::file_name`].
+    pub fn from_file_name(file: &str) -> Option<Self> {
+        parse(&file.replace('+', "/")).ok()
+    }
+
+    /// `name:tag`
+    pub fn text(&self) -> String {
+        format!("{}:{}", self.name, self.tag)
+    }
+}
+
+/// Whether the text can only be a reference or an id, not a program's name.
+pub fn is_explicit(text: &str) -> bool {
+    text.contains([':', '/', '@'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_ones() {
+        for (text, name, tag) in [
+            ("busybox", "busybox", "latest"),
+            ("bb:1", "bb", "1"),
+            ("other/x:t", "other/x", "t"),
+            ("localhost:5000/a/b", "localhost:5000/a/b", "latest"),
+            ("a.b-c_d/e:V1.0-x_", "a.b-c_d/e", "V1.0-x_"),
+        ] {
+            let r = parse(text).unwrap();
+            assert_eq!((r.name.as_str(), r.tag.as_str()), (name, tag));
+            assert!(Reference::from_file_name(&r.file_name()).unwrap() == r);
+        }
+    }
+
+    #[test]
+    fn bad_ones() {
+        for text in ["", ":", "a:", "../x", "a/../b", "/a", "a/", "a//b", "A", "a b", "a\n", "a:b:c", "a@sha256:00", "-a", "a..b", "a:.x", "x:p/y"] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        assert!(parse(&"a".repeat(256)).is_err());
+    }
+}

@@ -1,0 +1,961 @@
+//! The tar format, in bytes only: ustar and v7 headers, pax records, and GNU's long names, base-256 numbers and sparse
+//! files. POSIX.1-2001 "pax Interchange Format"; the GNU tar manual, "Tar Internals".
+//!
+//! Reading is a state machine that is fed blocks; it has never heard of a file. All input is hostile.
+
+use crate::error::{Error, Result};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem;
+
+/// Everything in a tar archive is a multiple of this many bytes.
+pub const BLOCK_BYTES: usize = 512;
+/// Longest name or link target. Far above `PATH_MAX`, because a tree can be deeper than one path can say.
+pub const NAME_BYTES_MAX: usize = 64 << 10;
+/// Longest pax or long-name record. Extended attributes travel in it, and the kernel allows 64 KiB for each.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Most regions of data in one sparse file.
+pub const REGIONS_MAX: usize = 1 << 20;
+/// Errors show this much of a name.
+const SHOWN_CHARS_MAX: usize = 200;
+
+/// One block of an archive.
+pub type Block = [u8; BLOCK_BYTES];
+
+/// What an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// Another name of an entry that came before.
+    HardLink,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A directory.
+    Directory,
+    /// A named pipe.
+    Fifo,
+    /// A type flag that stands for nothing we know.
+    Other(u8),
+}
+
+/// A moment: seconds since 1970 UTC, rounded down, and nanoseconds after that.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Time {
+    /// Seconds; negative before 1970.
+    pub seconds: i64,
+    /// 0 to 999,999,999.
+    pub nanoseconds: u32,
+}
+
+/// A piece of a sparse file that is not a hole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// How many bytes of the entry's content it takes.
+    pub bytes: u64,
+}
+
+/// One entry, everything that stands before its content.
+pub struct Entry {
+    /// The name as the archive has it: not checked, except that it is neither empty nor too long.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// The target of a hard or symbolic link, empty otherwise.
+    pub link: Vec<u8>,
+    /// Bytes of content that follow in the archive (then zeros up to the next block).
+    pub stored: u64,
+    /// Bytes of the file; more than `stored` when it is sparse.
+    pub size: u64,
+    /// Permission bits, 0 to 0o7777.
+    pub mode: u32,
+    /// Owner; never -1, which chown(2) takes for "leave it".
+    pub uid: u32,
+    /// Group; never -1.
+    pub gid: u32,
+    /// Time of the last change of the content.
+    pub mtime: Time,
+    /// Major and minor number of a device.
+    pub device: (u32, u32),
+    /// Extended attributes by name, sorted.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Where the stored bytes belong, ascending and within `size`; `None` when the file is not sparse.
+    pub regions: Option<Vec<Region>>,
+}
+
+impl Entry {
+    /// An entry with this name and nothing else.
+    pub fn new(name: Vec<u8>, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            link: Vec::new(),
+            stored: 0,
+            size: 0,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            device: (0, 0),
+            xattrs: BTreeMap::new(),
+            regions: None,
+        }
+    }
+}
+
+/// The zeros between content of so many bytes and the next block.
+pub fn padding(stored: u64) -> usize {
+    (stored.wrapping_neg() % BLOCK_BYTES as u64) as usize
+}
+
+/// A name for a message: no control characters, nothing that turns the direction of writing, and not too much of it.
+pub fn shown(name: &[u8]) -> String {
+    let mut text = String::new();
+    for (at, c) in String::from_utf8_lossy(name).chars().enumerate() {
+        if at == SHOWN_CHARS_MAX {
+            text.push('…');
+            break;
+        }
+        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// The name as a path below the root: no slash at its ends, no empty and no `.` component. The root itself is empty.
+/// A name with `..` or a NUL byte is refused; it would be an attack or an accident, and both are worth an error.
+pub fn path(name: &[u8]) -> Result<Vec<u8>> {
+    if name.contains(&0) {
+        return Err(Error::new(format!("the name {} contains a NUL byte", shown(name))));
+    }
+    let mut path = Vec::with_capacity(name.len());
+    for part in name.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => return Err(Error::new(format!("the name {} contains \"..\"", shown(name)))),
+            part => {
+                if !path.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(part);
+            }
+        }
+    }
+    Ok(path)
+}
+
+/// Whether an extended attribute may travel in an archive. What steers overlayfs, and every other security module's
+/// label, belongs to one host.
+pub fn travels(xattr: &[u8]) -> bool {
+    let user = xattr.starts_with(b"user.") && !xattr.starts_with(b"user.overlay.");
+    let others: [&[u8]; 3] = [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+    user || others.contains(&xattr)
+}
+
+/// What a block completed.
+pub enum Step {
+    /// Nothing yet: give the next block.
+    More,
+    /// A block of zeros where a header could be: two of them end the archive.
+    Zeros,
+    /// An entry. `stored` bytes and their padding stand before the next block for the parser.
+    Entry(Entry),
+}
+
+/// Reads headers. Content goes past it: see [`Step::Entry`].
+#[derive(Default)]
+pub struct Parser {
+    state: State,
+    /// Some header was valid, so this is a tar archive.
+    seen: bool,
+    global: Pax,
+    /// From the pax header before this entry, on top of `global`.
+    local: Option<Pax>,
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Header,
+    /// A pax header or a long name.
+    Record { flag: u8, size: usize, bytes: Vec<u8> },
+    /// GNU's old sparse map goes on in extension blocks.
+    OldMap(Entry),
+    /// A pax 1.0 sparse map stands before the content: decimal numbers, each on a line.
+    NewMap { entry: Entry, numbers: Vec<u64>, digits: Option<u64> },
+}
+
+impl Parser {
+    /// Whether the archive may not end here.
+    pub fn inside(&self) -> bool {
+        !matches!(self.state, State::Header)
+            || self.local.is_some()
+            || self.long_name.is_some()
+            || self.long_link.is_some()
+    }
+
+    /// Takes the next block that is not content.
+    pub fn block(&mut self, block: &Block) -> Result<Step> {
+        match mem::take(&mut self.state) {
+            State::Header => self.header(block),
+            State::Record { flag, size, mut bytes } => {
+                bytes.extend_from_slice(&block[..(size - bytes.len()).min(BLOCK_BYTES)]);
+                if bytes.len() < size {
+                    self.state = State::Record { flag, size, bytes };
+                } else {
+                    self.record(flag, bytes)?;
+                }
+                Ok(Step::More)
+            }
+            State::OldMap(mut entry) => {
+                // 21 regions, then a byte that says whether another block follows.
+                add_regions(&mut entry, &block[..504])?;
+                if block[504] == 0 {
+                    return finish(entry);
+                }
+                self.state = State::OldMap(entry);
+                Ok(Step::More)
+            }
+            State::NewMap { entry, numbers, digits } => self.map_block(block, entry, numbers, digits),
+        }
+    }
+
+    fn header(&mut self, block: &Block) -> Result<Step> {
+        if block.iter().all(|b| *b == 0) {
+            return Ok(Step::Zeros);
+        }
+        if !checksum_is_right(block) {
+            return Err(Error::new(if self.seen { "damaged header (wrong checksum)" } else { "not a tar archive" }));
+        }
+        self.seen = true;
+        let flag = block[156];
+        if matches!(flag, b'x' | b'X' | b'g' | b'L' | b'K') {
+            let size = length(&block[124..136])?;
+            if size > RECORD_BYTES_MAX as u64 {
+                return Err(Error::new(format!("a header record is larger than {RECORD_BYTES_MAX} bytes")));
+            }
+            if size == 0 {
+                self.record(flag, Vec::new())?;
+            } else {
+                self.state = State::Record { flag, size: size as usize, bytes: Vec::new() };
+            }
+            return Ok(Step::More);
+        }
+        let pax = self.local.take().unwrap_or_else(|| self.global.clone());
+        self.entry(block, flag, pax)
+    }
+
+    /// A complete pax header, long name or long link.
+    fn record(&mut self, flag: u8, mut bytes: Vec<u8>) -> Result<()> {
+        match flag {
+            b'g' => {
+                self.global.read(&bytes)?;
+                // These describe one file; kept for all that follow they would also pile up.
+                self.global.xattrs.clear();
+                self.global.sparse = Sparse::default();
+            }
+            b'x' | b'X' => {
+                // Always from the global one: a second local header replaces the first, and memory stays bounded.
+                let mut local = self.global.clone();
+                local.read(&bytes)?;
+                self.local = Some(local);
+            }
+            _ => {
+                if bytes.last() == Some(&0) {
+                    bytes.pop();
+                }
+                *(if flag == b'L' { &mut self.long_name } else { &mut self.long_link }) = Some(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, block: &Block, flag: u8, pax: Pax) -> Result<Step> {
+        let (long_name, long_link) = (self.long_name.take(), self.long_link.take());
+        let name = pax.sparse.name.or(pax.path).or(long_name).unwrap_or_else(|| header_name(block));
+        let mut entry = Entry::new(name, kind(flag));
+        if entry.kind == Kind::File && entry.name.ends_with(b"/") {
+            entry.kind = Kind::Directory; // how v7 says it
+        }
+        if matches!(entry.kind, Kind::HardLink | Kind::Symlink) {
+            entry.link = pax.link.or(long_link).unwrap_or_else(|| text(&block[157..257]).to_vec());
+        }
+        if entry.name.is_empty() || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
+            return Err(Error::new(format!(
+                "{}: no name, or one of more than {NAME_BYTES_MAX} bytes",
+                shown(&entry.name)
+            )));
+        }
+        let named = |error: Error| Error { what: format!("{}: {}", shown(&entry.name), error.what), ..error };
+        entry.mode = (number(&block[100..108]).map_err(named)? & 0o7777) as u32;
+        entry.uid = pax.uid.map_or_else(|| owner(&block[108..116]), Ok).map_err(named)?;
+        entry.gid = pax.gid.map_or_else(|| owner(&block[116..124]), Ok).map_err(named)?;
+        let seconds = || Ok(Time { seconds: number(&block[136..148])?, nanoseconds: 0 });
+        entry.mtime = pax.mtime.map_or_else(seconds, Ok).map_err(named)?;
+        // Links, devices and directories have no content, whatever their size says: that is how everybody reads them.
+        if matches!(entry.kind, Kind::File | Kind::Other(_)) {
+            entry.stored = pax.size.map_or_else(|| length(&block[124..136]), Ok).map_err(named)?;
+        }
+        if matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice) {
+            entry.device = (device(&block[329..337]).map_err(named)?, device(&block[337..345]).map_err(named)?);
+        }
+        entry.size = entry.stored;
+        entry.xattrs = pax.xattrs;
+        if flag == b'S' {
+            entry.size = length(&block[483..495]).map_err(named)?;
+            add_regions(&mut entry, &block[386..482])?;
+            if block[482] != 0 {
+                self.state = State::OldMap(entry);
+                return Ok(Step::More);
+            }
+        } else if entry.kind == Kind::File && (pax.sparse.major, pax.sparse.minor) == (1, 0) {
+            entry.size = pax.sparse.size.unwrap_or(entry.size);
+            self.state = State::NewMap { entry, numbers: Vec::new(), digits: None };
+            return Ok(Step::More);
+        } else if entry.kind == Kind::File && pax.sparse.size.is_some() {
+            entry.size = pax.sparse.size.unwrap_or(0);
+            entry.regions = Some(pax.sparse.regions);
+        }
+        finish(entry)
+    }
+
+    fn map_block(
+        &mut self,
+        block: &Block,
+        mut entry: Entry,
+        mut numbers: Vec<u64>,
+        digits: Option<u64>,
+    ) -> Result<Step> {
+        let bad = || Error::new("damaged map of a sparse file");
+        entry.stored = entry.stored.checked_sub(BLOCK_BYTES as u64).ok_or_else(bad)?;
+        let mut digits = digits;
+        for byte in block {
+            match (byte, digits) {
+                (b'0'..=b'9', _) => {
+                    let more = digits.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0')));
+                    digits = Some(more.ok_or_else(bad)?);
+                }
+                (b'\n', Some(number)) => {
+                    numbers.push(number);
+                    digits = None;
+                    if numbers[0] > REGIONS_MAX as u64 {
+                        return Err(bad());
+                    }
+                    if numbers.len() as u64 == 1 + 2 * numbers[0] {
+                        entry.regions = Some(pairs(&numbers[1..]));
+                        return finish(entry);
+                    }
+                }
+                _ => return Err(bad()),
+            }
+        }
+        self.state = State::NewMap { entry, numbers, digits };
+        Ok(Step::More)
+    }
+}
+
+/// The entry, if its sparse map is a possible one.
+fn finish(entry: Entry) -> Result<Step> {
+    if let Some(regions) = &entry.regions {
+        let mut end = Some(0u64);
+        let mut stored = 0u64;
+        for region in regions {
+            end = end.filter(|end| *end <= region.offset).and_then(|_| region.offset.checked_add(region.bytes));
+            stored = stored.saturating_add(region.bytes);
+        }
+        if end.is_none_or(|end| end > entry.size) || stored != entry.stored {
+            return Err(Error::new(format!("{}: damaged map of a sparse file", shown(&entry.name))));
+        }
+    }
+    if entry.size > i64::MAX as u64 || entry.stored > i64::MAX as u64 {
+        return Err(Error::new(format!("{}: impossible size", shown(&entry.name))));
+    }
+    Ok(Step::Entry(entry))
+}
+
+/// Regions of a GNU sparse header: offset and length in twelve bytes each; an empty one ends the list.
+fn add_regions(entry: &mut Entry, map: &[u8]) -> Result<()> {
+    let regions = entry.regions.get_or_insert_default();
+    for pair in map.chunks_exact(24) {
+        if pair[0] == 0 || pair[12] == 0 {
+            break;
+        }
+        regions.push(Region { offset: length(&pair[..12])?, bytes: length(&pair[12..])? });
+    }
+    if regions.len() > REGIONS_MAX {
+        return Err(Error::new(format!("{}: more than {REGIONS_MAX} regions", shown(&entry.name))));
+    }
+    Ok(())
+}
+
+fn pairs(numbers: &[u64]) -> Vec<Region> {
+    numbers.chunks_exact(2).map(|pair| Region { offset: pair[0], bytes: pair[1] }).collect()
+}
+
+fn kind(flag: u8) -> Kind {
+    match flag {
+        0 | b'0' | b'7' | b'S' => Kind::File, // 7: contiguous, on systems that had it
+        b'1' => Kind::HardLink,
+        b'2' => Kind::Symlink,
+        b'3' => Kind::CharDevice,
+        b'4' => Kind::BlockDevice,
+        b'5' => Kind::Directory,
+        b'6' => Kind::Fifo,
+        other => Kind::Other(other),
+    }
+}
+
+/// The name field, with ustar's prefix before it. GNU's own headers ("ustar  ") keep other things there.
+fn header_name(block: &Block) -> Vec<u8> {
+    let name = text(&block[..100]);
+    let prefix = if block[257..263] == *b"ustar\0" { text(&block[345..500]) } else { b"" };
+    if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+}
+
+/// A field up to its first NUL.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|b| *b == 0).next().unwrap_or(field)
+}
+
+/// A number field: octal digits with spaces or NULs around them, or GNU's base-256: the first bit set, then a signed
+/// big-endian number. An empty field is 0, as old archives have it.
+fn number(field: &[u8]) -> Result<i64> {
+    let bad = || Error::new("damaged number in a header");
+    if field[0] & 0x80 != 0 {
+        let negative = field[0] & 0x40 != 0;
+        let first = if negative { field[0] } else { field[0] & 0x7f };
+        let mut value: i64 = if negative { -1 } else { 0 };
+        for byte in core::iter::once(&first).chain(&field[1..]) {
+            value = value.checked_mul(256).and_then(|v| v.checked_add(i64::from(*byte))).ok_or_else(bad)?;
+        }
+        return Ok(value);
+    }
+    let digits = field.trim_ascii_start();
+    let end = digits.iter().position(|b| matches!(b, 0 | b' ')).unwrap_or(digits.len());
+    let mut value = 0;
+    for digit in &digits[..end] {
+        match digit {
+            b'0'..=b'7' => value = value * 8 + i64::from(digit - b'0'), // twelve digits at most: no overflow
+            _ => return Err(bad()),
+        }
+    }
+    Ok(value)
+}
+
+fn length(field: &[u8]) -> Result<u64> {
+    u64::try_from(number(field)?).map_err(|_| Error::new("negative size in a header"))
+}
+
+fn owner(field: &[u8]) -> Result<u32> {
+    owner_in_range(number(field)?)
+}
+
+fn owner_in_range(number: i64) -> Result<u32> {
+    match u32::try_from(number) {
+        Ok(id) if id != u32::MAX => Ok(id),
+        _ => Err(Error::new(format!("impossible owner {number}"))),
+    }
+}
+
+fn device(field: &[u8]) -> Result<u32> {
+    u32::try_from(number(field)?).map_err(|_| Error::new("impossible device number"))
+}
+
+/// The sum of all bytes with spaces in place of the sum itself; some old programs added signed bytes.
+fn checksum_is_right(block: &Block) -> bool {
+    let Ok(wanted) = number(&block[148..156]) else { return false };
+    let (mut unsigned, mut signed) = (0i64, 0i64);
+    for (at, byte) in block.iter().enumerate() {
+        let byte = if (148..156).contains(&at) { b' ' } else { *byte };
+        unsigned += i64::from(byte);
+        signed += i64::from(byte as i8);
+    }
+    wanted == unsigned || wanted == signed
+}
+
+/// What pax headers say.
+#[derive(Clone, Default)]
+struct Pax {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mtime: Option<Time>,
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    sparse: Sparse,
+}
+
+/// The three ways in which GNU tar describes a sparse file with pax records.
+#[derive(Clone, Default)]
+struct Sparse {
+    major: u64,
+    minor: u64,
+    name: Option<Vec<u8>>,
+    size: Option<u64>,
+    regions: Vec<Region>,
+    offset: u64,
+}
+
+impl Pax {
+    /// Reads "LENGTH KEY=VALUE\n" records; the length counts itself too.
+    fn read(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let bad = || Error::new("damaged pax header");
+        while !bytes.is_empty() {
+            let space = bytes.iter().take(8).position(|b| *b == b' ').ok_or_else(bad)?;
+            let size = decimal(&bytes[..space])? as usize;
+            if size <= space + 1 || size > bytes.len() || bytes[size - 1] != b'\n' {
+                return Err(bad());
+            }
+            let record = &bytes[space + 1..size - 1];
+            let equals = record.iter().position(|b| *b == b'=').ok_or_else(bad)?;
+            let (key, value) = (&record[..equals], &record[equals + 1..]);
+            self.set(key, value)
+                .map_err(|e| Error { what: format!("{} in the pax record {}", e.what, shown(key)), ..e })?;
+            bytes = &bytes[size..];
+        }
+        Ok(())
+    }
+
+    /// An empty value takes an earlier (global) one back; an empty extended attribute is one.
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let bytes = || if value.is_empty() { None } else { Some(value.to_vec()) };
+        let number = || if value.is_empty() { Ok(None) } else { decimal(value).map(Some) };
+        let id = || if value.is_empty() { Ok(None) } else { owner_in_range(decimal(value)? as i64).map(Some) };
+        match key {
+            b"path" => self.path = bytes(),
+            b"linkpath" => self.link = bytes(),
+            b"size" => self.size = number()?,
+            b"uid" => self.uid = id()?,
+            b"gid" => self.gid = id()?,
+            b"mtime" => self.mtime = if value.is_empty() { None } else { Some(time(value)?) },
+            b"GNU.sparse.major" => self.sparse.major = decimal(value)?,
+            b"GNU.sparse.minor" => self.sparse.minor = decimal(value)?,
+            b"GNU.sparse.name" => self.sparse.name = bytes(),
+            b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse.size = number()?,
+            b"GNU.sparse.offset" => self.sparse.offset = decimal(value)?,
+            b"GNU.sparse.numbytes" => {
+                self.sparse.regions.push(Region { offset: self.sparse.offset, bytes: decimal(value)? });
+            }
+            b"GNU.sparse.map" => {
+                let numbers = value.split(|b| *b == b',').filter(|n| !n.is_empty()).map(decimal);
+                self.sparse.regions = pairs(&numbers.collect::<Result<Vec<u64>>>()?);
+            }
+            _ => {
+                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                    self.xattrs.insert(unescape(name), value.to_vec());
+                }
+            }
+        }
+        if self.sparse.regions.len() > REGIONS_MAX || self.xattrs.len() > XATTRS_MAX {
+            return Err(Error::new("too many values"));
+        }
+        Ok(())
+    }
+}
+
+/// Most extended attributes of one entry; listxattr(2) of Linux cannot name more than 64 KiB of them.
+const XATTRS_MAX: usize = 4096;
+
+/// A decimal number without sign that an `i64` holds.
+fn decimal(text: &[u8]) -> Result<u64> {
+    let digits = core::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
+    let number = digits.and_then(|t| t.parse::<i64>().ok());
+    number.map(|n| n as u64).ok_or_else(|| Error::new("damaged number"))
+}
+
+/// Seconds with a sign and any number of decimals; what is finer than a nanosecond is cut off.
+fn time(text: &[u8]) -> Result<Time> {
+    let (negative, text) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    let mut halves = text.splitn(2, |b| *b == b'.');
+    let seconds = decimal(halves.next().unwrap_or(b""))? as i64;
+    let fraction = halves.next().unwrap_or(b"");
+    let mut nanoseconds = 0;
+    for at in 0..fraction.len().max(9) {
+        let digit = fraction.get(at).unwrap_or(&b'0');
+        if !digit.is_ascii_digit() {
+            return Err(Error::new("damaged number"));
+        }
+        if at < 9 {
+            nanoseconds = nanoseconds * 10 + u32::from(digit - b'0');
+        }
+    }
+    Ok(match (negative, nanoseconds) {
+        (false, _) => Time { seconds, nanoseconds },
+        (true, 0) => Time { seconds: -seconds, nanoseconds },
+        (true, _) => Time { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds },
+    })
+}
+
+/// GNU tar and star write `=` in the name of an attribute as `%3D`, and `%` as `%25`.
+fn unescape(name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((byte, tail)) = rest.split_first() {
+        let (byte, tail) = match (byte, tail) {
+            (b'%', [b'3', b'D', tail @ ..]) => (b'=', tail),
+            (b'%', [b'2', b'5', tail @ ..]) => (b'%', tail),
+            (byte, tail) => (*byte, tail),
+        };
+        plain.push(byte);
+        rest = tail;
+    }
+    plain
+}
+
+/// Appends the header of an entry: one ustar block, and before it a pax header with what does not fit there.
+/// The same entry always gives the same bytes. `stored` is the size; `regions` are not written.
+pub fn emit(entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
+    let records = pax_records(entry);
+    if records.len() > RECORD_BYTES_MAX || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
+        let name = shown(&entry.name);
+        return Err(Error::new(format!("{name}: its name or its extended attributes are too large for an archive")));
+    }
+    if !records.is_empty() {
+        let base = entry.name.strip_suffix(b"/").unwrap_or(&entry.name).rsplit(|b| *b == b'/').next().unwrap_or(b"");
+        let name = [b"PaxHeaders/", &base[..base.len().min(80)]].concat();
+        let mut pax = Entry::new(name, Kind::Other(b'x'));
+        (pax.stored, pax.mode) = (records.len() as u64, 0o644);
+        out.extend_from_slice(&ustar(&pax));
+        out.extend_from_slice(&records);
+        out.resize(out.len() + padding(records.len() as u64), 0);
+    }
+    out.extend_from_slice(&ustar(entry));
+    Ok(())
+}
+
+/// What a ustar header can say of the entry; what does not fit is cut, or zero (then pax says it).
+fn ustar(entry: &Entry) -> Block {
+    let mut block = [0u8; BLOCK_BYTES];
+    let (prefix, name) = split(&entry.name).unwrap_or((b"", &entry.name[..entry.name.len().min(100)]));
+    put(&mut block[..100], name);
+    octal(&mut block[100..108], u64::from(entry.mode));
+    octal(&mut block[108..116], u64::from(entry.uid));
+    octal(&mut block[116..124], u64::from(entry.gid));
+    octal(&mut block[124..136], entry.stored);
+    octal(&mut block[136..148], entry.mtime.seconds.try_into().unwrap_or(0));
+    block[156] = match entry.kind {
+        Kind::File => b'0',
+        Kind::HardLink => b'1',
+        Kind::Symlink => b'2',
+        Kind::CharDevice => b'3',
+        Kind::BlockDevice => b'4',
+        Kind::Directory => b'5',
+        Kind::Fifo => b'6',
+        Kind::Other(flag) => flag,
+    };
+    put(&mut block[157..257], &entry.link[..entry.link.len().min(100)]);
+    put(&mut block[257..265], b"ustar\x0000");
+    octal(&mut block[329..337], u64::from(entry.device.0));
+    octal(&mut block[337..345], u64::from(entry.device.1));
+    put(&mut block[345..500], prefix);
+    block[148..156].fill(b' ');
+    let sum = block.iter().map(|b| u64::from(*b)).sum();
+    octal(&mut block[148..155], sum);
+    block
+}
+
+fn put(field: &mut [u8], bytes: &[u8]) {
+    field[..bytes.len()].copy_from_slice(bytes);
+}
+
+/// Octal digits and a NUL; zero when the number does not fit.
+fn octal(field: &mut [u8], number: u64) {
+    let digits = field.len() - 1;
+    let mut left = if fits(number, digits as u32) { number } else { 0 };
+    for place in field[..digits].iter_mut().rev() {
+        *place = b'0' + (left & 7) as u8;
+        left >>= 3;
+    }
+}
+
+fn fits(number: u64, digits: u32) -> bool {
+    number >> (3 * digits) == 0
+}
+
+/// The prefix and name fields for a name, if they can hold it.
+fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    if name.len() <= 100 {
+        return Some((b"", name));
+    }
+    // The slash between them is not stored, and the name field may not be empty (a directory ends with a slash).
+    let slash = (name.len() - 101..(name.len() - 1).min(156)).find(|at| name[*at] == b'/' && *at > 0)?;
+    Some((&name[..slash], &name[slash + 1..]))
+}
+
+/// The pax records for what ustar cannot say: sorted by key, none if it can say all.
+fn pax_records(entry: &Entry) -> Vec<u8> {
+    let mut records = Vec::new();
+    for (name, value) in &entry.xattrs {
+        let mut key = b"SCHILY.xattr.".to_vec();
+        for byte in name {
+            match byte {
+                b'=' => key.extend_from_slice(b"%3D"),
+                b'%' => key.extend_from_slice(b"%25"),
+                byte => key.push(*byte),
+            }
+        }
+        pax_record(&mut records, &key, value);
+    }
+    if !fits(u64::from(entry.gid), 7) {
+        pax_record(&mut records, b"gid", format!("{}", entry.gid).as_bytes());
+    }
+    if entry.link.len() > 100 {
+        pax_record(&mut records, b"linkpath", &entry.link);
+    }
+    let Time { seconds, nanoseconds } = entry.mtime;
+    if nanoseconds != 0 || !u64::try_from(seconds).is_ok_and(|s| fits(s, 11)) {
+        pax_record(&mut records, b"mtime", time_text(seconds, nanoseconds).as_bytes());
+    }
+    if split(&entry.name).is_none() {
+        pax_record(&mut records, b"path", &entry.name);
+    }
+    if !fits(entry.stored, 11) {
+        pax_record(&mut records, b"size", format!("{}", entry.stored).as_bytes());
+    }
+    if !fits(u64::from(entry.uid), 7) {
+        pax_record(&mut records, b"uid", format!("{}", entry.uid).as_bytes());
+    }
+    records
+}
+
+/// The reverse of `time`: before 1970 the fraction counts away from zero too.
+fn time_text(seconds: i64, nanoseconds: u32) -> String {
+    match (seconds, nanoseconds) {
+        (_, 0) => format!("{seconds}"),
+        (0.., _) => format!("{seconds}.{nanoseconds:09}"),
+        _ => format!("-{}.{:09}", (seconds + 1).unsigned_abs(), 1_000_000_000 - nanoseconds),
+    }
+}
+
+fn pax_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let rest = key.len() + value.len() + 3; // space, equals sign, newline
+    let mut size = rest + 1;
+    while size != rest + size.ilog10() as usize + 1 {
+        size = rest + size.ilog10() as usize + 1;
+    }
+    records.extend_from_slice(format!("{size} ").as_bytes());
+    records.extend_from_slice(&[key, b"=", value, b"\n"].concat());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// Feeds blocks until the first entry.
+    fn parse(bytes: &[u8]) -> Result<Entry> {
+        let mut parser = Parser::default();
+        for chunk in bytes.chunks(BLOCK_BYTES) {
+            let mut block = [0; BLOCK_BYTES];
+            block[..chunk.len()].copy_from_slice(chunk);
+            if let Step::Entry(entry) = parser.block(&block)? {
+                return Ok(entry);
+            }
+        }
+        Err(Error::new("no entry"))
+    }
+
+    fn sealed(mut block: Block) -> Block {
+        block[148..156].fill(b' ');
+        let sum = block.iter().map(|b| u64::from(*b)).sum();
+        octal(&mut block[148..155], sum);
+        block
+    }
+
+    fn with_pax(records: &[(&str, &str)], entry: &Entry) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (key, value) in records {
+            pax_record(&mut body, key.as_bytes(), value.as_bytes());
+        }
+        let mut pax = Entry::new(b"x".to_vec(), Kind::Other(b'x'));
+        pax.stored = body.len() as u64;
+        let mut all = ustar(&pax).to_vec();
+        all.extend_from_slice(&body);
+        all.resize(all.len() + padding(body.len() as u64), 0);
+        all.extend_from_slice(&ustar(entry));
+        all
+    }
+
+    fn round_trip(entry: &Entry) -> usize {
+        let mut bytes = Vec::new();
+        emit(entry, &mut bytes).unwrap();
+        let again = parse(&bytes).unwrap();
+        assert!(again.name == entry.name && again.link == entry.link && again.kind == entry.kind);
+        assert!(again.mtime == entry.mtime && again.xattrs == entry.xattrs && again.stored == entry.stored);
+        assert_eq!((again.mode, again.uid, again.gid), (entry.mode, entry.uid, entry.gid));
+        bytes.len()
+    }
+
+    #[test]
+    fn what_is_emitted_is_read_back() {
+        let mut entry = Entry::new(b"usr/bin/true".to_vec(), Kind::File);
+        (entry.mode, entry.uid, entry.gid, entry.stored) = (0o4755, 0o7777777, 5, 0o77777777777);
+        assert_eq!(round_trip(&entry), 512);
+        for seconds in [-1, -2, 0, 5, 1 << 40] {
+            for nanoseconds in [0, 1, 999_999_999] {
+                entry.mtime = Time { seconds, nanoseconds };
+                round_trip(&entry);
+            }
+        }
+        entry.stored += 1;
+        entry.uid += 1;
+        entry.gid = u32::MAX - 1;
+        entry.xattrs.insert(b"user.a=%b".to_vec(), vec![0, b'\n', 255]);
+        entry.xattrs.insert(b"user.empty".to_vec(), vec![]);
+        assert_eq!(round_trip(&entry), 1536);
+    }
+
+    #[test]
+    fn names_of_every_length() {
+        for size in 1..600 {
+            let name: Vec<u8> = (1..=size).map(|at| if at % 60 == 0 { b'/' } else { b'n' }).collect();
+            round_trip(&Entry::new(name.clone(), if size % 60 == 0 { Kind::Directory } else { Kind::File }));
+            let mut link = Entry::new(vec![b'n'; size], Kind::Symlink);
+            link.link = name;
+            round_trip(&link);
+        }
+        assert!(emit(&Entry::new(vec![b'n'; NAME_BYTES_MAX + 1], Kind::File), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn numbers() {
+        let read = |field: &[u8]| number(field).ok();
+        assert_eq!(read(b"0000644\0"), Some(0o644));
+        assert_eq!(read(b"   644 \0"), Some(0o644));
+        assert_eq!(read(b"\0\0\0\0\0\0\0\0"), Some(0));
+        assert_eq!(read(b"77777777"), Some(0o77777777));
+        assert_eq!(read(b"00008\0\0\0"), None);
+        assert_eq!(read(&[0x80, 0, 0, 0, 0, 0x20, 0, 0]), Some(0x200000));
+        assert_eq!(read(&[0xff; 12]), Some(-1));
+        assert_eq!(read(&[0xff, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0]), Some(-256));
+        assert_eq!(read(&[0x80, 0, 0, 0, 0x7f, 255, 255, 255, 255, 255, 255, 255]), Some(i64::MAX));
+        assert_eq!(read(&[0x80, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert!(length(&[0xff; 12]).is_err() && owner(&[0xff; 8]).is_err());
+        assert!(owner(&[0x80, 0, 0, 0, 255, 255, 255, 255]).is_err());
+        let moment = |text: &[u8]| time(text).ok().map(|t| (t.seconds, t.nanoseconds));
+        assert_eq!(moment(b"-1.5"), Some((-2, 500_000_000)));
+        assert_eq!(moment(b"7.1234567899"), Some((7, 123_456_789)));
+        assert_eq!(moment(b"1e9"), None);
+        assert_eq!(moment(b"9223372036854775808"), None);
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        assert!(parse(&[b'j'; 512]).is_err_and(|e| e.what == "not a tar archive"));
+        let good = ustar(&Entry::new(b"f".to_vec(), Kind::File));
+        let mut damaged = good;
+        damaged[0] = b'g';
+        assert!(parse(&damaged).is_err());
+        for (at, bytes) in [(124, &[0xff; 12][..]), (124, b"9"), (108, &[0xff; 8]), (0, b"\0"), (156, b"x9")] {
+            let mut block = good;
+            block[at..at + bytes.len()].copy_from_slice(bytes);
+            assert!(parse(&sealed(block)).is_err());
+        }
+        let file = Entry::new(b"f".to_vec(), Kind::File);
+        for (key, value) in [("size", "-1"), ("size", "9223372036854775808"), ("uid", "4294967295"), ("mtime", "x")] {
+            assert!(parse(&with_pax(&[(key, value)], &file)).is_err());
+        }
+        for record in [&b"5 a=\n"[..], b"99 a=b\n", b"x", b"7 ab=c", b"00000000000007 a=b\n", b"3 \n", b"4 a\n"] {
+            assert_eq!(Pax::default().read(record).is_err(), record != b"5 a=\n");
+        }
+        let mut large = Entry::new(b"x".to_vec(), Kind::Other(b'x'));
+        large.stored = RECORD_BYTES_MAX as u64 + 1;
+        assert!(parse(&ustar(&large)).is_err());
+    }
+
+    #[test]
+    fn signed_sums_and_v7() {
+        let mut block = [0u8; BLOCK_BYTES];
+        put(&mut block, b"d\xe9/");
+        octal(&mut block[100..108], 0o755);
+        block[148..156].fill(b' ');
+        let sum: i64 = block.iter().map(|b| i64::from(*b as i8)).sum();
+        octal(&mut block[148..155], sum as u64);
+        assert!(parse(&block).is_ok_and(|entry| entry.kind == Kind::Directory));
+    }
+
+    #[test]
+    fn global_and_long_names() {
+        let mut bytes =
+            with_pax(&[("uid", "7"), ("mtime", "1.5"), ("path", "long")], &Entry::new(b"f".to_vec(), Kind::File));
+        bytes[156] = b'g';
+        let header: Block = bytes[..512].try_into().unwrap();
+        bytes[..512].copy_from_slice(&sealed(header));
+        let tail = bytes.split_off(1024);
+        let both = [bytes, with_pax(&[("uid", "")], &Entry::new(b"f".to_vec(), Kind::File))].concat();
+        let entry = parse(&both).unwrap();
+        assert!(entry.uid == 0 && entry.name == b"long" && entry.mtime.nanoseconds == 500_000_000);
+        let mut long = Entry::new(b"././@LongLink".to_vec(), Kind::Other(b'L'));
+        long.stored = 601;
+        let bytes = [&ustar(&long)[..], &[b'n'; 600], &[0; 424], &tail].concat();
+        assert!(parse(&bytes).is_ok_and(|entry| entry.name == [b'n'; 600]));
+    }
+
+    #[test]
+    fn sparse_maps() {
+        let mut file = Entry::new(b"s".to_vec(), Kind::File);
+        file.stored = 7;
+        let read =
+            |map: &str, size: &str| parse(&with_pax(&[("GNU.sparse.map", map), ("GNU.sparse.size", size)], &file));
+        let entry = read("0,3,10,4", "14").unwrap();
+        assert!(entry.size == 14 && entry.regions.unwrap()[1] == Region { offset: 10, bytes: 4 });
+        for (map, size) in [("0,3,10,4", "13"), ("10,4,0,3", "14"), ("0,3,2,4", "14"), ("0,3", "14"), ("0,3,10", "14")]
+        {
+            assert!(read(map, size).is_err());
+        }
+        assert!(read("0,3,9223372036854775807,4", "9223372036854775807").is_err());
+        file.stored = 512 + 7;
+        let new = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "99")];
+        let map = |text: &str| [with_pax(&new, &file), format!("{text:\0<512}").into_bytes()].concat();
+        assert!(parse(&map("2\n0\n3\n95\n4\n")).is_ok_and(|entry| (entry.stored, entry.size) == (7, 99)));
+        for text in ["2\n0\n3\n96\n4\n", "9999999999\n", "1\nx\n", "\n", "2\n0\n3\n"] {
+            assert!(parse(&map(text)).is_err());
+        }
+    }
+
+    #[test]
+    fn paths_and_shown_names() {
+        assert_eq!(path(b"/./a//b/.").unwrap(), b"a/b");
+        assert_eq!(path(b"./").unwrap(), b"");
+        assert!(path(b"a/../b").is_err() && path(b"..").is_err() && path(b"a\0b").is_err());
+        assert_eq!(shown(b"a\x1b[31m\n\xff"), "a\\u{1b}[31m\\n\u{fffd}");
+        assert!(travels(b"user.x") && !travels(b"user.overlay.opaque") && !travels(b"trusted.overlay.opaque"));
+    }
+
+    #[test]
+    fn random_blocks_never_panic() {
+        let mut seed = 1u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize
+        };
+        let flags = b"0gxLKS5123467D";
+        for _ in 0..20_000 {
+            let mut parser = Parser::default();
+            for _ in 0..4 {
+                let mut block = ustar(&Entry::new(b"name".to_vec(), Kind::Other(flags[next() % flags.len()])));
+                for _ in 0..next() % 8 {
+                    block[next() % 512] = next() as u8;
+                }
+                put(&mut block[124..136], b"00000000100\0");
+                if parser.block(&sealed(block)).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+}

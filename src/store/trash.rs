@@ -1,0 +1,74 @@
+//! Half-made and half-deleted things. Making happens in `tmp/`, deleting in `trash/`, and a rename is the moment of truth.
+
+use super::Store;
+use crate::error::{Result, Tried};
+use crate::kernel::{file, hex};
+use alloc::format;
+use alloc::string::String;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FlockOperation, flock, fstat, renameat};
+use rustix::io::Errno;
+
+/// A directory being made in `tmp/`. The flock on it tells sweepers that its maker lives.
+pub struct Draft {
+    /// Its name in `tmp/`.
+    pub name: String,
+    /// The directory.
+    pub dir: OwnedFd,
+    tmp: OwnedFd,
+}
+
+/// Makes an empty, locked directory in `tmp/`.
+pub fn draft(store: &Store) -> Result<Draft> {
+    let tmp = store.dir("tmp")?;
+    loop {
+        let name = hex::encode(&hex::random(8));
+        let dir = file::make_dir_at(tmp.as_fd(), &name, 0o700)?;
+        flock(&dir, FlockOperation::NonBlockingLockExclusive).tried("lock a new directory")?;
+        // A sweeper may have taken it between the two calls: then it has no name any more.
+        if fstat(&dir).tried("look at a new directory")?.st_nlink > 0 {
+            return Ok(Draft { name, dir, tmp });
+        }
+    }
+}
+
+impl Draft {
+    /// Moves the finished directory to its place; `EXIST` or `NOTEMPTY` when there is one already.
+    pub fn place(self, into: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+        renameat(&self.tmp, self.name.as_str(), into, name).tried_with(|| format!("put {name} in its place"))?;
+        Ok(self.dir)
+    }
+
+    /// Gives up: removes it.
+    pub fn discard(self) {
+        // What cannot be removed now is removed by the next sweep.
+        let _ = file::remove_tree(self.tmp.as_fd(), &self.name);
+    }
+}
+
+/// Takes `name` out of `dir` in one step; the content is deleted by [`sweep`]. False when it is not there.
+pub fn throw(store: &Store, dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
+    let trash = store.dir("trash")?;
+    let there = format!("{name}.{}", hex::encode(&hex::random(4)));
+    match renameat(dir, name, &trash, there.as_str()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(crate::error::Error::os(format!("remove {name}"), errno)),
+    }
+}
+
+/// Deletes what is in `trash/`, and in `tmp/` what no living process is making. Errors stay: the next sweep tries again.
+pub fn sweep(store: &Store) -> Result<()> {
+    let trash = store.dir("trash")?;
+    for name in file::names(trash.as_fd())? {
+        let _ = file::remove_tree(trash.as_fd(), &name);
+    }
+    let tmp = store.dir("tmp")?;
+    for name in file::names(tmp.as_fd())? {
+        match file::open_dir_at(tmp.as_fd(), &name) {
+            Ok(dir) if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() => {}
+            _ => drop(file::remove_tree(tmp.as_fd(), &name)),
+        }
+    }
+    Ok(())
+}

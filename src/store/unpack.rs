@@ -1,0 +1,584 @@
+//! From an archive to a directory: one layer, or a whole root file system, as overlayfs wants to find it below.
+//!
+//! The archive is hostile. Nothing outside the directory is touched, whatever names, links and numbers say: every path
+//! is resolved by the kernel inside the directory (openat2(2), RESOLVE_IN_ROOT), and no last component is ever followed.
+
+use super::gzip;
+use super::tar::{self, Entry, Kind, Parser, Region, Step, Time, shown};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::io::{self, Source};
+use crate::kernel::{file, hex};
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, SeekFrom, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{XattrFlags, fchmod, fchown, fsetxattr, ftruncate, futimens, linkat, makedev, mkdirat, mknodat};
+use rustix::fs::{chmodat, chownat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+/// More than any image that fits the disks we know.
+const BYTES_MAX: u64 = 64 << 30;
+/// What honest archives reach only with one huge file of zeros (see gzip.rs: the first GiB is free).
+const RATIO_MAX: u64 = 200;
+/// Each can cost an inode; the largest images have about a tenth of that.
+const ENTRIES_MAX: u64 = 10_000_000;
+/// Directory names are kept until the end, for their times.
+const DIRECTORY_NAMES_BYTES_MAX: usize = 256 << 20;
+/// Entries that were left out and are told by name.
+const LEFT_OUT_MAX: usize = 100;
+/// Longest path for one kernel call (`PATH_MAX` with its NUL).
+const PATH_BYTES_MAX: usize = 4095;
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// What an archive may cost.
+pub struct Limits {
+    /// Bytes of the uncompressed archive.
+    pub bytes_max: u64,
+    /// Uncompressed bytes for each compressed one.
+    pub ratio_max: u64,
+    /// Entries and header records.
+    pub entries_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes_max: BYTES_MAX, ratio_max: RATIO_MAX, entries_max: ENTRIES_MAX }
+    }
+}
+
+/// What was unpacked.
+pub struct Unpacked {
+    /// sha256 of the whole uncompressed stream: 64 hexadecimal digits.
+    pub diff_id: String,
+    /// Sum of the sizes of all regular files.
+    pub bytes: u64,
+    /// What was not made, and why: devices that could do harm, sockets, unknown types. For a person; safe to print.
+    pub left_out: Vec<String>,
+}
+
+/// Unpacks a tar archive, plain or gzip, into the empty directory `into`, and reads `source` to its end.
+/// Needs root (owners, devices, `trusted.*`). After an error the directory is half full: the caller removes it.
+pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
+    let mut plain = gzip::open(source, limits.ratio_max)?;
+    let mut stream = Stream::new(&mut plain, limits.bytes_max);
+    let mut tree = Tree::new(into);
+    let mut parser = Parser::default();
+    let (mut blocks_left, mut zeros) = (limits.entries_max, 0);
+    let mut last = Vec::new();
+    while zeros < 2 {
+        let mut block = [0; tar::BLOCK_BYTES];
+        match stream.block(&mut block)? {
+            0 if !parser.inside() && (zeros > 0 || !last.is_empty()) => break, // some writers leave the end marker out
+            tar::BLOCK_BYTES => {}
+            _ if last.is_empty() && !parser.inside() => return Err(Error::new("not a tar archive")),
+            _ => return Err(Error::new(format!("the archive ends in the middle of a header{}", after(&last)))),
+        }
+        match parser.block(&block).map_err(|e| Error { what: format!("{}{}", e.what, after(&last)), ..e })? {
+            Step::More if zeros == 0 => {}
+            Step::Zeros if !parser.inside() => zeros += 1,
+            Step::Entry(entry) if zeros == 0 => {
+                tree.add(&entry, &mut stream)?;
+                stream.end_of_content(tar::padding(entry.stored))?;
+                last = entry.name;
+            }
+            _ => return Err(Error::new(format!("a block of zeros between headers{}", after(&last)))),
+        }
+        blocks_left = blocks_left
+            .checked_sub(1)
+            .ok_or_else(|| Error::new(format!("the archive has more than {} entries", limits.entries_max)))?;
+    }
+    tree.set_directory_times()?;
+    Ok(Unpacked { diff_id: stream.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
+}
+
+fn after(last: &[u8]) -> String {
+    if last.is_empty() { String::new() } else { format!(" (after {})", shown(last)) }
+}
+
+/// The uncompressed archive: buffered, hashed, counted.
+struct Stream<'a> {
+    source: &'a mut dyn Source,
+    buf: Vec<u8>,
+    at: usize,
+    end: usize,
+    hash: Sha256,
+    bytes_max: u64,
+    bytes_left: u64,
+}
+
+impl<'a> Stream<'a> {
+    fn new(source: &'a mut dyn Source, bytes_max: u64) -> Self {
+        let (hash, buf) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+        Self { source, buf, at: 0, end: 0, hash, bytes_max, bytes_left: bytes_max }
+    }
+
+    /// The next bytes, `max` at most; none at the end.
+    fn some(&mut self, max: u64) -> Result<&[u8]> {
+        if self.at == self.end {
+            self.end = self.source.read(&mut self.buf)?;
+            self.at = 0;
+            self.hash.update(&self.buf[..self.end]);
+            self.bytes_left = self
+                .bytes_left
+                .checked_sub(self.end as u64)
+                .ok_or_else(|| Error::new(format!("the archive has more than {} bytes", self.bytes_max)))?;
+        }
+        let from = self.at;
+        self.at += max.min((self.end - from) as u64) as usize;
+        Ok(&self.buf[from..self.at])
+    }
+
+    /// Fills a block and says how much of it there was.
+    fn block(&mut self, block: &mut tar::Block) -> Result<usize> {
+        let mut filled = 0;
+        while filled < block.len() {
+            let bytes = self.some((block.len() - filled) as u64)?;
+            if bytes.is_empty() {
+                break;
+            }
+            block[filled..filled + bytes.len()].copy_from_slice(bytes);
+            filled += bytes.len();
+        }
+        Ok(filled)
+    }
+
+    /// Passes the next bytes of the entry's content on.
+    fn content(&mut self, entry: &Entry, bytes: u64, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            let bytes = self.some(left)?;
+            if bytes.is_empty() {
+                return Err(Error::new(format!("the archive ends in the middle of {}", shown(&entry.name))));
+            }
+            left -= bytes.len() as u64;
+            take(bytes)?;
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, entry: &Entry) -> Result<()> {
+        self.content(entry, entry.stored, &mut |_| Ok(()))
+    }
+
+    /// Skips the zeros after the content. At the very end of an archive they may be missing.
+    fn end_of_content(&mut self, mut padding: usize) -> Result<()> {
+        while padding > 0 {
+            match self.some(padding as u64)?.len() {
+                0 => break,
+                n => padding -= n,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what stands behind the archive, because it belongs to the digest.
+    fn finish(mut self) -> Result<String> {
+        while !self.some(u64::MAX)?.is_empty() {}
+        Ok(hex::encode(&self.hash.finalize()))
+    }
+}
+
+/// The directory that is being filled.
+struct Tree<'a> {
+    root: BorrowedFd<'a>,
+    /// The directory of the last entry and its path: the next entry is usually in it too.
+    last_parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
+    directories: Vec<(Vec<u8>, Time)>,
+    directory_names_bytes: usize,
+    bytes: u64,
+    left_out: Vec<String>,
+    left_out_more: u64,
+}
+
+/// Where a directory that was replaced waits for its removal. No entry can have this name.
+const REPLACED: &str = ".wh..wh.replaced";
+
+impl<'a> Tree<'a> {
+    fn new(root: BorrowedFd<'a>) -> Self {
+        Self {
+            root,
+            last_parent: None,
+            directories: Vec::new(),
+            directory_names_bytes: 0,
+            bytes: 0,
+            left_out: Vec::new(),
+            left_out_more: 0,
+        }
+    }
+
+    /// Makes one entry. Reads all of its content, or fails.
+    fn add(&mut self, entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
+        let path = tar::path(&entry.name)?;
+        let (parent, name) = cut(&path);
+        let marks = |part: &[u8]| part.starts_with(b".wh.");
+        if parent.split(|b| *b == b'/').any(|part| part.starts_with(b".wh..wh.")) {
+            return stream.skip(entry); // AUFS kept its own things there
+        }
+        if parent.split(|b| *b == b'/').any(marks) {
+            return Err(Error::new(format!("{}: a whiteout cannot be a directory", shown(&entry.name))));
+        }
+        if marks(name) {
+            self.whiteout(parent, &name[4..])
+                .map_err(|e| Error { what: format!("{}: {}", shown(&entry.name), e.what), ..e })?;
+            return stream.skip(entry);
+        }
+        if path.is_empty() {
+            if entry.kind != Kind::Directory {
+                return Err(Error::new(format!("{}: the root can only be a directory", shown(&entry.name))));
+            }
+            let root = openat(self.root, ".", DIRECTORY, Mode::empty()).tried("open the root directory")?;
+            return self.dress_directory(path, &root, entry);
+        }
+        if let Some(why) = unwanted(entry) {
+            self.leave_out(entry, why);
+            return stream.skip(entry);
+        }
+        let parent = self.parent(parent).tried_with(|| format!("reach the directory of {}", shown(&entry.name)))?;
+        let what = |verb: &str| format!("{verb} {}", shown(&entry.name));
+        match entry.kind {
+            Kind::Directory => {
+                let made = self.directory(&parent, name, true).tried_with(|| what("make the directory"))?;
+                self.dress_directory(path, &made, entry)
+            }
+            Kind::File => self.file(&parent, name, entry, stream),
+            Kind::HardLink => self.hard_link(&parent, name, entry),
+            Kind::Symlink => {
+                self.make(&parent, name, &mut || symlinkat(entry.link.as_slice(), &*parent, name))
+                    .tried_with(|| what("make the symlink"))?;
+                dress_at(&parent, name, entry)
+            }
+            Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Other(_) => {
+                let (kind, device) = match entry.kind {
+                    Kind::Fifo => (FileType::Fifo, 0),
+                    _ => (FileType::CharacterDevice, makedev(entry.device.0, entry.device.1)),
+                };
+                let mode = Mode::from(entry.mode);
+                match self.make(&parent, name, &mut || mknodat(&*parent, name, kind, mode, device)) {
+                    // In a user namespace nobody may make a device, and the container gets its own /dev.
+                    Err(Errno::PERM) if entry.kind != Kind::Fifo => {
+                        self.leave_out(entry, "no permission to make devices");
+                        Ok(())
+                    }
+                    other => other.tried_with(|| what("make")).and_then(|()| dress_at(&parent, name, entry)),
+                }
+            }
+        }
+    }
+
+    /// The directory at this path; missing ones are made.
+    fn parent(&mut self, path: &[u8]) -> Answer<Rc<OwnedFd>> {
+        if let Some((last, fd)) = &self.last_parent {
+            if last == path {
+                return Ok(Rc::clone(fd));
+            }
+            // One step down from the last one, unless it is a symlink, is what the whole way would find too.
+            let (above, name) = cut(path);
+            if above == last {
+                match open_below(fd.as_fd(), name, OFlags::PATH | OFlags::DIRECTORY, BELOW) {
+                    Ok(fd) => return Ok(self.remember(path, fd)),
+                    Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+        }
+        match resolve(self.root, path) {
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            other => return Ok(self.remember(path, other?)),
+        }
+        let mut fd = resolve(self.root, b"")?;
+        let mut end = 0;
+        for name in path.split(|b| *b == b'/') {
+            end += name.len();
+            fd = match open_below(fd.as_fd(), name, OFlags::PATH | OFlags::DIRECTORY, BELOW) {
+                Err(Errno::LOOP | Errno::NOTDIR) => match resolve(self.root, &path[..end]) {
+                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, name, false)?,
+                    other => other?,
+                },
+                Err(Errno::NOENT) => self.directory(&fd, name, false)?,
+                other => other?,
+            };
+            end += 1;
+        }
+        Ok(self.remember(path, fd))
+    }
+
+    fn remember(&mut self, path: &[u8], fd: OwnedFd) -> Rc<OwnedFd> {
+        let fd = Rc::new(fd);
+        self.last_parent = Some((path.to_vec(), Rc::clone(&fd)));
+        fd
+    }
+
+    /// Makes a directory, or keeps the one that is there. A whiteout of the same archive hides only what lies below,
+    /// so together the two are an opaque directory. Anything else is replaced if `replace`.
+    fn directory(&mut self, parent: &OwnedFd, name: &[u8], replace: bool) -> Answer<OwnedFd> {
+        let mut opaque = false;
+        let mut made = mkdirat(parent, name, Mode::from(0o755));
+        if made == Err(Errno::EXIST) {
+            let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            opaque = is_whiteout(&stat);
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                return openat(parent, name, DIRECTORY, Mode::empty());
+            }
+            if !replace && !opaque {
+                return Err(Errno::NOTDIR);
+            }
+            self.clear(parent, name)?;
+            made = mkdirat(parent, name, Mode::from(0o755));
+        }
+        made?;
+        let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
+        fchmod(&fd, Mode::from(0o755))?; // whatever the umask is
+        if opaque {
+            set_opaque(&fd)?;
+        }
+        Ok(fd)
+    }
+
+    /// `.wh.NAME` as overlayfs says it, or the mark of an opaque directory.
+    fn whiteout(&mut self, parent: &[u8], name: &[u8]) -> Result<()> {
+        let tried = |answer: Answer<()>| answer.tried("make the whiteout");
+        match name {
+            b"" | b"." | b".." => Err(Error::new("a whiteout without a name")),
+            b".wh..opq" => {
+                let parent = self.parent(parent).tried("reach its directory")?;
+                let fd = openat(&*parent, ".", DIRECTORY, Mode::empty()).tried("open its directory")?;
+                tried(set_opaque(&fd))
+            }
+            name if name.starts_with(b".wh.") => Ok(()), // AUFS's own
+            name => {
+                let parent = self.parent(parent).tried("reach its directory")?;
+                match mknodat(&*parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+                    // What this archive put there stays and hides the lower one by itself, a directory when opaque.
+                    Err(Errno::EXIST) => match openat(&*parent, name, DIRECTORY, Mode::empty()) {
+                        Ok(fd) => tried(set_opaque(&fd)),
+                        Err(Errno::NOTDIR | Errno::LOOP) => Ok(()),
+                        Err(errno) => tried(Err(errno)),
+                    },
+                    other => tried(other),
+                }
+            }
+        }
+    }
+
+    fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
+        let what = |verb: &str| format!("{verb} {}", shown(&entry.name));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || openat(parent, name, flags, Mode::from(0o600));
+        let opened = match open() {
+            Err(Errno::EXIST) => self.clear(parent, name).and_then(|()| open()),
+            other => other,
+        };
+        let fd = opened.tried_with(|| what("make"))?;
+        let whole = [Region { offset: 0, bytes: entry.stored }];
+        for region in entry.regions.as_deref().unwrap_or(&whole) {
+            if region.offset > 0 {
+                seek(&fd, SeekFrom::Start(region.offset)).tried_with(|| what("seek in"))?;
+            }
+            stream.content(entry, region.bytes, &mut |bytes| io::write_all(&fd, bytes).tried_with(|| what("write")))?;
+        }
+        if entry.regions.is_some() {
+            ftruncate(&fd, entry.size).tried_with(|| what("set the size of"))?;
+        }
+        self.bytes = self.bytes.saturating_add(entry.size);
+        dress(&fd, entry, true)
+    }
+
+    /// A second name for what an earlier entry made.
+    fn hard_link(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
+        let what = || format!("link {} to {}", shown(&entry.name), shown(&entry.link));
+        let target = tar::path(&entry.link)?;
+        let (target_parent, target_name) = cut(&target);
+        let target_parent = resolve(self.root, target_parent).tried_with(what)?;
+        // An empty name is the root directory itself.
+        let looked = if target_name.is_empty() { b"." } else { target_name };
+        let stat = statat(&target_parent, looked, AtFlags::SYMLINK_NOFOLLOW).tried_with(what)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory || is_whiteout(&stat) {
+            return Err(Error::new(format!("{}: it is not a file", what())));
+        }
+        if statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino))
+        {
+            return Ok(()); // a link to itself; making room for it would remove the only one
+        }
+        // Without AT_SYMLINK_FOLLOW, linkat(2) links a symlink itself.
+        let link = || linkat(&target_parent, target_name, parent, name, AtFlags::empty());
+        self.make(parent, name, &mut { link }).tried_with(what)
+    }
+
+    /// Makes something, after removing what is there.
+    fn make(&mut self, parent: &OwnedFd, name: &[u8], make: &mut dyn FnMut() -> Answer<()>) -> Answer<()> {
+        match make() {
+            Err(Errno::EXIST) => self.clear(parent, name).and_then(|()| make()),
+            other => other,
+        }
+    }
+
+    /// Removes what is there, a tree too.
+    fn clear(&mut self, parent: &OwnedFd, name: &[u8]) -> Answer<()> {
+        self.last_parent = None; // it may go away with it
+        match unlinkat(parent, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            other => return other,
+        }
+        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY) => {}
+            other => return other,
+        }
+        renameat(parent, name, parent, REPLACED)?;
+        file::remove_tree(parent.as_fd(), REPLACED).map_err(|e| e.errno.unwrap_or(Errno::IO))
+    }
+
+    fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry) -> Result<()> {
+        dress(fd, entry, false)?;
+        self.directory_names_bytes += path.len();
+        if self.directory_names_bytes > DIRECTORY_NAMES_BYTES_MAX {
+            return Err(Error::new("the archive has too many directories"));
+        }
+        self.directories.push((path, entry.mtime));
+        Ok(())
+    }
+
+    /// Last of all, because every entry in a directory changes its time.
+    fn set_directory_times(&mut self) -> Result<()> {
+        for (path, mtime) in core::mem::take(&mut self.directories) {
+            let (parent, name) = cut(&path);
+            let name = if name.is_empty() { b"." } else { name };
+            let tried = |answer: Answer<()>| answer.tried_with(|| format!("set the time of {}", shown(&path)));
+            let parent = match &self.last_parent {
+                Some((last, fd)) if last == parent => Rc::clone(fd),
+                _ => match resolve(self.root, parent) {
+                    Ok(fd) => self.remember(parent, fd),
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue, // a later entry replaced it
+                    Err(errno) => return tried(Err(errno)),
+                },
+            };
+            match statat(&*parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                    tried(utimensat(&*parent, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW))?;
+                }
+                _ => {} // replaced, too
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, entry: &Entry, why: &str) {
+        if self.left_out.len() < LEFT_OUT_MAX {
+            self.left_out.push(format!("{} ({why})", shown(&entry.name)));
+        } else {
+            self.left_out_more += 1;
+        }
+    }
+
+    fn left_out(mut self) -> Vec<String> {
+        if self.left_out_more > 0 {
+            self.left_out.push(format!("and {} more", self.left_out_more));
+        }
+        self.left_out
+    }
+}
+
+type Answer<T> = core::result::Result<T, Errno>;
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+const BELOW: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+
+/// A path's parent and its last component.
+fn cut(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
+    }
+}
+
+/// openat2(2), tried again when something was renamed meanwhile (see `file::open_in_root`; names here are bytes).
+fn open_below(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, how: ResolveFlags) -> Answer<OwnedFd> {
+    let path = if path.is_empty() { b"." } else { path };
+    for _ in 0..32 {
+        match openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// A directory by its path below the root, symlinks resolved inside the root. A path longer than one call can take
+/// is walked in pieces, and only the first of them may have symlinks.
+fn resolve(root: BorrowedFd<'_>, path: &[u8]) -> Answer<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let mut left = path;
+    let mut at = None;
+    while left.len() > PATH_BYTES_MAX {
+        let slash = left[..PATH_BYTES_MAX].iter().rposition(|b| *b == b'/').ok_or(Errno::NAMETOOLONG)?;
+        at = Some(match &at {
+            None => open_below(root, &left[..slash], flags, INSIDE)?,
+            Some(fd) => open_below(OwnedFd::as_fd(fd), &left[..slash], flags, BELOW)?,
+        });
+        left = &left[slash + 1..];
+    }
+    match &at {
+        None => open_below(root, left, flags, INSIDE),
+        Some(fd) => open_below(fd.as_fd(), left, flags, BELOW),
+    }
+}
+
+/// Why this entry is not made, if so. The devices that every container has anyway do no harm.
+fn unwanted(entry: &Entry) -> Option<&'static str> {
+    match (entry.kind, entry.device) {
+        (Kind::CharDevice, (1, 3 | 5 | 7 | 8 | 9) | (5, 0..=2)) => None,
+        (Kind::CharDevice | Kind::BlockDevice, _) => Some("device"),
+        (Kind::Other(_), _) => Some("socket or unknown type"),
+        _ => None,
+    }
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+fn set_opaque(fd: &OwnedFd) -> Answer<()> {
+    fsetxattr(fd, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+}
+
+fn times(mtime: Time) -> Timestamps {
+    let moment = Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanoseconds) };
+    Timestamps { last_access: moment, last_modification: moment }
+}
+
+/// Owner, attributes, mode and time of an open file or directory, in the order in which they do not undo each other:
+/// chown(2) drops setuid bits and capabilities, an ACL changes the mode.
+fn dress(fd: &OwnedFd, entry: &Entry, with_time: bool) -> Result<()> {
+    let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
+    fchown(fd, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))).tried_with(|| what("owner"))?;
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name)) {
+        match fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
+            // tmpfs before 6.6 has no user attributes. A capability must not be lost silently.
+            Err(Errno::OPNOTSUPP) if name != b"security.capability" => {}
+            other => other.tried_with(|| what(&format!("attribute {}", shown(name))))?,
+        }
+    }
+    fchmod(fd, Mode::from(entry.mode)).tried_with(|| what("mode"))?;
+    if with_time {
+        futimens(fd, &times(entry.mtime)).tried_with(|| what("time"))?;
+    }
+    Ok(())
+}
+
+/// The same for what cannot be opened: symlinks, pipes, devices. Their attributes are not worth the way through /proc.
+fn dress_at(parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
+    let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
+    let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
+    chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).tried_with(|| what("owner"))?;
+    if entry.kind != Kind::Symlink {
+        // This would follow a symlink, but we have just made the pipe or device, and nobody else writes here.
+        chmodat(parent, name, Mode::from(entry.mode), AtFlags::empty()).tried_with(|| what("mode"))?;
+    }
+    utimensat(parent, name, &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).tried_with(|| what("time"))
+}

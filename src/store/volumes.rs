@@ -1,0 +1,29 @@
+//! Volumes: `volumes/<name>/_data`. Nothing here is ever removed on the way of something else.
+
+use super::{Store, trash};
+use crate::error::Result;
+use crate::kernel::file;
+use alloc::format;
+use alloc::string::String;
+use rustix::fd::AsFd;
+
+/// Makes the volume when it is missing, and tells the path of its data.
+pub fn ensure(store: &Store, name: &str) -> Result<String> {
+    let volumes = store.dir("volumes")?;
+    let make = || -> Result<()> {
+        let dir = file::make_dir_at(volumes.as_fd(), name, 0o701)?;
+        file::make_dir_at(dir.as_fd(), "_data", 0o755).map(drop)
+    };
+    make().map_err(|e| store.locate(&format!("volumes/{name}"), e))?;
+    Ok(path(store, name))
+}
+
+/// The path of a volume's data.
+pub fn path(store: &Store, name: &str) -> String {
+    format!("{}/volumes/{name}/_data", store.root_path)
+}
+
+/// Removes a volume with its data; one that does not exist is fine.
+pub fn remove(store: &Store, name: &str) -> Result<()> {
+    trash::throw(store, store.dir("volumes")?.as_fd(), name).map(drop)
+}
