@@ -36,8 +36,8 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>) -> Result<()> {
         Some(path) => plain_root(dir, path)?,
     };
     let root = root.as_fd();
-    proc(root)?;
-    dev(root)?;
+    let dev = dev(root)?;
+    proc(root, &dev)?;
     sys_and_cgroups(root, cgroups)?;
     for name in ["hosts", "hostname", "resolv.conf"] {
         // resolv.conf of an image is often a symlink to a place that does not exist: docker mounts at its target.
@@ -89,6 +89,7 @@ fn layer_path(layer: &str) -> String {
 /// fsconfig with a `lowerdir+` for each layer: kernels from 6.8 on.
 fn overlay_by_steps(spec: &Spec) -> Result<OwnedFd> {
     let fs = api::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
+    api::fsconfig_set_string(&fs, "source", "overlay").tried("mount the overlay")?;
     for layer in spec.layers.iter().rev() {
         api::fsconfig_set_string(&fs, "lowerdir+", layer_path(layer).as_str())
             .map_err(|errno| explain(&fs, "stack the layers", errno))?;
@@ -172,6 +173,9 @@ fn attach(tree: &OwnedFd, target: BorrowedFd<'_>) -> Result<()> {
 fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
     let mount = || -> core::result::Result<OwnedFd, Errno> {
         let fs = api::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        if options.first().is_none_or(|(key, _)| *key != "source") {
+            api::fsconfig_set_string(&fs, "source", kind)?; // what the first column of `mount` shows
+        }
         for (key, value) in options {
             if value.is_empty() {
                 api::fsconfig_set_flag(&fs, *key)?;
@@ -198,7 +202,7 @@ fn place(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
 
 /// /proc with docker's read-only and masked paths. They are covered through the new proc itself, before anybody can
 /// interfere.
-fn proc(root: BorrowedFd<'_>) -> Result<()> {
+fn proc(root: BorrowedFd<'_>, dev: &OwnedFd) -> Result<()> {
     let proc = filesystem("proc", &[], PLAIN)?;
     attach(&proc, place(root, "proc")?.as_fd())?;
     for name in ["bus", "fs", "irq", "sys", "sysrq-trigger"] {
@@ -207,10 +211,10 @@ fn proc(root: BorrowedFd<'_>) -> Result<()> {
         attach(&copy, target.as_fd())?;
         protect(&copy, false)?;
     }
-    let null = clone_tree(rustix::fs::CWD, "/dev/null", false)?;
+    // The container's own /dev/null: whoever is root inside may change its mode and owner.
     for name in ["kcore", "keys", "latency_stats", "sched_debug", "timer_list", "timer_stats", "interrupts"] {
         if let Some(target) = existing(&proc, name)? {
-            attach(&clone_tree(null.as_fd(), "", false)?, target.as_fd())?;
+            attach(&clone_tree(dev.as_fd(), "null", false)?, target.as_fd())?;
         }
     }
     for name in ["acpi", "asound", "scsi"] {
@@ -260,7 +264,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// A /dev of its own: docker's nodes, terminals, shared memory, message queues.
-fn dev(root: BorrowedFd<'_>) -> Result<()> {
+fn dev(root: BorrowedFd<'_>) -> Result<OwnedFd> {
     let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "65536k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
     attach(&dev, place(root, "dev")?.as_fd())?;
     rustix::process::umask(Mode::empty());
@@ -276,14 +280,14 @@ fn dev(root: BorrowedFd<'_>) -> Result<()> {
     let exec_less = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     for (name, tree) in [
         ("pts", filesystem("devpts", &terminals, exec_less)?),
-        ("shm", filesystem("tmpfs", &[mode, ("size", "65536k")], PLAIN)?),
+        ("shm", filesystem("tmpfs", &[("source", "shm"), mode, ("size", "65536k")], PLAIN)?),
         ("mqueue", filesystem("mqueue", &[], PLAIN)?),
     ] {
         mkdirat(&dev, name, Mode::from(0o755)).tried_with(|| format!("make /dev/{name}"))?;
         attach(&tree, place(dev.as_fd(), name)?.as_fd())?;
     }
     rustix::process::umask(Mode::from(0o022));
-    Ok(())
+    Ok(dev)
 }
 
 /// /sys read-only, and in it the container's own cgroups and nothing above them.
