@@ -11,3 +11,5 @@ pub mod lock;
 pub mod process;
 pub mod sys;
 pub mod time;
+#[cfg(all(target_env = "musl", panic = "abort", not(test)))]
+mod unwind;
