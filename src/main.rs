@@ -18,6 +18,8 @@ const EXIT_PIPE: u8 = 141;
 fn main() -> ExitCode {
     // Descriptors that we inherited are none of our business, and a monitor would hold them open for ever.
     sys::close_from(3, false);
+    // Whoever calls us may have another mask; ours decides about directories of the store and of images.
+    rustix::process::umask(rustix::fs::Mode::from(0o022));
     match dispatch(std::env::args_os().skip(1).collect()) {
         Ok(code) => ExitCode::from(code),
         Err(error) if error.is(Errno::PIPE) && error.what == "write our output" => ExitCode::from(EXIT_PIPE),
@@ -57,7 +59,8 @@ fn places(args: &mut Vec<OsString>) -> Result<()> {
             "--run-root" => &mut run,
             _ if first.starts_with("--") && !matches!(name, "--help" | "--version") => {
                 let known = ["--root", "--run-root", "--help", "--version"];
-                let near = args::nearest(name, known.into_iter()).map_or(String::new(), |n| format!("; did you mean {n}?"));
+                let near =
+                    args::nearest(name, known.into_iter()).map_or(String::new(), |n| format!("; did you mean {n}?"));
                 return Err(Error::new(format!("unknown flag: {}{near}", name.escape_debug())).exit(EXIT_ENGINE));
             }
             _ => break,
@@ -68,7 +71,9 @@ fn places(args: &mut Vec<OsString>) -> Result<()> {
             None if args.is_empty() => {
                 return Err(Error::new(format!("flag needs an argument: {name}")).exit(EXIT_ENGINE));
             }
-            None => args.remove(0).into_string().map_err(|_| Error::new(format!("{name}: not UTF-8")).exit(EXIT_ENGINE))?,
+            None => {
+                args.remove(0).into_string().map_err(|_| Error::new(format!("{name}: not UTF-8")).exit(EXIT_ENGINE))?
+            }
         };
     }
     let cwd = std::env::current_dir().unwrap_or_default();

@@ -81,11 +81,6 @@ impl Parsed {
         self.last(key).map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).transpose()
     }
 
-    /// The same for every value of a flag that repeats.
-    pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-        self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
-    }
-
     /// docker's sentence about a value that a flag does not take.
     pub fn invalid(&self, key: &str, value: &str, why: &Error) -> Error {
         let spelled =

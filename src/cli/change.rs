@@ -6,9 +6,8 @@ use mydocker::store::images::{Config, Empty};
 
 /// Applies one instruction, for example `CMD ["sh"]` or `ENV A=b`.
 pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
-    let bad = |why: &str| {
-        Error::new(format!("invalid change '{}': {why}", instruction.escape_debug())).exit(EXIT_ENGINE)
-    };
+    let bad =
+        |why: &str| Error::new(format!("invalid change '{}': {why}", instruction.escape_debug())).exit(EXIT_ENGINE);
     let (name, rest) = instruction.trim().split_once(char::is_whitespace).ok_or_else(|| bad("it has no value"))?;
     let rest = rest.trim();
     match name.to_ascii_uppercase().as_str() {
@@ -116,7 +115,9 @@ mod tests {
     #[test]
     fn instructions() {
         let mut config = Config { env: Some(vec!["A=old".into(), "B=1".into()]), ..Config::default() };
-        for line in ["CMD [\"env\", \"-0\"]", "ENV A=b C=\"d e\"", "env OLD form here", "WORKDIR /a", "WORKDIR b", "LABEL x=y"] {
+        for line in
+            ["CMD [\"env\", \"-0\"]", "ENV A=b C=\"d e\"", "env OLD form here", "WORKDIR /a", "WORKDIR b", "LABEL x=y"]
+        {
             apply(&mut config, line).unwrap();
         }
         assert_eq!(config.cmd.unwrap(), ["env", "-0"]);

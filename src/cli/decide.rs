@@ -49,7 +49,9 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     if let Some(path) = parsed.last("cidfile")
         && std::fs::exists(path).unwrap_or(true)
     {
-        return Err(bad(format!("container ID file found, make sure the other container isn't running or delete {path}")));
+        return Err(bad(format!(
+            "container ID file found, make sure the other container isn't running or delete {path}"
+        )));
     }
     let root = root(parsed, store, &mut notes)?;
     let config = root.config;
@@ -58,11 +60,8 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         Some(word) => vec![word.to_owned()],
         None => config.entrypoint.unwrap_or_default(),
     };
-    let cmd = if !root.words.is_empty() || parsed.given("entrypoint") {
-        root.words
-    } else {
-        config.cmd.unwrap_or_default()
-    };
+    let cmd =
+        if !root.words.is_empty() || parsed.given("entrypoint") { root.words } else { config.cmd.unwrap_or_default() };
     if entrypoint.is_empty() && cmd.is_empty() {
         return Err(bad("no command specified: neither the command line nor the image has one"));
     }
@@ -74,7 +73,8 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let hostname = hostname(parsed, &id, network)?;
     let tty = parsed.on("tty");
     // Without -d, a terminal that nobody can type into is of no use: -t alone reads ours, as in the tutorials.
-    let stdin = parsed.on("interactive") || tty && !parsed.on("detach") && rustix::termios::isatty(mydocker::kernel::sys::stdin());
+    let stdin = parsed.on("interactive")
+        || tty && !parsed.on("detach") && rustix::termios::isatty(mydocker::kernel::sys::stdin());
     let spec = Spec {
         version: RECORD_VERSION,
         name: name.map_or_else(|| words::name(&hex::random(4)), str::to_owned),
@@ -154,7 +154,9 @@ fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root>
         }
     }
     let text = reference::parse(word).map_err(|e| e.exit(EXIT_ENGINE))?.text();
-    Err(bad(format!("Unable to find image '{text}' locally: there is no registry; make it with: mydocker import FILE.tar {text}")))
+    Err(bad(format!(
+        "Unable to find image '{text}' locally: there is no registry; make it with: mydocker import FILE.tar {text}"
+    )))
 }
 
 fn with_image(store: &Store, word: &str, id: String, image: &Image, words: &[String]) -> Result<Root> {
@@ -234,7 +236,10 @@ fn network(parsed: &Parsed) -> Result<Network> {
 pub fn workdir(dir: &str) -> Result<String> {
     match read::clean(dir) {
         Some(clean) if dir.starts_with('/') => Ok(clean),
-        _ => Err(bad(format!("the working directory '{}' is invalid, it needs to be an absolute path", dir.escape_debug()))),
+        _ => Err(bad(format!(
+            "the working directory '{}' is invalid, it needs to be an absolute path",
+            dir.escape_debug()
+        ))),
     }
 }
 

@@ -12,7 +12,8 @@ const SIGKILL: i32 = 9;
 
 /// `stop [-t SECONDS] CONTAINER…`
 pub fn stop(parsed: &Parsed) -> Result<u8> {
-    let seconds = parsed.read("timeout", |text| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number")))?;
+    let seconds =
+        parsed.read("timeout", |text| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number")))?;
     let limit_ms = seconds.unwrap_or(STOP_SECONDS).saturating_mul(1000);
     let store = open_store()?;
     each(&parsed.words, |word| {

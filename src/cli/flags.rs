@@ -73,8 +73,7 @@ pub const EXEC: &[Flag] = &[
     flag(&["w", "workdir"], "DIR", "Its working directory"),
 ];
 /// `stop`
-pub const STOP: &[Flag] =
-    &[flag(&["time", "t", "timeout"], "SECONDS", "Time before SIGKILL (default 10; -1: never)")];
+pub const STOP: &[Flag] = &[flag(&["time", "t", "timeout"], "SECONDS", "Time before SIGKILL (default 10; -1: never)")];
 /// `kill`
 pub const KILL: &[Flag] = &[flag(&["s", "signal"], "SIGNAL", "Which signal (default KILL)")];
 /// `rm`

@@ -37,11 +37,6 @@ pub fn size(bytes: u64) -> String {
     scaled(bytes, 1000, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
-/// Decimal size with four significant digits, as `system df` shows it: "1.984MB".
-pub fn size_fine(bytes: u64) -> String {
-    scaled(bytes, 1000, 4, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
-}
-
 /// Binary size with four significant digits: "23.54GiB", "348KiB".
 pub fn size_binary(bytes: u64) -> String {
     scaled(bytes, 1024, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
@@ -138,7 +133,6 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
-        assert_eq!(size_fine(1_984_123), "1.984MB");
         assert_eq!(size(u64::MAX), "18.4EB");
         assert_eq!(size_binary(348 * 1024), "348KiB");
         assert_eq!(size_binary(25_275_881_000), "23.54GiB");

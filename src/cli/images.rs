@@ -32,17 +32,24 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
         let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
         let shown = shown.collect::<Vec<_>>().join(", ");
         let more = if layer.left_out.len() > LEFT_OUT_SHOWN_MAX { " …" } else { "" };
-        note(&format!("left out {} device nodes or sockets that a container has no use for: {shown}{more}", layer.left_out.len()));
+        note(&format!(
+            "left out {} device nodes or sockets that a container has no use for: {shown}{more}",
+            layer.left_out.len()
+        ));
     }
     let now = time::rfc3339(time::now());
-    let comment = if import.message.is_empty() { format!("Imported from {}", import.origin) } else { import.message.to_owned() };
+    let comment =
+        if import.message.is_empty() { format!("Imported from {}", import.origin) } else { import.message.to_owned() };
     let image = Image {
         created: Some(now.clone()),
         author: None,
         architecture: Some(images::architecture().to_owned()),
         os: Some("linux".to_owned()),
         config: Some(import.config),
-        rootfs: Some(RootFs { kind: Some("layers".to_owned()), diff_ids: Some(vec![format!("sha256:{}", layer.diff_id)]) }),
+        rootfs: Some(RootFs {
+            kind: Some("layers".to_owned()),
+            diff_ids: Some(vec![format!("sha256:{}", layer.diff_id)]),
+        }),
         history: Some(vec![History { created: Some(now), comment: Some(comment), ..History::default() }]),
     };
     images::put(store, &image)
@@ -53,7 +60,8 @@ pub fn import_file(store: &Store, path: &str) -> Result<String> {
     let file = open_archive(path).map_err(|e| e.exit(EXIT_ENGINE))?;
     let stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
-        return Err(Error::new(format!("{path} is a directory: run it with --rootfs {path}, or import a tar of it")).exit(EXIT_ENGINE));
+        return Err(Error::new(format!("{path} is a directory: run it with --rootfs {path}, or import a tar of it"))
+            .exit(EXIT_ENGINE));
     }
     let identity = images::file_identity(&stat);
     if let Some(id) = images::by_file(store, &identity)? {
@@ -77,7 +85,10 @@ fn open_archive(path: &str) -> Result<OwnedFd> {
 pub fn import(parsed: &Parsed) -> Result<u8> {
     let path = parsed.words[0].as_str();
     if path.starts_with("http://") || path.starts_with("https://") {
-        return Err(Error::new("import from a URL is not possible: fetch the file first, or pipe it in: … | mydocker import -").exit(EXIT_ENGINE));
+        return Err(Error::new(
+            "import from a URL is not possible: fetch the file first, or pipe it in: … | mydocker import -",
+        )
+        .exit(EXIT_ENGINE));
     }
     let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
     let mut config = Config::default();
@@ -88,7 +99,9 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     if let Some(bytes) = parsed.read("max-size", read::bytes)? {
         limits.bytes_max = bytes;
     }
-    if let Some(ratio) = parsed.read("max-ratio", |text| text.parse().map_err(|_| Error::new("it is not a whole number")))? {
+    if let Some(ratio) =
+        parsed.read("max-ratio", |text| text.parse().map_err(|_| Error::new("it is not a whole number")))?
+    {
         limits.ratio_max = ratio;
     }
     let store = open_store()?;
@@ -112,7 +125,8 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
 pub fn images(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let wanted = parsed.words.first().map(|text| reference::parse(text)).transpose()?;
-    let has_tag = parsed.words.first().is_some_and(|text| text.rsplit('/').next().is_some_and(|part| part.contains(':')));
+    let has_tag =
+        parsed.words.first().is_some_and(|text| text.rsplit('/').next().is_some_and(|part| part.contains(':')));
     let refs = images::references(&store)?;
     let mut code = OK;
     let mut rows: Vec<(String, Value)> = Vec::new();
@@ -128,7 +142,8 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
         };
         let names: Vec<&Reference> = refs.iter().filter(|(_, to)| *to == id).map(|(reference, _)| reference).collect();
         let none = [None];
-        let names: Vec<Option<&Reference>> = if names.is_empty() { none.to_vec() } else { names.into_iter().map(Some).collect() };
+        let names: Vec<Option<&Reference>> =
+            if names.is_empty() { none.to_vec() } else { names.into_iter().map(Some).collect() };
         for name in names {
             if let Some(wanted) = &wanted
                 && !name.is_some_and(|name| name.name == wanted.name && (!has_tag || name.tag == wanted.tag))
@@ -150,7 +165,13 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
         }
         return Ok(code);
     }
-    let headers = [("Repository", "REPOSITORY"), ("Tag", "TAG"), ("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("Size", "SIZE")];
+    let headers = [
+        ("Repository", "REPOSITORY"),
+        ("Tag", "TAG"),
+        ("ID", "IMAGE ID"),
+        ("CreatedSince", "CREATED"),
+        ("Size", "SIZE"),
+    ];
     let default = "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}";
     print(&table::print(parsed.last("format"), default, &headers, &rows)?)?;
     Ok(code)
@@ -177,7 +198,8 @@ pub fn moment(text: &str) -> Option<i64> {
     let seconds = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
     // Days since 1970 of a civil date; the year begins in March, so that the leap day is its last.
     let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (m * 153 + 2) / 5 + day - 1 - 719_468;
+    let days =
+        y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (m * 153 + 2) / 5 + day - 1 - 719_468;
     days.checked_mul(86_400)?.checked_add(seconds)?.checked_mul(time::SECOND)
 }
 

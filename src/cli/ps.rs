@@ -60,8 +60,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
         ("Ports", "PORTS"),
         ("Names", "NAMES"),
     ];
-    let default =
-        "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}";
+    let default = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}";
     let values: Vec<Value> = rows.iter().map(|row| value(row, full)).collect();
     print(&table::print(parsed.last("format"), default, &headers, &values)?)?;
     Ok(code)
@@ -100,7 +99,11 @@ impl Filter {
             "exited" => Self::Exited(value.parse().map_err(|_| bad(format!("invalid filter 'exited={value}'")))?),
             "label" => Self::Label(value),
             "ancestor" => Self::Ancestor(value),
-            _ => return Err(bad(format!("Invalid filter '{key}': known are ancestor, exited, id, label, name, status"))),
+            _ => {
+                return Err(bad(format!(
+                    "Invalid filter '{key}': known are ancestor, exited, id, label, name, status"
+                )));
+            }
         })
     }
 

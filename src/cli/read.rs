@@ -119,44 +119,6 @@ fn list(text: &str, online: &str, file: &str, what: &str) -> Result<Vec<u32>> {
     }
 }
 
-/// A duration as Go writes it (`1h2m3s`, `1.5s`, `100ms`, `0`), in nanoseconds.
-pub fn duration(text: &str) -> Result<i64> {
-    let fail = |why: &str| bad(format!("time: {why} \"{}\"", visible(text)));
-    let (negative, mut rest) = match text.as_bytes().first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    if rest == "0" {
-        return Ok(0);
-    }
-    if rest.is_empty() {
-        return Err(fail("invalid duration"));
-    }
-    let mut total = 0i64;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number = decimal(&rest[..end]).ok_or_else(|| fail("invalid duration"))?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
-        rest = after;
-        let unit = match name {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            "" => return Err(fail("missing unit in duration")),
-            _ => return Err(fail(&format!("unknown unit \"{}\" in duration", visible(name)))),
-        };
-        let part = times(number, unit).and_then(|part| i64::try_from(part).ok());
-        total = part.and_then(|part| total.checked_add(part)).ok_or_else(|| fail("invalid duration"))?;
-    }
-    Ok(if negative { -total } else { total })
-}
-
 /// A signal by name (`TERM`, `SIGTERM`, `RTMIN+3`, `RTMAX-1`) or number, signal(7).
 pub fn signal(text: &str) -> Result<i32> {
     let upper = text.to_ascii_uppercase();
@@ -450,14 +412,6 @@ mod tests {
 
     #[test]
     fn times_and_signals() {
-        assert_eq!(text(duration("1h2m3s")), "3723000000000");
-        assert_eq!(text(duration("-1.5s")), "-1500000000");
-        assert_eq!(text(duration("100ms5us1ns")), "100005001");
-        assert_eq!(text(duration("0")), "0");
-        assert_eq!(text(duration("5")), "time: missing unit in duration \"5\"");
-        assert_eq!(text(duration("5d")), "time: unknown unit \"d\" in duration \"5d\"");
-        assert_eq!(text(duration("s")), "time: invalid duration \"s\"");
-        assert_eq!(text(duration("9999999h")), "time: invalid duration \"9999999h\"");
         for (typed, number, name) in [
             ("TERM", 15, "SIGTERM"),
             ("SIGKILL", 9, "SIGKILL"),

@@ -6,8 +6,8 @@ use super::{OK, each, note, open_store, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::{self, Peer, Streams};
-use mydocker::life::start::{self, Attach, Started};
 use mydocker::life::remove;
+use mydocker::life::start::{self, Attach, Started};
 use mydocker::spec::Spec;
 use mydocker::store::{Store, containers};
 

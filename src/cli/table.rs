@@ -4,10 +4,8 @@ use super::template::{Template, unescape};
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 
-/// Narrowest column of most tables, its padding included.
-pub const CELL_CHARS_MIN: usize = 10;
-/// Narrowest column of `top`.
-pub const CELL_CHARS_MIN_TOP: usize = 20;
+/// Narrowest column, its padding included.
+const CELL_CHARS_MIN: usize = 10;
 /// Spaces between the widest cell and the next column.
 const PADDING: usize = 3;
 
@@ -20,20 +18,15 @@ pub struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// The aligned lines with docker's usual columns.
+    /// The aligned lines. The last cell of a row is not padded.
     pub fn text(&self) -> String {
-        self.aligned(CELL_CHARS_MIN)
-    }
-
-    /// The aligned lines; no column but the last is narrower than `cell_chars_min`. The last cell of a row is not padded.
-    pub fn aligned(&self, cell_chars_min: usize) -> String {
         let header = (!self.header.is_empty()).then_some(&self.header);
         let lines =
             || header.cloned().into_iter().chain(self.rows.iter().map(|row| row.iter().map(String::as_str).collect()));
         let mut widths: Vec<usize> = Vec::new();
         for line in lines() {
             for (at, cell) in line.iter().enumerate().take(line.len().saturating_sub(1)) {
-                let width = (cell.chars().count() + PADDING).max(cell_chars_min);
+                let width = (cell.chars().count() + PADDING).max(CELL_CHARS_MIN);
                 match widths.get_mut(at) {
                     Some(known) => *known = width.max(*known),
                     None => widths.push(width),
@@ -122,8 +115,6 @@ CONTAINER ID   IMAGE     COMMAND        CREATED                  STATUS         
         let own = "NAMES     STATUS\naa        Created\nc1        Up Less than a second\n";
         assert_eq!(shown(Some("table {{.Names}}\t{{.Status}}"), &rows()), own);
         assert_eq!(shown(Some("table {{json .Names}}\\t{{.Status | upper}}"), &[]), "NAMES     STATUS\n");
-        let top = Table { header: vec!["PID", "CMD"], rows: vec![vec!["19958".to_owned(), "sleep 1000".to_owned()]] };
-        assert_eq!(top.aligned(CELL_CHARS_MIN_TOP), "PID                 CMD\n19958               sleep 1000\n");
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub fn make_dir_at(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd
 
 /// The whole content of a small file (`max_bytes` at most).
 pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
-    let file = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {name}"))?;
+    let file =
+        openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {name}"))?;
     io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {name}"), ..e })
 }
 

@@ -62,8 +62,7 @@ pub fn readable(fd: BorrowedFd<'_>, limit_ms: i64) -> bool {
 
 /// poll(2) that goes on after a signal. Returns how many are ready; negative limits wait forever.
 pub fn wait_for(fds: &mut [PollFd<'_>], limit_ms: i64) -> usize {
-    let limit = (limit_ms >= 0)
-        .then(|| Timespec { tv_sec: limit_ms / 1000, tv_nsec: limit_ms % 1000 * 1_000_000 });
+    let limit = (limit_ms >= 0).then(|| Timespec { tv_sec: limit_ms / 1000, tv_nsec: limit_ms % 1000 * 1_000_000 });
     loop {
         match poll(fds, limit.as_ref()) {
             Err(Errno::INTR) => {}

@@ -66,7 +66,11 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     }
     let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
     let layer = packed(&mut |sink| pack_layer(container, sink), &mut add)?;
-    let parent = if spec.image_id.is_empty() { Image::default() } else { images::get(store, &spec.image_id).unwrap_or_default() };
+    let parent = if spec.image_id.is_empty() {
+        Image::default()
+    } else {
+        images::get(store, &spec.image_id).unwrap_or_default()
+    };
     let now = time::rfc3339(time::now());
     let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
     let mut history = parent.history.unwrap_or_default();

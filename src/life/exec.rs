@@ -156,6 +156,7 @@ fn enter(
     // From the moment it is in the container's pid namespace its processes may look at us (CVE-2016-9962).
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     cgroup::join(joined)?;
-    move_into_thread_name_spaces(init, namespaces).map_err(|errno| Error::os("enter the container".to_owned(), errno))?;
+    move_into_thread_name_spaces(init, namespaces)
+        .map_err(|errno| Error::os("enter the container".to_owned(), errno))?;
     program::become_program(program, stdio, joined, sync, false)
 }

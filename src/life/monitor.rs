@@ -139,12 +139,7 @@ struct Ends {
 }
 
 /// Makes the walls, the streams and the first process, and waits until that has become the command.
-fn begin(
-    store: &Store,
-    container: &Container,
-    streams: [Option<OwnedFd>; 3],
-    size: Winsize,
-) -> Result<(Child, Run)> {
+fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<(Child, Run)> {
     let prepared = walls::prepare(&container.spec)?;
     fault::point("monitor:prepared");
     let (child, sync, ends) = make_child(store, &container.spec, &prepared, streams, size)?;

@@ -103,13 +103,15 @@ pub fn become_program(
 /// docker makes a working directory that does not exist, as root, before the user changes.
 fn enter_cwd(cwd: &str) -> Result<()> {
     let root = file::open_dir("/")?;
-    let dir = file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_with(|| format!("make the working directory {cwd}"))?;
+    let dir =
+        file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_with(|| format!("make the working directory {cwd}"))?;
     rustix::process::fchdir(&dir).tried_with(|| format!("enter the working directory {cwd}"))
 }
 
 /// execve with a search in PATH. Returns why it did not work, in docker's words, with exit code 126 or 127.
 fn exec(args: &[String], env: &[String]) -> Error {
-    let strings = |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<core::result::Result<Vec<_>, _>>();
+    let strings =
+        |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<core::result::Result<Vec<_>, _>>();
     let (Ok(argv), Ok(envp)) = (strings(args), strings(env)) else {
         return Error::new("a word of the command or its environment has a NUL byte in it").exit(125);
     };

@@ -135,8 +135,7 @@ fn next_events(peer: &Peer, streams: &Streams, signals: &OwnedFd, is_pending: bo
             watched.push((event, source.as_fd(), PollFlags::IN));
         }
     }
-    let mut fds: Vec<PollFd<'_>> =
-        watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+    let mut fds: Vec<PollFd<'_>> = watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
     process::wait_for(&mut fds, -1);
     // Output before the end: what a dead process said is still to be shown.
     let ready = watched.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
@@ -173,9 +172,7 @@ fn push(stdin: &mut Option<OwnedFd>, pending: &mut Vec<u8>) {
 
 /// Takes what is there, without waiting for more.
 fn drain(streams: &mut Streams) -> Result<()> {
-    for (source, to) in
-        [(&mut streams.stdout, sys::stdout()), (&mut streams.stderr, sys::stderr())]
-    {
+    for (source, to) in [(&mut streams.stdout, sys::stdout()), (&mut streams.stderr, sys::stderr())] {
         while let Some(from) = &*source
             && process::readable(from.as_fd(), 0)
         {

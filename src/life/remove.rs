@@ -92,7 +92,11 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
 /// `rm -f` of a container whose record cannot be read: everything that its id or name leads to goes.
 fn remove_damaged(store: &Store, word: &str, error: Error) -> Result<()> {
     let Some(id) = damaged_id(store, word) else { return Err(error) };
-    if crate::kernel::lock::held(file::open_dir_at(store.containers.as_fd(), &id)?.as_fd(), "lock", containers::LOCK_LIFE)? {
+    if crate::kernel::lock::held(
+        file::open_dir_at(store.containers.as_fd(), &id)?.as_fd(),
+        "lock",
+        containers::LOCK_LIFE,
+    )? {
         walls::release(&id)?; // killing its processes ends its monitor
     }
     walls::release(&id)?;

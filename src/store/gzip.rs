@@ -288,17 +288,18 @@ impl Crc {
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        let t = &self.tables;
+        let tables = &self.tables;
         let mut register = self.register;
         let (eights, rest) = bytes.as_chunks::<8>();
         for eight in eights {
-            let [a, b, c, d] = (register ^ u32::from_le_bytes([eight[0], eight[1], eight[2], eight[3]])).to_le_bytes();
-            register = t[7][usize::from(a)] ^ t[6][usize::from(b)] ^ t[5][usize::from(c)] ^ t[4][usize::from(d)];
-            register ^= t[3][usize::from(eight[4])] ^ t[2][usize::from(eight[5])];
-            register ^= t[1][usize::from(eight[6])] ^ t[0][usize::from(eight[7])];
+            let mixed = u64::from_le_bytes(*eight) ^ u64::from(register);
+            register = 0;
+            for (table, byte) in tables.iter().rev().zip(mixed.to_le_bytes()) {
+                register ^= table[usize::from(byte)];
+            }
         }
         for byte in rest {
-            register = register >> 8 ^ t[0][(register as u8 ^ byte) as usize];
+            register = register >> 8 ^ tables[0][usize::from(register as u8 ^ byte)];
         }
         self.register = register;
     }

@@ -109,7 +109,8 @@ pub fn put(store: &Store, image: &Image) -> Result<String> {
 
 /// Reads an image by its full id.
 pub fn get(store: &Store, id: &str) -> Result<Image> {
-    let bytes = file::read_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
+    let bytes =
+        file::read_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
     let damaged = |why: &str| Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path));
     if hex::sha256(&bytes) != id {
         return Err(damaged("its content does not have this sha256"));
@@ -260,7 +261,8 @@ pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
     }
     fault::point("rmi:untagged");
     if last {
-        unlinkat(&store.images, id.as_str(), AtFlags::empty()).tried_with(|| format!("remove the image {}", &id[..12]))?;
+        unlinkat(&store.images, id.as_str(), AtFlags::empty())
+            .tried_with(|| format!("remove the image {}", &id[..12]))?;
         removed.deleted.push(format!("sha256:{id}"));
         fault::point("rmi:deleted");
         removed.deleted.extend(collect_layers(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
@@ -282,7 +284,9 @@ fn refuse_in_use(store: &Store, found: &Found, word: &str) -> Result<()> {
             "conflict: unable to remove repository reference \"{word}\" (must force) - container {container} is using its referenced image {image}"
         ),
         Found::Id(_) => {
-            format!("conflict: unable to delete {image} (must be forced) - image is being used by container {container}")
+            format!(
+                "conflict: unable to delete {image} (must be forced) - image is being used by container {container}"
+            )
         }
     }))
 }

@@ -118,10 +118,11 @@ struct Level {
     /// Length of its path.
     path_bytes: usize,
     /// What is still to do, last first.
-    left: Vec<Name>,
+    left: Vec<Child>,
 }
 
-struct Name {
+/// A name in a directory.
+struct Child {
     name: CString,
     kind: FileType,
     whiteout: bool,
@@ -145,13 +146,13 @@ struct Walk<'a> {
     /// Where we are: an entry of the directory on top of the stack.
     path: Vec<u8>,
     /// The first name of each file that has more than one, and how many are still to come.
-    links: BTreeMap<(u64, u64), (Vec<u8>, u64)>,
+    links: BTreeMap<(u64, u64), (Vec<u8>, usize)>,
     /// For lists and values of attributes.
     scratch: Vec<u8>,
 }
 
 impl Walk<'_> {
-    fn entry(&mut self, next: &Name) -> Result<()> {
+    fn entry(&mut self, next: &Child) -> Result<()> {
         let Some(Level { fd: Some(dir), path_bytes, .. }) = self.stack.last() else { return Ok(()) };
         let dir = Rc::clone(dir);
         self.path.truncate(*path_bytes);
@@ -261,7 +262,7 @@ impl Walk<'_> {
         let mut left = Vec::new();
         for (name, kind) in file::entries(fd.as_fd()).map_err(|e| Error { what: self.what(&e.what), ..e })? {
             let whiteout = self.form == Form::Layer && is_whiteout(&fd, &name, kind, notes);
-            left.push(Name { name, kind, whiteout });
+            left.push(Child { name, kind, whiteout });
         }
         left.sort_unstable_by(|a, b| (a.whiteout, &b.name).cmp(&(b.whiteout, &a.name)));
         self.stack.push(Level { fd: Some(Rc::new(fd)), id: id(stat), path_bytes, left });
@@ -300,7 +301,10 @@ impl Walk<'_> {
 
     /// Turns the entry into a hard link if the file is in the archive already under another name.
     fn linked(&mut self, entry: &mut Entry, stat: &Stat) -> bool {
-        let Some(others) = u64::from(stat.st_nlink).checked_sub(1).filter(|n| *n > 0) else { return false };
+        let others = (stat.st_nlink as usize).saturating_sub(1); // its type differs between architectures
+        if others == 0 {
+            return false;
+        }
         if let Some((first, left)) = self.links.get_mut(&id(stat)) {
             entry.kind = Kind::HardLink;
             entry.link.clone_from(first);

@@ -49,10 +49,15 @@ pub fn parse(text: &str) -> Result<Reference> {
         let inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
         let port = body.len() == part.len()
             || part[body.len() + 1..].bytes().all(|c| c.is_ascii_digit()) && part.len() > body.len() + 1;
-        if !edge(body.bytes().next()) || !edge(body.bytes().last()) || !body.bytes().all(inner) || !port
+        if !edge(body.bytes().next())
+            || !edge(body.bytes().last())
+            || !body.bytes().all(inner)
+            || !port
             || body.contains("..")
         {
-            return Err(bad("a name is lower-case letters, digits and single '.', '_', '-' between them, parts separated by '/'"));
+            return Err(bad(
+                "a name is lower-case letters, digits and single '.', '_', '-' between them, parts separated by '/'",
+            ));
         }
     }
     Ok(Reference { name: name.to_owned(), tag: tag.to_owned() })
@@ -101,7 +106,25 @@ mod tests {
 
     #[test]
     fn bad_ones() {
-        for text in ["", ":", "a:", "../x", "a/../b", "/a", "a/", "a//b", "A", "a b", "a\n", "a:b:c", "a@sha256:00", "-a", "a..b", "a:.x", "x:p/y"] {
+        for text in [
+            "",
+            ":",
+            "a:",
+            "../x",
+            "a/../b",
+            "/a",
+            "a/",
+            "a//b",
+            "A",
+            "a b",
+            "a\n",
+            "a:b:c",
+            "a@sha256:00",
+            "-a",
+            "a..b",
+            "a:.x",
+            "x:p/y",
+        ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
         assert!(parse(&"a".repeat(256)).is_err());

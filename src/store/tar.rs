@@ -3,12 +3,18 @@
 //!
 //! Reading is a state machine that is fed blocks; it has never heard of a file. All input is hostile.
 
+mod emit;
+mod pax;
+
+pub use emit::emit;
+
 use crate::error::{Error, Result};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
+use pax::{Pax, Sparse};
 
 /// Everything in a tar archive is a multiple of this many bytes.
 pub const BLOCK_BYTES: usize = 512;
@@ -486,273 +492,10 @@ fn checksum_is_right(block: &Block) -> bool {
     wanted == unsigned || wanted == signed
 }
 
-/// What pax headers say.
-#[derive(Clone, Default)]
-struct Pax {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    mtime: Option<Time>,
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    sparse: Sparse,
-}
-
-/// The three ways in which GNU tar describes a sparse file with pax records.
-#[derive(Clone, Default)]
-struct Sparse {
-    major: u64,
-    minor: u64,
-    name: Option<Vec<u8>>,
-    size: Option<u64>,
-    regions: Vec<Region>,
-    offset: u64,
-}
-
-impl Pax {
-    /// Reads "LENGTH KEY=VALUE\n" records; the length counts itself too.
-    fn read(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let bad = || Error::new("damaged pax header");
-        while !bytes.is_empty() {
-            let space = bytes.iter().take(8).position(|b| *b == b' ').ok_or_else(bad)?;
-            let size = decimal(&bytes[..space])? as usize;
-            if size <= space + 1 || size > bytes.len() || bytes[size - 1] != b'\n' {
-                return Err(bad());
-            }
-            let record = &bytes[space + 1..size - 1];
-            let equals = record.iter().position(|b| *b == b'=').ok_or_else(bad)?;
-            let (key, value) = (&record[..equals], &record[equals + 1..]);
-            self.set(key, value)
-                .map_err(|e| Error { what: format!("{} in the pax record {}", e.what, shown(key)), ..e })?;
-            bytes = &bytes[size..];
-        }
-        Ok(())
-    }
-
-    /// An empty value takes an earlier (global) one back; an empty extended attribute is one.
-    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let bytes = || if value.is_empty() { None } else { Some(value.to_vec()) };
-        let number = || if value.is_empty() { Ok(None) } else { decimal(value).map(Some) };
-        let id = || if value.is_empty() { Ok(None) } else { owner_in_range(decimal(value)? as i64).map(Some) };
-        match key {
-            b"path" => self.path = bytes(),
-            b"linkpath" => self.link = bytes(),
-            b"size" => self.size = number()?,
-            b"uid" => self.uid = id()?,
-            b"gid" => self.gid = id()?,
-            b"mtime" => self.mtime = if value.is_empty() { None } else { Some(time(value)?) },
-            b"GNU.sparse.major" => self.sparse.major = decimal(value)?,
-            b"GNU.sparse.minor" => self.sparse.minor = decimal(value)?,
-            b"GNU.sparse.name" => self.sparse.name = bytes(),
-            b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse.size = number()?,
-            b"GNU.sparse.offset" => self.sparse.offset = decimal(value)?,
-            b"GNU.sparse.numbytes" => {
-                self.sparse.regions.push(Region { offset: self.sparse.offset, bytes: decimal(value)? });
-            }
-            b"GNU.sparse.map" => {
-                let numbers = value.split(|b| *b == b',').filter(|n| !n.is_empty()).map(decimal);
-                self.sparse.regions = pairs(&numbers.collect::<Result<Vec<u64>>>()?);
-            }
-            _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.insert(unescape(name), value.to_vec());
-                }
-            }
-        }
-        if self.sparse.regions.len() > REGIONS_MAX || self.xattrs.len() > XATTRS_MAX {
-            return Err(Error::new("too many values"));
-        }
-        Ok(())
-    }
-}
-
-/// Most extended attributes of one entry; listxattr(2) of Linux cannot name more than 64 KiB of them.
-const XATTRS_MAX: usize = 4096;
-
-/// A decimal number without sign that an `i64` holds.
-fn decimal(text: &[u8]) -> Result<u64> {
-    let digits = core::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
-    let number = digits.and_then(|t| t.parse::<i64>().ok());
-    number.map(|n| n as u64).ok_or_else(|| Error::new("damaged number"))
-}
-
-/// Seconds with a sign and any number of decimals; what is finer than a nanosecond is cut off.
-fn time(text: &[u8]) -> Result<Time> {
-    let (negative, text) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
-    let mut halves = text.splitn(2, |b| *b == b'.');
-    let seconds = decimal(halves.next().unwrap_or(b""))? as i64;
-    let fraction = halves.next().unwrap_or(b"");
-    let mut nanoseconds = 0;
-    for at in 0..fraction.len().max(9) {
-        let digit = fraction.get(at).unwrap_or(&b'0');
-        if !digit.is_ascii_digit() {
-            return Err(Error::new("damaged number"));
-        }
-        if at < 9 {
-            nanoseconds = nanoseconds * 10 + u32::from(digit - b'0');
-        }
-    }
-    Ok(match (negative, nanoseconds) {
-        (false, _) => Time { seconds, nanoseconds },
-        (true, 0) => Time { seconds: -seconds, nanoseconds },
-        (true, _) => Time { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds },
-    })
-}
-
-/// GNU tar and star write `=` in the name of an attribute as `%3D`, and `%` as `%25`.
-fn unescape(name: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((byte, tail)) = rest.split_first() {
-        let (byte, tail) = match (byte, tail) {
-            (b'%', [b'3', b'D', tail @ ..]) => (b'=', tail),
-            (b'%', [b'2', b'5', tail @ ..]) => (b'%', tail),
-            (byte, tail) => (*byte, tail),
-        };
-        plain.push(byte);
-        rest = tail;
-    }
-    plain
-}
-
-/// Appends the header of an entry: one ustar block, and before it a pax header with what does not fit there.
-/// The same entry always gives the same bytes. `stored` is the size; `regions` are not written.
-pub fn emit(entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
-    let records = pax_records(entry);
-    if records.len() > RECORD_BYTES_MAX || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
-        let name = shown(&entry.name);
-        return Err(Error::new(format!("{name}: its name or its extended attributes are too large for an archive")));
-    }
-    if !records.is_empty() {
-        let base = entry.name.strip_suffix(b"/").unwrap_or(&entry.name).rsplit(|b| *b == b'/').next().unwrap_or(b"");
-        let name = [b"PaxHeaders/", &base[..base.len().min(80)]].concat();
-        let mut pax = Entry::new(name, Kind::Other(b'x'));
-        (pax.stored, pax.mode) = (records.len() as u64, 0o644);
-        out.extend_from_slice(&ustar(&pax));
-        out.extend_from_slice(&records);
-        out.resize(out.len() + padding(records.len() as u64), 0);
-    }
-    out.extend_from_slice(&ustar(entry));
-    Ok(())
-}
-
-/// What a ustar header can say of the entry; what does not fit is cut, or zero (then pax says it).
-fn ustar(entry: &Entry) -> Block {
-    let mut block = [0u8; BLOCK_BYTES];
-    let (prefix, name) = split(&entry.name).unwrap_or((b"", &entry.name[..entry.name.len().min(100)]));
-    put(&mut block[..100], name);
-    octal(&mut block[100..108], u64::from(entry.mode));
-    octal(&mut block[108..116], u64::from(entry.uid));
-    octal(&mut block[116..124], u64::from(entry.gid));
-    octal(&mut block[124..136], entry.stored);
-    octal(&mut block[136..148], entry.mtime.seconds.try_into().unwrap_or(0));
-    block[156] = match entry.kind {
-        Kind::File => b'0',
-        Kind::HardLink => b'1',
-        Kind::Symlink => b'2',
-        Kind::CharDevice => b'3',
-        Kind::BlockDevice => b'4',
-        Kind::Directory => b'5',
-        Kind::Fifo => b'6',
-        Kind::Other(flag) => flag,
-    };
-    put(&mut block[157..257], &entry.link[..entry.link.len().min(100)]);
-    put(&mut block[257..265], b"ustar\x0000");
-    octal(&mut block[329..337], u64::from(entry.device.0));
-    octal(&mut block[337..345], u64::from(entry.device.1));
-    put(&mut block[345..500], prefix);
-    block[148..156].fill(b' ');
-    let sum = block.iter().map(|b| u64::from(*b)).sum();
-    octal(&mut block[148..155], sum);
-    block
-}
-
-fn put(field: &mut [u8], bytes: &[u8]) {
-    field[..bytes.len()].copy_from_slice(bytes);
-}
-
-/// Octal digits and a NUL; zero when the number does not fit.
-fn octal(field: &mut [u8], number: u64) {
-    let digits = field.len() - 1;
-    let mut left = if fits(number, digits as u32) { number } else { 0 };
-    for place in field[..digits].iter_mut().rev() {
-        *place = b'0' + (left & 7) as u8;
-        left >>= 3;
-    }
-}
-
-fn fits(number: u64, digits: u32) -> bool {
-    number >> (3 * digits) == 0
-}
-
-/// The prefix and name fields for a name, if they can hold it.
-fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
-    if name.len() <= 100 {
-        return Some((b"", name));
-    }
-    // The slash between them is not stored, and the name field may not be empty (a directory ends with a slash).
-    let slash = (name.len() - 101..(name.len() - 1).min(156)).find(|at| name[*at] == b'/' && *at > 0)?;
-    Some((&name[..slash], &name[slash + 1..]))
-}
-
-/// The pax records for what ustar cannot say: sorted by key, none if it can say all.
-fn pax_records(entry: &Entry) -> Vec<u8> {
-    let mut records = Vec::new();
-    for (name, value) in &entry.xattrs {
-        let mut key = b"SCHILY.xattr.".to_vec();
-        for byte in name {
-            match byte {
-                b'=' => key.extend_from_slice(b"%3D"),
-                b'%' => key.extend_from_slice(b"%25"),
-                byte => key.push(*byte),
-            }
-        }
-        pax_record(&mut records, &key, value);
-    }
-    if !fits(u64::from(entry.gid), 7) {
-        pax_record(&mut records, b"gid", format!("{}", entry.gid).as_bytes());
-    }
-    if entry.link.len() > 100 {
-        pax_record(&mut records, b"linkpath", &entry.link);
-    }
-    let Time { seconds, nanoseconds } = entry.mtime;
-    if nanoseconds != 0 || !u64::try_from(seconds).is_ok_and(|s| fits(s, 11)) {
-        pax_record(&mut records, b"mtime", time_text(seconds, nanoseconds).as_bytes());
-    }
-    if split(&entry.name).is_none() {
-        pax_record(&mut records, b"path", &entry.name);
-    }
-    if !fits(entry.stored, 11) {
-        pax_record(&mut records, b"size", format!("{}", entry.stored).as_bytes());
-    }
-    if !fits(u64::from(entry.uid), 7) {
-        pax_record(&mut records, b"uid", format!("{}", entry.uid).as_bytes());
-    }
-    records
-}
-
-/// The reverse of `time`: before 1970 the fraction counts away from zero too.
-fn time_text(seconds: i64, nanoseconds: u32) -> String {
-    match (seconds, nanoseconds) {
-        (_, 0) => format!("{seconds}"),
-        (0.., _) => format!("{seconds}.{nanoseconds:09}"),
-        _ => format!("-{}.{:09}", (seconds + 1).unsigned_abs(), 1_000_000_000 - nanoseconds),
-    }
-}
-
-fn pax_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3; // space, equals sign, newline
-    let mut size = rest + 1;
-    while size != rest + size.ilog10() as usize + 1 {
-        size = rest + size.ilog10() as usize + 1;
-    }
-    records.extend_from_slice(format!("{size} ").as_bytes());
-    records.extend_from_slice(&[key, b"=", value, b"\n"].concat());
-}
-
 #[cfg(test)]
 mod tests {
+    use super::emit::{octal, pax_record, put, ustar};
+    use super::pax::time;
     use super::*;
     use alloc::vec;
 

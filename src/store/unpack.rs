@@ -1,9 +1,8 @@
 //! From an archive to a directory: one layer, or a whole root file system, as overlayfs wants to find it below.
 //!
 //! The archive is hostile. Nothing outside the directory is touched, whatever names, links and numbers say: every path
-//! is resolved by the kernel inside the directory (openat2(2), RESOLVE_IN_ROOT), and no last component is ever followed.
+//! is resolved by the kernel inside the directory (openat2(2), `RESOLVE_IN_ROOT`), and no last component is ever followed.
 
-use super::gzip;
 use super::tar::{self, Entry, Kind, Parser, Region, Step, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Source};
@@ -38,7 +37,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct Limits {
     /// Bytes of the uncompressed archive.
     pub bytes_max: u64,
-    /// Uncompressed bytes for each compressed one.
+    /// Uncompressed bytes for each compressed one: for `gzip::open`.
     pub ratio_max: u64,
     /// Entries and header records.
     pub entries_max: u64,
@@ -60,11 +59,11 @@ pub struct Unpacked {
     pub left_out: Vec<String>,
 }
 
-/// Unpacks a tar archive, plain or gzip, into the empty directory `into`, and reads `source` to its end.
-/// Needs root (owners, devices, `trusted.*`). After an error the directory is half full: the caller removes it.
+/// Unpacks a tar archive into the empty directory `into`, and reads `source` to its end. The source gives plain bytes:
+/// `gzip::open` stands before it. Needs root (owners, devices, `trusted.*`). What the archive does not say of `into`
+/// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
-    let mut plain = gzip::open(source, limits.ratio_max)?;
-    let mut stream = Stream::new(&mut plain, limits.bytes_max);
+    let mut stream = Stream::new(source, limits.bytes_max);
     let mut tree = Tree::new(into);
     let mut parser = Parser::default();
     let (mut blocks_left, mut zeros) = (limits.entries_max, 0);

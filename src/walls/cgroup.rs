@@ -333,7 +333,8 @@ fn kill_all(dir: BorrowedFd<'_>, deadline: i64) -> Result<()> {
     let _ = file::write_at(dir, "cgroup.kill", "1"); // v2 since 5.14; elsewhere the loop below does it
     loop {
         let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
-        let pids: Vec<i32> = text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok()).collect();
+        let pids: Vec<i32> =
+            text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok()).collect();
         // A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
         let mut waiting = Vec::new();
         for pid in pids.into_iter().filter(|pid| *pid > 0) {

@@ -21,9 +21,8 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 
 const RO: u64 = raw::MOUNT_ATTR_RDONLY as u64;
 /// nosuid, nodev, noexec: what is not a place for programs.
-const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
-    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
-    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+const PLAIN: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// child: builds what the container sees and makes it this process's root. The current directory is the container's:
 /// a descriptor from before the clone would stand for the host's mount of it, which this namespace cannot use.

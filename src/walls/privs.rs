@@ -104,9 +104,10 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
     };
     let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
     let number = user.parse::<u32>().ok();
-    let entry = passwd.lines().map(fields).find(|f| {
-        f.len() >= 6 && (f[0] == user || number.is_some_and(|n| f[2].parse() == Ok(n)))
-    });
+    let entry = passwd
+        .lines()
+        .map(fields)
+        .find(|f| f.len() >= 6 && (f[0] == user || number.is_some_and(|n| f[2].parse() == Ok(n))));
     let unknown = || {
         Error::new(format!("unable to find user {}: no matching entries in passwd file", user.escape_debug())).exit(125)
     };
