@@ -8,7 +8,7 @@ use mydocker::life::create::{self, Created};
 use mydocker::life::relay::{self, Peer, Streams};
 use mydocker::life::remove;
 use mydocker::life::start::{self, Attach, Started};
-use mydocker::spec::Spec;
+use mydocker::spec::{Spec, State};
 use mydocker::store::{Store, containers};
 
 /// Names that are tried before one that was generated is given up.
@@ -44,6 +44,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
 pub fn create(parsed: &Parsed) -> Result<u8> {
     let store = open_store().map_err(engine)?;
     let created = make(parsed, &store, true)?;
+    created.container.write_state(&store, &State::created(), true)?;
     print(&format!("{}\n", created.container.spec.id))?;
     Ok(OK)
 }
@@ -65,7 +66,9 @@ fn refuse_non_terminal() -> Result<()> {
 /// Decides, and makes the container. A generated name that is taken is replaced by another one.
 fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     let Decision { mut spec, notes, is_name_generated } = decide::decide(parsed, store).map_err(engine)?;
-    notes.iter().for_each(|line| note(line));
+    for line in &notes {
+        note(line);
+    }
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;

@@ -1,5 +1,7 @@
 //! The verb table: names, usage, help, flags, and what each does. Parsing, dispatch and help all read it.
 
+use std::fmt::Write as _;
+
 use super::args::Verb;
 use super::flags;
 use super::{exec, finish, images, info, logs, ps, run};
@@ -207,7 +209,7 @@ pub fn overview() -> String {
          Containers in one file, without a daemon.\n\nVerbs:\n",
     );
     for verb in VERBS {
-        text.push_str(&format!("  {:<9} {}\n", verb.name, verb.about));
+        let _ = writeln!(text, "  {:<9} {}", verb.name, verb.about); // a String takes everything
     }
     text.push_str(
         "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \

@@ -115,7 +115,8 @@ type Writer<'a> = dyn FnMut(&mut dyn io::Sink) -> Result<()> + 'a;
 fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<T>) -> Result<T> {
     let (read, write) = control::pipe()?;
     let mut read = Some(read);
-    let (child, sync) = spawn_writer(writer, write, &mut || drop(read.take()))?;
+    let (child, sync) = spawn_writer(writer, write.as_fd(), &mut || drop(read.take()))?;
+    drop(write);
     let Some(read) = read else { sys::exit(1) };
     let got = reader(&mut io::File { fd: read.as_fd(), name: "the packed layer" });
     drop(read); // a writer that is not done gets EPIPE, and ends
@@ -127,13 +128,17 @@ fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source
 }
 
 /// A child that writes to `to`. `close` closes, in it, what only the parent may hold.
-fn spawn_writer(writer: &mut Writer<'_>, to: OwnedFd, close: &mut dyn FnMut()) -> Result<(process::Child, OwnedFd)> {
+fn spawn_writer(
+    writer: &mut Writer<'_>,
+    to: BorrowedFd<'_>,
+    close: &mut dyn FnMut(),
+) -> Result<(process::Child, OwnedFd)> {
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
     let child = process::spawn(0, None, &mut || {
         drop(moved.take());
         close();
-        match writer(&mut io::File { fd: to.as_fd(), name: "the archive" }) {
+        match writer(&mut io::File { fd: to, name: "the archive" }) {
             Ok(()) => sys::exit(0),
             Err(error) => program::fail(child_sync.as_fd(), error),
         }
@@ -174,13 +179,12 @@ fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let out = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
     let write = || -> Result<()> {
-        let to = rustix::io::fcntl_dupfd_cloexec(&out, 3).tried("duplicate a descriptor")?;
         let mut writer = |sink: &mut dyn io::Sink| {
             let root = see(store, container, pid)?;
             // What is mounted is left out, its mount points are in: /proc, /sys and /dev must exist in a root.
             pack::pack(root.as_fd(), Form::Flat, &|_| false, sink)
         };
-        let (child, sync) = spawn_writer(&mut writer, to, &mut || ())?;
+        let (child, sync) = spawn_writer(&mut writer, out.as_fd(), &mut || ())?;
         await_writer(&child, sync.as_fd())?;
         fsync(&out).tried_with(|| format!("sync {path}"))?;
         renameat(&dir, beside.as_str(), &dir, name).tried_with(|| format!("rename to {path}"))

@@ -3,7 +3,6 @@
 use super::control::{self, Message};
 use super::remove;
 use crate::error::{Error, Result};
-use crate::spec::Status;
 use crate::store::Store;
 use crate::store::containers::Container;
 use alloc::format;
@@ -35,7 +34,7 @@ pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) ->
     remove::settle(store, container)?;
     let Some(socket) = dial(store, container)? else { return Ok(()) };
     control::send(socket.as_fd(), &Message::Stop(signal, limit_ms))?;
-    await_end(socket).map(drop)
+    await_end(&socket).map(drop)
 }
 
 /// SIGKILL, and the wait for everything to be taken down.
@@ -57,26 +56,22 @@ pub fn kill(store: &Store, container: &Container, word: &str, signal: i32) -> Re
 pub fn wait(store: &Store, container: &Container) -> Result<i32> {
     if let Some(socket) = dial(store, container)? {
         control::send(socket.as_fd(), &Message::Wait)?;
-        if let Some(code) = await_end(socket)? {
+        if let Some(code) = await_end(&socket)? {
             return Ok(code);
         }
     }
-    match remove::settle(store, container)? {
-        Some(state) if state.status == Status::Exited => Ok(state.exit_code),
-        Some(state) => Ok(state.exit_code), // never started: 0, as docker says
-        None => Ok(137),
-    }
+    // One that was never started has the exit code 0, as docker has it.
+    Ok(remove::settle(store, container)?.map_or(137, |state| state.exit_code))
 }
 
 /// The exit code, or `None` when the monitor died instead of telling.
-fn await_end(socket: OwnedFd) -> Result<Option<i32>> {
+fn await_end(socket: &OwnedFd) -> Result<Option<i32>> {
     loop {
-        match control::receive(socket.as_fd()) {
-            Ok(Some((Message::Exited(code), _))) => return Ok(Some(code)),
-            Ok(Some((Message::Failed(error), _))) => return Err(error),
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(error),
+        match control::receive(socket.as_fd())? {
+            Some((Message::Exited(code), _)) => return Ok(Some(code)),
+            Some((Message::Failed(error), _)) => return Err(error),
+            Some(_) => {}
+            None => return Ok(None),
         }
     }
 }

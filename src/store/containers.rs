@@ -248,7 +248,7 @@ pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
             Err(error) => errors.push(error),
         }
     }
-    found.sort_by(|a, b| b.spec.created.cmp(&a.spec.created));
+    found.sort_by_key(|container| core::cmp::Reverse(container.spec.created));
     Ok((found, errors))
 }
 

@@ -91,8 +91,9 @@ impl Store {
     }
 
     /// Puts the full path into an error about something in the store.
-    pub fn locate(&self, below: &str, error: Error) -> Error {
-        Error { what: format!("{} ({}/{below})", error.what, self.root_path), ..error }
+    pub fn locate(&self, below: &str, mut error: Error) -> Error {
+        error.what = format!("{} ({}/{below})", error.what, self.root_path);
+        error
     }
 
     /// Holds off the removal of images (`exclusive` false), or everybody who uses one (`exclusive` true), until
