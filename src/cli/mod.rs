@@ -66,7 +66,7 @@ pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Re
             Ok(text) => print(&format!("{text}\n"))?,
             Err(error) => {
                 note(&error.to_string());
-                code = error.code.unwrap_or(1);
+                code = 1;
             }
         }
     }

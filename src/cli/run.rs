@@ -129,11 +129,11 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
 /// Starts a container; `None` when it runs already.
 fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Result<Option<(Spec, Started)>> {
     let container = containers::find(store, word)?;
-    remove::settle(store, &container)?;
+    remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
     if container.is_alive()? {
         return Ok(None);
     }
-    let change = container.lock_change()?;
+    let change = container.lock_change(store)?;
     if container.is_alive()? {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use super::{program, remove, stop};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, io, process, sys, time};
 use crate::spec::{Spec, Status};
-use crate::store::containers::Container;
+use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, History, Image, RootFs};
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
@@ -54,14 +54,14 @@ pub fn config_of(store: &Store, spec: &Spec) -> Config {
 /// Commits, and returns the image's id. The container is the same afterwards.
 pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Result<String> {
     let spec = &container.spec;
-    let state = remove::settle(store, container)?;
-    let is_running = state.as_ref().is_some_and(|state| state.status == Status::Running);
-    let _change = if is_running { None } else { Some(container.lock_change()?) };
+    let state = remove::settle(store, container)?.ok_or_else(|| containers::missing(&spec.name))?;
+    let is_running = state.status == Status::Running;
+    let _change = if is_running { None } else { Some(container.lock_change(store)?) };
     // The monitor lets it go on when this connection ends, however that comes.
     let _paused = if is_running && commit.pause { pause(store, container)? } else { None };
     fault::point("commit:paused");
     if let Some(path) = commit.archive {
-        let pid = state.filter(|_| is_running).map(|state| state.pid);
+        let pid = is_running.then_some(state.pid);
         write_archive(store, container, pid, path)?;
     }
     let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());

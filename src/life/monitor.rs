@@ -89,7 +89,7 @@ pub fn run(store: &Store, order: Order) -> ! {
     let _ = control::send(control.as_fd(), &Message::Started(child.pid)); // a starter that is gone needs no answer
     run.clients.push(Client { socket: control, is_waiting: true, is_freezing: false });
     fault::point("monitor:started");
-    while !(run.has_ended && run.outputs.iter().all(Output::is_over)) {
+    while !run.has_ended {
         run.turn(&child, &container.spec);
     }
     finish(store, &container, &child, run, life)
@@ -245,7 +245,6 @@ impl Run {
     fn turn(&mut self, child: &Child, spec: &Spec) {
         let limit = match self.kill_at {
             Some(at) => (at - time::monotonic_ms()).max(0),
-            None if self.has_ended => 0,
             None => -1,
         };
         let mut fds: Vec<PollFd<'_>> = Vec::new();
@@ -253,17 +252,12 @@ impl Run {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         }
         fds.extend(self.clients.iter().map(|client| PollFd::from_borrowed_fd(client.socket.as_fd(), PollFlags::IN)));
-        let fixed = fds.len();
-        if !self.has_ended {
-            fds.push(PollFd::from_borrowed_fd(child.pidfd.as_fd(), PollFlags::IN));
-        }
+        fds.push(PollFd::from_borrowed_fd(child.pidfd.as_fd(), PollFlags::IN));
         self.outputs.iter().for_each(|output| output.watch(&mut fds));
         if let Some(keyboard) = &self.keyboard {
             keyboard.watch(&mut fds);
         }
-        // After the end only a slow reader is waited for; without one, poll is just a look.
-        let wait_for_reader = self.has_ended && fds.len() > fixed;
-        process::wait_for(&mut fds, if wait_for_reader && self.kill_at.is_none() { -1 } else { limit });
+        process::wait_for(&mut fds, limit);
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(fds);
         if ready[0] {
@@ -279,7 +273,7 @@ impl Run {
         if ready[1] {
             self.accept();
         }
-        if !self.has_ended && process::readable(child.pidfd.as_fd(), 0) {
+        if process::readable(child.pidfd.as_fd(), 0) {
             self.has_ended = true;
             self.kill_at = None;
         }
@@ -364,9 +358,6 @@ impl Run {
     /// Sends a signal to the first process. SIGKILL to it ends every process of its pid namespace; on v1 the frozen ones
     /// only once they are thawed.
     fn signal(&mut self, child: &Child, spec: &Spec, signal: i32) -> Result<()> {
-        if self.has_ended {
-            return Ok(());
-        }
         let sent = sys::signal(child.pidfd.as_fd(), signal).tried("signal the container");
         if signal == SIGKILL && self.clients.iter().any(|client| client.is_freezing) {
             self.clients.iter_mut().for_each(|client| client.is_freezing = false);
@@ -379,7 +370,7 @@ impl Run {
 /// Writes down how it ended, takes everything away, and only then tells who waits.
 fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: Option<OwnedFd>) -> ! {
     let spec = &container.spec;
-    let Run { mut state, clients, hold, listener, .. } = run;
+    let Run { mut state, clients, hold, listener, outputs, .. } = run;
     let exit_code = process::peek(child.pidfd.as_fd());
     state.status = Status::Exited;
     state.exit_code = exit_code;
@@ -399,13 +390,18 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     if spec.auto_remove {
         let _ = super::remove::dispose(store, spec, true);
     }
-    drop((listener, life));
+    // In this order: who is cut off by the listener's end must not find the container "running" still.
+    drop(life);
+    drop(listener);
     for client in clients.iter().filter(|client| client.is_waiting) {
         let _ = control::send(client.socket.as_fd(), &Message::Exited(exit_code));
     }
     drop((clients, hold));
     if spec.auto_remove {
         let _ = trash::sweep(store);
+    }
+    for mut output in outputs {
+        output.linger();
     }
     sys::exit(0)
 }

@@ -2,14 +2,13 @@
 
 use super::stop;
 use crate::error::{Error, Result};
-use crate::kernel::{fault, file, hex, time};
+use crate::kernel::{fault, file, time};
 use crate::spec::{Spec, State, Status};
 use crate::store::containers::{self, Container};
 use crate::store::{Store, images, names, trash, volumes};
 use crate::walls;
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
 use rustix::fd::AsFd;
 
 /// The true state of a container. One whose monitor died (only SIGKILL or a power cut can do that) is put right first:
@@ -27,7 +26,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
         error: "its monitor was killed".to_owned(),
         ..state
     };
-    let Ok(_change) = container.lock_change() else {
+    let Ok(_change) = container.lock_change(store) else {
         return Ok(Some(ended(state))); // somebody is at it: the truth is known, the putting right is theirs
     };
     let state = container.state(store)?;
@@ -64,9 +63,10 @@ pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
 
 /// `rm`: removes a container. A running one only by `force`, which kills it.
 pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Result<()> {
-    let container = match containers::find(store, word) {
+    let id = containers::resolve(store, word)?;
+    let container = match containers::find(store, &id) {
         Ok(container) => container,
-        Err(error) if force => return remove_damaged(store, word, error),
+        Err(_) if force && file::exists_at(store.containers.as_fd(), &id) => return remove_damaged(store, &id),
         Err(error) => return Err(error),
     };
     if container.is_alive()? {
@@ -80,7 +80,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
             return Ok(()); // its monitor removed it
         }
     }
-    let _change = container.lock_change()?;
+    let _change = container.lock_change(store)?;
     if container.is_alive()? {
         return Err(Error::new(format!("container {word} was started again meanwhile")));
     }
@@ -89,31 +89,17 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     trash::sweep(store)
 }
 
-/// `rm -f` of a container whose record cannot be read: everything that its id or name leads to goes.
-fn remove_damaged(store: &Store, word: &str, error: Error) -> Result<()> {
-    let Some(id) = damaged_id(store, word) else { return Err(error) };
-    if crate::kernel::lock::held(
-        file::open_dir_at(store.containers.as_fd(), &id)?.as_fd(),
-        "lock",
-        containers::LOCK_LIFE,
-    )? {
-        walls::release(&id)?; // killing its processes ends its monitor
-    }
-    walls::release(&id)?;
-    trash::throw(store, store.containers.as_fd(), &id)?;
+/// `rm -f` of a container whose record cannot be read: everything that its id leads to goes.
+fn remove_damaged(store: &Store, id: &str) -> Result<()> {
+    walls::release(id)?; // with its processes its monitor ends
+    trash::throw(store, store.containers.as_fd(), id)?;
     for name in file::names(store.names.as_fd())? {
-        if names::holder(store, &name).as_deref() == Some(&id) {
-            names::release(store, &name, &id)?;
+        if names::holder(store, &name).as_deref() == Some(id) {
+            names::release(store, &name, id)?;
         }
     }
     if let Ok(run) = file::open_dir(&store.run_path) {
-        file::remove_tree(run.as_fd(), &id)?;
+        file::remove_tree(run.as_fd(), id)?;
     }
     trash::sweep(store)
-}
-
-fn damaged_id(store: &Store, word: &str) -> Option<String> {
-    let by_id = || containers::ids(store).ok()?.into_iter().find(|id| !word.is_empty() && id.starts_with(word));
-    let id = names::holder(store, word).or_else(by_id)?;
-    (hex::is(&id, 64) && file::exists_at(store.containers.as_fd(), &id)).then_some(id)
 }

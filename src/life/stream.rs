@@ -3,6 +3,7 @@
 use super::control;
 use super::log;
 use crate::error::Result;
+use crate::kernel::process;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
@@ -43,7 +44,8 @@ impl Output {
     pub fn pump(&mut self, log_file: &OwnedFd, is_last: bool) -> Result<()> {
         let mut result = Ok(());
         self.flush();
-        while self.pending.is_empty()
+        // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back.
+        while (is_last || self.pending.is_empty())
             && let Some(source) = &self.source
         {
             match control::read_some(source.as_fd(), CHUNK_BYTES) {
@@ -51,7 +53,7 @@ impl Output {
                 Some(bytes) if !bytes.is_empty() => {
                     result = result.and(self.log.write(log_file, &bytes));
                     if self.client.is_some() {
-                        self.pending = bytes;
+                        self.pending.extend_from_slice(&bytes);
                         self.flush();
                     }
                     if !is_last {
@@ -61,7 +63,7 @@ impl Output {
                 _ => {
                     result = result.and(self.log.finish(log_file));
                     self.source = None;
-                    self.client = None; // closing it is how the reader learns of the end
+                    self.flush();
                 }
             }
         }
@@ -82,11 +84,18 @@ impl Output {
         if self.client.is_none() {
             self.pending.clear();
         }
+        if self.source.is_none() {
+            self.client = None; // closing it is how the reader learns of the end
+        }
     }
 
-    /// Whether everything was read, logged and passed on.
-    pub fn is_over(&self) -> bool {
-        self.source.is_none()
+    /// After the end: passes on what its reader has not taken yet, however long that takes.
+    pub fn linger(&mut self) {
+        while let Some(client) = &self.client {
+            let mut fds = [PollFd::from_borrowed_fd(client.as_fd(), PollFlags::OUT)];
+            process::wait_for(&mut fds, -1);
+            self.flush();
+        }
     }
 }
 

@@ -128,10 +128,15 @@ impl Container {
     }
 
     /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
-    pub fn lock_change(&self) -> Result<OwnedFd> {
-        let file = lock::open(self.dir.as_fd(), "lock")?;
-        if lock::take(file.as_fd(), LOCK_CHANGE)? {
-            Ok(file)
+    pub fn lock_change(&self, store: &Store) -> Result<OwnedFd> {
+        let lock_file = lock::open(self.dir.as_fd(), "lock")?;
+        if lock::take(lock_file.as_fd(), LOCK_CHANGE)? {
+            // Somebody may have removed it since we found it: then we have locked a thing in the trash.
+            if file::exists_at(store.containers.as_fd(), &self.spec.id) {
+                Ok(lock_file)
+            } else {
+                Err(missing(&self.spec.name))
+            }
         } else {
             Err(Error::new(format!(
                 "container {} is busy: another command is making, starting or removing it; try again",
@@ -199,7 +204,7 @@ pub fn is_whole(store: &Store, container: &Container) -> bool {
     if names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id) {
         return true;
     }
-    if let Ok(_lock) = container.lock_change() {
+    if let Ok(_lock) = container.lock_change(store) {
         // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
         if names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id) {
             return true;
@@ -211,13 +216,17 @@ pub fn is_whole(store: &Store, container: &Container) -> bool {
     false
 }
 
-/// Finds a container by full id, name, or unique prefix of its id, in this order.
-pub fn find(store: &Store, word: &str) -> Result<Container> {
-    let missing = || Error::new(format!("No such container: {}", word.escape_debug()));
-    let id = if hex::is(word, 64) && file::exists_at(store.containers.as_fd(), word) {
-        word.to_owned()
+/// The error for a container that is not here.
+pub fn missing(word: &str) -> Error {
+    Error::new(format!("No such container: {}", word.escape_debug()))
+}
+
+/// The id that a word stands for: a full id, a name, or a unique prefix of an id, in this order.
+pub fn resolve(store: &Store, word: &str) -> Result<String> {
+    if hex::is(word, 64) && file::exists_at(store.containers.as_fd(), word) {
+        Ok(word.to_owned())
     } else if let Some(id) = names::holder(store, word.strip_prefix('/').unwrap_or(word)) {
-        id
+        Ok(id)
     } else {
         let fits = |id: &String| !word.is_empty() && id.starts_with(word);
         let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
@@ -227,12 +236,17 @@ pub fn find(store: &Store, word: &str) -> Result<Container> {
             let list = list.join(", ");
             return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
         }
-        found.pop().ok_or_else(missing)?
-    };
+        found.pop().ok_or_else(|| missing(word))
+    }
+}
+
+/// Finds a container by what [`resolve`] takes.
+pub fn find(store: &Store, word: &str) -> Result<Container> {
+    let id = resolve(store, word)?;
     match open(store, &id) {
         Ok(container) if is_whole(store, &container) => Ok(container),
-        Ok(_) => Err(missing()),
-        Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), &id) => Err(missing()),
+        Ok(_) => Err(missing(word)),
+        Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), &id) => Err(missing(word)),
         Err(error) => Err(error),
     }
 }
