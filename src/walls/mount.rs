@@ -85,6 +85,9 @@ fn layer_path(layer: &str) -> String {
     format!("../../layers/{layer}/diff")
 }
 
+/// What a distribution may switch on by default, and what would leave marks in the upper directory that no layer can carry.
+const OVERLAY_FEATURES: [(&str, &str); 3] = [("redirect_dir", "off"), ("metacopy", "off"), ("index", "off")];
+
 /// fsconfig with a `lowerdir+` for each layer: kernels from 6.8 on.
 fn overlay_by_steps(spec: &Spec) -> Result<OwnedFd> {
     let fs = api::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
@@ -96,6 +99,9 @@ fn overlay_by_steps(spec: &Spec) -> Result<OwnedFd> {
     let options = || -> core::result::Result<(), Errno> {
         api::fsconfig_set_string(&fs, "upperdir", "upper")?;
         api::fsconfig_set_string(&fs, "workdir", "work")?;
+        for (key, value) in OVERLAY_FEATURES {
+            api::fsconfig_set_string(&fs, key, value)?;
+        }
         if spec.auto_remove {
             // Nothing of it survives: spare the sync at its end.
             api::fsconfig_set_flag(&fs, "volatile")?;
@@ -116,7 +122,10 @@ fn overlay_in_one_string(store: &Store, spec: &Spec) -> Result<OwnedFd> {
         lower.push_str(&layer_path(layer));
     }
     let volatile = if spec.auto_remove { ",volatile" } else { "" };
-    let options = format!("lowerdir={lower},upperdir=upper,workdir=work{volatile}");
+    let mut options = format!("lowerdir={lower},upperdir=upper,workdir=work{volatile}");
+    for (key, value) in OVERLAY_FEATURES {
+        options.extend([",", key, "=", value]);
+    }
     if options.len() >= 4096 {
         let count = spec.layers.len();
         return Err(Error::new(format!("{count} layers are too many for this kernel: from 6.8 on there is no limit")));
