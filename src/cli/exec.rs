@@ -1,13 +1,14 @@
 //! `exec`.
 
 use super::args::Parsed;
-use super::{decide, open_store, read};
+use super::{decide, open_store, read, seal};
 use mydocker::error::{Error, Result};
 use mydocker::life::exec::{self, Exec};
 use mydocker::store::containers;
 
 /// `exec [OPTIONS] CONTAINER COMMAND [ARG...]`
 pub fn exec(parsed: &Parsed) -> Result<u8> {
+    seal()?;
     let mut env = Vec::new();
     for text in parsed.all("env") {
         env.extend(read::env(text, &decide::from_our_env)?);

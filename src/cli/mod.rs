@@ -21,7 +21,7 @@ pub mod words;
 
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{io, sys};
+use mydocker::kernel::{io, seal, sys};
 use mydocker::store::{self, Store};
 use std::sync::OnceLock;
 
@@ -44,6 +44,23 @@ pub fn open_store() -> Result<Store> {
         Some((root, run)) => store::open(root, run),
         None => store::open(store::ROOT, store::RUN),
     }
+}
+
+/// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers.
+pub fn seal() -> Result<()> {
+    use std::os::unix::ffi::OsStringExt;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(()); // opening the store will say what is wrong
+    }
+    let c = |text: std::ffi::OsString| std::ffi::CString::new(text.into_vec()).unwrap_or_default(); // none has a NUL
+    let argv: Vec<_> = std::env::args_os().map(c).collect();
+    let variable = |(mut key, value): (std::ffi::OsString, std::ffi::OsString)| {
+        key.push("=");
+        key.push(value);
+        c(key)
+    };
+    let envp: Vec<_> = std::env::vars_os().map(variable).collect();
+    seal::ensure(&argv, &envp)
 }
 
 /// Writes an answer to the standard output.

@@ -2,7 +2,7 @@
 
 use super::args::Parsed;
 use super::decide::{self, Decision};
-use super::{OK, each, note, open_store, print};
+use super::{OK, each, note, open_store, print, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::{self, Peer, Streams};
@@ -20,6 +20,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
     if attached && parsed.on("tty") && parsed.on("interactive") {
         refuse_non_terminal()?;
     }
+    seal().map_err(engine)?;
     let store = open_store().map_err(engine)?;
     let Created { container, change, made } = make(parsed, &store, !attached && !parsed.on("rm"))?;
     let spec = container.spec.clone();
@@ -112,6 +113,7 @@ fn follow(spec: &Spec, started: Started) -> Result<u8> {
 
 /// `start [-a] [-i] CONTAINER…`
 pub fn start(parsed: &Parsed) -> Result<u8> {
+    seal()?;
     let store = open_store()?;
     let (attach, interactive) = (parsed.on("attach"), parsed.on("interactive"));
     if (attach || interactive) && parsed.words.len() > 1 {

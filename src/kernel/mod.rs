@@ -9,6 +9,7 @@ pub mod io;
 pub mod link;
 pub mod lock;
 pub mod process;
+pub mod seal;
 pub mod sys;
 pub mod time;
 #[cfg(all(target_env = "musl", panic = "abort", not(test)))]

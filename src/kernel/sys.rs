@@ -98,6 +98,16 @@ pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> Errno {
     got.err().unwrap_or(Errno::INVAL)
 }
 
+/// execveat(2) of an open file. Returns only with an error.
+pub fn execve_fd(file: BorrowedFd<'_>, argv: &[CString], envp: &[CString]) -> Errno {
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    let (fd, path) = (file.as_raw_fd() as usize, c"".as_ptr() as usize);
+    let flags = raw::AT_EMPTY_PATH as usize;
+    // SAFETY: three NUL-terminated structures that outlive the call.
+    let got = unsafe { syscall(raw::__NR_execveat, [fd, path, argv.as_ptr() as usize, envp.as_ptr() as usize, flags]) };
+    got.err().unwrap_or(Errno::INVAL)
+}
+
 /// exit_group(2): ends the process at once, without running anything else of ours.
 pub fn exit(code: i32) -> ! {
     loop {

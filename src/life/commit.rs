@@ -56,7 +56,8 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let spec = &container.spec;
     let state = remove::settle(store, container)?.ok_or_else(|| containers::missing(&spec.name))?;
     let is_running = state.status == Status::Running;
-    let _change = if is_running { None } else { Some(container.lock_change(store)?) };
+    // Nobody may remove it meanwhile: neither its files nor the layers below them.
+    let _change = container.lock_change(store)?;
     // The monitor lets it go on when this connection ends, however that comes.
     let _paused = if is_running && commit.pause { pause(store, container)? } else { None };
     fault::point("commit:paused");
@@ -66,6 +67,9 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     }
     let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
     let layer = packed(&mut |sink| pack_layer(container, sink), &mut add)?;
+    if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
+        return Err(Error::new(format!("the layer {gone} of container {} is gone from the store", spec.name)));
+    }
     let parent = if spec.image_id.is_empty() {
         Image::default()
     } else {

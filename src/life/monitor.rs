@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{fault, file, lock, sys, time};
 use crate::spec::{Spec, State, Status};
-use crate::store::containers::{self, Container, LOCK_LIFE};
+use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, trash};
 use crate::walls;
 use alloc::format;
@@ -388,6 +388,9 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     let _ = walls::release(&spec.id);
     fault::point("monitor:released");
     if spec.auto_remove {
+        // A commit that is under way still needs it.
+        let _change =
+            lock::open(container.dir.as_fd(), "lock").map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
         let _ = super::remove::dispose(store, spec, true);
     }
     // In this order: who is cut off by the listener's end must not find the container "running" still.

@@ -46,12 +46,12 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
 
 /// Takes a container that does not run off the disk; its anonymous volumes too if asked. Idempotent.
 pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
-    containers::remove(store, spec)?;
     if with_volumes {
         for name in containers::anonymous_volumes(spec) {
             volumes::remove(store, name)?;
         }
     }
+    containers::remove(store, spec)?;
     // An image that was removed by force left its layers to us.
     if !spec.image_id.is_empty() && !file::exists_at(store.images.as_fd(), &spec.image_id) {
         store.lock_images(true)?;
@@ -69,20 +69,19 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         Err(_) if force && file::exists_at(store.containers.as_fd(), &id) => return remove_damaged(store, &id),
         Err(error) => return Err(error),
     };
+    if container.is_alive()? && !force {
+        return Err(Error::new(format!(
+            "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
+        )));
+    }
+    // First the lock, then the kill: a commit that is under way must not find its container gone.
+    let change = container.lock_change(store)?;
     if container.is_alive()? {
-        if !force {
-            return Err(Error::new(format!(
-                "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
-            )));
+        if container.spec.auto_remove {
+            drop(change); // its monitor removes it, and needs the lock for that
+            return stop::kill_and_wait(store, &container);
         }
         stop::kill_and_wait(store, &container)?;
-        if container.spec.auto_remove {
-            return Ok(()); // its monitor removed it
-        }
-    }
-    let _change = container.lock_change(store)?;
-    if container.is_alive()? {
-        return Err(Error::new(format!("container {word} was started again meanwhile")));
     }
     walls::release(&container.spec.id)?;
     dispose(store, &container.spec, with_volumes)?;
@@ -92,14 +91,12 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
 /// `rm -f` of a container whose record cannot be read: everything that its id leads to goes.
 fn remove_damaged(store: &Store, id: &str) -> Result<()> {
     walls::release(id)?; // with its processes its monitor ends
-    trash::throw(store, store.containers.as_fd(), id)?;
     for name in file::names(store.names.as_fd())? {
         if names::holder(store, &name).as_deref() == Some(id) {
             names::release(store, &name, id)?;
         }
     }
-    if let Ok(run) = file::open_dir(&store.run_path) {
-        file::remove_tree(run.as_fd(), id)?;
-    }
+    containers::remove_run_dir(store, id)?;
+    trash::throw(store, store.containers.as_fd(), id)?;
     trash::sweep(store)
 }

@@ -71,19 +71,24 @@ fn discard(store: &Store, id: &str) {
     }
 }
 
-/// Takes a container off the disk, its name with it, in one rename. The content is deleted by the next sweep.
-/// False when somebody else was faster.
-pub fn remove(store: &Store, spec: &Spec) -> Result<bool> {
-    let mine = trash::throw(store, store.containers.as_fd(), &spec.id)?;
-    fault::point("remove:thrown");
+/// Takes a container off the disk. The record goes last: until then a second try finds everything that is left, and
+/// from the loss of the name on it is no container any more. The content is deleted by the next sweep.
+pub fn remove(store: &Store, spec: &Spec) -> Result<()> {
+    remove_run_dir(store, &spec.id)?;
     names::release(store, &spec.name, &spec.id)?;
-    let run = file::open_dir(&store.run_path);
-    match run {
-        Ok(run) => file::remove_tree(run.as_fd(), &spec.id)?,
-        Err(error) if error.is(Errno::NOENT) => {}
-        Err(error) => return Err(error),
+    fault::point("remove:unnamed");
+    trash::throw(store, store.containers.as_fd(), &spec.id)?;
+    fault::point("remove:thrown");
+    Ok(())
+}
+
+/// Removes `<run>/<id>/`.
+pub fn remove_run_dir(store: &Store, id: &str) -> Result<()> {
+    match file::open_dir(&store.run_path) {
+        Ok(run) => file::remove_tree(run.as_fd(), id),
+        Err(error) if error.is(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(mine)
 }
 
 /// Opens a container by its full id and reads what was asked of it.

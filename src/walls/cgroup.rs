@@ -287,11 +287,13 @@ fn refuse_unset(hierarchies: &[Hierarchy], limits: &Limits) -> Result<()> {
 /// returns the first.
 pub fn release(id: &str) -> Result<()> {
     let mut first = Ok(());
-    for hierarchy in hierarchies()? {
+    let deadline = crate::kernel::time::monotonic_ms() + KILL_WAIT_MS;
+    let all = hierarchies()?;
+    for hierarchy in &all {
         let path = hierarchy.group(id);
         let done = match unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(_) => empty_and_remove(&path),
+            Err(_) => empty_and_remove(&all, id, &path, deadline),
         };
         if first.is_ok() {
             first = done;
@@ -300,22 +302,21 @@ pub fn release(id: &str) -> Result<()> {
     first
 }
 
-fn empty_and_remove(path: &str) -> Result<()> {
+fn empty_and_remove(all: &[Hierarchy], id: &str, path: &str, deadline: i64) -> Result<()> {
     let dir = match file::open_dir(path) {
         Err(error) if error.is(Errno::NOENT) => return Ok(()),
         other => other?,
     };
-    let deadline = crate::kernel::time::monotonic_ms() + KILL_WAIT_MS;
     loop {
         // Sub-cgroups that a container made (it cannot by default) go first.
         for (name, kind) in file::entries(dir.as_fd())? {
             if kind == rustix::fs::FileType::Directory
                 && let Ok(name) = name.into_string()
             {
-                empty_and_remove(&format!("{path}/{name}"))?;
+                empty_and_remove(all, id, &format!("{path}/{name}"), deadline)?;
             }
         }
-        kill_all(dir.as_fd(), deadline)?;
+        kill_all(dir.as_fd(), &|| thaw(all, id), deadline)?;
         match unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             // Processes are dead but their last references are not: the kernel has no event for that on v1. A poll
@@ -328,8 +329,17 @@ fn empty_and_remove(path: &str) -> Result<()> {
     }
 }
 
+/// On v1 a frozen process does not even notice SIGKILL, and whoever froze it may be dead.
+fn thaw(all: &[Hierarchy], id: &str) {
+    for hierarchy in all.iter().filter(|h| !h.v2 && h.has("freezer")) {
+        if let Ok(dir) = file::open_dir(&hierarchy.group(id)) {
+            let _ = file::write_at(dir.as_fd(), "freezer.state", "THAWED"); // what stays frozen is a timeout below
+        }
+    }
+}
+
 /// Kills every process of one cgroup and waits for their ends.
-fn kill_all(dir: BorrowedFd<'_>, deadline: i64) -> Result<()> {
+fn kill_all(dir: BorrowedFd<'_>, thaw: &dyn Fn(), deadline: i64) -> Result<()> {
     let _ = file::write_at(dir, "cgroup.kill", "1"); // v2 since 5.14; elsewhere the loop below does it
     loop {
         let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
@@ -345,8 +355,9 @@ fn kill_all(dir: BorrowedFd<'_>, deadline: i64) -> Result<()> {
         if waiting.is_empty() {
             return Ok(());
         }
+        thaw();
         for pidfd in waiting {
-            if !process::readable(pidfd.as_fd(), deadline - crate::kernel::time::monotonic_ms()) {
+            if !process::readable(pidfd.as_fd(), (deadline - crate::kernel::time::monotonic_ms()).max(0)) {
                 return Err(Error::os("kill the processes of the container", Errno::TIMEDOUT));
             }
         }

@@ -1,0 +1,44 @@
+//! The program's own file, out of reach: whoever is inside a container may get hold of `/proc/<pid>/exe` of a process of
+//! ours on its way in, and must not be able to write through it (CVE-2019-5736).
+
+use super::sys;
+use crate::error::{Error, Result, Tried};
+use alloc::ffi::CString;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+
+const OURSELVES: &str = "/proc/self/exe";
+
+/// Executes this program anew from a read-only place, unless that is where it runs already. Returns when it is.
+pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
+    let what = "seal our own program file";
+    let own = rustix::fs::open(OURSELVES, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(what)?;
+    let is_read_only = rustix::fs::fstatvfs(&own).tried(what)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+    if is_read_only || rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
+        return Ok(());
+    }
+    let sealed = match read_only_mount() {
+        Err(Errno::NOSYS) => memory_copy(&own),
+        other => other,
+    };
+    let errno = sys::execve_fd(sealed.tried(what)?.as_fd(), argv, envp);
+    Err(Error::os("execute our own sealed program file", errno))
+}
+
+/// A detached read-only mount of the file: 20 µs. Kernels from 5.12 on.
+fn read_only_mount() -> sys::Answer<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(rustix::fs::CWD, OURSELVES, flags)?;
+    sys::mount_setattr(tree.as_fd(), false, u64::from(linux_raw_sys::general::MOUNT_ATTR_RDONLY), 0, 0)?;
+    Ok(tree)
+}
+
+/// A copy in memory that is sealed against every change.
+fn memory_copy(own: &OwnedFd) -> sys::Answer<OwnedFd> {
+    let copy = rustix::fs::memfd_create("mydocker", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    while rustix::fs::sendfile(&copy, own, None, 1 << 30)? > 0 {}
+    rustix::fs::fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+    Ok(copy)
+}
