@@ -9,7 +9,7 @@ use mydocker::life::relay::{self, Peer, Streams};
 use mydocker::life::remove;
 use mydocker::life::start::{self, Attach, Started};
 use mydocker::spec::{Spec, State};
-use mydocker::store::{Store, containers};
+use mydocker::store::{Store, containers, trash};
 
 /// Names that are tried before one that was generated is given up.
 const NAME_TRIES: u32 = 6;
@@ -85,7 +85,8 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     if let Some(path) = parsed.last("cidfile")
         && let Err(error) = write_cidfile(path, &spec.id)
     {
-        let _ = remove::dispose(store, &spec, true); // the error of the file is the one to tell
+        // The error of the file is the one to tell; what cannot be removed the next command removes.
+        let _ = remove::dispose(store, &spec, true).and_then(|()| trash::sweep(store));
         created.made.undo();
         return Err(error);
     }

@@ -149,7 +149,11 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
     let open = |at: BorrowedFd<'_>, name: &core::ffi::CStr| {
         openat(at, name, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
     };
-    let list = |fd: &OwnedFd| entries(fd.as_fd()).map_err(|e| e.errno.unwrap_or(Errno::IO));
+    // Somebody else may be removing the same tree: a directory that is gone is empty.
+    let list = |fd: &OwnedFd| match entries(fd.as_fd()) {
+        Err(error) if error.is(Errno::NOENT) => Ok(Vec::new()),
+        other => other.map_err(|e| e.errno.unwrap_or(Errno::IO)),
+    };
     let top = match open(dir, name) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),

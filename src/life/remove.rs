@@ -37,6 +37,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     fault::point("settle:released");
     if container.spec.auto_remove {
         dispose(store, &container.spec, true)?;
+        trash::sweep(store)?;
         return Ok(None);
     }
     let state = ended(state);

@@ -73,6 +73,7 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
             if fresh && !container.is_alive().unwrap_or(true) {
                 let _ = crate::walls::release(&container.spec.id);
                 let _ = super::remove::dispose(store, &container.spec, true);
+                let _ = crate::store::trash::sweep(store);
             }
             drop(change);
             Err(error)

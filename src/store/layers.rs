@@ -46,7 +46,7 @@ pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<La
     match draft.place(store.layers.as_fd(), &layer.diff_id) {
         Ok(_) => rustix::fs::fsync(&store.layers).tried("sync the list of layers")?,
         Err(error) if error.is(Errno::EXIST) || error.is(Errno::NOTEMPTY) => {
-            file::remove_tree(store.dir("tmp")?.as_fd(), &name)?;
+            let _ = file::remove_tree(store.dir("tmp")?.as_fd(), &name); // what stays is swept later
         }
         Err(error) => return Err(error),
     }

@@ -18,19 +18,24 @@ pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
     }
     // Taken, or left over. Whoever changes an existing link does so under this lock.
     let _lock = lock(store)?;
-    if let Some(holder) = file::link_target(store.names.as_fd(), name) {
-        if file::exists_at(store.containers.as_fd(), &holder) {
-            return Err(Error::new(format!(
-                "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
-                 You have to remove (or rename) that container to be able to reuse that name."
-            )));
+    loop {
+        if let Some(holder) = file::link_target(store.names.as_fd(), name) {
+            if file::exists_at(store.containers.as_fd(), &holder) {
+                return Err(Error::new(format!(
+                    "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
+                     You have to remove (or rename) that container to be able to reuse that name."
+                )));
+            }
+            match unlinkat(&store.names, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::os(format!("replace the stale name {name}"), errno)),
+            }
         }
-        match unlinkat(&store.names, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Error::os(format!("replace the stale name {name}"), errno)),
+        match symlinkat(id, &store.names, name) {
+            Err(Errno::EXIST) => {} // somebody without the lock was faster; now it has a living holder
+            other => return other.tried_with(|| format!("reserve the name {name}")),
         }
     }
-    symlinkat(id, &store.names, name).tried_with(|| format!("reserve the name {name}"))
 }
 
 /// Gives the name back, if it is still this container's.

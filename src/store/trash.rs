@@ -23,9 +23,15 @@ pub fn draft(store: &Store) -> Result<Draft> {
     let tmp = store.dir("tmp")?;
     loop {
         let name = hex::encode(&hex::random(8));
-        let dir = file::make_dir_at(tmp.as_fd(), &name, 0o700)?;
-        flock(&dir, FlockOperation::NonBlockingLockExclusive).tried("lock a new directory")?;
-        // A sweeper may have taken it between the two calls: then it has no name any more.
+        // A sweeper may come between any two of these calls: it takes the lock, or the directory. Then another one is made.
+        let dir = match file::make_dir_at(tmp.as_fd(), &name, 0o700) {
+            Err(error) if error.is(Errno::NOENT) && file::exists_at(store.root.as_fd(), "tmp") => continue,
+            other => other?,
+        };
+        match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::AGAIN) => continue,
+            other => other.tried("lock a new directory")?,
+        }
         if fstat(&dir).tried("look at a new directory")?.st_nlink > 0 {
             return Ok(Draft { name, dir, tmp });
         }
