@@ -195,6 +195,9 @@ fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedF
     let mut keyboard = None;
     if let Some(master) = await_program(sync)? {
         let writer = rustix::io::fcntl_dupfd_cloexec(&master, 3).tried("keep the terminal")?;
+        if let Some(typed) = &typed {
+            control::nonblocking(typed.as_fd())?;
+        }
         keyboard = Some(Keyboard::new(typed, writer));
         sources[0] = Some(master);
     }

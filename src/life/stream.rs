@@ -108,7 +108,7 @@ pub struct Keyboard {
 }
 
 impl Keyboard {
-    /// Keystrokes from `source`, if anybody types.
+    /// Keystrokes from `source` (non-blocking), if anybody types.
     pub fn new(source: Option<OwnedFd>, master: OwnedFd) -> Self {
         Self { source, master, pending: Vec::new() }
     }
