@@ -95,6 +95,16 @@ pub fn replace_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], sync: bool) -> 
     done
 }
 
+/// Writes over the beginning of an existing file and pads with blanks to its old length, so that no new block is needed.
+pub fn overwrite_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> Result<()> {
+    let file = openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+        .tried_with(|| format!("open {name}"))?;
+    let old = rustix::fs::fstat(&file).tried_with(|| format!("look at {name}"))?.st_size as usize;
+    let mut padded = bytes.to_vec();
+    padded.resize(old.max(bytes.len()), b' ');
+    io::write_all(&file, &padded).tried_with(|| format!("write {name}"))
+}
+
 /// Writes a string to an existing file, as the files of /proc and /sys want it: in one write.
 pub fn write_at(dir: BorrowedFd<'_>, name: &str, text: &str) -> core::result::Result<(), Errno> {
     let file = openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;

@@ -1,9 +1,10 @@
 //! command: makes an image of what a container changed, and a flat archive of all it sees.
 
 use super::control::{self, Message};
-use super::{program, remove, stop};
+use super::packing::{await_writer, packed, spawn_writer};
+use super::{remove, stop};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, hex, io, process, sys, time};
+use crate::kernel::{fault, file, hex, io, process, time};
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, History, Image, RootFs};
@@ -15,7 +16,7 @@ use crate::walls;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
 
 /// What is asked of a commit.
@@ -109,56 +110,6 @@ fn pause(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
     match control::answer(socket.as_fd())? {
         Message::Done => Ok(Some(socket)),
         _ => Ok(None), // it ended at this very moment: nothing moves any more
-    }
-}
-
-/// A child's work: writes something to the sink.
-type Writer<'a> = dyn FnMut(&mut dyn io::Sink) -> Result<()> + 'a;
-
-/// Runs `writer` in a child whose output is what `reader` reads. Errors of the writer win: the reader's is their echo.
-fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<T>) -> Result<T> {
-    let (read, write) = control::pipe()?;
-    let mut read = Some(read);
-    let (child, sync) = spawn_writer(writer, write.as_fd(), &mut || drop(read.take()))?;
-    drop(write);
-    let Some(read) = read else { sys::exit(1) };
-    let got = reader(&mut io::File { fd: read.as_fd(), name: "the packed layer" });
-    drop(read); // a writer that is not done gets EPIPE, and ends
-    match (await_writer(&child, sync.as_fd()), got) {
-        (Err(error), Err(got)) if error.is(rustix::io::Errno::PIPE) => Err(got),
-        (Err(error), _) => Err(error),
-        (Ok(()), got) => got,
-    }
-}
-
-/// A child that writes to `to`. `close` closes, in it, what only the parent may hold.
-fn spawn_writer(
-    writer: &mut Writer<'_>,
-    to: BorrowedFd<'_>,
-    close: &mut dyn FnMut(),
-) -> Result<(process::Child, OwnedFd)> {
-    let (sync, child_sync) = control::pair()?;
-    let mut moved = Some(sync);
-    let child = process::spawn(0, None, &mut || {
-        drop(moved.take());
-        close();
-        match writer(&mut io::File { fd: to, name: "the archive" }) {
-            Ok(()) => sys::exit(0),
-            Err(error) => program::fail(child_sync.as_fd(), error),
-        }
-    })?;
-    match moved {
-        Some(sync) => Ok((child, sync)),
-        None => sys::exit(1),
-    }
-}
-
-fn await_writer(child: &process::Child, sync: BorrowedFd<'_>) -> Result<()> {
-    let code = process::wait(child.pidfd.as_fd());
-    match control::receive(sync)? {
-        Some((Message::Failed(error), _)) => Err(error),
-        _ if code == 0 => Ok(()),
-        _ => Err(Error::new("the process that writes the archive was killed")),
     }
 }
 

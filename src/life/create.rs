@@ -1,15 +1,19 @@
 //! command: makes a container from its decided description: volumes, files, records, name.
 
+use super::{packing, remove};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
-use crate::spec::{MountKind, Network, Spec};
+use crate::kernel::{file, io};
+use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
-use crate::store::{Store, volumes};
+use crate::store::pack::{self, Form};
+use crate::store::unpack::{self, Limits};
+use crate::store::{Store, tar, trash, volumes};
+use crate::walls;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, mkdir, rmdir};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Gid, Mode, OFlags, Uid, mkdir, rmdir};
 use rustix::io::Errno;
 
 /// The lines that docker's hosts file begins with.
@@ -43,16 +47,20 @@ pub struct Created {
 
 /// Makes the container. Complete, or nothing. With `sync` it survives a power cut when this returns.
 pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
+    let (hosts, resolv) = network_files(spec.network);
+    let hostname = format!("{}\n", spec.hostname);
+    let files = [("hosts", hosts.as_str()), ("hostname", &hostname), ("resolv.conf", &resolv)];
+    let (container, change) = containers::create(store, spec, &files)?;
+    // The record names the volumes before they exist: a kill in between leaves none that nobody knows of.
     let mut made = Made::default();
-    let result = sources(store, spec, &mut made).and_then(|()| {
-        let (hosts, resolv) = network_files(spec.network);
-        let hostname = format!("{}\n", spec.hostname);
-        let files = [("hosts", hosts.as_str()), ("hostname", &hostname), ("resolv.conf", &resolv)];
-        containers::create(store, spec, &files, sync)
-    });
-    match result {
-        Ok((container, change)) => Ok(Created { container, change, made }),
+    let mut fill = || {
+        sources(store, &container, &mut made)?;
+        if sync { rustix::fs::syncfs(&container.dir).tried("sync the new container to disk") } else { Ok(()) }
+    };
+    match fill() {
+        Ok(()) => Ok(Created { container, change, made }),
         Err(error) => {
+            let _ = remove::dispose(store, spec, true).and_then(|()| trash::sweep(store)); // the first error is told
             made.undo();
             Err(error)
         }
@@ -60,8 +68,8 @@ pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
 }
 
 /// Sources of mounts: volumes are made, and host directories, as docker does for `-v`.
-fn sources(store: &Store, spec: &Spec, made: &mut Made) -> Result<()> {
-    for mount in &spec.mounts {
+fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> {
+    for mount in &container.spec.mounts {
         match mount.kind {
             MountKind::Bind => make_host_dirs(&mount.source, made)?,
             MountKind::Volume | MountKind::Anonymous => {
@@ -71,11 +79,36 @@ fn sources(store: &Store, spec: &Spec, made: &mut Made) -> Result<()> {
                 if is_new {
                     made.paths.push(format!("{}/volumes/{}", store.root_path, mount.source));
                     made.paths.push(path);
+                    fill_volume(store, container, mount)?;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// A new volume begins with what the image has at its place: content, owner and mode.
+fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()> {
+    if mount.mode.split(',').any(|option| option == "nocopy") || container.spec.rootfs.is_some() {
+        return Ok(());
+    }
+    let data = file::open_dir(&volumes::path(store, &mount.source))?;
+    let mut writer = |sink: &mut dyn io::Sink| -> Result<()> {
+        rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
+        let root = walls::mount::root_alone(store, &container.spec)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let Ok(from) = file::open_in_root(root.as_fd(), &mount.target, flags) else {
+            return sink.write(&[0; 2 * tar::BLOCK_BYTES]); // nothing there: an empty archive
+        };
+        let stat = rustix::fs::fstat(&from).tried("look at the volume's place")?;
+        let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+        rustix::fs::fchown(&data, Some(uid), Some(gid)).tried("set the volume's owner")?;
+        rustix::fs::fchmod(&data, Mode::from_raw_mode(stat.st_mode)).tried("set the volume's mode")?;
+        pack::pack(from.as_fd(), Form::Flat, &|_| false, sink)
+    };
+    let mut reader = |source: &mut dyn io::Source| unpack::unpack(source, data.as_fd(), &Limits::default()).map(drop);
+    packing::packed(&mut writer, &mut reader)
+        .map_err(|e| Error { what: format!("fill the volume {}: {}", mount.source, e.what), ..e })
 }
 
 fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {

@@ -15,6 +15,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
@@ -64,8 +65,10 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         namespaces |= ThreadNameSpaceType::NETWORK;
     }
     // A pid namespace is entered by children only, the others by the child itself.
-    move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::PROCESS_ID)
-        .tried("enter the container's pid namespace")?;
+    match move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
+        Err(Errno::SRCH) => return Err(not_running(&spec.id)), // it has just ended
+        other => other.tried("enter the container's pid namespace")?,
+    }
     let mut moved = Some((stdio.take().unwrap_or(EMPTY), sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
         let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
@@ -129,11 +132,14 @@ fn pipes(exec: &Exec) -> Result<(Option<Stdio>, Streams)> {
     Ok((Some(stdio), streams))
 }
 
+fn not_running(id: &str) -> Error {
+    Error::new(format!("Container {id} is not running"))
+}
+
 /// A pidfd of the container's first process that is certainly its: the monitor reaps it only after it has written down
 /// its end, so a record that still says "running" after the pidfd was opened vouches for the pid.
 fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
-    let id = &container.spec.id;
-    let not_running = || Error::new(format!("Container {id} is not running"));
+    let not_running = || not_running(&container.spec.id);
     let state = remove::settle(store, container)?.filter(|s| s.status == Status::Running).ok_or_else(not_running)?;
     let pidfd = process::open_pidfd(state.pid).map_err(|_| not_running())?;
     let after = container.state(store)?;

@@ -13,6 +13,7 @@ pub mod exec;
 pub mod init;
 pub mod log;
 pub mod monitor;
+pub mod packing;
 pub mod program;
 pub mod relay;
 pub mod remove;

@@ -41,25 +41,28 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
         return Ok(None);
     }
     let state = ended(state);
-    container.write_state(store, &state, false)?;
+    // On a full or read-only disk it cannot be written down, but it is true all the same.
+    let _ = container.write_state(store, &state, false);
     Ok(Some(state))
 }
 
-/// Takes a container that does not run off the disk; its anonymous volumes too if asked. Idempotent.
+/// Takes a container that does not run off the disk; its anonymous volumes too if asked. Idempotent; goes on after an
+/// error and returns the first.
 pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
+    let mut result = Ok(());
     if with_volumes {
         for name in containers::anonymous_volumes(spec) {
-            volumes::remove(store, name)?;
+            result = result.and(volumes::remove(store, name));
         }
     }
-    containers::remove(store, spec)?;
+    result = result.and(containers::remove(store, spec));
     // An image that was removed by force left its layers to us.
     if !spec.image_id.is_empty() && !file::exists_at(store.images.as_fd(), &spec.image_id) {
         store.lock_images(true)?;
         images::collect_layers(store)?;
         store.unlock_images();
     }
-    Ok(())
+    result
 }
 
 /// `rm`: removes a container. A running one only by `force`, which kills it.

@@ -54,7 +54,7 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         fresh,
     };
     let mut moved = Some((order, (control, stdin, stdout, stderr)));
-    process::spawn(0, None, &mut || match moved.take() {
+    let monitor = process::spawn(0, None, &mut || match moved.take() {
         Some((order, ours)) => {
             drop(ours);
             monitor::run(store, order)
@@ -69,8 +69,9 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         Ok(Message::Started(pid)) => Ok(Started { pid, control, stdin, stdout, stderr }),
         Ok(_) => Err(Error::new(format!("the monitor of container {name} gave a strange answer"))),
         Err(error) => {
-            // A monitor that was killed could not clean up after itself.
-            if fresh && !container.is_alive().unwrap_or(true) {
+            // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.
+            if fresh {
+                process::wait(monitor.pidfd.as_fd());
                 let _ = crate::walls::release(&container.spec.id);
                 let _ = super::remove::dispose(store, &container.spec, true);
                 let _ = crate::store::trash::sweep(store);

@@ -31,15 +31,23 @@ pub fn dial(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
 
 /// Ends a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. One that does not run is fine.
 pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) -> Result<()> {
-    remove::settle(store, container)?;
-    let Some(socket) = dial(store, container)? else { return Ok(()) };
+    match dial(store, container)? {
+        Some(socket) => end(&socket, signal, limit_ms),
+        None => remove::settle(store, container).map(drop),
+    }
+}
+
+fn end(socket: &OwnedFd, signal: i32, limit_ms: i64) -> Result<()> {
     control::send(socket.as_fd(), &Message::Stop(signal, limit_ms))?;
-    await_end(&socket).map(drop)
+    await_end(socket).map(drop)
 }
 
 /// SIGKILL, and the wait for everything to be taken down.
 pub fn kill_and_wait(store: &Store, container: &Container) -> Result<()> {
-    stop(store, container, 9, -1)
+    match dial(store, container)? {
+        Some(socket) => end(&socket, 9, -1),
+        None => Ok(()), // it has just ended, or its monitor was killed: the caller releases what is left
+    }
 }
 
 /// Sends a signal. Only a running container can get one.

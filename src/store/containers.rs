@@ -26,8 +26,8 @@ pub struct Container {
 }
 
 /// Puts a new container on disk: directory, records, name. It appears complete or not at all. The caller holds
-/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it. With `sync` it survives a power cut.
-pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)], sync: bool) -> Result<(Container, OwnedFd)> {
+/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it.
+pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
     let draft = trash::draft(store)?;
     let fill = || -> Result<OwnedFd> {
         let dir = draft.dir.as_fd();
@@ -59,9 +59,6 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)], sync: bool) ->
         return Err(error);
     }
     fault::point("create:named");
-    if sync {
-        rustix::fs::syncfs(&dir).tried("sync the new container to disk")?;
-    }
     Ok((Container { spec: spec.clone(), dir }, lock_file))
 }
 
@@ -71,15 +68,31 @@ fn discard(store: &Store, id: &str) {
     }
 }
 
-/// Takes a container off the disk. The record goes last: until then a second try finds everything that is left, and
-/// from the loss of the name on it is no container any more. The content is deleted by the next sweep.
+/// Name of `config.json` once the container is on its way out.
+const GONE: &str = "gone.json";
+
+/// Takes a container off the disk. One rename makes it a container no more; from there on every listing finishes what a
+/// killed removal left undone. The content is deleted by the next sweep. Goes on after an error and returns the first.
 pub fn remove(store: &Store, spec: &Spec) -> Result<()> {
-    remove_run_dir(store, &spec.id)?;
-    names::release(store, &spec.name, &spec.id)?;
+    let dir = match file::open_dir_at(store.containers.as_fd(), &spec.id) {
+        Err(error) if error.is(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    match rustix::fs::renameat(&dir, "config.json", &dir, GONE) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(Error::os(format!("remove the container {}", spec.name), errno)),
+    }
+    fault::point("remove:marked");
+    finish_removal(store, spec)
+}
+
+fn finish_removal(store: &Store, spec: &Spec) -> Result<()> {
+    let run = remove_run_dir(store, &spec.id);
+    let name = names::release(store, &spec.name, &spec.id);
     fault::point("remove:unnamed");
-    trash::throw(store, store.containers.as_fd(), &spec.id)?;
+    let thrown = trash::throw(store, store.containers.as_fd(), &spec.id).map(drop);
     fault::point("remove:thrown");
-    Ok(())
+    thrown.and(name).and(run)
 }
 
 /// Removes `<run>/<id>/`.
@@ -93,14 +106,31 @@ pub fn remove_run_dir(store: &Store, id: &str) -> Result<()> {
 
 /// Opens a container by its full id and reads what was asked of it.
 pub fn open(store: &Store, id: &str) -> Result<Container> {
+    open_as(store, id, "config.json")
+}
+
+fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
-    let spec = read_record(store, &dir, id, "config.json")?;
-    let spec: Spec = parse(store, id, "config.json", &spec)?;
+    let spec = read_record(store, &dir, id, name)?;
+    let spec: Spec = parse(store, id, name, &spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
-    if spec.version != RECORD_VERSION || spec.id != id || spec.layers.iter().any(|layer| !hex::is(layer, 64)) {
-        return Err(damaged(store, id, "config.json", "it does not fit this version of mydocker or this place"));
+    if spec.version != RECORD_VERSION || spec.id != id || !is_contained(&spec) {
+        return Err(damaged(store, id, name, "it does not fit this version of mydocker or this place"));
     }
     Ok(Container { spec, dir })
+}
+
+/// Whether everything in the record that becomes a path in the store stays in its place.
+fn is_contained(spec: &Spec) -> bool {
+    let word = |text: &str| !text.is_empty() && !text.starts_with('.') && !text.contains('/') && !text.contains('\0');
+    word(&spec.name)
+        && (spec.image_id.is_empty() || hex::is(&spec.image_id, 64))
+        && spec.layers.iter().all(|layer| hex::is(layer, 64))
+        && spec.mounts.iter().all(|mount| match mount.kind {
+            MountKind::Bind => mount.source.starts_with('/'),
+            MountKind::Volume => word(&mount.source),
+            MountKind::Anonymous => hex::is(&mount.source, 64),
+        })
 }
 
 fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<String> {
@@ -152,8 +182,15 @@ impl Container {
 
     /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
     pub fn write_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
-        file::replace_at(self.dir.as_fd(), "state.json", json::to_string(state).as_bytes(), sync)
-            .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
+        let bytes = json::to_string(state).into_bytes();
+        match file::replace_at(self.dir.as_fd(), "state.json", &bytes, sync) {
+            // A full disk must not swallow how a container ended: the old record's own block has room for the new one.
+            Err(error) if error.is(Errno::NOSPC) || error.is(Errno::DQUOT) => {
+                file::overwrite_at(self.dir.as_fd(), "state.json", &bytes).map_err(|_| error)
+            }
+            other => other,
+        }
+        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
         write_info(store, &self.spec, state)
     }
 }
@@ -197,28 +234,55 @@ pub fn run_dir(store: &Store, id: &str) -> Result<OwnedFd> {
     file::make_dirs(&format!("{}/{id}", store.run_path), 0o700)
 }
 
-/// The ids of all containers, in no order. A directory whose name was never reserved (a crash while it was made) or
-/// already given back (a crash while it was removed) is no container: it goes to the trash, unless somebody is at it.
+/// The ids of all containers, in no order; what is half-made or half-removed is among them.
 pub fn ids(store: &Store) -> Result<Vec<String>> {
     Ok(file::names(store.containers.as_fd())?.into_iter().filter(|id| hex::is(id, 64)).collect())
 }
 
-/// Whether the container's name is its own. If not it is half-made or half-removed, and is thrown away here, unless a
-/// living command holds it.
-pub fn is_whole(store: &Store, container: &Container) -> bool {
-    if names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id) {
-        return true;
-    }
-    if let Ok(_lock) = container.lock_change(store) {
-        // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
-        if names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id) {
-            return true;
+/// Whether a removal of this directory has begun: nobody needs what it refers to.
+pub fn is_going(store: &Store, id: &str) -> bool {
+    file::exists_at(store.containers.as_fd(), &format!("{id}/{GONE}"))
+}
+
+/// The container in the directory `id`. `None` for what is half-made or half-removed; unless somebody is at it, that is
+/// finished here.
+fn look(store: &Store, id: &str) -> Result<Option<Container>> {
+    match open(store, id) {
+        Ok(container) if is_named(store, &container) => Ok(Some(container)),
+        Ok(container) => unnamed(store, container),
+        Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), id) => Ok(None),
+        Err(_) if is_going(store, id) => {
+            let container = open_as(store, id, GONE)?;
+            if container.lock_change(store).is_ok() && !container.is_alive()? {
+                finish_removal(store, &container.spec)?;
+            }
+            Ok(None)
         }
-        if !container.is_alive().unwrap_or(true) {
-            discard(store, &container.spec.id);
-        }
+        Err(error) => Err(error),
     }
-    false
+}
+
+fn is_named(store: &Store, container: &Container) -> bool {
+    names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id)
+}
+
+/// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
+/// damaged. Only what certainly was never started is thrown away.
+fn unnamed(store: &Store, container: Container) -> Result<Option<Container>> {
+    let Ok(_change) = container.lock_change(store) else { return Ok(None) };
+    // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
+    if is_named(store, &container) {
+        return Ok(Some(container));
+    }
+    let upper = file::open_dir_at(container.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
+    let was_used = upper.is_ok_and(|entries| !entries.is_empty());
+    if was_used || file::exists_at(container.dir.as_fd(), "state.json") || container.is_alive()? {
+        let (id, name) = (&container.spec.id, &container.spec.name);
+        let why = format!("its name {name} does not lead to it; 'mydocker rm -f {}' removes it", &id[..12]);
+        return Err(damaged(store, id, "config.json", &why));
+    }
+    discard(store, &container.spec.id);
+    Ok(None)
 }
 
 /// The error for a container that is not here.
@@ -247,23 +311,15 @@ pub fn resolve(store: &Store, word: &str) -> Result<String> {
 
 /// Finds a container by what [`resolve`] takes.
 pub fn find(store: &Store, word: &str) -> Result<Container> {
-    let id = resolve(store, word)?;
-    match open(store, &id) {
-        Ok(container) if is_whole(store, &container) => Ok(container),
-        Ok(_) => Err(missing(word)),
-        Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), &id) => Err(missing(word)),
-        Err(error) => Err(error),
-    }
+    look(store, &resolve(store, word)?)?.ok_or_else(|| missing(word))
 }
 
 /// Every container, newest first, and one error for each that cannot be read.
 pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for id in ids(store)? {
-        match open(store, &id) {
-            Ok(container) if is_whole(store, &container) => found.push(container),
-            Ok(_) => {}
-            Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), &id) => {}
+        match look(store, &id) {
+            Ok(container) => found.extend(container),
             Err(error) => errors.push(error),
         }
     }

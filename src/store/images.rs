@@ -304,6 +304,7 @@ pub fn collect_layers(store: &Store) -> Result<Vec<String>> {
     for id in containers::ids(store)? {
         match containers::open(store, &id) {
             Ok(container) => used.extend(container.spec.layers),
+            Err(_) if containers::is_going(store, &id) => {}
             Err(_) => return Ok(Vec::new()),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::Store;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
+use crate::kernel::{file, hex};
 use alloc::format;
 use alloc::string::String;
 use rustix::fd::AsFd;
@@ -19,8 +19,10 @@ pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
     // Taken, or left over. Whoever changes an existing link does so under this lock.
     let _lock = lock(store)?;
     loop {
-        if let Some(holder) = file::link_target(store.names.as_fd(), name) {
-            if file::exists_at(store.containers.as_fd(), &holder) {
+        if file::exists_at(store.names.as_fd(), name) {
+            if let Some(holder) = holder(store, name)
+                && file::exists_at(store.containers.as_fd(), &holder)
+            {
                 return Err(Error::new(format!(
                     "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
                      You have to remove (or rename) that container to be able to reuse that name."
@@ -55,7 +57,7 @@ pub fn holder(store: &Store, name: &str) -> Option<String> {
     if name.contains('/') || name == "." || name == ".." {
         return None;
     }
-    file::link_target(store.names.as_fd(), name)
+    file::link_target(store.names.as_fd(), name).filter(|id| hex::is(id, 64))
 }
 
 fn lock(store: &Store) -> Result<rustix::fd::OwnedFd> {

@@ -3,6 +3,7 @@
 //! Joining is cheap only in two ways, and both make the process be born limited: on v2 it is cloned into the cgroup, on
 //! v1 the new process itself writes `0` to `tasks` (any write to `cgroup.procs` waits for an RCU grace period, 7–12 ms).
 
+use super::Visible;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, process, sys};
 use crate::spec::Limits;
@@ -153,14 +154,6 @@ pub fn visible(joined: &Joined) -> Visible<'_> {
         Some(_) => Visible::V2,
         None => Visible::V1(joined.tasks.iter().map(|(_, controllers)| controllers.as_str()).collect()),
     }
-}
-
-/// See [`visible`].
-pub enum Visible<'a> {
-    /// One cgroup2 mount.
-    V2,
-    /// A mount for each of these options.
-    V1(Vec<&'a str>),
 }
 
 fn set(dir: &OwnedFd, name: &str, value: &str) -> Result<()> {

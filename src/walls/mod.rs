@@ -12,6 +12,14 @@ use crate::spec::{Network, Spec};
 use crate::store::Store;
 use linux_raw_sys::general as raw;
 
+/// What a container may see below /sys/fs/cgroup.
+pub enum Visible<'a> {
+    /// One cgroup2 mount.
+    V2,
+    /// A v1 mount for each of these options.
+    V1(alloc::vec::Vec<&'a str>),
+}
+
 /// What the host side made, for the child to enter.
 pub struct Prepared {
     /// Where the child will be accounted and limited.

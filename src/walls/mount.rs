@@ -4,7 +4,7 @@
 //! that descriptor, so no symlink of an image, and no rename in a shared volume, can lead a mount astray
 //! (CVE-2021-30465). Nothing here is visible on the host, and all of it vanishes with the last process.
 
-use super::cgroup::Visible;
+use super::Visible;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, sys};
 use crate::spec::{Mount, MountKind, Spec};
@@ -31,7 +31,7 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>) -> Result<()> {
     let dir = file::open_dir(".")?;
     let dir = dir.as_fd();
     let root = match &spec.rootfs {
-        None => overlay(store, spec, dir)?,
+        None => overlay(store, spec, dir, spec.auto_remove)?,
         Some(path) => plain_root(dir, path)?,
     };
     let root = root.as_fd();
@@ -55,7 +55,7 @@ pub fn root_alone(store: &Store, spec: &Spec) -> Result<OwnedFd> {
     api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
     let dir = file::open_dir(".")?;
     match &spec.rootfs {
-        None => overlay(store, spec, dir.as_fd()),
+        None => overlay(store, spec, dir.as_fd(), false),
         Some(path) => plain_root(dir.as_fd(), path),
     }
 }
@@ -68,14 +68,15 @@ pub fn root_of(init: BorrowedFd<'_>) -> Result<OwnedFd> {
 }
 
 /// The layers under a writable upper directory, mounted on the container's own directory (in this namespace only).
-fn overlay(store: &Store, spec: &Spec, dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+/// `volatile` spares the sync at its end, for an upper directory that is never mounted again.
+fn overlay(store: &Store, spec: &Spec, dir: BorrowedFd<'_>, volatile: bool) -> Result<OwnedFd> {
     // Relative paths keep the mount options short and free of characters that would need escaping.
-    match overlay_by_steps(spec) {
+    match overlay_by_steps(spec, volatile) {
         Ok(mounted) => {
             attach(&mounted, dir)?;
             Ok(mounted)
         }
-        Err(error) if error.is(Errno::INVAL) || error.is(Errno::NOSYS) => overlay_in_one_string(store, spec),
+        Err(error) if error.is(Errno::INVAL) || error.is(Errno::NOSYS) => overlay_in_one_string(store, spec, volatile),
         Err(error) => Err(error),
     }
 }
@@ -89,12 +90,12 @@ fn layer_path(layer: &str) -> String {
 const OVERLAY_FEATURES: [(&str, &str); 3] = [("redirect_dir", "off"), ("metacopy", "off"), ("index", "off")];
 
 /// fsconfig with a `lowerdir+` for each layer: kernels from 6.8 on.
-fn overlay_by_steps(spec: &Spec) -> Result<OwnedFd> {
+fn overlay_by_steps(spec: &Spec, volatile: bool) -> Result<OwnedFd> {
     let fs = api::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
     api::fsconfig_set_string(&fs, "source", "overlay").tried("mount the overlay")?;
     for layer in spec.layers.iter().rev() {
         api::fsconfig_set_string(&fs, "lowerdir+", layer_path(layer).as_str())
-            .map_err(|errno| explain(&fs, "stack the layers", errno))?;
+            .map_err(|errno| explain(&fs, &format!("use the layer {layer}"), errno))?;
     }
     let options = || -> core::result::Result<(), Errno> {
         api::fsconfig_set_string(&fs, "upperdir", "upper")?;
@@ -102,18 +103,19 @@ fn overlay_by_steps(spec: &Spec) -> Result<OwnedFd> {
         for (key, value) in OVERLAY_FEATURES {
             api::fsconfig_set_string(&fs, key, value)?;
         }
-        if spec.auto_remove {
-            // Nothing of it survives: spare the sync at its end.
+        if volatile {
             api::fsconfig_set_flag(&fs, "volatile")?;
         }
         api::fsconfig_create(&fs)
     };
-    options().map_err(|errno| explain(&fs, "mount the overlay", errno))?;
+    options().map_err(|errno| {
+        explain(&fs, "mount the layers under upper/ with work/ of the container's directory", errno)
+    })?;
     api::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).tried("mount the overlay")
 }
 
 /// mount(2): all layers in one page of options.
-fn overlay_in_one_string(store: &Store, spec: &Spec) -> Result<OwnedFd> {
+fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
     let mut lower = String::new();
     for layer in spec.layers.iter().rev() {
         if !lower.is_empty() {
@@ -121,7 +123,7 @@ fn overlay_in_one_string(store: &Store, spec: &Spec) -> Result<OwnedFd> {
         }
         lower.push_str(&layer_path(layer));
     }
-    let volatile = if spec.auto_remove { ",volatile" } else { "" };
+    let volatile = if volatile { ",volatile" } else { "" };
     let mut options = format!("lowerdir={lower},upperdir=upper,workdir=work{volatile}");
     for (key, value) in OVERLAY_FEATURES {
         options.extend([",", key, "=", value]);
