@@ -74,11 +74,16 @@ fn nearest(value: u128, by: u128) -> u128 {
     whole + u128::from(rest * 2 > by || (rest * 2 == by && whole % 2 == 1))
 }
 
-/// Foreign text for a message: control characters escaped, so that it stays one line and moves no cursor.
+/// Characters that turn the direction of the text around them.
+const BIDI: [std::ops::RangeInclusive<char>; 3] =
+    ['\u{200e}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+
+/// Foreign text for a message: what is no visible character escaped, so that it stays one line, moves no cursor, and
+/// cannot pretend to be something else.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
-        if char.is_control() {
+        if char.is_control() || BIDI.iter().any(|range| range.contains(&char)) {
             let _ = write!(shown, "{}", char.escape_default()); // writing to a String cannot fail
         } else {
             shown.push(char);

@@ -70,7 +70,7 @@ pub fn print(text: &str) -> Result<()> {
 
 /// Writes one line for the person to the standard error.
 pub fn note(text: &str) {
-    let _ = io::write_all(sys::stderr(), format!("mydocker: {text}\n").as_bytes()); // nowhere else to say it
+    let _ = io::write_all(sys::stderr(), format!("mydocker: {}\n", human::visible(text)).as_bytes()); // nowhere else to say it
 }
 
 /// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns

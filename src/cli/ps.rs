@@ -202,7 +202,7 @@ fn value(row: &Row, full: bool) -> Value {
     );
     object(vec![
         ("ID", text(if full { &spec.id } else { &spec.id[..12] })),
-        ("Image", text(&spec.image)),
+        ("Image", text(human::visible(&spec.image))),
         ("Command", text(format!("\"{command}\""))),
         ("CreatedAt", text(created)),
         ("RunningFor", text(human::ago(human::elapsed(spec.created)))),

@@ -6,8 +6,8 @@ use super::{OK, each, note, open_store, print, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::{self, Peer, Streams};
-use mydocker::life::remove;
 use mydocker::life::start::{self, Attach, Started};
+use mydocker::life::{remove, stop};
 use mydocker::spec::{Spec, State};
 use mydocker::store::{Store, containers, trash};
 
@@ -133,7 +133,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
 fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Result<Option<(Spec, Started)>> {
     let container = containers::find(store, word)?;
     remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
-    if container.is_alive()? {
+    if stop::is_running(store, &container)? {
         return Ok(None);
     }
     let change = container.lock_change(store)?;

@@ -31,7 +31,7 @@ pub fn give(file: BorrowedFd<'_>, byte: i64) -> Result<()> {
 
 /// Whether somebody holds the byte of the lock file `name`; a file that does not exist is held by nobody.
 pub fn held(dir: BorrowedFd<'_>, name: &str, byte: i64) -> Result<bool> {
-    match openat(dir, name, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
+    match openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(file) => sys::ofd_locked(file.as_fd(), byte).tried_with(|| format!("ask for the lock {name}")),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
         Err(errno) => Err(Error::os(format!("open {name}"), errno)),

@@ -6,7 +6,6 @@ use crate::error::{Error, Result, Tried};
 use alloc::ffi::CString;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
-use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 const OURSELVES: &str = "/proc/self/exe";
@@ -20,7 +19,8 @@ pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
         return Ok(());
     }
     let sealed = match read_only_mount() {
-        Err(Errno::NOSYS) => memory_copy(&own),
+        // An older kernel, or a file that is not in our mount namespace.
+        Err(_) => memory_copy(&own),
         other => other,
     };
     let errno = sys::execve_fd(sealed.tried(what)?.as_fd(), argv, envp);

@@ -73,14 +73,14 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         Err(_) if force && file::exists_at(store.containers.as_fd(), &id) => return remove_damaged(store, &id),
         Err(error) => return Err(error),
     };
-    if container.is_alive()? && !force {
+    if !force && stop::is_running(store, &container)? {
         return Err(Error::new(format!(
             "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
         )));
     }
     // First the lock, then the kill: a commit that is under way must not find its container gone.
     let change = container.lock_change(store)?;
-    if container.is_alive()? {
+    if stop::is_running(store, &container)? {
         if container.spec.auto_remove {
             drop(change); // its monitor removes it, and needs the lock for that
             return stop::kill_and_wait(store, &container);

@@ -3,6 +3,7 @@
 use super::control::{self, Message};
 use super::remove;
 use crate::error::{Error, Result};
+use crate::spec::Status;
 use crate::store::Store;
 use crate::store::containers::Container;
 use alloc::format;
@@ -27,6 +28,20 @@ pub fn dial(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
         }
         crate::kernel::process::wait_for(&mut [], 2); // microseconds in practice; there is no event for "it now listens"
     }
+}
+
+/// Whether the container runs. One that has ended but whose monitor is still at it is waited for: microseconds, and no
+/// event tells that a lock was given back without taking it.
+pub fn is_running(store: &Store, container: &Container) -> Result<bool> {
+    let deadline = crate::kernel::time::monotonic_ms() + 10_000;
+    while container.is_alive()? {
+        let has_ended = container.state(store).is_ok_and(|state| state.status == Status::Exited);
+        if !has_ended || crate::kernel::time::monotonic_ms() > deadline {
+            return Ok(true);
+        }
+        crate::kernel::process::wait_for(&mut [], 1);
+    }
+    Ok(false)
 }
 
 /// Ends a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. One that does not run is fine.
@@ -57,7 +72,11 @@ pub fn kill(store: &Store, container: &Container, word: &str, signal: i32) -> Re
         || Error::new(format!("Cannot kill container: {word}: Container {} is not running", container.spec.id));
     let socket = dial(store, container)?.ok_or_else(not_running)?;
     control::send(socket.as_fd(), &Message::Signal(signal))?;
-    control::answer(socket.as_fd()).map(drop)
+    match control::receive(socket.as_fd())? {
+        Some((Message::Failed(error), _)) => Err(error),
+        Some(_) => Ok(()),
+        None => Err(not_running()), // it has just ended
+    }
 }
 
 /// Waits for the end of a container and returns its exit code; at once for one that does not run.

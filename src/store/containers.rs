@@ -164,7 +164,8 @@ impl Container {
 
     /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
     pub fn lock_change(&self, store: &Store) -> Result<OwnedFd> {
-        let lock_file = lock::open(self.dir.as_fd(), "lock")?;
+        let lock_file = lock::open(self.dir.as_fd(), "lock")
+            .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
         if lock::take(lock_file.as_fd(), LOCK_CHANGE)? {
             // Somebody may have removed it since we found it: then we have locked a thing in the trash.
             if file::exists_at(store.containers.as_fd(), &self.spec.id) {
@@ -250,15 +251,17 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
     match open(store, id) {
         Ok(container) if is_named(store, &container) => Ok(Some(container)),
         Ok(container) => unnamed(store, container),
-        Err(error) if error.is(Errno::NOENT) && !file::exists_at(store.containers.as_fd(), id) => Ok(None),
-        Err(_) if is_going(store, id) => {
-            let container = open_as(store, id, GONE)?;
-            if container.lock_change(store).is_ok() && !container.is_alive()? {
-                finish_removal(store, &container.spec)?;
+        Err(error) => match open_as(store, id, GONE) {
+            Ok(container) => {
+                if container.lock_change(store).is_ok() && !container.is_alive()? {
+                    finish_removal(store, &container.spec)?;
+                }
+                Ok(None)
             }
-            Ok(None)
-        }
-        Err(error) => Err(error),
+            // It may have gone completely between our looks.
+            Err(_) if !file::exists_at(store.containers.as_fd(), id) => Ok(None),
+            Err(_) => Err(error),
+        },
     }
 }
 

@@ -125,10 +125,16 @@ pub fn tag(store: &Store, reference: &Reference, id: &str) -> Result<()> {
 }
 
 fn point(store: &Store, dir: &str, name: &str, id: &str) -> Result<()> {
-    let refs = store.dir(dir)?;
-    let beside = format!(".{}", hex::encode(&hex::random(8)));
-    symlinkat(id, &refs, beside.as_str()).tried_with(|| format!("name an image {name}"))?;
-    renameat(&refs, beside.as_str(), &refs, name).tried_with(|| format!("name an image {name}"))?;
+    let (tmp, refs) = (store.dir("tmp")?, store.dir(dir)?);
+    loop {
+        let draft = hex::encode(&hex::random(8));
+        symlinkat(id, &tmp, draft.as_str()).tried_with(|| format!("name an image {name}"))?;
+        fault::point("image:drafted");
+        match renameat(&tmp, draft.as_str(), &refs, name) {
+            Err(Errno::NOENT) => {} // a sweeper took it for a leftover
+            other => break other.tried_with(|| format!("name an image {name}"))?,
+        }
+    }
     rustix::fs::fsync(&refs).tried_with(|| format!("sync the name {name}"))
 }
 
@@ -265,6 +271,10 @@ pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
             .tried_with(|| format!("remove the image {}", &id[..12]))?;
         removed.deleted.push(format!("sha256:{id}"));
         fault::point("rmi:deleted");
+        // Nobody stores an image while we hold the lock: what has a dot in front was left by a kill.
+        for name in file::names(store.images.as_fd())?.iter().filter(|name| name.starts_with('.')) {
+            file::remove_tree(store.images.as_fd(), name)?;
+        }
         removed.deleted.extend(collect_layers(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
     }
     store.unlock_images();

@@ -87,7 +87,12 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
 impl Store {
     /// Opens one of the directories that are rarely needed.
     pub fn dir(&self, name: &str) -> Result<OwnedFd> {
-        file::open_dir_at(self.root.as_fd(), name).map_err(|e| self.locate(name, e))
+        match file::open_dir_at(self.root.as_fd(), name) {
+            // Another process may be making a new store at this moment.
+            Err(error) if error.is(Errno::NOENT) => file::make_dir_at(self.root.as_fd(), name, 0o700),
+            other => other,
+        }
+        .map_err(|e| self.locate(name, e))
     }
 
     /// Puts the full path into an error about something in the store.

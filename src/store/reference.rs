@@ -5,7 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
-/// Bytes of a name, as the distribution specification limits it.
+/// Bytes of a name with its tag, as the distribution specification limits names.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Bytes of a tag.
 pub const TAG_BYTES_MAX: usize = 128;
@@ -37,8 +37,9 @@ pub fn parse(text: &str) -> Result<Reference> {
     if !tag_fits {
         return Err(bad("a tag is letters, digits, '_', '.' and '-', 128 at most"));
     }
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(bad("a name has 1 to 255 characters"));
+    // Together they become the name of a file.
+    if name.is_empty() || name.len() + 1 + tag.len() > NAME_BYTES_MAX {
+        return Err(bad("name and tag have 1 to 255 characters together"));
     }
     if name.bytes().any(|c| c.is_ascii_uppercase()) {
         return Err(bad("repository name must be lowercase"));

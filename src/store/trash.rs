@@ -26,7 +26,7 @@ pub fn draft(store: &Store) -> Result<Draft> {
         // A sweeper may come between any two of these calls: it takes the lock, or the directory. Then another one is made.
         let dir = match file::make_dir_at(tmp.as_fd(), &name, 0o700) {
             Err(error) if error.is(Errno::NOENT) && file::exists_at(store.root.as_fd(), "tmp") => continue,
-            other => other?,
+            other => other.map_err(|e| store.locate("tmp", e))?,
         };
         match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::AGAIN) => continue,

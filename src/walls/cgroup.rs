@@ -302,14 +302,21 @@ fn empty_and_remove(all: &[Hierarchy], id: &str, path: &str, deadline: i64) -> R
     };
     loop {
         // Sub-cgroups that a container made (it cannot by default) go first.
-        for (name, kind) in file::entries(dir.as_fd())? {
+        let entries = match file::entries(dir.as_fd()) {
+            Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // somebody else was faster
+            other => other?,
+        };
+        for (name, kind) in entries {
             if kind == rustix::fs::FileType::Directory
                 && let Ok(name) = name.into_string()
             {
                 empty_and_remove(all, id, &format!("{path}/{name}"), deadline)?;
             }
         }
-        kill_all(dir.as_fd(), &|| thaw(all, id), deadline)?;
+        match kill_all(dir.as_fd(), &|| thaw(all, id), deadline) {
+            Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // likewise
+            other => other?,
+        }
         match unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             // Processes are dead but their last references are not: the kernel has no event for that on v1. A poll
