@@ -1,6 +1,6 @@
 //! The end of containers: what a dead monitor left is put right, and everything about a container goes away.
 
-use super::stop;
+use super::{control, stop};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, time};
 use crate::spec::{Spec, State, Status};
@@ -94,7 +94,11 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
 
 /// `rm -f` of a container whose record cannot be read: everything that its id leads to goes.
 fn remove_damaged(store: &Store, id: &str) -> Result<()> {
-    walls::release(id)?; // with its processes its monitor ends
+    // Its monitor knows what it started, and must be done before its things are taken away.
+    if let Some(socket) = control::dial(store, id)? {
+        stop::end(&socket, 9, -1)?;
+    }
+    walls::release(id)?;
     for name in file::names(store.names.as_fd())? {
         if names::holder(store, &name).as_deref() == Some(id) {
             names::release(store, &name, id)?;

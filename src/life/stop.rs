@@ -52,7 +52,8 @@ pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) ->
     }
 }
 
-fn end(socket: &OwnedFd, signal: i32, limit_ms: i64) -> Result<()> {
+/// Asks the monitor at the other end to stop its container, and waits until it has.
+pub fn end(socket: &OwnedFd, signal: i32, limit_ms: i64) -> Result<()> {
     control::send(socket.as_fd(), &Message::Stop(signal, limit_ms))?;
     await_end(socket).map(drop)
 }

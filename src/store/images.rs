@@ -262,7 +262,10 @@ pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
     for reference in going {
         match unlinkat(&dir, reference.file_name(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => removed.untagged.push(reference.text()),
-            Err(errno) => return Err(Error::os(format!("remove the name {}", reference.text()), errno)),
+            Err(errno) => {
+                let error = Error::os(format!("remove the name {}", reference.text()), errno);
+                return Err(store.locate("refs", error));
+            }
         }
     }
     fault::point("rmi:untagged");
