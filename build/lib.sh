@@ -14,6 +14,8 @@ fail() {
     exit 1
 }
 
+last() { printf '%s\n' "$1" | sed -n '/./h; ${x;s/^ *//;p;}'; }
+
 step() { printf '== %s\n' "$*" >&2; }
 
 # Containers need root; building does not.
@@ -60,9 +62,9 @@ need_cargo() {
     if [ ! -d "$(rustc --print target-libdir --target "$musl")" ]; then
         command -v rustup >/dev/null || fail "no Rust standard library for $musl, and no rustup to get it"
         step "adding the Rust target $musl"
-        rustup target add "$musl" >&2 || fail "no Rust target $musl: rustup cannot download it (no network?)"
+        why=$(rustup target add "$musl" 2>&1) || fail "no Rust target $musl: rustup cannot download it ($(last "$why"))"
     fi
-    cargo fetch --quiet --locked >&2 || fail "no crates: cargo cannot download them (no network?)"
+    why=$(cargo fetch --quiet --locked 2>&1) || fail "no crates (no network?): $(last "$why")"
 }
 
 user_home() { getent passwd "${SUDO_USER:-$(id -un)}" | cut -d: -f6; }

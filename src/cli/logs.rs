@@ -34,7 +34,7 @@ pub fn logs(parsed: &Parsed) -> Result<u8> {
     inotify::add_watch(&watch, path.as_str(), inotify::WatchFlags::MODIFY).tried("watch the log")?;
     let monitor = stop::dial(&store, &container)?;
     if let Some(monitor) = &monitor {
-        control::send(monitor.as_fd(), &Message::Wait)?;
+        let _ = control::send(monitor.as_fd(), &Message::Wait); // one that has just ended hangs up, which is an answer too
     }
     loop {
         // The end is asked for before the copy: what was written before it is certainly copied.

@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::store::containers::Container;
 use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 
 /// Connects to the monitor of a running container. `None` when it does not run. A monitor that is just starting or just
 /// ending has no socket: then this waits for its life lock to decide.
@@ -54,8 +55,10 @@ pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) ->
 
 /// Asks the monitor at the other end to stop its container, and waits until it has.
 pub fn end(socket: &OwnedFd, signal: i32, limit_ms: i64) -> Result<()> {
-    control::send(socket.as_fd(), &Message::Stop(signal, limit_ms))?;
-    await_end(socket).map(drop)
+    match control::send(socket.as_fd(), &Message::Stop(signal, limit_ms)) {
+        Err(error) if error.is(Errno::PIPE) => Ok(()), // it has just ended
+        other => other.and_then(|()| await_end(socket).map(drop)),
+    }
 }
 
 /// SIGKILL, and the wait for everything to be taken down.
@@ -72,19 +75,22 @@ pub fn kill(store: &Store, container: &Container, word: &str, signal: i32) -> Re
     let not_running =
         || Error::new(format!("Cannot kill container: {word}: Container {} is not running", container.spec.id));
     let socket = dial(store, container)?.ok_or_else(not_running)?;
-    control::send(socket.as_fd(), &Message::Signal(signal))?;
-    match control::receive(socket.as_fd())? {
-        Some((Message::Failed(error), _)) => Err(error),
-        Some(_) => Ok(()),
-        None => Err(not_running()), // it has just ended
+    let answer =
+        control::send(socket.as_fd(), &Message::Signal(signal)).and_then(|()| control::receive(socket.as_fd()));
+    match answer {
+        Ok(Some((Message::Failed(error), _))) => Err(error),
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(not_running()), // it has just ended
+        Err(error) if error.is(Errno::PIPE) => Err(not_running()),
+        Err(error) => Err(error),
     }
 }
 
 /// Waits for the end of a container and returns its exit code; at once for one that does not run.
 pub fn wait(store: &Store, container: &Container) -> Result<i32> {
     if let Some(socket) = dial(store, container)? {
-        control::send(socket.as_fd(), &Message::Wait)?;
-        if let Some(code) = await_end(&socket)? {
+        // An error of either: it has just ended, and its record tells the rest.
+        if let Ok(Some(code)) = control::send(socket.as_fd(), &Message::Wait).and_then(|()| await_end(&socket)) {
             return Ok(code);
         }
     }

@@ -124,7 +124,10 @@ pub fn open(id: &str) -> Result<Joined> {
         if hierarchy.v2 {
             joined.into = Some(dir);
         } else {
-            joined.tasks.push((open_tasks(&dir, &path)?, hierarchy.controllers));
+            match open_tasks(&dir, &path) {
+                Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => {} // it ends at this moment
+                tasks => joined.tasks.push((tasks?, hierarchy.controllers)),
+            }
         }
     }
     Ok(joined)

@@ -1,6 +1,8 @@
 //! `build/bench`: starts of the same `true`, ours and the peers that are installed, in turns within one run. Prints medians
 //! and ratios; never judges. A machine under load makes all of them slower together, so the ratios are the thing to read.
 
+#![allow(clippy::cast_precision_loss)] // thirty rounds
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,0 +1,358 @@
+//! Disks that are full, read-only or damaged: an error that names the file; all other containers are listed and run.
+
+use crate::archive::Tar;
+use crate::host::Host;
+use crate::process::until;
+use std::fs;
+
+/// A store on a disk of its own, gone with the test.
+struct Disk {
+    h: Host,
+}
+
+impl Disk {
+    fn new(size: &str) -> Self {
+        let h = Host::empty();
+        h.sh(&format!("mkdir store; mount -t tmpfs -o size={size},mode=700 mydocker-test store"));
+        let disk = Self { h };
+        disk.h.ok(&["import", crate::host::busybox_tar(), "busybox"]);
+        disk
+    }
+
+    /// Takes all the room there is.
+    fn fill(&self) {
+        self.h.sh("dd if=/dev/zero of=store/ballast bs=64k 2>/dev/null || true; dd if=/dev/zero of=store/ballast2 bs=1k 2>/dev/null || true");
+    }
+
+    fn empty(&self) {
+        self.h.sh("rm -f store/ballast store/ballast2");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let ids = fs::read_dir(self.h.store.join("containers")).into_iter().flatten().flatten();
+        let ids: Vec<String> = ids.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        if std::thread::panicking() {
+            self.empty();
+        }
+        for id in ids {
+            self.h.run(&["rm", "-f", &id]);
+        }
+        self.h.sh("for again in 1 2; do umount -l store 2>/dev/null || true; done");
+    }
+}
+
+const FULL: &str = "no space left on device";
+
+#[test]
+fn a_full_disk_fails_what_needs_room_and_nothing_else() {
+    let d = Disk::new("8m");
+    let h = &d.h;
+    h.ok("run -d --name runs busybox sh -c 'trap \"exit 4\" TERM; echo before; sleep 1000 & wait'");
+    until("it has said it", || h.ok("logs runs") == "before");
+    h.ok("create --name made busybox true");
+    d.fill();
+    let before = h.snapshot();
+    for line in ["run -d --name more busybox sleep 1000", "run --rm busybox true", "create busybox true"] {
+        let output = h.run(line);
+        assert!(output.err.contains(h.store.to_str().unwrap()), "which disk? {output:?}");
+        output.fails(125, FULL);
+    }
+    h.run(&["import", crate::host::busybox_tar(), "again"]).fails(1, FULL);
+    h.unchanged(&before);
+    assert_eq!(h.ok("ps -aq").lines().count(), 2);
+    assert_eq!(h.ok("exec runs echo alive"), "alive");
+    assert_eq!(h.ok("logs runs"), "before");
+    h.ok("rm made");
+    h.ok("rm -f runs");
+    assert_eq!(h.ok("ps -aq"), "");
+    d.empty();
+    h.ok("run --rm busybox true");
+}
+
+#[test]
+fn how_a_container_ended_is_known_on_a_full_disk() {
+    let d = Disk::new("8m");
+    let h = &d.h;
+    h.ok("run -d --name box busybox sh -c 'trap \"echo bye; exit 4\" TERM; echo before; sleep 1000 & wait'");
+    until("it has said it", || h.ok("logs box") == "before");
+    d.fill();
+    h.ok("stop box");
+    assert!(h.field("box", "Status").starts_with("Exited (4)"), "{}", h.ok("ps -a"));
+    assert_eq!(h.ok("wait box"), "4");
+    h.ok("rm box");
+}
+
+#[test]
+fn a_container_goes_on_when_its_log_is_full() {
+    let d = Disk::new("8m");
+    let h = &d.h;
+    h.ok("run -d --name box busybox sh -c 'while [ ! -e /dev/shm/go ]; do echo much; done; exit 5'");
+    d.fill();
+    assert_eq!(h.ok("exec box touch /dev/shm/go"), "");
+    h.ended("box");
+    assert!(h.field("box", "Status").starts_with("Exited (5)"), "{}", h.ok("ps -a"));
+}
+
+#[test]
+fn a_commit_on_a_full_disk() {
+    let d = Disk::new("7m");
+    let h = &d.h;
+    h.ok("run -d --name box busybox sh -c 'dd if=/dev/zero of=/big bs=1M count=3; echo done; sleep 1000'");
+    until("it is written", || h.run("logs box").out.contains("done"));
+    let before = h.snapshot();
+    h.run("commit box mine").fails(1, FULL);
+    h.unchanged(&before);
+    assert_eq!(h.ok("exec box echo alive"), "alive");
+    let output = h.run("commit -o store/flat.tar box mine");
+    assert!(output.code == 1 && output.err.lines().count() == 1, "{output:?}");
+    h.unchanged(&before);
+    assert!(!fs::exists(h.store.join("flat.tar")).unwrap());
+    h.ok("rm -f box");
+}
+
+#[test]
+fn a_read_only_store() {
+    let d = Disk::new("16m");
+    let h = &d.h;
+    h.idle("--name runs");
+    h.ok("create --name made busybox true");
+    h.run("run --name over busybox sh -c 'exit 3'").exits(3);
+    h.sh("mount --bind store store; mount -o remount,bind,ro store");
+    let before = h.snapshot();
+    let store = h.store.to_str().unwrap();
+    let text = "read-only file system";
+    for line in ["run -d busybox true", "run --rm busybox true", "create busybox true"] {
+        let output = h.run(line);
+        assert!(output.err.contains(store), "which one? {output:?}");
+        output.fails(125, text);
+    }
+    for line in ["rm made", "rm -f over", "rmi -f busybox", "start made", "commit made mine"] {
+        let output = h.run(line);
+        assert!(output.err.contains(store), "which one? {output:?}");
+        output.fails(1, text);
+    }
+    h.unchanged(&before);
+    let listed = h.run("ps -a");
+    assert!(listed.out.lines().count() == 4 && listed.code == 0, "{listed:?}");
+    assert!(h.ok("images").contains("busybox"));
+    assert_eq!(h.run("logs over").code, 0);
+    assert_eq!(h.ok("exec runs echo alive"), "alive");
+    h.ok("stop runs"); // its monitor came before
+    h.sh("umount store");
+    h.ok("rm made runs over");
+}
+
+#[test]
+fn places_that_are_no_places() {
+    let h = Host::empty();
+    h.write("file", "x");
+    for root in ["file", "file/below", "/proc/nosuch", "/sys/nosuch", "/dev/null"] {
+        for verb in ["ps -a", "images"] {
+            h.run(&format!("--root {root} {verb}")).fails(1, root);
+        }
+        h.run(&format!("--root {root} run --rm busybox true")).fails(125, root);
+    }
+    let h = Host::new();
+    h.write("file", "x");
+    let before = h.snapshot();
+    for run in ["file", "file/below", "/proc/nosuch"] {
+        let output = h.run(&format!("--run-root {run} run -d --name box busybox sleep 1000"));
+        assert!(output.err.contains(run), "{output:?}");
+        output.exits(125);
+        h.unchanged(&before);
+    }
+}
+
+/// What a power cut, a bad disk or a person makes of a record.
+fn damages(good: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let id = good.split("\"id\":\"").nth(1).map_or("", |rest| &rest[..64]);
+    vec![
+        ("empty", Vec::new()),
+        ("half", good.as_bytes()[..good.len() / 2].to_vec()),
+        ("zeros", vec![0; good.len()]),
+        ("binary", (0..=255).collect()),
+        ("no record", b"[]".to_vec()),
+        ("a string", b"\"x\"".to_vec()),
+        ("nesting", b"[".repeat(100_000)),
+        ("another version", good.replace("\"version\":1", "\"version\":999").into_bytes()),
+        ("another id", good.replace(id, &"f".repeat(64)).into_bytes()),
+        ("an id that leads out", good.replace(id, "../../etc").into_bytes()),
+        ("another name", good.replace("\"name\":\"box\"", "\"name\":\"other\"").into_bytes()),
+        ("a name that leads out", good.replace("\"name\":\"box\"", "\"name\":\"../../box\"").into_bytes()),
+    ]
+}
+
+#[test]
+fn damaged_records_of_containers() {
+    let h = Host::new();
+    h.idle("--name fine");
+    for is_running in [false, true] {
+        let count = damages("").len();
+        for at in 0..count {
+            let before = h.snapshot();
+            let id = if is_running { h.idle("--name box") } else { h.ok("create --name box busybox true") };
+            let record = h.store.join("containers").join(&id).join("config.json");
+            let good = fs::read_to_string(&record).unwrap();
+            let (what, bad) = damages(&good).swap_remove(at);
+            assert_ne!(good.as_bytes(), bad, "{what}");
+            fs::write(&record, &bad).unwrap();
+            let listed = h.run("ps -a");
+            let told = listed.err.contains(record.to_str().unwrap()) && listed.err.lines().count() == 1;
+            assert!(listed.code == 1 && told && listed.out.contains(" fine\n"), "{what}: {listed:?}");
+            assert!(record.exists(), "{what}: ps has deleted a container");
+            assert_eq!(h.ok("run --rm busybox echo others"), "others", "{what}");
+            let refused = h.run("start box").exits(1);
+            assert!(
+                refused.err.contains(record.to_str().unwrap()) && refused.err.lines().count() == 1,
+                "{what}: {refused:?}"
+            );
+            h.run("rm box").exits(1);
+            assert!(record.exists(), "{what}");
+            h.ok("rm -f box");
+            h.unchanged(&before);
+        }
+    }
+    h.ok("rm -f fine");
+}
+
+#[test]
+fn damaged_states_of_containers() {
+    let h = Host::new();
+    h.ok("create --name fine busybox true");
+    for (what, bad) in damages("{\"status\":\"exited\",\"pid\":0,\"exit_code\":0}").into_iter().take(7) {
+        for is_running in [false, true] {
+            let before = h.snapshot();
+            let line = if is_running { "run -d --name box busybox sleep 1000" } else { "run --name box busybox true" };
+            h.ok(line);
+            let id = h.ok("ps -aq --no-trunc --filter name=^box$");
+            let state = h.store.join("containers").join(&id).join("state.json");
+            fs::write(&state, &bad).unwrap();
+            let listed = h.run("ps -a");
+            let told = listed.err.contains(state.to_str().unwrap()) && listed.err.lines().count() == 1;
+            assert!(listed.code == 1 && told && listed.out.contains(" fine\n"), "{what}: {listed:?}");
+            h.ok("rm -f box");
+            h.unchanged(&before);
+        }
+    }
+}
+
+#[test]
+fn missing_parts_of_containers() {
+    let h = Host::new();
+    h.ok("create --name fine busybox true");
+    for part in ["config.json", "lock", "log", "upper", "work", "hosts", "hostname", "resolv.conf"] {
+        let before = h.snapshot();
+        let id = h.ok("create --name box busybox true");
+        h.sh(&format!("rm -rf store/containers/{id}/{part}"));
+        let listed = h.run("ps -a");
+        assert!(listed.code <= 1 && listed.err.lines().count() <= 1 && listed.out.contains(" fine\n"), "{listed:?}");
+        let started = h.run("start box");
+        assert!(
+            started.code == 0 || started.err.lines().count() == 1 && started.err.contains(part),
+            "{part}: {started:?}"
+        );
+        h.run("wait box");
+        h.ok("rm -f box");
+        h.unchanged(&before);
+    }
+}
+
+#[test]
+fn a_record_that_leads_out_removes_nothing_outside() {
+    let h = Host::new();
+    let canary = h.write("canary/file", "precious\n");
+    h.ok("create --name box -v /anonymous busybox true");
+    let id = h.ok("ps -aq --no-trunc");
+    let volume = h.sh("ls store/volumes");
+    let record = h.store.join("containers").join(&id).join("config.json");
+    let good = fs::read_to_string(&record).unwrap();
+    fs::write(&record, good.replace(&volume, "../../canary")).unwrap();
+    h.run("ps -a");
+    h.run("rm -f -v box");
+    assert!(fs::exists(&canary).unwrap(), "the canary is dead");
+    assert_eq!(h.ok("ps -aq"), "");
+}
+
+#[test]
+fn names_that_lead_nowhere() {
+    let h = Host::new();
+    let link = |name: &str, to: &str| std::os::unix::fs::symlink(to, h.store.join("names").join(name)).unwrap();
+    let canary = h.write("canary/config.json", "{}");
+    link("ghost", &"a".repeat(64));
+    link("out", "../../canary");
+    link("short", "abc");
+    link("empty", " ");
+    fs::write(h.store.join("names/file"), "x").unwrap();
+    fs::create_dir(h.store.join("names/dir")).unwrap();
+    assert_eq!(h.ok("ps -aq"), "");
+    for name in ["ghost", "out", "short", "empty", "file", "dir"] {
+        h.run(&format!("start {name}")).fails(1, name);
+        let removed = h.run(&format!("rm -f {name}"));
+        assert!(removed.code <= 1 && removed.err.lines().count() <= 1, "{removed:?}");
+        assert!(fs::exists(&canary).unwrap());
+    }
+    h.ok("run --rm --name ghost busybox true");
+    h.ok("run --rm --name out busybox true");
+    h.sh("rm -rf store/names/*");
+}
+
+#[test]
+fn damaged_images() {
+    let h = Host::new();
+    let other = h.write("other.tar", Tar::busybox().file("other", b"x").finished());
+    h.ok(&["import", &other, "other"]);
+    let id = h.ok("images --no-trunc -q other").replace("sha256:", "");
+    let path = h.store.join("images").join(&id);
+    let good = fs::read_to_string(&path).unwrap();
+    h.ok("create --name user other true");
+    for (what, bad) in damages(&good).into_iter().take(7) {
+        fs::write(&path, bad).unwrap();
+        let listed = h.run("images");
+        let told = listed.err.contains(path.to_str().unwrap()) && listed.err.lines().count() == 1;
+        assert!(listed.code == 1 && told && listed.out.contains("busybox"), "{what}: {listed:?}");
+        let output = h.run("run --rm other true");
+        assert!(output.err.contains(path.to_str().unwrap()), "{what}: {output:?}");
+        output.exits(125);
+        assert_eq!(h.ok("run --rm busybox echo others"), "others", "{what}");
+        assert_eq!(h.ok("start user"), "user", "{what}: a container needs its layers only");
+        h.ended("user");
+    }
+    h.ok("rm user");
+    h.ok("rmi -f other");
+    h.ok("images");
+    h.ok(&["import", &other, "other"]);
+    h.ok("run --rm other true");
+}
+
+#[test]
+fn damaged_layers() {
+    let h = Host::new();
+    let other = h.write("other.tar", Tar::busybox().file("other", b"x").finished());
+    let layers = h.sh("ls store/layers");
+    h.ok(&["import", &other, "other"]);
+    let layer = h.sh(&format!("ls store/layers | grep -v {layers}"));
+    h.ok("create --name user other true");
+    for bad in ["", "x", "-1", "99999999999999999999999999", "\0"] {
+        fs::write(h.store.join("layers").join(&layer).join("size"), bad).unwrap();
+        let listed = h.run("images");
+        let told = listed.err.contains(&format!("{layer}/size")) && listed.err.lines().count() == 1;
+        assert!(listed.code == 1 && told && listed.out.contains("busybox"), "{bad:?}: {listed:?}");
+        assert_eq!(h.ok("run --rm other echo works"), "works");
+    }
+    h.sh(&format!("rm -rf store/layers/{layer}/diff"));
+    let output = h.run("run --rm other true").exits(125);
+    assert!(output.err.contains(&layer) && output.err.lines().count() == 1, "{output:?}");
+    h.sh(&format!("rm -rf store/layers/{layer}"));
+    let output = h.run("run --rm other true").exits(125);
+    assert!(output.err.contains(&layer) && output.err.lines().count() == 1, "{output:?}");
+    let output = h.run("start user").exits(1);
+    assert!(output.err.contains(&layer) && output.err.lines().count() == 1, "{output:?}");
+    assert_eq!(h.ok("run --rm busybox echo others"), "others");
+    assert_eq!(h.ok("ps -aq").lines().count(), 1);
+    h.ok("rm user");
+    h.ok("rmi other");
+    h.ok(&["import", &other, "other"]);
+    assert_eq!(h.ok("run --rm other echo works"), "works");
+}

@@ -1,0 +1,65 @@
+//! Help, version, info: what a newcomer types first.
+
+use crate::host::Host;
+
+const VERBS: &str = "run create start ps logs exec stop kill rm wait commit import images rmi info version";
+
+#[test]
+fn there_is_an_overview() {
+    let h = Host::empty();
+    let text = h.ok(&["help"]);
+    for words in [&["--help"][..], &["-h"], &[]] {
+        assert_eq!(h.ok(words), text);
+    }
+    for verb in VERBS.split(' ') {
+        assert!(text.lines().any(|line| line.trim_start().starts_with(verb)), "{verb} is not in the overview");
+    }
+}
+
+#[test]
+fn every_verb_has_help() {
+    let h = Host::empty();
+    for verb in VERBS.split(' ') {
+        let text = h.ok(&["help", verb]);
+        assert!(text.starts_with(&format!("Usage:  mydocker {verb}")), "{text}");
+        assert_eq!(h.ok(&[verb, "--help"]), text);
+    }
+    h.run("help nosuch").fails(1, "nosuch");
+}
+
+#[test]
+fn both_spellings_work() {
+    let h = Host::new();
+    h.ok("container run --name box busybox true");
+    assert_eq!(h.ok("container ls -a --format {{.Names}}"), "box");
+    h.ok("container rm box");
+    assert_eq!(h.ok("image ls --format {{.Repository}}"), "busybox");
+    h.ok("image rm busybox");
+}
+
+#[test]
+fn help_needs_no_root_and_makes_no_store() {
+    let h = Host::empty();
+    h.ok("help run");
+    h.ok("run --help");
+    assert!(!h.store.exists());
+}
+
+#[test]
+fn version_and_info() {
+    let h = Host::new();
+    assert!(h.ok("version").contains(env!("CARGO_PKG_VERSION")));
+    assert!(h.ok("--version").contains(env!("CARGO_PKG_VERSION")));
+    h.ok("create busybox true");
+    let info = h.ok("info");
+    assert!(info.contains(h.store.to_str().unwrap()), "{info}");
+    assert!(h.ok("info --format json").starts_with('{'));
+}
+
+#[test]
+fn no_escape_codes_into_a_pipe() {
+    let h = Host::new();
+    for line in ["help", "ps -a", "images", "info"] {
+        assert!(!h.ok(line).contains('\u{1b}'), "{line}");
+    }
+}

@@ -1,0 +1,115 @@
+//! `logs`.
+
+use crate::host::Host;
+use crate::process::until;
+
+#[test]
+fn two_streams_come_out_on_two_streams() {
+    let h = Host::new();
+    h.run("run --name box busybox sh -c 'for i in 1 2 3; do echo out$i; echo err$i >&2; done; printf nonl'");
+    let output = h.run("logs box").exits(0);
+    assert_eq!(output.out, "out1\nout2\nout3\nnonl");
+    assert_eq!(output.err, "err1\nerr2\nerr3\n");
+}
+
+#[test]
+fn tail_counts_lines_from_the_end() {
+    let h = Host::new();
+    h.run("run --name box busybox sh -c 'seq 5; printf nonl'");
+    assert_eq!(h.ok("logs --tail 2 box"), "5\nnonl");
+    assert_eq!(h.ok("logs -n 1 box"), "nonl");
+    assert_eq!(h.ok("logs -n 0 box"), "");
+    for all in ["-1", "all", "abc", "6", "100"] {
+        assert_eq!(h.ok(&["logs", "--tail", all, "box"]), "1\n2\n3\n4\n5\nnonl", "{all}");
+    }
+}
+
+#[test]
+fn following_ends_with_the_container() {
+    let h = Host::new();
+    h.ok("run -d --name box busybox sh -c 'echo first; sleep 0.3; echo second; sleep 0.3; echo last'");
+    assert_eq!(h.ok("logs -f box"), "first\nsecond\nlast");
+    assert_eq!(h.ok("logs -f box"), "first\nsecond\nlast");
+    assert_eq!(h.ok("logs -f --tail 1 box"), "last");
+}
+
+#[test]
+fn following_shows_a_line_when_it_is_written() {
+    let h = Host::new();
+    h.ok("run -d -i --name box busybox sh -c 'echo first; sleep 1000'");
+    let mut logs = h.spawn("logs -f box");
+    logs.expect("first\n");
+    h.ok("kill box");
+    logs.wait().exits(0);
+}
+
+#[test]
+fn bytes_are_kept_as_they_are() {
+    let h = Host::new();
+    let bytes: Vec<u8> = (0..=255).chain([b'\n', 0, 0xff, b'\r', b'\n', b'\n', 0x80]).collect();
+    h.cmd("run -i --name box busybox cat").input(bytes.clone()).run().exits(0);
+    assert_eq!(h.run("logs box").bytes, bytes);
+}
+
+#[test]
+fn long_lines_stay_whole() {
+    let h = Host::new();
+    h.run("run --name box busybox sh -c 'head -c 300000 /dev/zero | tr \"\\0\" a; echo; echo end'").exits(0);
+    let out = h.ok("logs box");
+    let lines: Vec<usize> = out.lines().map(str::len).collect();
+    assert_eq!(lines, [300_000, 3]);
+    assert_eq!(h.ok("logs --tail 1 box"), "end");
+}
+
+#[test]
+fn twenty_megabytes_are_byte_exact() {
+    let h = Host::new();
+    let run = h.run("run --name box busybox seq 1 2700000").exits(0);
+    let wanted = (1..=2_700_000).map(|n| n.to_string() + "\n").collect::<String>();
+    assert!(wanted.len() > 20_000_000);
+    assert!(run.out == wanted, "run: {} bytes of {}", run.out.len(), wanted.len());
+    let logs = h.run("logs box").exits(0).out;
+    assert!(logs == wanted, "logs: {} bytes of {}", logs.len(), wanted.len());
+}
+
+#[test]
+fn a_detached_container_does_not_wait_for_readers() {
+    let h = Host::new();
+    h.ok("run -d --name box busybox sh -c 'seq 100000; echo done'");
+    assert_eq!(h.ok("wait box"), "0");
+    assert_eq!(h.ok("logs --tail 1 box"), "done");
+    assert_eq!(h.ok("logs box").lines().count(), 100_001);
+}
+
+#[test]
+fn a_terminals_output_is_logged_as_it_was() {
+    let h = Host::new();
+    h.ok("run -dt --name box busybox sh -c 'echo a; echo b >&2'");
+    h.ended("box");
+    let output = h.run("logs box").exits(0);
+    assert_eq!((output.out.as_str(), output.err.as_str()), ("a\r\nb\r\n", ""));
+}
+
+#[test]
+fn a_second_run_adds_to_the_log() {
+    let h = Host::new();
+    h.run("run --name box busybox echo once").exits(0);
+    h.ok("start -a box");
+    assert_eq!(h.ok("logs box"), "once\nonce");
+}
+
+#[test]
+fn what_is_not_there_has_no_log() {
+    let h = Host::new();
+    h.run("logs nosuch").fails(1, "No such container: nosuch");
+    h.ok("create --name new busybox true");
+    assert_eq!(h.ok("logs new"), "");
+}
+
+#[test]
+fn a_child_that_outlives_the_command_loses_nothing_that_was_written_before() {
+    let h = Host::new();
+    h.ok("run -d --name box busybox sh -c '(while :; do echo spam; done) & sleep 0.2; echo end >&2'");
+    until("it ends", || h.field("box", "State") == "exited");
+    assert!(h.run("logs box").err == "end\n");
+}

@@ -1,0 +1,30 @@
+//! The static binary against the real kernel: what a person types, and what must be true afterwards.
+//! `./build/test` runs this with the release binary; `cargo test` alone takes the debug one.
+
+mod archive;
+mod host;
+mod process;
+mod tidy;
+
+mod commit;
+mod crash;
+mod disk;
+mod env;
+mod exec;
+mod help;
+mod hostile;
+mod images;
+mod lifecycle;
+mod limits;
+mod logs;
+mod ps;
+mod races;
+mod run;
+mod strange;
+mod systems;
+mod tars;
+mod terminal;
+mod together;
+mod tutorials;
+mod volumes;
+mod walls;
