@@ -16,8 +16,8 @@ use std::process::ExitCode;
 const EXIT_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
-    // Descriptors that we inherited are none of our business, and a monitor would hold them open for ever.
-    sys::close_from(3, false);
+    // Descriptors that we inherited are for nobody whom we execute. A path like /dev/fd/63 may still name one of them.
+    sys::close_from(3, true);
     // Whoever calls us may have another mask; ours decides about directories of the store and of images.
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     match dispatch(std::env::args_os().skip(1).collect()) {
@@ -49,7 +49,10 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
 
 /// Takes the flags before the verb off the arguments: where things are kept.
 fn places(args: &mut Vec<OsString>) -> Result<()> {
-    let place = |variable: &str, default: &str| std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let place = |variable: &str, default: &str| match std::env::var(variable) {
+        Ok(path) if !path.is_empty() => path,
+        _ => default.to_owned(),
+    };
     let mut root = place("MYDOCKER_ROOT", store::ROOT);
     let mut run = place("MYDOCKER_RUN", store::RUN);
     while let Some(first) = args.first().and_then(|arg| arg.to_str()).map(str::to_owned) {
@@ -75,6 +78,9 @@ fn places(args: &mut Vec<OsString>) -> Result<()> {
                 args.remove(0).into_string().map_err(|_| Error::new(format!("{name}: not UTF-8")).exit(EXIT_ENGINE))?
             }
         };
+    }
+    if root.is_empty() || run.is_empty() {
+        return Err(Error::new("--root and --run-root need a directory").exit(EXIT_ENGINE));
     }
     let cwd = std::env::current_dir().unwrap_or_default();
     let cwd = cwd.to_str().unwrap_or("/");

@@ -10,12 +10,15 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 
 const OURSELVES: &str = "/proc/self/exe";
 
-/// Executes this program anew from a read-only place, unless that is where it runs already. Returns when it is.
+/// Executes this program anew from a read-only place, unless that is where it runs already. Returns when it is, with all
+/// descriptors but the standard streams closed: a monitor would hold what we inherited open for ever.
 pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
     let what = "seal our own program file";
     let own = rustix::fs::open(OURSELVES, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(what)?;
     let is_read_only = rustix::fs::fstatvfs(&own).tried(what)?.f_flag.contains(StatVfsMountFlags::RDONLY);
     if is_read_only || rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
+        drop(own);
+        sys::close_from(3, false);
         return Ok(());
     }
     let sealed = match read_only_mount() {

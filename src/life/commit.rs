@@ -106,10 +106,13 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
 
 fn pause(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
     let Some(socket) = stop::dial(store, container)? else { return Ok(None) };
-    control::send(socket.as_fd(), &Message::Freeze)?;
-    match control::answer(socket.as_fd())? {
-        Message::Done => Ok(Some(socket)),
-        _ => Ok(None), // it ended at this very moment: nothing moves any more
+    let answer = control::send(socket.as_fd(), &Message::Freeze).and_then(|()| control::receive(socket.as_fd()));
+    match answer {
+        Ok(Some((Message::Failed(error), _))) => Err(error),
+        Ok(Some((Message::Done, _))) => Ok(Some(socket)),
+        Ok(_) => Ok(None), // it ended at this very moment: nothing moves any more
+        Err(error) if error.is(rustix::io::Errno::PIPE) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -19,6 +19,8 @@ use rustix::fs::{chmodat, chownat, openat, openat2, renameat, seek, statat, syml
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+/// A shorter run of zeros is written: a block of most file systems.
+const HOLE_BYTES_MIN: usize = 4096;
 /// More than any image that fits the disks we know.
 const BYTES_MAX: u64 = 64 << 30;
 /// What honest archives reach only with one huge file of zeros (see gzip.rs: the first GiB is free).
@@ -373,13 +375,21 @@ impl<'a> Tree<'a> {
         };
         let fd = opened.tried_with(|| what("make"))?;
         let whole = [Region { offset: 0, bytes: entry.stored }];
+        let mut has_holes = entry.regions.is_some();
         for region in entry.regions.as_deref().unwrap_or(&whole) {
             if region.offset > 0 {
                 seek(&fd, SeekFrom::Start(region.offset)).tried_with(|| what("seek in"))?;
             }
-            stream.content(entry, region.bytes, &mut |bytes| io::write_all(&fd, bytes).tried_with(|| what("write")))?;
+            stream.content(entry, region.bytes, &mut |bytes| {
+                // Nothing but zeros stays a hole: a sparse file must not fill the disk by being packed and unpacked.
+                if bytes.len() >= HOLE_BYTES_MIN && bytes.iter().all(|byte| *byte == 0) {
+                    has_holes = true;
+                    return seek(&fd, SeekFrom::Current(bytes.len() as i64)).map(drop).tried_with(|| what("seek in"));
+                }
+                io::write_all(&fd, bytes).tried_with(|| what("write"))
+            })?;
         }
-        if entry.regions.is_some() {
+        if has_holes {
             ftruncate(&fd, entry.size).tried_with(|| what("set the size of"))?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);

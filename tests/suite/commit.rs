@@ -166,3 +166,14 @@ fn long_and_odd_names_come_through() {
         assert_eq!(h.ok(&["run", "--rm", image, "sh", "-c", &look]), "deep\nodd");
     }
 }
+
+#[test]
+fn a_hole_stays_a_hole() {
+    let h = Host::new();
+    h.ok(&["run", "--name", "box", "busybox", "sh", "-c", "truncate -s 300M /hole; echo end >>/hole"]);
+    h.ok("commit box holes");
+    let blocks = h.sh(&format!("du -sk {}/layers | cut -f1", h.store.display()));
+    assert!(blocks.trim().parse::<u64>().unwrap() < 20_000, "{blocks} KiB on disk");
+    assert_eq!(h.ok("run --rm holes tail -c 4 /hole"), "end");
+    assert_eq!(h.ok("run --rm holes stat -c %s /hole"), ((300 << 20) + 4).to_string());
+}

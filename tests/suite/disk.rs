@@ -34,6 +34,7 @@ impl Drop for Disk {
         let ids = fs::read_dir(self.h.store.join("containers")).into_iter().flatten().flatten();
         let ids: Vec<String> = ids.map(|entry| entry.file_name().into_string().unwrap()).collect();
         if std::thread::panicking() {
+            self.h.sh("mount -o remount,bind,rw store || true");
             self.empty();
         }
         for id in ids {

@@ -230,3 +230,16 @@ fn files_keep_their_owners_modes_and_times() {
     assert_eq!(lines[0], "1000 10 4751 1000000000 2 regular file");
     assert!(lines[1].ends_with("fifo"), "{stat}");
 }
+
+#[test]
+fn a_descriptor_of_the_caller_can_be_named() {
+    let h = Host::empty();
+    let tar = crate::host::busybox_tar();
+    let line = format!(
+        "MYDOCKER_ROOT={} MYDOCKER_RUN={} {} import /dev/fd/5 busybox 5<{tar}",
+        h.store.display(),
+        h.run_dir.display(),
+        crate::host::binary()
+    );
+    assert!(h.sh(&line).starts_with("sha256:"));
+}

@@ -68,6 +68,15 @@ fn makers_and_sweepers() {
 }
 
 #[test]
+fn the_first_commands_in_a_new_store() {
+    for _ in 0..30 {
+        let h = Host::empty();
+        let outputs = race(&h, &["images"; 8]);
+        assert!(outputs.iter().all(|output| output.code == 0 && output.err.is_empty()), "{outputs:?}");
+    }
+}
+
+#[test]
 fn the_same_archive_from_everywhere() {
     let h = Host::empty();
     for _ in 0..8 {
