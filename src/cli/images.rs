@@ -116,6 +116,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
         images::tag(&store, reference, &id)?;
     }
     store.unlock_images();
+    images::tidy(&store)?;
     trash::sweep(&store)?;
     print(&format!("sha256:{id}\n"))?;
     Ok(OK)
@@ -238,6 +239,7 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
         pause: parsed.last("pause") != Some("false"),
     };
     let id = commit::commit(&store, &container, request)?;
+    images::tidy(&store)?;
     trash::sweep(&store)?;
     print(&format!("sha256:{id}\n"))?;
     Ok(OK)

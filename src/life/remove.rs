@@ -58,9 +58,7 @@ pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
     result = result.and(containers::remove(store, spec));
     // An image that was removed by force left its layers to us.
     if !spec.image_id.is_empty() && !file::exists_at(store.images.as_fd(), &spec.image_id) {
-        store.lock_images(true)?;
-        images::collect_layers(store)?;
-        store.unlock_images();
+        result = result.and(images::tidy(store));
     }
     result
 }

@@ -274,11 +274,7 @@ pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
             .tried_with(|| format!("remove the image {}", &id[..12]))?;
         removed.deleted.push(format!("sha256:{id}"));
         fault::point("rmi:deleted");
-        // Nobody stores an image while we hold the lock: what has a dot in front was left by a kill.
-        for name in file::names(store.images.as_fd())?.iter().filter(|name| name.starts_with('.')) {
-            file::remove_tree(store.images.as_fd(), name)?;
-        }
-        removed.deleted.extend(collect_layers(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
+        removed.deleted.extend(collect(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
     }
     store.unlock_images();
     trash::sweep(store)?;
@@ -304,9 +300,34 @@ fn refuse_in_use(store: &Store, found: &Found, word: &str) -> Result<()> {
     }))
 }
 
-/// Deletes layers that neither an image nor a container refers to; the caller holds the exclusive image lock. Deletes
-/// nothing when some record cannot be read: it could be the one that needs a layer.
-pub fn collect_layers(store: &Store) -> Result<Vec<String>> {
+/// Deletes what killed commands left: layers that nothing refers to, half-written records, links to images that are gone.
+/// Waits until nobody uses an image in the making.
+pub fn tidy(store: &Store) -> Result<()> {
+    store.lock_images(true)?;
+    let done = collect(store);
+    store.unlock_images();
+    done.map(drop)
+}
+
+/// The same for who holds the exclusive image lock; returns the layers that are gone.
+pub fn collect(store: &Store) -> Result<Vec<String>> {
+    // Nobody stores an image while we hold the lock: what has a dot in front was left by a kill.
+    for name in file::names(store.images.as_fd())?.iter().filter(|name| name.starts_with('.')) {
+        file::remove_tree(store.images.as_fd(), name)?;
+    }
+    let files = store.dir("files")?;
+    for name in file::names(files.as_fd())? {
+        let image = file::link_target(files.as_fd(), &name);
+        if !image.is_some_and(|id| hex::is(&id, 64) && file::exists_at(store.images.as_fd(), &id)) {
+            file::remove_tree(files.as_fd(), &name)?;
+        }
+    }
+    collect_layers(store)
+}
+
+/// Deletes layers that neither an image nor a container refers to. Deletes nothing when some record cannot be read: it
+/// could be the one that needs a layer.
+fn collect_layers(store: &Store) -> Result<Vec<String>> {
     let mut used: BTreeSet<String> = BTreeSet::new();
     for id in ids(store)? {
         match get(store, &id).and_then(|image| image.diff_ids()) {

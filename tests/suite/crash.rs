@@ -397,3 +397,16 @@ fn killed_bystanders() {
     h.ok("rm box");
     h.unchanged(&before);
 }
+
+#[test]
+fn a_layer_that_nobody_refers_to_goes_with_the_next_import() {
+    let h = Host::new();
+    h.sh("mkdir tree; echo hello >tree/hello; tar -C tree -cf small.tar .; echo other >tree/other; tar -C tree -cf other.tar .");
+    let layers = || fs::read_dir(h.store.join("layers")).unwrap().count();
+    let before = layers();
+    let Some(output) = dying(&h, "layer:placed", &format!("import {} small", h.path("small.tar"))) else { return };
+    output.exits(137);
+    assert_eq!(layers(), before + 1);
+    h.ok(&["import", &h.path("other.tar"), "other"]);
+    assert_eq!(layers(), before + 1);
+}

@@ -100,7 +100,7 @@ fn a_container_goes_on_when_its_log_is_full() {
 fn a_commit_on_a_full_disk() {
     let d = Disk::new("7m");
     let h = &d.h;
-    h.ok("run -d --name box busybox sh -c 'dd if=/dev/zero of=/big bs=1M count=3; echo done; sleep 1000'");
+    h.ok("run -d --name box busybox sh -c 'yes | head -c 3000000 >/big; echo done; sleep 1000'");
     until("it is written", || h.run("logs box").out.contains("done"));
     let before = h.snapshot();
     h.run("commit box mine").fails(1, FULL);
