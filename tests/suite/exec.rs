@@ -92,8 +92,8 @@ fn detached_it_returns_at_once() {
 fn ends_with_the_container() {
     let h = Host::new();
     h.idle("--name box");
-    let exec = h.spawn("exec box sleep 1000");
-    until("it runs", || h.ok("exec box ps").contains("sleep 1000"));
+    let exec = h.spawn("exec box sleep 998");
+    until("it runs", || h.ok("exec box ps").contains("sleep 998"));
     h.ok("kill box");
     exec.wait().exits(137);
 }
