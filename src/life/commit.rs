@@ -60,14 +60,22 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     // Nobody may remove it meanwhile: neither its files nor the layers below them.
     let _change = container.lock_change(store)?;
     // The monitor lets it go on when this connection ends, however that comes.
-    let _paused = if is_running && commit.pause { pause(store, container)? } else { None };
+    let paused = if is_running && commit.pause { pause(store, container)? } else { None };
     fault::point("commit:paused");
-    if let Some(path) = commit.archive {
-        let pid = is_running.then_some(state.pid);
-        write_archive(store, container, pid, path)?;
+    let read = || {
+        if let Some(path) = commit.archive {
+            write_archive(store, container, is_running.then_some(state.pid), path)?;
+        }
+        let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
+        packed(&mut |sink| pack_layer(container, sink), &mut add)
+    };
+    let layer = read();
+    // Whoever sees this command end must find the container going on.
+    if let Some(socket) = paused {
+        let thawed = control::send(socket.as_fd(), &Message::Thaw).and_then(|()| control::receive(socket.as_fd()));
+        drop(thawed); // a monitor that has just ended has nothing to thaw
     }
-    let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
-    let layer = packed(&mut |sink| pack_layer(container, sink), &mut add)?;
+    let layer = layer?;
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
         return Err(Error::new(format!("the layer {gone} of container {} is gone from the store", spec.name)));
     }

@@ -41,8 +41,10 @@ pub enum Message {
     Wait,
     /// command: the terminal has so many rows and columns.
     Resize(u16, u16),
-    /// command: stand still until I hang up.
+    /// command: stand still until I say otherwise or hang up.
     Freeze,
+    /// command: go on.
+    Thaw,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
 }
@@ -70,6 +72,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Wait => put(b'W', &[], ""),
         Message::Resize(rows, columns) => put(b'R', &[i64::from(*rows), i64::from(*columns)], ""),
         Message::Freeze => put(b'F', &[], ""),
+        Message::Thaw => put(b'U', &[], ""),
         Message::Terminal => put(b'P', &[], ""),
     }
     bytes
@@ -92,6 +95,7 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'W' => Message::Wait,
         b'R' => Message::Resize(number(0)? as u16, number(1)? as u16),
         b'F' => Message::Freeze,
+        b'U' => Message::Thaw,
         b'P' => Message::Terminal,
         _ => return None,
     })

@@ -339,6 +339,11 @@ impl Run {
                 }
                 Err(error) => Message::Failed(error),
             },
+            Message::Thaw => {
+                self.clients[at].is_freezing = false;
+                self.thaw(&spec.id);
+                Message::Done
+            }
             _ => return self.forget(at, &spec.id),
         };
         if control::send(self.clients[at].socket.as_fd(), &answer).is_err() {
