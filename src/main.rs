@@ -57,11 +57,16 @@ fn places(args: &mut Vec<OsString>) -> Result<()> {
     let mut run = place("MYDOCKER_RUN", store::RUN);
     while let Some(first) = args.first().and_then(|arg| arg.to_str()).map(str::to_owned) {
         let (name, value) = first.split_once('=').map_or((first.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
+        if first == "--debug" {
+            cli::set_debug();
+            args.remove(0);
+            continue;
+        }
         let target = match name {
             "--root" => &mut root,
             "--run-root" => &mut run,
             _ if first.starts_with("--") && !matches!(name, "--help" | "--version") => {
-                let known = ["--root", "--run-root", "--help", "--version"];
+                let known = ["--root", "--run-root", "--debug", "--help", "--version"];
                 let near =
                     args::nearest(name, known.into_iter()).map_or(String::new(), |n| format!("; did you mean {n}?"));
                 return Err(Error::new(format!("unknown flag: {}{near}", name.escape_debug())).exit(EXIT_ENGINE));
@@ -98,7 +103,16 @@ fn help(args: &[OsString]) -> Result<u8> {
     Ok(OK)
 }
 
+/// What docker does with a registry, a builder or a cluster.
+const ELSEWHERE: [&str; 10] =
+    ["pull", "push", "login", "logout", "search", "build", "buildx", "compose", "swarm", "service"];
+
 fn unknown(word: &str) -> Error {
+    if ELSEWHERE.contains(&word) {
+        let why =
+            "there is no registry, builder or cluster here; images come from archives: mydocker import FILE.tar NAME";
+        return Error::new(format!("mydocker {word} is not possible: {why}")).exit(EXIT_ENGINE);
+    }
     let names = verbs::VERBS.iter().map(|verb| verb.name);
     let near = args::nearest(word, names).map_or(String::new(), |name| format!("; did you mean 'mydocker {name}'?"));
     let word = word.escape_debug();

@@ -272,7 +272,10 @@ pub fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Option<&
         2 | 3 => 1,
         _ => 2,
     };
-    among.map(|known| (distance(&word, known), known)).filter(|(far, _)| *far <= limit).min().map(|(_, known)| known)
+    // Typing errors spare the first letter; another one is another word (pull is not kill).
+    let alike = |known: &&str| known.chars().next() == word.first().copied();
+    let near = among.filter(alike).map(|known| (distance(&word, known), known)).filter(|(far, _)| *far <= limit);
+    near.min().map(|(_, known)| known)
 }
 
 /// Edits (insert, delete, replace, swap neighbours) between two words.

@@ -11,6 +11,7 @@ use mydocker::life::program::{DEFAULT_PATH, merge_env};
 use mydocker::spec::{Limits, Mount, MountKind, Network, RECORD_VERSION, Spec};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 
 /// The image that is used when none is named; `MYDOCKER_IMAGE` names another.
@@ -114,7 +115,10 @@ struct Root {
 
 fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root> {
     if let Some(dir) = parsed.last("rootfs") {
-        let real = std::fs::canonicalize(dir).map_err(|e| bad(format!("cannot use --rootfs {dir}: {e}")))?;
+        let real = std::fs::canonicalize(dir).map_err(|e| match e.raw_os_error() {
+            Some(errno) => Error::os(format!("use --rootfs {dir}"), Errno::from_raw_os_error(errno)),
+            None => Error::new(format!("cannot use --rootfs {dir}: {e}")),
+        })?;
         let path = real.to_str().ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
         if !real.is_dir() || path == "/" {
             return Err(bad(format!("cannot use --rootfs {dir}: it must be a directory, and not /")));
@@ -174,7 +178,8 @@ fn with_image(store: &Store, word: &str, id: String, image: &Image, words: &[Str
 /// An image by name, id or path; a path is imported the first time.
 fn find(store: &Store, word: &str) -> Result<Option<(String, Image)>> {
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
-    let id = if is_archive_name || word.contains('/') && std::fs::exists(word).unwrap_or(false) {
+    let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
+    let id = if is_archive_name || is_path || word.contains('/') && std::fs::exists(word).unwrap_or(false) {
         let id = import_file(store, word)?;
         store.lock_images(false)?;
         Some(id)

@@ -16,11 +16,18 @@ pub fn stop(parsed: &Parsed) -> Result<u8> {
         parsed.read("timeout", |text| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number")))?;
     let limit_ms = seconds.unwrap_or(STOP_SECONDS).saturating_mul(1000);
     let store = open_store()?;
-    each(&parsed.words, |word| {
+    // All are told before any is waited for.
+    let begin = |word: &String| {
         let container = containers::find(&store, word)?;
         // Without time to react there is no point in asking.
         let signal = if limit_ms == 0 { SIGKILL } else { container.spec.stop_signal };
-        stop::stop(&store, &container, signal, limit_ms)?;
+        stop::stop(&store, &container, signal, limit_ms)
+    };
+    let mut begun = parsed.words.iter().map(begin).collect::<Vec<_>>().into_iter();
+    each(&parsed.words, |word| {
+        if let Some(socket) = begun.next().transpose()?.flatten() {
+            stop::await_end(&socket)?;
+        }
         Ok(word.to_owned())
     })
 }

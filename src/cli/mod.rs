@@ -28,6 +28,20 @@ use std::sync::OnceLock;
 /// Exit code of everything that worked.
 pub const OK: u8 = 0;
 
+static DEBUG: OnceLock<()> = OnceLock::new();
+
+/// Switches the long story on, from the flag before the verb.
+pub fn set_debug() {
+    let _ = DEBUG.set(()); // given twice is given
+}
+
+/// Tells a step of the long story, if it is wanted.
+pub fn debug(text: impl FnOnce() -> String) {
+    if DEBUG.get().is_some() {
+        note(&text());
+    }
+}
+
 static PLACES: OnceLock<(String, String)> = OnceLock::new();
 
 /// Remembers where the store is, from the flags before the verb.

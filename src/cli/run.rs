@@ -2,7 +2,7 @@
 
 use super::args::Parsed;
 use super::decide::{self, Decision};
-use super::{OK, each, note, open_store, print, seal};
+use super::{OK, debug, each, note, open_store, print, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::{self, Peer, Streams};
@@ -26,11 +26,12 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
     let spec = container.spec.clone();
     let attach = attachment(&spec, attached, attached && spec.stdin);
     match start::start(&store, container, change, &attach, true) {
-        Ok(_) if !attached => {
-            print(&format!("{}\n", spec.id))?;
+        Ok(started) if !attached => {
+            debug(|| format!("running as process {}", started.pid));
+            print(&format!("{}\n", spec.id)).map_err(engine)?;
             Ok(OK)
         }
-        Ok(started) => follow(&spec, started),
+        Ok(started) => follow(&spec, started).map_err(engine),
         Err(error) => {
             made.undo();
             if let Some(path) = parsed.last("cidfile") {
@@ -70,6 +71,8 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     for line in &notes {
         note(line);
     }
+    debug(|| format!("store {}, monitor's directory {}/{}", store.root_path, store.run_path, spec.id));
+    debug(|| format!("decided: {}", miniserde::json::to_string(&spec)));
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;

@@ -213,7 +213,8 @@ pub fn overview() -> String {
     }
     text.push_str(
         "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \
-         --run-root DIR   Where sockets are kept (default /run/mydocker, or $MYDOCKER_RUN)\n\n\
+         --run-root DIR   Where sockets are kept (default /run/mydocker, or $MYDOCKER_RUN)\n      \
+         --debug          Tell the long story on stderr\n\n\
          First steps:\n  mydocker import rootfs.tar busybox\n  mydocker run -it busybox sh\n\n\
          'mydocker help VERB' says more about a verb.\n",
     );

@@ -1,7 +1,7 @@
 //! command: connects our own standard streams and signals with a container's process until that ends.
 
 use super::control::{self, Message};
-use crate::error::{Result, Tried};
+use crate::error::{Error, Result, Tried};
 use crate::kernel::{io, process, sys};
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
@@ -12,6 +12,10 @@ use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize
 /// Bytes moved at once.
 const CHUNK_BYTES: usize = 64 << 10;
 const SIGWINCH: i32 = 28;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+/// So many interruptions are passed on before we leave, as docker has it.
+const INTERRUPTS_MAX: u32 = 3;
 /// Signals that are passed on: hang-up, interrupt, quit, user 1, user 2, alarm, terminate. SIGWINCH becomes a new size.
 const PROXIED: [i32; 7] = [1, 2, 3, 10, 12, 14, 15];
 
@@ -82,6 +86,7 @@ pub fn relay(peer: &Peer, mut streams: Streams) -> Result<i32> {
     }
     let mut pending: Vec<u8> = Vec::new();
     let mut code = None;
+    let mut interrupts = 0;
     loop {
         if let Some(code) = code {
             match peer {
@@ -100,6 +105,11 @@ pub fn relay(peer: &Peer, mut streams: Streams) -> Result<i32> {
                 Event::Signal => {
                     while let Some(signal) = sys::next_signal(signals.as_fd()) {
                         peer.signal(signal);
+                        interrupts += u32::from(matches!(signal, SIGINT | SIGTERM));
+                    }
+                    // A first process without a handler ignores them: who insists gets away.
+                    if interrupts >= INTERRUPTS_MAX {
+                        return Err(Error::new("interrupted three times: it goes on without us").exit(1));
                     }
                 }
                 Event::Typed => match control::read_some(sys::stdin(), CHUNK_BYTES) {

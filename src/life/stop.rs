@@ -45,11 +45,13 @@ pub fn is_running(store: &Store, container: &Container) -> Result<bool> {
     Ok(false)
 }
 
-/// Ends a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. One that does not run is fine.
-pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) -> Result<()> {
-    match dial(store, container)? {
-        Some(socket) => end(&socket, signal, limit_ms),
-        None => remove::settle(store, container).map(drop),
+/// Begins to end a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. What [`await_end`] waits on is
+/// returned; one that does not run is fine, and there is nothing to wait for.
+pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) -> Result<Option<OwnedFd>> {
+    let Some(socket) = dial(store, container)? else { return remove::settle(store, container).map(|_| None) };
+    match control::send(socket.as_fd(), &Message::Stop(signal, limit_ms)) {
+        Err(error) if error.is(Errno::PIPE) => Ok(None), // it has just ended
+        sent => sent.map(|()| Some(socket)),
     }
 }
 
@@ -99,7 +101,7 @@ pub fn wait(store: &Store, container: &Container) -> Result<i32> {
 }
 
 /// The exit code, or `None` when the monitor died instead of telling.
-fn await_end(socket: &OwnedFd) -> Result<Option<i32>> {
+pub fn await_end(socket: &OwnedFd) -> Result<Option<i32>> {
     loop {
         match control::receive(socket.as_fd())? {
             Some((Message::Exited(code), _)) => return Ok(Some(code)),

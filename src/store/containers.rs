@@ -144,7 +144,8 @@ fn parse<T: miniserde::Deserialize>(store: &Store, id: &str, name: &str, text: &
 }
 
 fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
-    Error::new(format!("the record {}/containers/{id}/{name} is damaged: {why}", store.root_path))
+    let remedy = format!("'mydocker rm -f {}' removes the container", &id[..12]);
+    Error::new(format!("the record {}/containers/{id}/{name} is damaged: {why}; {remedy}", store.root_path))
 }
 
 impl Container {
@@ -281,7 +282,7 @@ fn unnamed(store: &Store, container: Container) -> Result<Option<Container>> {
     let was_used = upper.is_ok_and(|entries| !entries.is_empty());
     if was_used || file::exists_at(container.dir.as_fd(), "state.json") || container.is_alive()? {
         let (id, name) = (&container.spec.id, &container.spec.name);
-        let why = format!("its name {name} does not lead to it; 'mydocker rm -f {}' removes it", &id[..12]);
+        let why = format!("its name {name} does not lead to it");
         return Err(damaged(store, id, "config.json", &why));
     }
     discard(store, &container.spec.id);

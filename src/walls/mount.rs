@@ -11,6 +11,7 @@ use crate::spec::{Mount, MountKind, Spec};
 use crate::store::{Store, volumes};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, mknodat, openat, symlinkat};
@@ -38,13 +39,18 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>) -> Result<()> {
     let dev = dev(root)?;
     proc(root, &dev)?;
     sys_and_cgroups(root, cgroups)?;
+    // What is asked for over /etc comes before our files in it, what is asked for over one of them after.
+    let (above, below): (Vec<&Mount>, Vec<&Mount>) = spec.mounts.iter().partition(|mount| mount.target == "/etc");
+    let volumes = |mounts: &[&Mount]| -> Result<()> {
+        mounts.iter().try_for_each(|mount| {
+            volume(store, mount, root).map_err(|e| Error { what: format!("mount {}: {}", mount.target, e.what), ..e })
+        })
+    };
+    volumes(&above)?;
     for name in ["hosts", "hostname", "resolv.conf"] {
-        // resolv.conf of an image is often a symlink to a place that does not exist: docker mounts at its target.
         bind_file(dir, name, root, &format!("/etc/{name}"))?;
     }
-    for mount in &spec.mounts {
-        volume(store, mount, root).map_err(|e| Error { what: format!("mount {}: {}", mount.target, e.what), ..e })?;
-    }
+    volumes(&below)?;
     pivot(root)
 }
 
@@ -317,7 +323,7 @@ fn sys_and_cgroups(root: BorrowedFd<'_>, cgroups: &Visible<'_>) -> Result<()> {
             let top = filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], PLAIN)?;
             attach(&top, target.as_fd())?;
             for options in hierarchies {
-                let keys: alloc::vec::Vec<(&str, &str)> = options.split(',').map(|o| (o, "")).collect();
+                let keys: Vec<(&str, &str)> = options.split(',').map(|o| (o, "")).collect();
                 let tree = filesystem("cgroup", &keys, read_only)?;
                 attach(&tree, place(top.as_fd(), options)?.as_fd())?;
             }
@@ -329,8 +335,10 @@ fn sys_and_cgroups(root: BorrowedFd<'_>, cgroups: &Visible<'_>) -> Result<()> {
 /// Mounts a file of the container's directory on a path of its root, made when missing.
 fn bind_file(dir: BorrowedFd<'_>, name: &str, root: BorrowedFd<'_>, path: &str) -> Result<()> {
     let tree = clone_tree(dir, name, false)?;
-    let target = file_place(root, path).tried_with(|| format!("make {path}"))?;
-    attach(&tree, target.as_fd())
+    match file_place(root, path) {
+        Err(Errno::ROFS) => Ok(()), // a read-only volume is there, without a place for it
+        target => attach(&tree, target.tried_with(|| format!("make {path}"))?.as_fd()),
+    }
 }
 
 /// An existing file at the path, or a new empty one.
@@ -368,9 +376,17 @@ fn volume(store: &Store, mount: &Mount, root: BorrowedFd<'_>) -> Result<()> {
         file_place(root, &mount.target)
     };
     let target = target.tried("make the mount point")?;
+    if kind != FileType::Directory && is_directory(&target)? {
+        return Err(Error::new(format!("{source} is a file, but there is a directory in the container")));
+    }
     // A copy of a private mount is private: what is mounted on the host below it later stays there.
     attach(&tree, target.as_fd())?;
     if mount.read_only { protect(&tree, true) } else { Ok(()) }
+}
+
+fn is_directory(fd: &OwnedFd) -> Result<bool> {
+    let stat = rustix::fs::fstat(fd).tried("look at the mount point")?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// Makes `root` this process's root and lets go of the old one.

@@ -63,3 +63,14 @@ fn no_escape_codes_into_a_pipe() {
         assert!(!h.ok(line).contains('\u{1b}'), "{line}");
     }
 }
+
+#[test]
+fn what_is_elsewhere_is_said() {
+    let h = Host::new();
+    for verb in ["pull", "push", "build", "login"] {
+        let output = h.run(&[verb, "x"]).exits(125);
+        assert!(output.err.contains("no registry") && output.err.lines().count() == 1, "{output:?}");
+    }
+    assert!(!h.run("restart x").err.contains("did you mean"));
+    assert!(h.run("--debug run --rm busybox true").err.contains("decided: {"));
+}

@@ -202,3 +202,18 @@ fn sigterm_to_the_foreground_command_reaches_the_container() {
     run.signal(rustix::process::Signal::TERM);
     run.wait().exits(8);
 }
+
+#[test]
+fn several_are_stopped_side_by_side() {
+    let h = Host::new();
+    // The first one ends only after the second one was told: one after the other would take for ever.
+    let first = "trap 'while [ ! -e /shared/go ]; do :; done; exit 0' TERM; echo ready; sleep 1000 & wait";
+    let second = "trap 'touch /shared/go; exit 0' TERM; echo ready; sleep 1000 & wait";
+    for (name, command) in [("first", first), ("second", second)] {
+        h.ok(&["run", "-d", "--name", name, "-v", "shared:/shared", "busybox", "sh", "-c", command]);
+        until("it listens", || h.run(&["logs", name]).out.contains("ready"));
+    }
+    let output = h.run("stop -t -1 first nosuch second").exits(1);
+    assert_eq!(output.out, "first\nsecond\n");
+    assert!(output.err.contains("No such container: nosuch"));
+}

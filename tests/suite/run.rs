@@ -161,7 +161,7 @@ fn an_answer_that_cannot_be_written_is_an_error() {
     let h = Host::new();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     h.cmd("images").spawn_into(full.try_clone().unwrap()).wait().fails(1, "write our output");
-    h.cmd("run --rm busybox echo hi").spawn_into(full).wait().fails(1, "write our output");
+    h.cmd("run --rm busybox echo hi").spawn_into(full).wait().fails(125, "write our output");
 }
 
 #[test]

@@ -166,3 +166,14 @@ fn what_cannot_be_mounted_is_125_and_leaves_nothing() {
     h.run(&format!("run -d -v {file}:/etc busybox true")).fails(125, "/etc");
     h.unchanged(&before);
 }
+
+#[test]
+fn a_volume_over_etc_leaves_our_files_in_it() {
+    let h = Host::new();
+    assert!(h.ok("run --rm -v conf:/etc busybox cat /etc/hosts").contains("localhost"));
+    assert!(h.ok("run --rm -v conf:/etc:ro busybox cat /etc/hosts").contains("localhost"));
+    let own = h.write("own", "mine\n");
+    assert_eq!(h.ok(&["run", "--rm", "-v", &format!("{own}:/etc/hosts"), "busybox", "cat", "/etc/hosts"]), "mine");
+    let output = h.run(&["run", "--rm", "-v", &format!("{own}:/etc"), "busybox", "true"]);
+    assert!(output.code == 125 && output.err.contains("is a file"), "{output:?}");
+}
