@@ -33,7 +33,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
         }
         Ok(started) => follow(&spec, started).map_err(engine),
         Err(error) => {
-            made.undo();
+            made.undo(&store);
             if let Some(path) = parsed.last("cidfile") {
                 let _ = std::fs::remove_file(path); // it may be what could not be written
             }
@@ -90,7 +90,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     {
         // The error of the file is the one to tell; what cannot be removed the next command removes.
         let _ = remove::dispose(store, &spec, true).and_then(|()| trash::sweep(store));
-        created.made.undo();
+        created.made.undo(store);
         return Err(error);
     }
     Ok(created)

@@ -20,17 +20,27 @@ use rustix::io::Errno;
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
                      ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// Directories that did not exist before; what a failed start takes away again, as long as they are empty.
+/// What did not exist before; a failed start takes it away again.
 #[derive(Default)]
 pub struct Made {
     paths: Vec<String>,
+    volumes: Vec<String>,
 }
 
 impl Made {
-    /// Takes the directories away again. One that is no longer empty stays: somebody uses it.
-    pub fn undo(&self) {
+    /// Takes it away again, once the container itself is gone. A directory that is not empty stays: somebody uses it. So
+    /// does a volume that another container's record names; records come before volumes, so none is missed.
+    pub fn undo(&self, store: &Store) {
         for path in self.paths.iter().rev() {
             let _ = rmdir(path.as_str()); // see above
+        }
+        let Ok((others, unread)) = containers::all(store) else { return };
+        if !unread.is_empty() {
+            return; // one of them may name it
+        }
+        let is_used = |name: &str| others.iter().any(|c| c.spec.mounts.iter().any(|mount| mount.source == name));
+        for name in self.volumes.iter().filter(|name| !is_used(name)) {
+            let _ = volumes::remove(store, name).and_then(|()| trash::sweep(store)); // the start's own error is told
         }
     }
 }
@@ -61,7 +71,7 @@ pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
         Ok(()) => Ok(Created { container, change, made }),
         Err(error) => {
             let _ = remove::dispose(store, spec, true).and_then(|()| trash::sweep(store)); // the first error is told
-            made.undo();
+            made.undo(store);
             Err(error)
         }
     }
@@ -77,8 +87,7 @@ fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> 
                 let is_new = !file::exists_at(rustix::fs::CWD, &path);
                 volumes::ensure(store, &mount.source)?;
                 if is_new {
-                    made.paths.push(format!("{}/volumes/{}", store.root_path, mount.source));
-                    made.paths.push(path);
+                    made.volumes.push(mount.source.clone());
                     fill_volume(store, container, mount)?;
                 }
             }

@@ -177,3 +177,14 @@ fn a_volume_over_etc_leaves_our_files_in_it() {
     let output = h.run(&["run", "--rm", "-v", &format!("{own}:/etc"), "busybox", "true"]);
     assert!(output.code == 125 && output.err.contains("is a file"), "{output:?}");
 }
+
+#[test]
+fn a_run_that_fails_leaves_no_new_volume() {
+    let h = Host::new();
+    let before = h.snapshot();
+    h.run("run --rm -v fresh:/etc -v /anonymous -v ./made/here:/m busybox nosuch").exits(127);
+    h.unchanged(&before);
+    h.ok("run --rm -v kept:/etc busybox touch /etc/mine");
+    h.run("run --rm -v kept:/etc busybox nosuch").exits(127);
+    assert!(h.ok("run --rm -v kept:/etc busybox ls /etc").contains("mine"));
+}
