@@ -1,4 +1,4 @@
-//! The two tutorials' scenarios (shared/seeds), as issue 1 adapts them.
+//! The two tutorials' scenarios, with the flags before the image as README says.
 
 use crate::host::Host;
 use crate::process::until;
