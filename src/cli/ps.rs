@@ -195,11 +195,7 @@ fn value(row: &Row, full: bool) -> Value {
         Network::Host => "host",
     };
     let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
-    let created = time::civil(spec.created);
-    let created = format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} +0000 UTC",
-        created.year, created.month, created.day, created.hour, created.minute, created.second
-    );
+    let created = format!("{} +0000 UTC", time::plain(spec.created));
     object(vec![
         ("ID", text(if full { &spec.id } else { &spec.id[..12] })),
         ("Image", text(human::visible(&spec.image))),

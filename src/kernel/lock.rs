@@ -24,11 +24,6 @@ pub fn wait(file: BorrowedFd<'_>, byte: i64) -> Result<()> {
     sys::ofd_lock_wait(file, byte).tried("lock")
 }
 
-/// Gives the byte back before the descriptor is closed.
-pub fn give(file: BorrowedFd<'_>, byte: i64) -> Result<()> {
-    sys::ofd_unlock(file, byte).tried("unlock")
-}
-
 /// Whether somebody holds the byte of the lock file `name`; a file that does not exist is held by nobody.
 pub fn held(dir: BorrowedFd<'_>, name: &str, byte: i64) -> Result<bool> {
     match openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {

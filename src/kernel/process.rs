@@ -88,7 +88,7 @@ pub fn set_stdio(stdio: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
     let mut copies: Vec<Option<OwnedFd>> = Vec::new();
     for fd in stdio {
         copies.push(match fd {
-            Some(fd) => Some(rustix::io::fcntl_dupfd_cloexec(fd, 3).tried("duplicate a descriptor")?),
+            Some(fd) => Some(duplicate(fd)?),
             None => None,
         });
     }
@@ -102,6 +102,11 @@ pub fn set_stdio(stdio: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
         rustix::stdio::dup2_stderr(fd).tried("set standard error")?;
     }
     Ok(())
+}
+
+/// A second descriptor of the same open file, above the standard streams, close-on-exec.
+pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 3).tried("duplicate a descriptor")
 }
 
 /// A descriptor that stands for the process `pid`, which need not be a child of ours. Close-on-exec by nature.

@@ -225,11 +225,6 @@ pub fn ofd_lock_wait(fd: BorrowedFd<'_>, byte: i64) -> Answer<()> {
     }
 }
 
-/// Gives the lock on one byte back.
-pub fn ofd_unlock(fd: BorrowedFd<'_>, byte: i64) -> Answer<()> {
-    ofd_lock_call(fd, raw::F_OFD_SETLK, raw::F_UNLCK, byte).map(drop)
-}
-
 /// Whether another open file description holds the byte (F_OFD_GETLK). Asking takes nothing.
 pub fn ofd_locked(fd: BorrowedFd<'_>, byte: i64) -> Answer<bool> {
     Ok(ofd_lock_call(fd, raw::F_OFD_GETLK, raw::F_WRLCK, byte)? != raw::F_UNLCK)

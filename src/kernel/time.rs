@@ -59,6 +59,12 @@ pub fn civil(moment: i64) -> Civil {
     }
 }
 
+/// For people, in UTC: `2026-11-21 23:20:13`.
+pub fn plain(moment: i64) -> String {
+    let t = civil(moment);
+    format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", t.year, t.month, t.day, t.hour, t.minute, t.second)
+}
+
 /// RFC 3339 in UTC with all nine digits: `2026-11-21T23:20:13.431986999Z`.
 pub fn rfc3339(moment: i64) -> String {
     let t = civil(moment);

@@ -55,7 +55,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         user: exec.user.as_deref().unwrap_or(&spec.user),
         terminal: exec.tty.then(relay::terminal_size),
     };
-    let (mut stdio, mut streams) = pipes(exec)?;
+    let (stdio, mut streams) = pipes(exec)?;
     let (sync, child_sync) = control::pair()?;
     let mut namespaces = ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
@@ -69,7 +69,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         Err(Errno::SRCH) => return Err(not_running(&spec.id)), // it has just ended
         other => other.tried("enter the container's pid namespace")?,
     }
-    let mut moved = Some((stdio.take().unwrap_or(EMPTY), sync));
+    let mut moved = Some((stdio, sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
         let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
         drop(sync);
@@ -92,36 +92,23 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
     }
     let mut resize = None;
     if let Some(master) = master {
-        resize = Some(master.try_clone_into(3)?);
+        resize = Some(process::duplicate(&master)?);
         if exec.stdin {
-            streams.stdin = Some(master.try_clone_into(3)?);
+            streams.stdin = Some(process::duplicate(&master)?);
         }
         streams.stdout = Some(master);
     }
     relay::relay(&Peer::Child(child.pidfd, resize), streams)
 }
 
-const EMPTY: Stdio = Stdio { stdin: None, stdout: None, stderr: None };
-
-/// Descriptor duplication with a name for its error.
-trait CloneInto {
-    fn try_clone_into(&self, lowest: i32) -> Result<OwnedFd>;
-}
-
-impl CloneInto for OwnedFd {
-    fn try_clone_into(&self, lowest: i32) -> Result<OwnedFd> {
-        rustix::io::fcntl_dupfd_cloexec(self, lowest).tried("duplicate a descriptor")
-    }
-}
-
 /// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.
-fn pipes(exec: &Exec) -> Result<(Option<Stdio>, Streams)> {
+fn pipes(exec: &Exec) -> Result<(Stdio, Streams)> {
     let raw = exec.tty && exec.stdin;
+    let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
     let mut streams = Streams { stdin: None, stdout: None, stderr: None, raw };
     if exec.tty || exec.detach {
-        return Ok((None, streams));
+        return Ok((stdio, streams));
     }
-    let mut stdio = EMPTY;
     if exec.stdin {
         let (read, write) = control::pipe()?;
         (stdio.stdin, streams.stdin) = (Some(read), Some(write));
@@ -129,7 +116,7 @@ fn pipes(exec: &Exec) -> Result<(Option<Stdio>, Streams)> {
     let (out, err) = (control::pipe()?, control::pipe()?);
     (streams.stdout, stdio.stdout) = (Some(out.0), Some(out.1));
     (streams.stderr, stdio.stderr) = (Some(err.0), Some(err.1));
-    Ok((Some(stdio), streams))
+    Ok((stdio, streams))
 }
 
 fn not_running(id: &str) -> Error {

@@ -194,7 +194,7 @@ fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedF
     let Ends { mut sources, clients: [stdout, stderr], held_stdin, typed } = ends;
     let mut keyboard = None;
     if let Some(master) = await_program(sync)? {
-        let writer = rustix::io::fcntl_dupfd_cloexec(&master, 3).tried("keep the terminal")?;
+        let writer = process::duplicate(&master)?;
         if let Some(typed) = &typed {
             control::nonblocking(typed.as_fd())?;
         }

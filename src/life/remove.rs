@@ -81,9 +81,9 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     if stop::is_running(store, &container)? {
         if container.spec.auto_remove {
             drop(change); // its monitor removes it, and needs the lock for that
-            return stop::kill_and_wait(store, &container);
+            return stop::kill_and_wait(stop::dial(store, &container)?);
         }
-        stop::kill_and_wait(store, &container)?;
+        stop::kill_and_wait(stop::dial(store, &container)?)?;
     }
     walls::release(&container.spec.id)?;
     dispose(store, &container.spec, with_volumes)?;
@@ -93,9 +93,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
 /// `rm -f` of a container whose record cannot be read: everything that its id leads to goes.
 fn remove_damaged(store: &Store, id: &str) -> Result<()> {
     // Its monitor knows what it started, and must be done before its things are taken away.
-    if let Some(socket) = control::dial(store, id)? {
-        stop::end(&socket, 9, -1)?;
-    }
+    stop::kill_and_wait(control::dial(store, id)?)?;
     walls::release(id)?;
     for name in file::names(store.names.as_fd())? {
         if names::holder(store, &name).as_deref() == Some(id) {

@@ -3,6 +3,8 @@
 use super::control::{self, Message};
 use super::remove;
 use crate::error::{Error, Result};
+use crate::kernel::process;
+use crate::kernel::time::monotonic_ms;
 use crate::spec::Status;
 use crate::store::Store;
 use crate::store::containers::Container;
@@ -10,10 +12,14 @@ use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
+/// How long a monitor may take to begin or to end.
+const MONITOR_WAIT_MS: i64 = 10_000;
+const SIGKILL: i32 = 9;
+
 /// Connects to the monitor of a running container. `None` when it does not run. A monitor that is just starting or just
 /// ending has no socket: then this waits for its life lock to decide.
 pub fn dial(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
-    let deadline = crate::kernel::time::monotonic_ms() + 10_000;
+    let deadline = monotonic_ms() + MONITOR_WAIT_MS;
     loop {
         if let Some(socket) = control::dial(store, &container.spec.id)? {
             return Ok(Some(socket));
@@ -21,26 +27,26 @@ pub fn dial(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
         if !container.is_alive()? {
             return Ok(None);
         }
-        if crate::kernel::time::monotonic_ms() > deadline {
+        if monotonic_ms() > deadline {
             return Err(Error::new(format!(
                 "the monitor of container {} does not answer; 'mydocker rm -f' removes it",
                 container.spec.name
             )));
         }
-        crate::kernel::process::wait_for(&mut [], 2); // microseconds in practice; there is no event for "it now listens"
+        process::wait_for(&mut [], 2); // microseconds in practice; there is no event for "it now listens"
     }
 }
 
 /// Whether the container runs. One that has ended but whose monitor is still at it is waited for: microseconds, and no
 /// event tells that a lock was given back without taking it.
 pub fn is_running(store: &Store, container: &Container) -> Result<bool> {
-    let deadline = crate::kernel::time::monotonic_ms() + 10_000;
+    let deadline = monotonic_ms() + MONITOR_WAIT_MS;
     while container.is_alive()? {
         let has_ended = container.state(store).is_ok_and(|state| state.status == Status::Exited);
-        if !has_ended || crate::kernel::time::monotonic_ms() > deadline {
+        if !has_ended || monotonic_ms() > deadline {
             return Ok(true);
         }
-        crate::kernel::process::wait_for(&mut [], 1);
+        process::wait_for(&mut [], 1);
     }
     Ok(false)
 }
@@ -48,26 +54,27 @@ pub fn is_running(store: &Store, container: &Container) -> Result<bool> {
 /// Begins to end a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. What [`await_end`] waits on is
 /// returned; one that does not run is fine, and there is nothing to wait for.
 pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) -> Result<Option<OwnedFd>> {
-    let Some(socket) = dial(store, container)? else { return remove::settle(store, container).map(|_| None) };
+    match dial(store, container)? {
+        Some(socket) => ask(socket, signal, limit_ms),
+        None => remove::settle(store, container).map(|_| None),
+    }
+}
+
+/// `None` when the monitor has just ended.
+fn ask(socket: OwnedFd, signal: i32, limit_ms: i64) -> Result<Option<OwnedFd>> {
     match control::send(socket.as_fd(), &Message::Stop(signal, limit_ms)) {
-        Err(error) if error.is(Errno::PIPE) => Ok(None), // it has just ended
+        Err(error) if error.is(Errno::PIPE) => Ok(None),
         sent => sent.map(|()| Some(socket)),
     }
 }
 
-/// Asks the monitor at the other end to stop its container, and waits until it has.
-pub fn end(socket: &OwnedFd, signal: i32, limit_ms: i64) -> Result<()> {
-    match control::send(socket.as_fd(), &Message::Stop(signal, limit_ms)) {
-        Err(error) if error.is(Errno::PIPE) => Ok(()), // it has just ended
-        other => other.and_then(|()| await_end(socket).map(drop)),
-    }
-}
-
-/// SIGKILL, and the wait for everything to be taken down.
-pub fn kill_and_wait(store: &Store, container: &Container) -> Result<()> {
-    match dial(store, container)? {
-        Some(socket) => end(&socket, 9, -1),
-        None => Ok(()), // it has just ended, or its monitor was killed: the caller releases what is left
+/// SIGKILL through the monitor at the other end, and the wait for everything to be taken down. Without a monitor the
+/// caller releases what is left.
+pub fn kill_and_wait(monitor: Option<OwnedFd>) -> Result<()> {
+    let Some(socket) = monitor else { return Ok(()) };
+    match ask(socket, SIGKILL, -1)? {
+        Some(socket) => await_end(&socket).map(drop),
+        None => Ok(()),
     }
 }
 

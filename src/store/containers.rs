@@ -210,16 +210,12 @@ struct Info<'a> {
 }
 
 fn write_info(store: &Store, spec: &Spec, state: &State) -> Result<()> {
-    let t = time::civil(spec.created);
     let info = Info {
         pid: if state.pid == 0 { String::new() } else { state.pid.to_string() },
         id: &spec.id,
         name: &spec.name,
         command: spec.args().map(String::as_str).collect::<Vec<_>>().join(" "),
-        created_time: format!(
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-            t.year, t.month, t.day, t.hour, t.minute, t.second
-        ),
+        created_time: time::plain(spec.created),
         status: match state.status {
             Status::Created => "created",
             Status::Running => "running",
@@ -254,7 +250,9 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
         Ok(container) => unnamed(store, container),
         Err(error) => match open_as(store, id, GONE) {
             Ok(container) => {
-                if container.lock_change(store).is_ok() && !container.is_alive()? {
+                if let Ok(_change) = container.lock_change(store)
+                    && !container.is_alive()?
+                {
                     finish_removal(store, &container.spec)?;
                 }
                 Ok(None)
