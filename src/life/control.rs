@@ -199,6 +199,19 @@ pub fn answer(socket: BorrowedFd<'_>) -> Result<Message> {
     }
 }
 
+/// parent: waits for execve, which closes the child's end; before it there may come a terminal, or an error.
+pub fn await_program(sync: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let mut master = None;
+    loop {
+        match receive(sync)? {
+            None => return Ok(master),
+            Some((Message::Terminal, fd)) => master = fd,
+            Some((Message::Failed(error), _)) => return Err(error),
+            Some(_) => {}
+        }
+    }
+}
+
 /// Everything a peer of the socket says is small: it can be checked that nothing more is waiting.
 pub fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
     let mut one = [0u8; 1];

@@ -80,7 +80,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
     })?;
     drop((child_sync, init));
     let Some((_, sync)) = moved else { sys::exit(1) };
-    let master = match super::monitor::await_program(sync.as_fd()) {
+    let master = match control::await_program(sync.as_fd()) {
         Ok(master) => master,
         Err(error) => {
             process::wait(child.pidfd.as_fd());

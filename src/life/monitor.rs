@@ -193,7 +193,7 @@ fn make_child(
 fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedFd<'_>, ends: Ends) -> Result<Run> {
     let Ends { mut sources, clients: [stdout, stderr], held_stdin, typed } = ends;
     let mut keyboard = None;
-    if let Some(master) = await_program(sync)? {
+    if let Some(master) = control::await_program(sync)? {
         let writer = process::duplicate(&master)?;
         if let Some(typed) = &typed {
             control::nonblocking(typed.as_fd())?;
@@ -222,19 +222,6 @@ fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedF
     container.write_state(store, &run.state, false)?;
     protect_from_oom();
     Ok(run)
-}
-
-/// Waits for execve, which closes the child's end; before it there may come a terminal, or an error.
-pub fn await_program(sync: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
-    let mut master = None;
-    loop {
-        match control::receive(sync)? {
-            None => return Ok(master),
-            Some((Message::Terminal, fd)) => master = fd,
-            Some((Message::Failed(error), _)) => return Err(error),
-            Some(_) => {}
-        }
-    }
 }
 
 /// The kernel should take the container's processes before the one that tells about it. Needs CAP_SYS_RESOURCE, which
