@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use miniserde::{Deserialize, Serialize};
 
 /// The version that records written by this program carry.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// What was asked: everything needed to start the container again, decided once. Stored as `containers/<id>/config.json`.
 #[derive(Serialize, Deserialize, Clone)]
@@ -55,6 +55,120 @@ pub struct Spec {
     pub labels: BTreeMap<String, String>,
     /// Signal number that `stop` sends first.
     pub stop_signal: i32,
+    /// Groups besides those of `user`, by name or number.
+    pub groups: Vec<String>,
+    /// File mode creation mask that its programs start with.
+    pub umask: u32,
+    /// What its processes may do.
+    pub security: Security,
+    /// The ids of its user namespace; without one it has the host's.
+    pub ids: Option<IdRange>,
+    /// Which namespaces it has for itself.
+    pub namespaces: Namespaces,
+    /// Whether its root file system is read-only.
+    pub read_only: bool,
+    /// Size of /dev/shm; without one there is no /dev/shm (`--ipc none`).
+    pub shm_bytes: Option<u64>,
+    /// Device nodes of the host that it gets.
+    pub devices: Vec<Device>,
+    /// More devices that may be opened, in the kernel's words: `c 10:200 rwm`.
+    pub device_rules: Vec<String>,
+    /// Kernel parameters of its namespaces: `net.ipv4.ip_forward` → `1`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Resource limits of each of its processes.
+    pub ulimits: Vec<Ulimit>,
+    /// How gladly the kernel kills it for want of memory, -1000 to 1000; without one as the starting command.
+    pub oom_score_adj: Option<i32>,
+    /// Whether a process of ours reaps orphans and forwards signals as its pid 1.
+    pub init: bool,
+}
+
+/// What processes may do: capabilities(7), seccomp(2), and what of /proc and /sys they see.
+#[derive(Serialize, Deserialize, Clone, Default)]
+pub struct Security {
+    /// Everything that we may do ourselves, all devices, nothing masked, no filter.
+    pub privileged: bool,
+    /// Capabilities besides docker's default ones: `CAP_NET_ADMIN`, or `ALL`.
+    pub cap_add: Vec<String>,
+    /// Capabilities of docker's default ones that it does not get, or `ALL`.
+    pub cap_drop: Vec<String>,
+    /// The system call filter: `None` is the default profile, `unconfined` none, else a profile in docker's or OCI's JSON.
+    pub seccomp: Option<String>,
+    /// Whether execve can never give more rights, prctl(2) `PR_SET_NO_NEW_PRIVS`.
+    pub no_new_privileges: bool,
+    /// Whether no path of /proc and /sys is masked or read-only (`systempaths=unconfined`).
+    pub unmasked: bool,
+}
+
+/// A range of user and group ids of the host that stand for 0 and up inside. user_namespaces(7)
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdRange {
+    /// The host's id of the root inside.
+    pub first: u32,
+    /// How many ids there are inside.
+    pub size: u32,
+}
+
+/// Which namespaces a container has for itself.
+#[derive(Serialize, Deserialize, Clone, Default)]
+pub struct Namespaces {
+    /// Shared memory, semaphores, message queues.
+    pub ipc: Namespace,
+    /// Process ids.
+    pub pid: Namespace,
+    /// Host name.
+    pub uts: Namespace,
+    /// What it sees of cgroups.
+    pub cgroup: Namespace,
+}
+
+/// Whose namespace a container is in.
+#[derive(Serialize, Deserialize, Clone, Default)]
+pub struct Namespace {
+    /// Whose it is.
+    pub of: Owner,
+    /// The id of the container that owns it, for [`Owner::Container`].
+    pub container: String,
+}
+
+/// The owner of a namespace.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// The container itself.
+    #[serde(rename = "private")]
+    #[default]
+    Private,
+    /// The container itself, and others may join (only ipc tells the two apart).
+    #[serde(rename = "shareable")]
+    Shareable,
+    /// The host.
+    #[serde(rename = "host")]
+    Host,
+    /// Another container.
+    #[serde(rename = "container")]
+    Container,
+}
+
+/// One `--device`.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Device {
+    /// A device node of the host, or a directory of them.
+    pub source: String,
+    /// Absolute path inside.
+    pub target: String,
+    /// Some of `r`, `w` and `m`: what may be done with it.
+    pub access: String,
+}
+
+/// One `--ulimit`; -1 is no limit. getrlimit(2)
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Ulimit {
+    /// As in ulimit(1): `nofile`, `core`, `memlock` …
+    pub name: String,
+    /// The limit in force.
+    pub soft: i64,
+    /// How far a process may raise it.
+    pub hard: i64,
 }
 
 /// Which network a container sees.
@@ -80,38 +194,113 @@ pub enum MountKind {
     /// A volume made for this container, removed with it on request.
     #[serde(rename = "anonymous")]
     Anonymous,
+    /// Memory, for as long as the container runs.
+    #[serde(rename = "tmpfs")]
+    Tmpfs,
 }
 
-/// One `-v`.
+/// How much of what is mounted below the source of a bind comes along.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recursion {
+    /// All of it; with `read_only` read-only too.
+    #[serde(rename = "enabled")]
+    #[default]
+    Enabled,
+    /// Nothing.
+    #[serde(rename = "disabled")]
+    Disabled,
+    /// All of it, and it stays writable.
+    #[serde(rename = "writable")]
+    Writable,
+    /// All of it read-only, and where the kernel cannot do that the start fails.
+    #[serde(rename = "readonly")]
+    ReadOnly,
+}
+
+/// One `-v`, `--mount` or `--tmpfs`.
 #[derive(Serialize, Deserialize, Clone)]
 pub struct Mount {
     /// Where the content comes from.
     pub kind: MountKind,
-    /// Host path of a bind, name of a volume.
+    /// Host path of a bind, name of a volume, empty for a tmpfs.
     pub source: String,
     /// Absolute path inside.
     pub target: String,
     /// Whether it is read-only inside, with everything mounted below it.
     pub read_only: bool,
-    /// The options as typed (`z`, `rshared` …), for showing them.
+    /// The options of `-v` as typed (`z`, `rshared` …), for showing them. For a tmpfs the options of mount(8), complete.
     pub mode: String,
+    /// `rprivate` (also when empty), `private`, `rshared`, `shared`, `rslave`, `slave`. mount_namespaces(7)
+    pub propagation: String,
+    /// What of the mounts below the source comes along.
+    pub recursion: Recursion,
+    /// A path inside the volume that is mounted instead of all of it; empty for all.
+    pub subpath: String,
+    /// Whether a host path that is missing is made (`-v`), or is an error (`--mount`).
+    pub make_source: bool,
 }
 
-/// Resource limits; `None` means not asked for.
+/// Resource limits of all processes together; `None` means not asked for.
 #[derive(Serialize, Deserialize, Clone, Default)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: Option<u64>,
+    /// Bytes of memory and swap together, -1 for no limit. Without one it is twice the memory.
+    pub memory_swap: Option<i64>,
+    /// Bytes of memory that are left to it when memory is short.
+    pub memory_reservation: Option<u64>,
+    /// 0 to 100: how gladly its memory is swapped out (cgroup v1 only).
+    pub memory_swappiness: Option<u64>,
+    /// Whether processes wait instead of being killed for want of memory (cgroup v1 only).
+    pub oom_kill_disable: bool,
     /// Billionths of a CPU: 500,000,000 is half of one.
     pub nano_cpus: Option<u64>,
+    /// Microseconds of a CPU quota's period.
+    pub cpu_period: Option<u64>,
+    /// Microseconds of CPU time in each period; -1 for no limit.
+    pub cpu_quota: Option<i64>,
     /// Relative weight, 2 to 262144 (cgroup v1 terms).
     pub cpu_shares: Option<u64>,
     /// CPUs to run on, `0-2,4`.
     pub cpuset_cpus: Option<String>,
     /// Memory nodes to use.
     pub cpuset_mems: Option<String>,
-    /// Number of tasks.
-    pub pids: Option<u64>,
+    /// Number of tasks; -1 for no limit.
+    pub pids: Option<i64>,
+    /// Relative weight of disk use, 10 to 1000.
+    pub blkio_weight: Option<u64>,
+    /// Limits of single disks.
+    pub throttles: Vec<Throttle>,
+    /// The cgroup that its cgroup is made in, from the root of each hierarchy; empty for the root.
+    pub cgroup_parent: String,
+}
+
+/// A limit on the use of one disk.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Throttle {
+    /// Path of its block device on the host.
+    pub device: String,
+    /// What is limited.
+    pub what: Rate,
+    /// Bytes or operations in a second.
+    pub rate: u64,
+}
+
+/// What a [`Throttle`] limits.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// Bytes read.
+    #[serde(rename = "rbps")]
+    ReadBytes,
+    /// Bytes written.
+    #[serde(rename = "wbps")]
+    WriteBytes,
+    /// Reads.
+    #[serde(rename = "riops")]
+    Reads,
+    /// Writes.
+    #[serde(rename = "wiops")]
+    Writes,
 }
 
 /// How far a container is in its life. A container is running while its monitor holds the lock, whatever is written here.

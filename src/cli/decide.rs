@@ -1,14 +1,17 @@
 //! `run` and `create`: from flags to a complete description of the container. Nothing is made here but an image that was
 //! named by its file; everything that can be wrong is found before anything of the container exists.
 
+mod limits;
+mod mounts;
+
 use super::args::Parsed;
 use super::images::import_file;
-use super::read::{self, Source};
+use super::read;
 use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Limits, Mount, MountKind, Network, RECORD_VERSION, Spec};
+use mydocker::spec::{Namespaces, Network, RECORD_VERSION, Security, Spec};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
@@ -16,12 +19,10 @@ use std::collections::BTreeMap;
 
 /// The image that is used when none is named; `MYDOCKER_IMAGE` names another.
 const DEFAULT_IMAGE: &str = "busybox";
-/// docker's smallest memory limit.
-const MEMORY_BYTES_MIN: u64 = 6 << 20;
 /// Bytes of a host name, sethostname(2).
 const HOSTNAME_BYTES_MAX: usize = 64;
-/// docker's range of CPU shares.
-const CPU_SHARES: std::ops::RangeInclusive<u64> = 2..=262_144;
+/// docker's size of /dev/shm.
+const SHM_BYTES: u64 = 64 << 20;
 const SIGTERM: i32 = 15;
 
 /// What was decided.
@@ -41,8 +42,8 @@ fn bad(what: impl Into<String>) -> Error {
 /// Decides everything. Returns with the images locked (shared): the image must not go before the container refers to it.
 pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let mut notes = Vec::new();
-    let limits = limits(parsed)?;
-    let mounts = mounts(parsed)?;
+    let limits = limits::limits(parsed)?;
+    let mounts = mounts::mounts(parsed)?;
     let network = network(parsed)?;
     let (asked_env, labels) = (env(parsed)?, labels(parsed)?);
     let name = parsed.last("name").map(read::container_name).transpose()?;
@@ -98,6 +99,19 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         limits,
         labels: all_labels,
         stop_signal: config.stop_signal.as_deref().and_then(|s| read::signal(s).ok()).unwrap_or(SIGTERM),
+        groups: Vec::new(),
+        umask: 0o022,
+        security: Security::default(),
+        ids: None,
+        namespaces: Namespaces::default(),
+        read_only: false,
+        shm_bytes: Some(SHM_BYTES),
+        devices: Vec::new(),
+        device_rules: Vec::new(),
+        sysctls: BTreeMap::new(),
+        ulimits: Vec::new(),
+        oom_score_adj: None,
+        init: false,
         id,
     };
     Ok(Decision { spec, notes, is_name_generated: name.is_none() })
@@ -192,40 +206,6 @@ fn find(store: &Store, word: &str) -> Result<Option<(String, Image)>> {
     id.map(|id| images::get(store, &id).map(|image| (id, image))).transpose()
 }
 
-fn limits(parsed: &Parsed) -> Result<Limits> {
-    let online = |what: &str| file::read_text(&format!("/sys/devices/system/{what}/online")).unwrap_or_default();
-    let memory = parsed.read("memory", read::bytes)?.filter(|bytes| *bytes > 0);
-    if memory.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN) {
-        return Err(bad("Minimum memory limit allowed is 6MB"));
-    }
-    let nano_cpus = parsed.read("cpus", read::cpus)?.filter(|nano| *nano > 0);
-    if let Some(nano) = nano_cpus {
-        let cpus = read::cpu_list(online("cpu").trim(), "").map_or(1, |list| list.len());
-        read::cpus_within(nano, cpus)?;
-    }
-    let number = |text: &str| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number"));
-    let cpu_shares = parsed.read("cpu-shares", number)?.filter(|shares| *shares != 0);
-    let cpu_shares = cpu_shares.map(|shares| u64::try_from(shares).ok().filter(|s| CPU_SHARES.contains(s)));
-    if cpu_shares == Some(None) {
-        return Err(bad("CPU shares must be between 2 and 262144"));
-    }
-    if let Some(list) = parsed.last("cpuset-cpus") {
-        read::cpu_list(list, online("cpu").trim())?;
-    }
-    if let Some(list) = parsed.last("cpuset-mems") {
-        read::mem_list(list, online("node").trim())?;
-    }
-    let text = |key| parsed.last(key).filter(|list| !list.is_empty()).map(str::to_owned);
-    Ok(Limits {
-        memory,
-        nano_cpus,
-        cpu_shares: cpu_shares.flatten(),
-        cpuset_cpus: text("cpuset-cpus"),
-        cpuset_mems: text("cpuset-mems"),
-        pids: parsed.read("pids-limit", number)?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
-    })
-}
-
 fn network(parsed: &Parsed) -> Result<Network> {
     match parsed.last("network") {
         None | Some("none") => Ok(Network::None),
@@ -297,45 +277,4 @@ fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
 
 fn read_flag_file(path: &str) -> Result<Vec<u8>> {
     file::read_at(rustix::fs::CWD, path, file::RECORD_BYTES_MAX).map_err(|e| e.exit(EXIT_ENGINE))
-}
-
-fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
-    let mut mounts: Vec<Mount> = Vec::new();
-    for text in parsed.all("volume") {
-        let flag = read::volume(text)?;
-        if mounts.iter().any(|other| other.target == flag.target) {
-            return Err(bad(format!("Duplicate mount point: {}", flag.target)));
-        }
-        let (kind, source) = match flag.source {
-            Source::Anonymous => (MountKind::Anonymous, hex::fresh_id()),
-            Source::Named(name) => (MountKind::Volume, name),
-            Source::Host(path) => (MountKind::Bind, host_path(&path)?),
-        };
-        mounts.push(Mount {
-            kind,
-            source,
-            target: flag.target,
-            read_only: flag.read_only,
-            mode: flag.options.join(","),
-        });
-    }
-    // A mount below another one must come after it, whatever the order of the flags.
-    mounts.sort_by_key(|mount| mount.target.matches('/').count());
-    Ok(mounts)
-}
-
-/// A host path as typed, made absolute.
-fn host_path(typed: &str) -> Result<String> {
-    let home = |rest: &str| Ok(format!("{}/{rest}", from_our_env("HOME").unwrap_or_else(|| "/root".to_owned())));
-    let path = match typed.strip_prefix('~') {
-        Some("") => home("")?,
-        Some(rest) if rest.starts_with('/') => home(&rest[1..])?,
-        _ => typed.to_owned(),
-    };
-    let cwd = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
-    match cwd {
-        Some(cwd) => Ok(file::absolute(&cwd, &path)),
-        None if path.starts_with('/') => Ok(file::absolute("/", &path)),
-        None => Err(bad(format!("cannot use the volume {typed}: the current directory has no usable name"))),
-    }
 }

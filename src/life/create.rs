@@ -81,7 +81,8 @@ pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
 fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> {
     for mount in &container.spec.mounts {
         match mount.kind {
-            MountKind::Bind => make_host_dirs(&mount.source, made)?,
+            MountKind::Bind if mount.make_source => make_host_dirs(&mount.source, made)?,
+            MountKind::Bind | MountKind::Tmpfs => {}
             MountKind::Volume | MountKind::Anonymous => {
                 let path = volumes::path(store, &mount.source);
                 let is_new = !file::exists_at(rustix::fs::CWD, &path);

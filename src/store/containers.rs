@@ -130,6 +130,7 @@ fn is_contained(spec: &Spec) -> bool {
             MountKind::Bind => mount.source.starts_with('/'),
             MountKind::Volume => word(&mount.source),
             MountKind::Anonymous => hex::is(&mount.source, 64),
+            MountKind::Tmpfs => mount.source.is_empty(),
         })
 }
 

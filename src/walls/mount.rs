@@ -367,6 +367,7 @@ fn volume(store: &Store, mount: &Mount, root: BorrowedFd<'_>) -> Result<()> {
     let source = match mount.kind {
         MountKind::Bind => mount.source.clone(),
         MountKind::Volume | MountKind::Anonymous => volumes::path(store, &mount.source),
+        MountKind::Tmpfs => return Err(Error::new("tmpfs is not there yet")),
     };
     let tree = clone_tree(rustix::fs::CWD, &source, true)?;
     let kind = FileType::from_raw_mode(rustix::fs::fstat(&tree).tried_with(|| format!("look at {source}"))?.st_mode);
