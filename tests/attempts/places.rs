@@ -6,6 +6,7 @@ use linux_raw_sys::errno;
 use linux_raw_sys::general as raw;
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "/tmp/place";
@@ -129,6 +130,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     }),
     ("unmask", try_unmask),
     ("node disk", || try_node(raw::S_IFBLK, disk())),
+    ("node loop", || try_node(raw::S_IFBLK, (7, 0))),
     ("node mem", || try_node(raw::S_IFCHR, (1, 1))),
     ("node port", || try_node(raw::S_IFCHR, (1, 4))),
     ("node kmsg", || try_node(raw::S_IFCHR, (1, 11))),
@@ -149,33 +151,49 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("tiocsti", type_into_terminal),
 ];
 
+/// Lets `here` and `there` of a directory change places, again and again. renameat2(2)
+pub fn flip(dir: &str) {
+    let (here, there) = (text(&format!("{dir}/here")), text(&format!("{dir}/there")));
+    println!("ready");
+    while call(raw::__NR_renameat2, [at_cwd(), here, at_cwd(), there, raw::RENAME_EXCHANGE as usize, 0]).is_ok() {}
+    println!("done");
+}
+
 /// Watches for processes that come from outside, and tries to get at what they have before they become their program:
 /// says `got` and what for each that it could open, and `done` when the time is over.
 pub fn lie_in_wait(seconds: u64) {
     let own = std::process::id();
     let end = Instant::now() + Duration::from_secs(seconds);
+    let ours = |exe: &Path| exe.starts_with("/bin") || exe.starts_with("/attempts");
     println!("ready");
     while Instant::now() < end {
-        for pid in (1..400).filter(|pid| *pid != own && *pid != 1) {
-            // Only what still runs a program from outside is of interest.
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        for pid in pids.filter(|pid| *pid != own && *pid != 1) {
             let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe")) else { continue };
-            for (what, flags) in
-                [("mem", raw::O_RDWR), ("exe", raw::O_WRONLY), ("root/..", raw::O_RDONLY), ("cwd", raw::O_RDONLY)]
-            {
-                if !exe.starts_with("/bin")
-                    && !exe.starts_with("/attempts")
-                    && open(&format!("/proc/{pid}/{what}"), flags).is_ok()
-                {
-                    println!("got {what} of {}", exe.display());
-                }
-            }
-            let open_files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-            let beyond = open_files
-                .filter(|entry| entry.file_name().to_str().and_then(|n| n.parse().ok()).is_some_and(|n: u32| n > 2));
-            for entry in beyond.filter(|_| !exe.starts_with("/bin") && !exe.starts_with("/attempts")) {
-                println!("got {} of {}", entry.path().display(), exe.display());
+            if !ours(&exe) {
+                println!(
+                    "got a look at {} of {}",
+                    exe.display(),
+                    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim()
+                );
+                get(pid);
             }
         }
     }
     println!("done");
+}
+
+/// All that a process could give away.
+fn get(pid: u32) {
+    for (what, flags) in
+        [("mem", raw::O_RDWR), ("exe", raw::O_WRONLY), ("root/..", raw::O_RDONLY), ("cwd/..", raw::O_RDONLY)]
+    {
+        if open(&format!("/proc/{pid}/{what}"), flags).is_ok() {
+            println!("got {what}");
+        }
+    }
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+        println!("got fd {} {}", entry.path().display(), fs::read_link(entry.path()).unwrap_or_default().display());
+    }
 }
