@@ -21,6 +21,7 @@ pub fn exec(parsed: &Parsed) -> Result<u8> {
         tty: parsed.on("tty"),
         stdin: parsed.on("interactive") && !parsed.on("detach"),
         detach: parsed.on("detach"),
+        privileged: parsed.on("privileged"),
     };
     if request.tty && request.stdin && !rustix::termios::isatty(mydocker::kernel::sys::stdin()) {
         return Err(Error::new("the input device is not a TTY").exit(1));

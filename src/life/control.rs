@@ -47,6 +47,8 @@ pub enum Message {
     Thaw,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
+    /// monitor: here is a detached mount (a descriptor comes with it).
+    Tree,
 }
 
 fn encode(message: &Message) -> Vec<u8> {
@@ -74,6 +76,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Freeze => put(b'F', &[], ""),
         Message::Thaw => put(b'U', &[], ""),
         Message::Terminal => put(b'P', &[], ""),
+        Message::Tree => put(b'M', &[], ""),
     }
     bytes
 }
@@ -97,6 +100,7 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'F' => Message::Freeze,
         b'U' => Message::Thaw,
         b'P' => Message::Terminal,
+        b'M' => Message::Tree,
         _ => return None,
     })
 }

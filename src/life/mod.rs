@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! command  create · start (forks the monitor) · relay · exec · stop, kill, wait · remove · commit
-//! monitor  monitor (one per container: logs, reaps, answers, removes)
-//! child    init, program (what becomes the container's process): these return `!`
+//! monitor  monitor (one per container: logs, reaps, answers, removes) · provide (what its child cannot get itself)
+//! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
 pub mod commit;
@@ -15,6 +15,8 @@ pub mod log;
 pub mod monitor;
 pub mod packing;
 pub mod program;
+pub mod provide;
+pub mod reaper;
 pub mod relay;
 pub mod remove;
 pub mod start;

@@ -4,6 +4,7 @@
 use super::control::{self, Message};
 use super::init;
 use super::program::Stdio;
+use super::provide;
 use super::stream::{Keyboard, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
@@ -140,11 +141,13 @@ struct Ends {
 
 /// Makes the walls, the streams and the first process, and waits until that has become the command.
 fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<(Child, Run)> {
-    let prepared = walls::prepare(&container.spec)?;
+    let spec = &container.spec;
+    let prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
-    let (child, sync, ends) = make_child(store, &container.spec, &prepared, streams, size)?;
+    let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
     fault::point("monitor:cloned");
-    match complete(store, container, &child, sync.as_fd(), ends) {
+    let provided = provide::provide(store, spec, child.pid, &prepared.joins, sync.as_fd());
+    match provided.and_then(|()| complete(store, container, &child, sync.as_fd(), ends)) {
         Ok(run) => Ok((child, run)),
         Err(error) => {
             let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already

@@ -25,7 +25,7 @@ pub mod unpack;
 pub mod volumes;
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
+use crate::kernel::{file, process};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -44,6 +44,8 @@ pub struct Store {
     pub root_path: String,
     /// The path of the run directory, absolute.
     pub run_path: String,
+    /// Whether we have only a user namespace's powers: no trusted attributes, no device nodes, no foreign owners.
+    pub is_rootless: bool,
     /// The root directory.
     pub root: OwnedFd,
     /// `containers/`
@@ -74,6 +76,7 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
         Ok(Store {
             root_path: root_path.to_owned(),
             run_path: run_path.to_owned(),
+            is_rootless: !process::is_in_first_user_namespace(),
             containers: sub("containers")?,
             names: sub("names")?,
             images: sub("images")?,

@@ -137,9 +137,13 @@ fn open_tasks(dir: &OwnedFd, path: &str) -> Result<OwnedFd> {
     openat(dir, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {path}/tasks"))
 }
 
-/// child: joins (on v1; on v2 it was born inside) and makes the cgroup the root of what it sees of cgroups.
-pub fn enter(joined: &Joined) -> Result<()> {
+/// child: joins (on v1; on v2 it was born inside) and makes the cgroup the root of what it sees of cgroups, unless it is
+/// to see the host's.
+pub fn enter(joined: &Joined, sees_host: bool) -> Result<()> {
     join(joined)?;
+    if sees_host {
+        return Ok(());
+    }
     sys::unshare(CLONE_NEWCGROUP).tried("make a cgroup namespace")
 }
 
