@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod mount;
 pub mod net;
 pub mod privs;
+pub mod seccomp;
 
 use crate::error::Result;
 use crate::spec::{Network, Spec};
