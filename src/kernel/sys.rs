@@ -316,3 +316,34 @@ pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for `stdin`.
     unsafe { rustix::stdio::stderr() }
 }
+
+/// One instruction of classic BPF: `struct sock_filter` of linux/filter.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Instruction {
+    /// What it does, `BPF_*` of linux/bpf_common.h.
+    pub code: u16,
+    /// How many instructions a jump passes over when its question is answered with yes.
+    pub jt: u8,
+    /// The same for no.
+    pub jf: u8,
+    /// A constant.
+    pub k: u32,
+}
+
+/// seccomp(2), `SECCOMP_SET_MODE_FILTER`: puts a filter before every system call of this thread and its children. Wants
+/// `CAP_SYS_ADMIN` or `PR_SET_NO_NEW_PRIVS`.
+pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
+    /// `struct sock_fprog` of linux/filter.h
+    #[repr(C)]
+    struct Program {
+        len: u16,
+        filter: *const Instruction,
+    }
+    const SET_MODE_FILTER: usize = 1;
+    let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = Program { len, filter: program.as_ptr() };
+    // SAFETY: a struct sock_fprog with as many instructions as it says, which the kernel copies and checks.
+    unsafe { syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])? };
+    Ok(())
+}

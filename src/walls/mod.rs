@@ -12,6 +12,7 @@ pub mod seccomp;
 pub mod sysctl;
 
 use crate::error::Result;
+use crate::kernel::process;
 use crate::spec::{Namespace, Network, Owner, Spec};
 use crate::store::Store;
 use alloc::vec::Vec;
@@ -50,7 +51,7 @@ pub fn filter(spec: &Spec, cgroup: &cgroup::Joined) -> Result<Option<seccomp::Fi
         return Ok(None);
     }
     let capabilities = privs::capabilities(&spec.security, cgroup.filters_devices());
-    seccomp::compile(profile, capabilities).map(Some)
+    seccomp::compile(profile, capabilities, process::kernel_version()).map(Some)
 }
 
 /// The namespaces that the process is born in. The cgroup namespace comes later: it must root in the container's cgroup.
