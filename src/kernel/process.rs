@@ -114,3 +114,28 @@ pub fn open_pidfd(pid: i32) -> core::result::Result<OwnedFd, Errno> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
 }
+
+/// The names of ulimit(1); the index is the number of getrlimit(2), the same on x86_64 and aarch64.
+pub const RLIMITS: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
+/// The number of a resource limit by its name.
+pub fn rlimit(name: &str) -> Option<u32> {
+    (0..).zip(RLIMITS).find(|(_, known)| *known == name).map(|(number, _)| number)
+}

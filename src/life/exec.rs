@@ -35,6 +35,8 @@ pub struct Exec {
     pub stdin: bool,
     /// Whether nobody waits for it.
     pub detach: bool,
+    /// Whether it may do everything that we may do ourselves, whatever the container may.
+    pub privileged: bool,
 }
 
 /// Runs it and returns its exit code; 0 at once when it is detached.
