@@ -84,6 +84,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
             other => break other.map_err(engine)?,
         }
     };
+    store.unlock_ids();
     store.unlock_images();
     if let Some(path) = parsed.last("cidfile")
         && let Err(error) = write_cidfile(path, &spec.id)

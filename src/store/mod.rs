@@ -48,7 +48,7 @@ pub struct Store {
     pub is_rootless: bool,
     /// The root directory.
     pub root: OwnedFd,
-    /// `containers/`
+    /// `containers/`; its flock is held while ids of a user namespace are chosen and written down.
     pub containers: OwnedFd,
     /// `names/`
     pub names: OwnedFd,
@@ -120,5 +120,23 @@ impl Store {
     pub fn unlock_images(&self) {
         // An unlock of our own open descriptor cannot fail.
         let _ = rustix::fs::flock(&self.images, FlockOperation::Unlock);
+    }
+
+    /// Holds off everybody else who chooses ids for a user namespace, until [`Store::unlock_ids`] or the end of the
+    /// process: from the look at the ids that are taken until a record claims the chosen ones. Forked processes share
+    /// the lock: unlock before forking. Whoever locks the images too does that first.
+    pub fn lock_ids(&self) -> Result<()> {
+        loop {
+            match rustix::fs::flock(&self.containers, FlockOperation::LockExclusive) {
+                Err(Errno::INTR) => {}
+                other => return other.tried("lock the ids of user namespaces"),
+            }
+        }
+    }
+
+    /// Ends what [`Store::lock_ids`] began.
+    pub fn unlock_ids(&self) {
+        // An unlock of our own open descriptor cannot fail.
+        let _ = rustix::fs::flock(&self.containers, FlockOperation::Unlock);
     }
 }
