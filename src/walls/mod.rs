@@ -28,7 +28,7 @@ pub struct Prepared {
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
 pub fn prepare(spec: &Spec) -> Result<Prepared> {
-    Ok(Prepared { cgroup: cgroup::prepare(&spec.id, &spec.limits)? })
+    Ok(Prepared { cgroup: cgroup::prepare(spec)? })
 }
 
 /// The namespaces that the process is born in. The cgroup namespace comes later: it must root in the container's cgroup.
@@ -42,7 +42,7 @@ pub fn namespaces(spec: &Spec) -> u32 {
 
 /// child: closes the walls around this process, all but the last one. The current directory is the container's.
 pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared) -> Result<()> {
-    cgroup::enter(&prepared.cgroup)?;
+    cgroup::enter(&prepared.cgroup, spec)?;
     net::enter(spec)?;
     mount::enter(store, spec, &cgroup::visible(&prepared.cgroup))
 }
@@ -53,6 +53,11 @@ pub fn drop_privileges(user: &str, cgroup: &cgroup::Joined) -> Result<privs::Use
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.
-pub fn release(id: &str) -> Result<()> {
-    cgroup::release(id)
+pub fn release(spec: &Spec) -> Result<()> {
+    cgroup::release(cgroup::Place::of(spec))
+}
+
+/// Anyone: the same for a container of which nothing but the id is known.
+pub fn release_lost(id: &str) -> Result<()> {
+    cgroup::release_lost(id)
 }
