@@ -145,7 +145,7 @@ fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Resu
         return Ok(None);
     }
     // A start that was killed half-way may have left its cgroup.
-    mydocker::walls::release(&container.spec.id)?;
+    mydocker::walls::release(&container.spec)?;
     let spec = container.spec.clone();
     let input = interactive && spec.stdin;
     if input && spec.tty {

@@ -1,6 +1,7 @@
 //! System calls that rustix does not offer, one typed wrapper each. The only file with `unsafe`.
 #![allow(unsafe_code)]
 
+use super::bpf;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::arch::asm;
@@ -297,6 +298,50 @@ pub fn retitle(title: &[u8]) {
         ptr::write_bytes(arg_start as *mut u8, 0, room);
         ptr::copy_nonoverlapping(shown.as_ptr(), arg_start as *mut u8, shown.len());
     }
+}
+
+/// linux/bpf.h
+const BPF_PROG_LOAD: usize = 5;
+const BPF_PROG_ATTACH: usize = 8;
+const BPF_PROG_QUERY: usize = 16;
+
+/// bpf(2), BPF_PROG_LOAD: a program of this type (`BPF_PROG_TYPE_*`) that the kernel has checked. Close-on-exec.
+pub fn bpf_load(kind: u32, program: &[bpf::Instruction]) -> Answer<OwnedFd> {
+    #[repr(C)]
+    struct Load {
+        kind: u32,
+        count: u32,
+        instructions: u64,
+        license: u64,
+        // The log's level, size and address, a version of the kernel, flags and a name: none of them is wanted.
+        rest: [u64; 5],
+    }
+    let (count, instructions) = (program.len() as u32, program.as_ptr() as u64);
+    let attr = Load { kind, count, instructions, license: c"MIT".as_ptr() as u64, rest: [0; 5] };
+    // SAFETY: a structure with its size, and in it an array with its length and a C string; all outlive the call.
+    let fd =
+        unsafe { syscall(raw::__NR_bpf, [BPF_PROG_LOAD, ptr::from_ref(&attr) as usize, size_of_val(&attr), 0, 0])? };
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// bpf(2), BPF_PROG_ATTACH: makes a cgroup use a program for this purpose (`BPF_CGROUP_*`).
+pub fn bpf_attach(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>, purpose: u32, flags: u32) -> Answer<()> {
+    let attr = [cgroup.as_raw_fd() as u32, program.as_raw_fd() as u32, purpose, flags];
+    // SAFETY: a structure of four words with its size, without pointers.
+    unsafe { syscall(raw::__NR_bpf, [BPF_PROG_ATTACH, attr.as_ptr() as usize, size_of_val(&attr), 0, 0])? };
+    Ok(())
+}
+
+/// bpf(2), BPF_PROG_QUERY: how many programs a cgroup itself uses for this purpose (`BPF_CGROUP_*`).
+pub fn bpf_count(cgroup: BorrowedFd<'_>, purpose: u32) -> Answer<u32> {
+    // Cgroup, purpose, flags of the question and of the answer, address of the ids (null) and their number. Newer kernels
+    // answer more, behind that, however little room they are told of: all of `union bpf_attr` is there.
+    let mut attr = [0u32; 64];
+    attr[..2].copy_from_slice(&[cgroup.as_raw_fd() as u32, purpose]);
+    // SAFETY: a structure with its size, into which the kernel writes; the pointers in it are null.
+    unsafe { syscall(raw::__NR_bpf, [BPF_PROG_QUERY, attr.as_mut_ptr() as usize, size_of_val(&attr), 0, 0])? };
+    Ok(attr[6])
 }
 
 /// Standard input. It is open in every process of ours: the runtime of the binary opens /dev/null where it was closed.

@@ -10,7 +10,7 @@ use crate::spec::{Network, Owner, Spec, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
-use crate::walls::cgroup::{self, Joined};
+use crate::walls::cgroup::{self, Joined, Place};
 use crate::walls::privs::Identity;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -45,11 +45,11 @@ pub struct Exec {
 pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
     let spec = &container.spec;
     let init = open_init(store, container)?;
-    if cgroup::is_frozen(&spec.id) {
+    if cgroup::is_frozen(Place::of(spec)) {
         let name = &spec.name;
         return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
     }
-    let joined = cgroup::open(&spec.id)?;
+    let joined = cgroup::open(Place::of(spec))?;
     let filter = walls::filter(spec, &joined)?;
     let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
     program::merge_env(&mut env, &exec.env);

@@ -13,6 +13,7 @@ use crate::spec::{Spec, State, Status};
 use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, trash};
 use crate::walls;
+use crate::walls::cgroup::{self, Place};
 use alloc::format;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
@@ -117,7 +118,7 @@ fn give_up(
 ) -> ! {
     if life.is_some() {
         // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
-        let _ = walls::release(&container.spec.id);
+        let _ = walls::release(&container.spec);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
@@ -295,7 +296,7 @@ impl Run {
     /// One sentence of one client; a client that hangs up or talks nonsense is forgotten.
     fn listen_to(&mut self, at: usize, child: &Child, spec: &Spec) {
         let Ok(Some((message, _))) = control::receive(self.clients[at].socket.as_fd()) else {
-            self.forget(at, &spec.id);
+            self.forget(at, spec);
             return;
         };
         let answer = match message {
@@ -322,7 +323,7 @@ impl Run {
                 }
                 return;
             }
-            Message::Freeze => match walls::cgroup::freeze(&spec.id, true) {
+            Message::Freeze => match cgroup::freeze(Place::of(spec), true) {
                 Ok(()) => {
                     self.clients[at].is_freezing = true;
                     Message::Done
@@ -331,25 +332,25 @@ impl Run {
             },
             Message::Thaw => {
                 self.clients[at].is_freezing = false;
-                self.thaw(&spec.id);
+                self.thaw(spec);
                 Message::Done
             }
-            _ => return self.forget(at, &spec.id),
+            _ => return self.forget(at, spec),
         };
         if control::send(self.clients[at].socket.as_fd(), &answer).is_err() {
-            self.forget(at, &spec.id);
+            self.forget(at, spec);
         }
     }
 
-    fn forget(&mut self, at: usize, id: &str) {
+    fn forget(&mut self, at: usize, spec: &Spec) {
         if self.clients.remove(at).is_freezing {
-            self.thaw(id);
+            self.thaw(spec);
         }
     }
 
-    fn thaw(&mut self, id: &str) {
+    fn thaw(&mut self, spec: &Spec) {
         if !self.clients.iter().any(|client| client.is_freezing) {
-            let _ = walls::cgroup::freeze(id, false); // what cannot be thawed now is thawed by being killed
+            let _ = cgroup::freeze(Place::of(spec), false); // what cannot be thawed now is thawed by being killed
         }
     }
 
@@ -359,7 +360,7 @@ impl Run {
         let sent = sys::signal(child.pidfd.as_fd(), signal).tried("signal the container");
         if signal == SIGKILL && self.clients.iter().any(|client| client.is_freezing) {
             self.clients.iter_mut().for_each(|client| client.is_freezing = false);
-            self.thaw(&spec.id);
+            self.thaw(spec);
         }
         sent
     }
@@ -374,7 +375,7 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     state.exit_code = exit_code;
     state.finished = time::now();
     state.pid = 0;
-    state.oom_killed = spec.limits.memory.is_some() && exit_code == 137 && walls::cgroup::was_oom_killed(&spec.id);
+    state.oom_killed = spec.limits.memory.is_some() && exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
     fault::point("monitor:ended");
     // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
     if !spec.auto_remove {
@@ -383,7 +384,7 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     // Reaped only now: until here its pid could not become another process's.
     process::wait(child.pidfd.as_fd());
     fault::point("monitor:written");
-    let _ = walls::release(&spec.id);
+    let _ = walls::release(spec);
     fault::point("monitor:released");
     if spec.auto_remove {
         // A commit that is under way still needs it.

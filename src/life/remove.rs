@@ -33,7 +33,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     if state.status != Status::Running || container.is_alive()? {
         return Ok(Some(state));
     }
-    walls::release(&container.spec.id)?;
+    walls::release(&container.spec)?;
     fault::point("settle:released");
     if container.spec.auto_remove {
         dispose(store, &container.spec, true)?;
@@ -85,7 +85,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         }
         stop::kill_and_wait(stop::dial(store, &container)?)?;
     }
-    walls::release(&container.spec.id)?;
+    walls::release(&container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
     trash::sweep(store)
 }
@@ -94,7 +94,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
 fn remove_damaged(store: &Store, id: &str) -> Result<()> {
     // Its monitor knows what it started, and must be done before its things are taken away.
     stop::kill_and_wait(control::dial(store, id)?)?;
-    walls::release(id)?;
+    walls::release_lost(id)?;
     for name in file::names(store.names.as_fd())? {
         if names::holder(store, &name).as_deref() == Some(id) {
             names::release(store, &name, id)?;

@@ -126,6 +126,7 @@ fn is_contained(spec: &Spec) -> bool {
     word(&spec.name)
         && (spec.image_id.is_empty() || hex::is(&spec.image_id, 64))
         && spec.layers.iter().all(|layer| hex::is(layer, 64))
+        && !spec.limits.cgroup_parent.split('/').any(|part| part == "..")
         && spec.mounts.iter().all(|mount| match mount.kind {
             MountKind::Bind => mount.source.starts_with('/'),
             MountKind::Volume => word(&mount.source),

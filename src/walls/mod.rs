@@ -39,7 +39,7 @@ pub struct Prepared {
 /// monitor: makes what must exist before the process does. On an error the caller releases.
 pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
     privs::refuse_missing(&spec.security)?;
-    let cgroup = cgroup::prepare(&spec.id, &spec.limits)?;
+    let cgroup = cgroup::prepare(spec)?;
     let filter = filter(spec, &cgroup)?;
     Ok(Prepared { cgroup, joins, filter })
 }
@@ -78,7 +78,7 @@ pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: mount::Give
         ids::enter()?;
     }
     prepared.joins.iter().try_for_each(join::enter)?;
-    cgroup::enter(&prepared.cgroup, spec.namespaces.cgroup.of == Owner::Host)?;
+    cgroup::enter(&prepared.cgroup, spec)?;
     net::enter(spec)?;
     sysctl::enter(spec)?;
     mount::enter(store, spec, &cgroup::visible(&prepared.cgroup), given)
@@ -102,6 +102,11 @@ pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.
-pub fn release(id: &str) -> Result<()> {
-    cgroup::release(id)
+pub fn release(spec: &Spec) -> Result<()> {
+    cgroup::release(cgroup::Place::of(spec))
+}
+
+/// Anyone: the same for a container of which nothing but the id is known.
+pub fn release_lost(id: &str) -> Result<()> {
+    cgroup::release_lost(id)
 }

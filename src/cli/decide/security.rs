@@ -3,7 +3,7 @@
 use super::super::args::{Parsed, boolean};
 use super::super::human::visible;
 use super::{bad, read_flag_file};
-use mydocker::error::{Error, Result};
+use mydocker::error::Result;
 use mydocker::kernel::caps;
 use mydocker::spec::Security;
 use mydocker::walls::seccomp;
