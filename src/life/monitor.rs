@@ -61,6 +61,9 @@ struct Run {
     outputs: [Output; 2],
     keyboard: Option<Keyboard>,
     clients: Vec<Client>,
+    /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
+    /// that it is frozen, not for whom.
+    is_paused: bool,
     /// When SIGKILL is due, in monotonic milliseconds.
     kill_at: Option<i64>,
     has_ended: bool,
@@ -215,6 +218,7 @@ fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedF
         outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
         keyboard,
         clients: Vec::new(),
+        is_paused: false,
         kill_at: None,
         has_ended: false,
         state: State { pid: child.pid, status: Status::Running, started: time::now(), ..State::created() },
@@ -331,6 +335,8 @@ impl Run {
                 self.thaw(&spec.id);
                 Message::Done
             }
+            Message::Pause => self.pause(&spec.id).map_or_else(Message::Failed, |()| Message::Done),
+            Message::Unpause => self.unpause(&spec.id).map_or_else(Message::Failed, |()| Message::Done),
             _ => return self.forget(at, &spec.id),
         };
         if control::send(self.clients[at].socket.as_fd(), &answer).is_err() {
@@ -344,18 +350,51 @@ impl Run {
         }
     }
 
+    fn is_frozen(&self) -> bool {
+        self.is_paused || self.clients.iter().any(|client| client.is_freezing)
+    }
+
+    /// Lets it go on, unless somebody else wants it to stand still.
     fn thaw(&mut self, id: &str) {
-        if !self.clients.iter().any(|client| client.is_freezing) {
+        if !self.is_frozen() {
             let _ = walls::cgroup::freeze(id, false); // what cannot be thawed now is thawed by being killed
         }
     }
 
-    /// Sends a signal to the first process. SIGKILL to it ends every process of its pid namespace; on v1 the frozen ones
-    /// only once they are thawed.
+    fn pause(&mut self, id: &str) -> Result<()> {
+        if self.is_paused {
+            return Err(Error::new(format!("Container {id} is already paused")));
+        }
+        let frozen = walls::cgroup::freeze(id, true);
+        self.is_paused = frozen.is_ok();
+        frozen
+    }
+
+    fn unpause(&mut self, id: &str) -> Result<()> {
+        if !self.is_paused {
+            return Err(Error::new(format!("Container {id} is not paused")));
+        }
+        self.is_paused = false;
+        if self.is_frozen() {
+            return Ok(()); // a commit is at it, and lets it go on at its end
+        }
+        let thawed = walls::cgroup::freeze(id, false);
+        self.is_paused = thawed.is_err();
+        thawed
+    }
+
+    /// Sends a signal to the first process. The stop signal ends a pause, as docker has it: a frozen process notices
+    /// nothing. SIGKILL ends every process of the pid namespace; on v1 the frozen ones only once they are thawed.
     fn signal(&mut self, child: &Child, spec: &Spec, signal: i32) -> Result<()> {
         let sent = sys::signal(child.pidfd.as_fd(), signal).tried("signal the container");
-        if signal == SIGKILL && self.clients.iter().any(|client| client.is_freezing) {
+        let was_frozen = self.is_frozen();
+        if signal == SIGKILL || signal == spec.stop_signal {
+            self.is_paused = false;
+        }
+        if signal == SIGKILL {
             self.clients.iter_mut().for_each(|client| client.is_freezing = false);
+        }
+        if was_frozen {
             self.thaw(&spec.id);
         }
         sent
@@ -371,7 +410,8 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     state.exit_code = exit_code;
     state.finished = time::now();
     state.pid = 0;
-    state.oom_killed = spec.limits.memory.is_some() && exit_code == 137 && walls::cgroup::was_oom_killed(&spec.id);
+    // The limit itself may have come later than our copy of the record.
+    state.oom_killed = exit_code == 137 && walls::cgroup::was_oom_killed(&spec.id);
     fault::point("monitor:ended");
     // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
     if !spec.auto_remove {
