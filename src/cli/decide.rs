@@ -1,7 +1,7 @@
 //! `run` and `create`: from flags to a complete description of the container. Nothing is made here but an image that was
 //! named by its file; everything that can be wrong is found before anything of the container exists.
 
-mod limits;
+pub mod limits;
 mod mounts;
 
 use super::args::Parsed;

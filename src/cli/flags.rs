@@ -106,3 +106,19 @@ pub const IMAGES: &[Flag] = &[
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];
 /// `version` and `info`
 pub const FORMAT: &[Flag] = &[flag(&["f", "format"], "FORMAT", "json or a template")];
+/// `stats`
+pub const STATS: &[Flag] = &[
+    flag(&["a", "all"], "", "Show all containers, not only running ones"),
+    flag(&["format"], "FORMAT", "json, a template such as '{{.Name}}', or 'table {{.Name}}\\t{{.CPUPerc}}'"),
+    flag(&["no-stream"], "", "Show them once, instead of every second"),
+    flag(&["no-trunc"], "", "Do not shorten anything"),
+];
+/// `update`
+pub const UPDATE: &[Flag] = &[
+    seeded(&["c", "cpu-shares"], "cpushare", "INT", "CPU weight against other containers"),
+    flag(&["cpus"], "DECIMAL", "Number of CPUs, for example 1.5"),
+    seeded(&["cpuset-cpus"], "cpuset", "LIST", "CPUs to run on, for example 0-2,4"),
+    flag(&["cpuset-mems"], "LIST", "Memory nodes to use"),
+    seeded(&["m", "memory"], "mem", "BYTES", "Memory limit, for example 100m"),
+    flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
+];

@@ -1,7 +1,7 @@
 //! LIFE: processes in time. Who runs what:
 //!
 //! ```text
-//! command  create · start (forks the monitor) · relay · exec · stop, kill, wait · remove · commit
+//! command  create · start (forks the monitor) · relay · exec · stop, kill, pause, wait · update · watch · remove · commit
 //! monitor  monitor (one per container: logs, reaps, answers, removes)
 //! child    init, program (what becomes the container's process): these return `!`
 //! ```
@@ -20,3 +20,5 @@ pub mod remove;
 pub mod start;
 pub mod stop;
 pub mod stream;
+pub mod update;
+pub mod watch;

@@ -417,6 +417,69 @@ pub fn is_frozen(id: &str) -> bool {
     file::read_text(&format!("{}/{name}", hierarchy.group(id))).is_ok_and(|t| matches!(t.trim(), "1" | "FROZEN"))
 }
 
+/// What a container uses, and may use.
+#[derive(Default, Clone)]
+pub struct Usage {
+    /// CPU time of all its processes, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Bytes of memory, without the file pages that are first to be given back.
+    pub memory_bytes: u64,
+    /// Its limit; without one, the machine's memory.
+    pub memory_limit: u64,
+    /// Number of tasks.
+    pub pids: u64,
+    /// Its limit.
+    pub pids_limit: Option<u64>,
+    /// Bytes read from disks.
+    pub block_read: u64,
+    /// Bytes written to disks.
+    pub block_written: u64,
+}
+
+/// What the container uses now.
+pub fn usage(id: &str) -> Result<Usage> {
+    let all = hierarchies()?;
+    let text = |controller: &str, name: &str| -> Result<String> {
+        let found = all.iter().find(|h| h.has(controller));
+        let hierarchy = found.ok_or_else(|| Error::new(format!("no cgroup controller {controller}")))?;
+        file::read_text(&format!("{}/{name}", hierarchy.group(id)))
+    };
+    let number = |text: String| text.trim().parse::<u64>().unwrap_or(0);
+    let cpu_ns = number(text("cpuacct", "cpuacct.usage")?);
+    let machine = crate::kernel::proc::machine().memory_kib * 1024;
+    let stat = text("memory", "memory.stat")?;
+    let inactive =
+        stat.lines().find_map(|l| l.strip_prefix("total_inactive_file ")).map_or(0, |n| number(n.to_owned()));
+    let used = number(text("memory", "memory.usage_in_bytes")?);
+    Ok(Usage {
+        cpu_ns,
+        memory_bytes: if inactive < used { used - inactive } else { used },
+        memory_limit: number(text("memory", "memory.limit_in_bytes")?).min(machine),
+        pids: number(text("pids", "pids.current")?),
+        ..Usage::default()
+    })
+}
+
+/// Changes the limits of a running container.
+pub fn update(id: &str, limits: &Limits) -> Result<()> {
+    for hierarchy in hierarchies()? {
+        let dir = file::open_dir(&hierarchy.group(id))?;
+        if hierarchy.has("memory") && limits.memory.is_some() {
+            set(&dir, "memory.memsw.limit_in_bytes", "-1")?;
+        }
+        set_v1(&hierarchy, &dir, limits)?;
+    }
+    Ok(())
+}
+
+/// The pids of all processes of the container.
+pub fn pids(id: &str) -> Result<Vec<i32>> {
+    let all = hierarchies()?;
+    let Some(hierarchy) = all.first() else { return Ok(Vec::new()) };
+    let text = file::read_text(&format!("{}/cgroup.procs", hierarchy.group(id)))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
 /// The version of cgroups in use: 1, 2, or 0 when none is mounted.
 pub fn version() -> u8 {
     match hierarchies() {
