@@ -138,7 +138,7 @@ fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Resu
     remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
     if stop::is_running(store, &container)? {
         if mydocker::walls::cgroup::is_frozen(&container.spec.id) {
-            return Err(Error::new("cannot start a paused container, try unpause instead").exit(1));
+            return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
         }
         return Ok(None);
     }

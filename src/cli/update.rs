@@ -71,8 +71,8 @@ mod tests {
 
     const M: u64 = 1 << 20;
 
-    fn merged(old: Limits, asked: Limits) -> core::result::Result<Limits, String> {
-        merge(&old, &asked).map_err(|error| error.to_string())
+    fn merged(old: &Limits, asked: &Limits) -> core::result::Result<Limits, String> {
+        merge(old, asked).map_err(|error| error.to_string())
     }
 
     fn memory(memory: Option<u64>, swap: Option<i64>) -> Limits {
@@ -83,14 +83,15 @@ mod tests {
     fn what_is_not_asked_stays() {
         let old = Limits { pids: Some(7), cpu_shares: Some(512), cgroup_parent: "/x".to_owned(), ..Limits::default() };
         let new =
-            merged(old, Limits { pids: Some(-1), cpuset_cpus: Some("0".to_owned()), ..Limits::default() }).unwrap();
+            merged(&old, &Limits { pids: Some(-1), cpuset_cpus: Some("0".to_owned()), ..Limits::default() }).unwrap();
         assert_eq!((new.pids, new.cpu_shares, new.cgroup_parent.as_str()), (Some(-1), Some(512), "/x"));
         assert_eq!(new.cpuset_cpus.as_deref(), Some("0"));
     }
 
     #[test]
     fn memory_and_swap() {
-        let swap = |old, asked| merged(old, asked).map(|new| new.memory_swap.map(|swap| swap / M as i64));
+        let swap =
+            |old: Limits, asked: Limits| merged(&old, &asked).map(|new| new.memory_swap.map(|swap| swap / M as i64));
         assert_eq!(swap(memory(None, None), memory(Some(50), None)), Ok(None));
         assert_eq!(swap(memory(Some(50), None), memory(Some(80), None)), Ok(Some(100)));
         assert_eq!(swap(memory(Some(50), None), memory(None, Some(80))), Ok(Some(80)));
@@ -99,14 +100,14 @@ mod tests {
         assert!(swap(memory(Some(50), Some(60)), memory(Some(61), None)).is_err());
         assert_eq!(swap(memory(Some(50), Some(60)), memory(Some(200), Some(400))), Ok(Some(400)));
         let unlimited = Limits { memory_swap: Some(-1), ..memory(Some(200), None) };
-        assert_eq!(merged(memory(Some(50), None), unlimited).unwrap().memory_swap, Some(-1));
+        assert_eq!(merged(&memory(Some(50), None), &unlimited).unwrap().memory_swap, Some(-1));
     }
 
     #[test]
     fn cpus_or_a_quota() {
         let cpus = || Limits { nano_cpus: Some(1), ..Limits::default() };
         let quota = || Limits { cpu_quota: Some(5000), ..Limits::default() };
-        assert!(merged(cpus(), quota()).is_err() && merged(quota(), cpus()).is_err());
-        assert!(merged(cpus(), cpus()).is_ok());
+        assert!(merged(&cpus(), &quota()).is_err() && merged(&quota(), &cpus()).is_err());
+        assert!(merged(&cpus(), &cpus()).is_ok());
     }
 }

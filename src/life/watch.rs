@@ -9,6 +9,7 @@ use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls::cgroup::{self, Usage};
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use rustix::io::Errno;
 
@@ -28,7 +29,11 @@ pub struct Sample {
 pub fn sample(store: &Store, container: &Container) -> Result<Option<Sample>> {
     let Some(pid) = init_of(store, container)? else { return Ok(None) };
     let usage = match cgroup::usage(&container.spec.id) {
-        Err(error) if is_end(&error) => return Ok(None),
+        // It has ended, or nobody counts here: this host has no cgroups, or none for us.
+        Err(error) if is_missing(&error) => match init_of(store, container)? {
+            Some(_) => Usage::default(),
+            None => return Ok(None),
+        },
         other => other?,
     };
     let at = time::monotonic_ns();
@@ -42,14 +47,13 @@ pub fn sample(store: &Store, container: &Container) -> Result<Option<Sample>> {
 pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     let not_running = || Error::new(format!("Container {} is not running", container.spec.id));
     let init = init_of(store, container)?.ok_or_else(not_running)?;
-    let mut pids = if cgroup::version() == 0 {
-        in_namespace_of(init)
-    } else {
-        match cgroup::pids(&container.spec.id) {
-            Err(error) if is_end(&error) => return Err(not_running()),
-            other => other?,
-        }
+    let mut pids = match cgroup::pids(&container.spec.id) {
+        Err(error) if is_missing(&error) => in_namespace_of(init),
+        other => other?,
     };
+    if pids.is_empty() {
+        return Err(not_running()); // it has ended meanwhile
+    }
     pids.sort_unstable();
     pids.dedup();
     Ok(pids.into_iter().filter_map(proc::read).collect())
@@ -61,14 +65,17 @@ fn init_of(store: &Store, container: &Container) -> Result<Option<i32>> {
     Ok(state.filter(|state| state.status == Status::Running).map(|state| state.pid))
 }
 
-/// Whether an error only says that the cgroup has gone, with its container.
-fn is_end(error: &Error) -> bool {
+/// Whether an error only says that there is no cgroup.
+fn is_missing(error: &Error) -> bool {
     error.is(Errno::NOENT) || error.is(Errno::NODEV)
 }
 
-/// Without cgroups: all processes of a pid namespace.
+/// Without cgroups: all processes of the container's pid namespace; of a shared one only the first process is known.
 fn in_namespace_of(init: i32) -> Vec<i32> {
-    let namespace = |pid: i32| file::link_target(rustix::fs::CWD, &format!("/proc/{pid}/ns/pid"));
-    let Some(own) = namespace(init) else { return Vec::new() };
-    proc::pids().into_iter().filter(|pid| namespace(*pid).as_ref() == Some(&own)).collect()
+    let namespace = |pid: &str| file::link_target(rustix::fs::CWD, &format!("/proc/{pid}/ns/pid"));
+    let Some(own) = namespace(&init.to_string()) else { return Vec::new() };
+    if namespace("self").as_ref() == Some(&own) {
+        return alloc::vec![init];
+    }
+    proc::pids().into_iter().filter(|pid| namespace(&pid.to_string()).as_ref() == Some(&own)).collect()
 }

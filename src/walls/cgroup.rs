@@ -177,7 +177,7 @@ fn set_v1(hierarchy: &Hierarchy, dir: &OwnedFd, limits: &Limits) -> Result<()> {
     if hierarchy.has("pids")
         && let Some(pids) = limits.pids
     {
-        set(dir, "pids.max", &pids.to_string())?;
+        set(dir, "pids.max", &if pids < 0 { "max".to_owned() } else { pids.to_string() })?;
     }
     if hierarchy.has("cpu") {
         if let Some(nano) = limits.nano_cpus {
