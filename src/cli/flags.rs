@@ -84,7 +84,6 @@ pub const START: &[Flag] = &[
     flag(&["i", "interactive"], "", "Connect our standard input (with -a)"),
 ];
 /// `update`; a limit that is not named stays.
-#[allow(dead_code)] // for the verb update
 pub const UPDATE: &[Flag] = &[
     flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
     flag(&["cpu-period"], "MICROSECONDS", "Length of the period that --cpu-quota is for"),
@@ -156,3 +155,10 @@ pub const IMAGES: &[Flag] = &[
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];
 /// `version` and `info`
 pub const FORMAT: &[Flag] = &[flag(&["f", "format"], "FORMAT", "json or a template")];
+/// `stats`
+pub const STATS: &[Flag] = &[
+    flag(&["a", "all"], "", "Show all containers, not only running ones"),
+    flag(&["format"], "FORMAT", "json, a template such as '{{.Name}}', or 'table {{.Name}}\\t{{.CPUPerc}}'"),
+    flag(&["no-stream"], "", "Show them once, instead of every second"),
+    flag(&["no-trunc"], "", "Do not shorten anything"),
+];

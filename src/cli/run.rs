@@ -138,6 +138,9 @@ fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Resu
     let container = containers::find(store, word)?;
     remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
     if stop::is_running(store, &container)? {
+        if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
+            return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
+        }
         return Ok(None);
     }
     let change = container.lock_change(store)?;

@@ -1,7 +1,7 @@
 //! LIFE: processes in time. Who runs what:
 //!
 //! ```text
-//! command  create · start (forks the monitor) · relay · exec · stop, kill, wait · remove · commit
+//! command  create · start (forks the monitor) · relay · exec · stop, kill, pause, wait · update · watch · remove · commit
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
@@ -22,3 +22,5 @@ pub mod remove;
 pub mod start;
 pub mod stop;
 pub mod stream;
+pub mod update;
+pub mod watch;

@@ -28,3 +28,4 @@ mod together;
 mod tutorials;
 mod volumes;
 mod walls;
+mod watch;

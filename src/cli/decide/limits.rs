@@ -54,8 +54,7 @@ pub fn limits(parsed: &Parsed) -> Result<Limits> {
 }
 
 /// The limits of a container after `update` has asked for some: `had`, and over it what was `asked`.
-#[allow(dead_code)] // for the verb update
-pub fn updated(had: &Limits, asked: Limits) -> Result<Limits> {
+pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
     let conflict = |what: &str, other: &str| {
         Err(bad(format!("Conflicting options: {what} cannot be updated as {other} has already been set")))
     };
@@ -88,8 +87,8 @@ pub fn updated(had: &Limits, asked: Limits) -> Result<Limits> {
         cpu_period: asked.cpu_period.or(had.cpu_period),
         cpu_quota: asked.cpu_quota.or(had.cpu_quota),
         cpu_shares: asked.cpu_shares.or(had.cpu_shares),
-        cpuset_cpus: asked.cpuset_cpus.or_else(|| had.cpuset_cpus.clone()),
-        cpuset_mems: asked.cpuset_mems.or_else(|| had.cpuset_mems.clone()),
+        cpuset_cpus: asked.cpuset_cpus.clone().or_else(|| had.cpuset_cpus.clone()),
+        cpuset_mems: asked.cpuset_mems.clone().or_else(|| had.cpuset_mems.clone()),
         pids: asked.pids.or(had.pids),
         blkio_weight: asked.blkio_weight.or(had.blkio_weight),
         ..had.clone()
@@ -300,7 +299,7 @@ mod tests {
     #[test]
     fn updates() {
         let had = Limits { memory: Some(100 * MIB), pids: Some(9), nano_cpus: Some(1), ..Limits::default() };
-        let update = |asked: Limits| updated(&had, asked);
+        let update = |asked: Limits| updated(&had, &asked);
         let new = update(Limits { memory: Some(150 * MIB), pids: Some(-1), ..Limits::default() }).unwrap();
         assert_eq!((new.memory, new.memory_swap, new.pids), (Some(150 * MIB), Some(200 << 20), Some(-1)));
         assert_eq!(new.nano_cpus, Some(1));
