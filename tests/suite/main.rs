@@ -7,10 +7,14 @@ mod process;
 mod tidy;
 
 mod commit;
+mod contract;
 mod crash;
+mod cves;
 mod disk;
 mod env;
+mod escape;
 mod exec;
+mod flags;
 mod help;
 mod hostile;
 mod images;
