@@ -9,7 +9,7 @@ use mydocker::life::remove;
 use mydocker::spec::{MountKind, Network, Spec, State, Status};
 use mydocker::store::Store;
 use mydocker::store::containers::{self, Container};
-use mydocker::walls::cgroup;
+use mydocker::walls::cgroup::{self, Place};
 
 /// Characters of a command that are shown.
 const COMMAND_CHARS: usize = 20;
@@ -68,7 +68,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
 
 fn look(store: &Store, container: Container) -> Result<Option<Row>> {
     let Some(state) = remove::settle(store, &container)? else { return Ok(None) };
-    let is_paused = state.status == Status::Running && cgroup::is_frozen(&container.spec.id);
+    let is_paused = state.status == Status::Running && cgroup::is_frozen(Place::of(&container.spec));
     Ok(Some(Row { spec: container.spec, state, is_paused }))
 }
 

@@ -33,7 +33,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     if state.status != Status::Running || container.is_alive()? {
         return Ok(Some(state));
     }
-    walls::release(&container.spec.id)?;
+    walls::release(&container.spec)?;
     fault::point("settle:released");
     if container.spec.auto_remove {
         dispose(store, &container.spec, true)?;
@@ -72,6 +72,10 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         Err(error) => return Err(error),
     };
     if !force && stop::is_running(store, &container)? {
+        if walls::cgroup::is_frozen(walls::cgroup::Place::of(&container.spec)) {
+            let why = "container is paused and must be unpaused first";
+            return Err(Error::new(format!("cannot remove container \"{word}\": {why}")));
+        }
         return Err(Error::new(format!(
             "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
         )));
@@ -85,7 +89,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         }
         stop::kill_and_wait(stop::dial(store, &container)?)?;
     }
-    walls::release(&container.spec.id)?;
+    walls::release(&container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
     trash::sweep(store)
 }
@@ -94,7 +98,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
 fn remove_damaged(store: &Store, id: &str) -> Result<()> {
     // Its monitor knows what it started, and must be done before its things are taken away.
     stop::kill_and_wait(control::dial(store, id)?)?;
-    walls::release(id)?;
+    walls::release_lost(id)?;
     for name in file::names(store.names.as_fd())? {
         if names::holder(store, &name).as_deref() == Some(id) {
             names::release(store, &name, id)?;

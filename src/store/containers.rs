@@ -62,6 +62,12 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
     Ok((Container { spec: spec.clone(), dir }, lock_file))
 }
 
+/// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
+pub fn rewrite(store: &Store, container: &Container) -> Result<()> {
+    file::replace_at(container.dir.as_fd(), "config.json", json::to_string(&container.spec).as_bytes(), true)
+        .map_err(|e| store.locate(&format!("containers/{}", container.spec.id), e))
+}
+
 fn discard(store: &Store, id: &str) {
     if trash::throw(store, store.containers.as_fd(), id).is_ok() {
         let _ = trash::sweep(store); // what stays is swept by the next command
@@ -126,6 +132,7 @@ fn is_contained(spec: &Spec) -> bool {
     word(&spec.name)
         && (spec.image_id.is_empty() || hex::is(&spec.image_id, 64))
         && spec.layers.iter().all(|layer| hex::is(layer, 64))
+        && !spec.limits.cgroup_parent.split('/').any(|part| part == "..")
         && spec.mounts.iter().all(|mount| match mount.kind {
             MountKind::Bind => mount.source.starts_with('/'),
             MountKind::Volume => word(&mount.source),

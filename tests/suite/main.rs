@@ -32,3 +32,4 @@ mod together;
 mod tutorials;
 mod volumes;
 mod walls;
+mod watch;

@@ -1,0 +1,128 @@
+//! The end of a container's cgroup: what is left in it is killed, and it goes away.
+
+use super::place::{Hierarchy, Place, children, hierarchies};
+use crate::error::{Error, Result};
+use crate::kernel::{file, process, sys, time};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, unlinkat};
+use rustix::io::Errno;
+
+/// How long `release` waits for killed processes to be gone.
+const KILL_WAIT_MS: i64 = 10_000;
+/// How many cgroups are looked at for one whose parent nobody knows.
+const SEARCH_MAX: usize = 100_000;
+
+/// Anyone: kills what is left in the container's cgroups, and removes them. Idempotent; goes on after an error and
+/// returns the first.
+pub fn release(place: Place<'_>) -> Result<()> {
+    let mut first = Ok(());
+    let deadline = time::monotonic_ms() + KILL_WAIT_MS;
+    let all = hierarchies()?;
+    for hierarchy in &all {
+        let path = hierarchy.group(place);
+        let done = match unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(_) => empty_and_remove(&all, place, &path, deadline),
+        };
+        hierarchy.remove_parents(place);
+        if first.is_ok() {
+            first = done;
+        }
+    }
+    first
+}
+
+fn empty_and_remove(all: &[Hierarchy], place: Place<'_>, path: &str, deadline: i64) -> Result<()> {
+    let dir = match file::open_dir(path) {
+        Err(error) if error.is(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    loop {
+        // Sub-cgroups that a container made (it cannot by default) go first.
+        let entries = match file::entries(dir.as_fd()) {
+            Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // somebody else was faster
+            other => other?,
+        };
+        for (name, kind) in entries {
+            if kind == rustix::fs::FileType::Directory
+                && let Ok(name) = name.into_string()
+            {
+                empty_and_remove(all, place, &format!("{path}/{name}"), deadline)?;
+            }
+        }
+        match kill_all(dir.as_fd(), &|| thaw(all, place), deadline) {
+            Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // likewise
+            other => other?,
+        }
+        match unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // Processes are dead but their last references are not: the kernel has no event for that on v1. A poll
+            // without descriptors is a timer.
+            Err(Errno::BUSY) if time::monotonic_ms() < deadline => {
+                process::wait_for(&mut [], 2);
+            }
+            Err(errno) => return Err(Error::os(format!("remove the cgroup {path}"), errno)),
+        }
+    }
+}
+
+/// On v1 a frozen process does not even notice SIGKILL, and whoever froze it may be dead.
+fn thaw(all: &[Hierarchy], place: Place<'_>) {
+    for hierarchy in all.iter().filter(|h| !h.v2 && h.has("freezer")) {
+        if let Ok(dir) = file::open_dir(&hierarchy.group(place)) {
+            let _ = file::write_at(dir.as_fd(), "freezer.state", "THAWED"); // what stays frozen is a timeout below
+        }
+    }
+}
+
+/// Kills every process of one cgroup and waits for their ends.
+fn kill_all(dir: BorrowedFd<'_>, thaw: &dyn Fn(), deadline: i64) -> Result<()> {
+    let _ = file::write_at(dir, "cgroup.kill", "1"); // v2 since 5.14; elsewhere the loop below does it
+    loop {
+        let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
+        let pids: Vec<i32> =
+            text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok()).collect();
+        // A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
+        let mut waiting = Vec::new();
+        for pid in pids.into_iter().filter(|pid| *pid > 0) {
+            let Ok(pidfd) = process::open_pidfd(pid) else { continue };
+            let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
+            waiting.push(pidfd);
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        thaw();
+        for pidfd in waiting {
+            if !process::readable(pidfd.as_fd(), (deadline - time::monotonic_ms()).max(0)) {
+                return Err(Error::os("kill the processes of the container", Errno::TIMEDOUT));
+            }
+        }
+    }
+}
+
+/// The same for a container whose record is lost, and with it the name of the parent: every cgroup of the host with the
+/// id is looked for, at any depth, but not inside other containers.
+pub fn release_lost(id: &str) -> Result<()> {
+    let own = format!("mydocker-{id}");
+    let mut parents = alloc::vec![String::new()]; // the root: there it is, nearly always
+    for hierarchy in hierarchies()? {
+        let mut dirs = alloc::vec![String::new()];
+        let mut left = SEARCH_MAX;
+        while let (Some(dir), true) = (dirs.pop(), left > 0) {
+            left -= 1;
+            // A cgroup that has just gone does not hold ours.
+            for name in children(&format!("{}/{dir}", hierarchy.path)).unwrap_or_default() {
+                if name == own && !parents.contains(&dir) {
+                    parents.push(dir.clone());
+                } else if !name.starts_with("mydocker-") {
+                    dirs.push(format!("{dir}/{name}"));
+                }
+            }
+        }
+    }
+    parents.iter().map(|parent| release(Place { id, parent })).fold(Ok(()), Result::and)
+}

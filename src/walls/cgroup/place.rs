@@ -1,0 +1,265 @@
+//! Where the cgroup of a container is: below which mounted hierarchies, and the way down from their roots.
+
+use crate::error::{Error, Result};
+use crate::kernel::file;
+use crate::spec::Spec;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, XattrFlags, getxattr, setxattr, unlinkat};
+use rustix::io::Errno;
+
+/// The controllers that a container joins, where the kernel has them.
+const CONTROLLERS: [&str; 8] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "devices", "freezer", "blkio"];
+/// Marks the parents that we made, and may remove. Only privileged processes of the host can set it.
+const MARK: &str = "trusted.mydocker";
+/// How often parents that somebody else has just removed are made again.
+const TRIES: u32 = 16;
+
+/// The place of one container in every hierarchy.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The cgroup that its own is made in (`--cgroup-parent`), from the root of the hierarchy; empty for the root.
+    pub parent: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// The place that a record gives.
+    pub fn of(spec: &'a Spec) -> Self {
+        Self { id: &spec.id, parent: &spec.limits.cgroup_parent }
+    }
+
+    /// The cgroups on the way to it. Whatever is written in the record, none leads upwards.
+    fn parents(self) -> impl Iterator<Item = &'a str> {
+        self.parent.split('/').filter(|part| !["", ".", ".."].contains(part))
+    }
+}
+
+/// Refuses a `--cgroup-parent` that cannot be one.
+pub fn check_parent(parent: &str) -> Result<()> {
+    if parent.split('/').any(|part| part == "..") || parent.contains(['\0', '\n']) {
+        let parent = parent.escape_debug();
+        return Err(Error::new(format!("invalid cgroup parent \"{parent}\": give a path without .. in it")));
+    }
+    Ok(())
+}
+
+/// One mounted hierarchy.
+pub struct Hierarchy {
+    /// Where it is mounted on this host.
+    pub path: String,
+    /// Its controllers (v1), as the mount option spells them.
+    pub controllers: String,
+    /// Whether it is the one of cgroup v2.
+    pub v2: bool,
+}
+
+/// The hierarchies of this host: v1 ones with controllers that we use; the v2 one only where there are none of those
+/// (a hybrid host keeps its controllers on v1).
+pub fn hierarchies() -> Result<Vec<Hierarchy>> {
+    Ok(parse_mountinfo(&file::read_text("/proc/self/mountinfo")?))
+}
+
+/// proc_pid_mountinfo(5): `id parent major:minor root mount-point options … - fstype source super-options`
+fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for line in text.lines() {
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        let (mut left, mut right) = (left.split(' ').skip(3), right.split(' '));
+        let (Some("/"), Some(path)) = (left.next(), left.next()) else { continue };
+        let (Some(kind), Some(_), Some(options)) = (right.next(), right.next(), right.next()) else { continue };
+        let ours: Vec<&str> = options.split(',').filter(|o| CONTROLLERS.contains(o)).collect();
+        let v2 = kind == "cgroup2";
+        let known = found.iter().any(|h| h.v2 == v2 && (v2 || h.has(ours.first().unwrap_or(&""))));
+        if !known && (v2 || kind == "cgroup" && !ours.is_empty()) {
+            found.push(Hierarchy { path: unescape(path), controllers: ours.join(","), v2 });
+        }
+    }
+    if found.iter().any(|h| !h.v2) {
+        found.retain(|h| !h.v2);
+    }
+    found
+}
+
+/// Blanks, tabs, newlines and backslashes are octal in mountinfo.
+fn unescape(path: &str) -> String {
+    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+impl Hierarchy {
+    /// Whether a v1 controller is here. On v2 that is seen by its files.
+    pub fn has(&self, controller: &str) -> bool {
+        self.v2 || self.controllers.split(',').any(|c| c == controller)
+    }
+
+    /// The directory of the container's cgroup.
+    pub fn group(&self, place: Place<'_>) -> String {
+        let mut path = self.path.clone();
+        let own = format!("mydocker-{}", place.id);
+        for part in place.parents().chain([own.as_str()]) {
+            path.push('/');
+            path.push_str(part);
+        }
+        path
+    }
+
+    /// The directories that its cgroup is in, from the root of the hierarchy to its parent.
+    pub fn levels(&self, place: Place<'_>) -> Vec<String> {
+        let mut levels = alloc::vec![self.path.clone()];
+        for part in place.parents() {
+            levels.push(format!("{}/{part}", levels[levels.len() - 1]));
+        }
+        levels
+    }
+
+    /// Makes the container's cgroup and the parents that are missing, and opens it.
+    pub fn make(&self, place: Place<'_>) -> Result<Group> {
+        let path = self.group(place);
+        let mut tries_left = TRIES;
+        loop {
+            let has_parents = self.make_parents(place)?;
+            match rustix::fs::mkdir(path.as_str(), Mode::from(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => return Ok(Group { dir: file::open_dir(&path)?, path }),
+                // The last container in that parent ended at this moment, and took it along.
+                Err(Errno::NOENT) if has_parents && tries_left > 0 => tries_left -= 1,
+                Err(errno) => return Err(Error::os(format!("make the cgroup {path}"), errno)),
+            }
+        }
+    }
+
+    fn make_parents(&self, place: Place<'_>) -> Result<bool> {
+        let mut has_parents = false;
+        let mut tries_left = TRIES;
+        'again: loop {
+            for level in self.levels(place).iter().skip(1) {
+                has_parents = true;
+                match rustix::fs::mkdir(level.as_str(), Mode::from(0o755)) {
+                    // Where it cannot be marked (in a user namespace) it will not be removed, either.
+                    Ok(()) => drop(setxattr(level.as_str(), MARK, b"1", XattrFlags::empty())),
+                    Err(Errno::EXIST) => {}
+                    Err(Errno::NOENT) if tries_left > 0 => {
+                        tries_left -= 1;
+                        continue 'again;
+                    }
+                    Err(errno) => return Err(Error::os(format!("make the cgroup {level}"), errno)),
+                }
+            }
+            return Ok(has_parents);
+        }
+    }
+
+    /// Removes the parents that we made and that are empty now.
+    pub fn remove_parents(&self, place: Place<'_>) {
+        for level in self.levels(place).iter().skip(1).rev() {
+            let mut value = [0u8; 8];
+            let ours = getxattr(level.as_str(), MARK, &mut value).is_ok();
+            if !ours || unlinkat(rustix::fs::CWD, level.as_str(), AtFlags::REMOVEDIR).is_err() {
+                return; // somebody else's, or not empty
+            }
+        }
+    }
+}
+
+/// One open cgroup of a container.
+pub struct Group {
+    /// Its directory.
+    pub dir: OwnedFd,
+    /// The path of that.
+    pub path: String,
+}
+
+impl Group {
+    /// The container's cgroup in this hierarchy, if it is there.
+    pub fn find(hierarchy: &Hierarchy, place: Place<'_>) -> Result<Option<Self>> {
+        let path = hierarchy.group(place);
+        match file::open_dir(&path) {
+            Ok(dir) => Ok(Some(Self { dir, path })),
+            Err(error) if error.is(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a value that the flag `--limit` asked for. A file that is not there is `None`, for the caller to explain.
+    pub fn set(&self, limit: &str, name: &str, value: &str) -> Result<Option<()>> {
+        use rustix::fd::AsFd;
+        let errno = match file::write_at(self.dir.as_fd(), name, value) {
+            Ok(()) => return Ok(Some(())),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => errno,
+        };
+        let why = match (errno, name) {
+            (Errno::BUSY, _) => " (its processes use more than that at this moment)",
+            (Errno::INVAL, "memory.limit_in_bytes") => " (it must not exceed the limit of memory and swap together)",
+            (Errno::INVAL, "memory.memsw.limit_in_bytes") => " (it must not be below the limit of memory)",
+            (Errno::NODEV, _) => " (only a whole disk can be limited, no partition of it)",
+            _ => "",
+        };
+        Err(Error::os(format!("cannot set --{limit}: write {value} to {}/{name}{why}", self.path), errno))
+    }
+
+    /// The content of one of its files.
+    pub fn read(&self, name: &str) -> Result<String> {
+        use rustix::fd::AsFd;
+        let bytes = file::read_at(self.dir.as_fd(), name, file::RECORD_BYTES_MAX)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().into())
+    }
+}
+
+/// Whether this process is root only of a user namespace of its own. user_namespaces(7)
+pub fn in_user_namespace() -> bool {
+    let Ok(map) = file::read_text("/proc/self/uid_map") else { return false };
+    !map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// What a directory for cgroups contains: the names of the cgroups in it.
+pub fn children(path: &str) -> Result<Vec<String>> {
+    use rustix::fd::AsFd;
+    let dir = file::open_dir(path)?;
+    let entries = file::entries(dir.as_fd()).map_err(|e| Error { what: format!("read {path}"), ..e })?;
+    let dirs = entries.into_iter().filter(|(_, kind)| *kind == rustix::fs::FileType::Directory);
+    Ok(dirs.filter_map(|(name, _)| name.into_string().ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str = "31 30 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+                      32 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+                      33 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+                      35 30 0:27 /x /mnt/memory rw - cgroup cgroup rw,memory\n\
+                      34 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn hybrid_hosts_keep_v1() {
+        let found = parse_mountinfo(V1);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].has("cpu") && found[0].has("cpuacct") && !found[0].has("memory"));
+        assert_eq!(found[0].controllers, "cpu,cpuacct");
+        assert_eq!(found[1].path, "/sys/fs/cgroup/memory");
+    }
+
+    #[test]
+    fn unified_hosts_have_one() {
+        let found = parse_mountinfo("34 30 0:29 / /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].v2 && found[0].path == "/sys/fs/my cgroup");
+    }
+
+    #[test]
+    fn places() {
+        let h = Hierarchy { path: "/c".into(), controllers: "cpu".into(), v2: false };
+        let at = |parent| Place { id: "7", parent };
+        assert_eq!(h.group(at("")), "/c/mydocker-7");
+        assert_eq!(h.group(at("/a/b/")), "/c/a/b/mydocker-7");
+        assert_eq!(h.group(at("../../x/./..//y")), "/c/x/y/mydocker-7");
+        assert_eq!(h.levels(at("a/b")), ["/c", "/c/a", "/c/a/b"]);
+        for bad in ["..", "a/../b", "/..", "a\nb"] {
+            assert!(check_parent(bad).is_err(), "{bad}");
+        }
+        assert!(check_parent("/a..b/c.slice").is_ok() && check_parent("").is_ok());
+    }
+}

@@ -1,0 +1,127 @@
+//! What limits mean in the terms that v1 and v2 share, and which were asked for at all.
+
+use super::place::Hierarchy;
+use crate::error::{Error, Result};
+use crate::spec::{Limits, Rate, Throttle};
+use alloc::format;
+use alloc::string::{String, ToString};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+/// Period of the CPU quota in microseconds, docker's.
+pub const CPU_PERIOD_US: u64 = 100_000;
+
+/// Each limit: its flag, the v1 controller that it needs, and whether it is asked for.
+fn asked(limits: &Limits) -> [(&'static str, &'static str, bool); 17] {
+    let l = limits;
+    let throttled = |rate| l.throttles.iter().any(|throttle| throttle.what == rate);
+    [
+        ("memory", "memory", l.memory.is_some()),
+        ("memory-swap", "memory", l.memory_swap.is_some()),
+        ("memory-reservation", "memory", l.memory_reservation.is_some()),
+        ("memory-swappiness", "memory", l.memory_swappiness.is_some()),
+        ("oom-kill-disable", "memory", l.oom_kill_disable),
+        ("cpus", "cpu", l.nano_cpus.is_some()),
+        ("cpu-period", "cpu", l.cpu_period.is_some()),
+        ("cpu-quota", "cpu", l.cpu_quota.is_some()),
+        ("cpu-shares", "cpu", l.cpu_shares.is_some()),
+        ("cpuset-cpus", "cpuset", l.cpuset_cpus.is_some()),
+        ("cpuset-mems", "cpuset", l.cpuset_mems.is_some()),
+        ("pids-limit", "pids", l.pids.is_some_and(|pids| pids > 0)),
+        ("blkio-weight", "blkio", l.blkio_weight.is_some()),
+        (flag(Rate::ReadBytes), "blkio", throttled(Rate::ReadBytes)),
+        (flag(Rate::WriteBytes), "blkio", throttled(Rate::WriteBytes)),
+        (flag(Rate::Reads), "blkio", throttled(Rate::Reads)),
+        (flag(Rate::Writes), "blkio", throttled(Rate::Writes)),
+    ]
+}
+
+/// Whether nothing is asked for that needs a cgroup.
+pub fn is_nothing(limits: &Limits) -> bool {
+    limits.cgroup_parent.is_empty() && asked(limits).iter().all(|(.., asked)| !asked)
+}
+
+/// Refuses limits whose controller is nowhere. (On v2 the missing file tells.)
+pub fn refuse_unset(hierarchies: &[Hierarchy], limits: &Limits) -> Result<()> {
+    for (flag, controller, asked) in asked(limits) {
+        if asked && !hierarchies.iter().any(|h| h.has(controller)) {
+            return Err(Error::new(format!(
+                "cannot set --{flag}: no cgroup hierarchy with the controller {controller} is mounted here"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Microseconds of CPU time in each [`CPU_PERIOD_US`].
+pub fn quota_us(nano_cpus: u64) -> u64 {
+    (u128::from(nano_cpus) * u128::from(CPU_PERIOD_US) / 1_000_000_000) as u64
+}
+
+/// pids.max, on both versions.
+pub fn tasks(pids: i64) -> String {
+    if pids > 0 { pids.to_string() } else { "max".into() }
+}
+
+/// The flag of a throttle.
+pub const fn flag(rate: Rate) -> &'static str {
+    match rate {
+        Rate::ReadBytes => "device-read-bps",
+        Rate::WriteBytes => "device-write-bps",
+        Rate::Reads => "device-read-iops",
+        Rate::Writes => "device-write-iops",
+    }
+}
+
+/// The numbers of the disk that a throttle names: `8:0`.
+pub fn disk(throttle: &Throttle) -> Result<String> {
+    let cannot = || format!("cannot set --{}: {}", flag(throttle.what), throttle.device.escape_debug());
+    let stat = rustix::fs::stat(throttle.device.as_str()).map_err(|errno| Error::os(cannot(), errno))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
+        return Err(Error::new(format!("{} is not a block device", cannot())));
+    }
+    Ok(format!("{}:{}", rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)))
+}
+
+/// The error for a value that has no file to go to.
+pub fn no_file(limit: &str, path: &str, name: &str, why: &str) -> Error {
+    Error::os(format!("cannot set --{limit}: {path}/{name}{why}"), Errno::NOENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn conversions() {
+        assert_eq!(
+            (quota_us(500_000_000), quota_us(10_000_000), quota_us(u64::MAX)),
+            (50_000, 1000, 1_844_674_407_370_955)
+        );
+        assert_eq!((tasks(5), tasks(-1), tasks(0)), ("5".into(), "max".into(), "max".into()));
+    }
+
+    #[test]
+    fn only_asked_limits_need_a_controller() {
+        assert!(is_nothing(&Limits::default()) && refuse_unset(&[], &Limits::default()).is_ok());
+        let unlimited = Limits { pids: Some(-1), ..Limits::default() };
+        assert!(refuse_unset(&[], &unlimited).is_ok());
+        let memory = Limits { memory: Some(1 << 30), ..Limits::default() };
+        assert!(!is_nothing(&memory));
+        let error = refuse_unset(&[], &memory).unwrap_err();
+        assert!(format!("{error}").contains("--memory: no cgroup hierarchy with the controller memory"), "{error}");
+        let only = |controllers: &str| Hierarchy { path: "/x".into(), controllers: controllers.into(), v2: false };
+        assert!(refuse_unset(&[only("cpu,cpuacct")], &memory).is_err());
+        assert!(refuse_unset(&[only("cpu,cpuacct"), only("memory")], &memory).is_ok());
+    }
+
+    #[test]
+    fn only_disks_are_throttled() {
+        let throttle = |device: &str| Throttle { device: device.into(), what: Rate::ReadBytes, rate: 1 };
+        let told: Vec<String> =
+            ["/dev/null", "/nosuch"].iter().map(|path| format!("{}", disk(&throttle(path)).unwrap_err())).collect();
+        assert_eq!(told[0], "cannot set --device-read-bps: /dev/null is not a block device");
+        assert_eq!(told[1], "cannot set --device-read-bps: /nosuch: no such file or directory");
+    }
+}
