@@ -105,6 +105,10 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("socket unix", || socket(1, 1, 0)),
     ("socket vsock", || socket(40, 1, 0)),
     ("socket alg", || socket(38, 5, 0)),
+    ("name_to_handle_at", || {
+        let handle = memory([128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        one(raw::__NR_name_to_handle_at, &[at_cwd(), text("/etc/hosts"), handle, memory([0]), 0])
+    }),
     ("chroot", || one(raw::__NR_chroot, &[text("/tmp")])),
     ("ptrace a child", || in_a_child(|| one(raw::__NR_ptrace, &[0, 0, 0, 0]))),
 ];

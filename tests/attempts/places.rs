@@ -6,7 +6,8 @@ use linux_raw_sys::errno;
 use linux_raw_sys::general as raw;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "/tmp/place";
@@ -95,11 +96,11 @@ fn try_unmask() -> Answer {
     unmount(first)
 }
 
-/// A file of the host by its handle, on the file system that /etc/hosts was mounted from. open_by_handle_at(2)
+/// The root of the file system that /etc/hosts was mounted from, which is the host's, by a handle that everybody can guess:
+/// inode 2 of ext4. Others know no such file, but say so only to who may ask. open_by_handle_at(2)
 fn open_by_handle() -> Answer {
-    const BYTES_MAX: u64 = 128;
-    let handle = memory([BYTES_MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    call(raw::__NR_name_to_handle_at, [at_cwd(), text("/etc/hosts"), handle, memory([0]), 0, 0])?;
+    const FILEID_INO32_GEN: u64 = 1;
+    let handle = memory([8 | FILEID_INO32_GEN << 32, 2]);
     let mount = open("/etc/hosts", raw::O_RDONLY)?;
     call(raw::__NR_open_by_handle_at, [mount, handle, raw::O_PATH as usize, 0, 0, 0])
 }
@@ -131,6 +132,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("unmask", try_unmask),
     ("node disk", || try_node(raw::S_IFBLK, disk())),
     ("node loop", || try_node(raw::S_IFBLK, (7, 0))),
+    ("node fuse", || try_node(raw::S_IFCHR, (10, 229))),
     ("node mem", || try_node(raw::S_IFCHR, (1, 1))),
     ("node port", || try_node(raw::S_IFCHR, (1, 4))),
     ("node kmsg", || try_node(raw::S_IFCHR, (1, 11))),
@@ -186,14 +188,23 @@ pub fn lie_in_wait(seconds: u64) {
 
 /// All that a process could give away.
 fn get(pid: u32) {
-    for (what, flags) in
-        [("mem", raw::O_RDWR), ("exe", raw::O_WRONLY), ("root/..", raw::O_RDONLY), ("cwd/..", raw::O_RDONLY)]
-    {
+    for (what, flags) in [("mem", raw::O_RDWR), ("exe", raw::O_WRONLY)] {
         if open(&format!("/proc/{pid}/{what}"), flags).is_ok() {
             println!("got {what}");
         }
     }
-    for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
-        println!("got fd {} {}", entry.path().display(), fs::read_link(entry.path()).unwrap_or_default().display());
+    let place = |path: &str| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    if place(&format!("/proc/{pid}/root/")) != place("/") {
+        println!("got another root");
     }
+    for link in ["cwd", "fd"] {
+        let path = PathBuf::from(format!("/proc/{pid}/{link}"));
+        let files = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in if link == "fd" { files.collect() } else { vec![path] } {
+            println!("got {} {}", path.display(), fs::read_link(&path).unwrap_or_default().display());
+        }
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapPrm:\t"));
+    println!("got capabilities {}", capabilities.unwrap_or_default());
 }
