@@ -367,7 +367,7 @@ fn cve_2026_41579_and_47766_directories_that_are_symlinks() {
     h.ok(&format!("run --rm --rootfs {} true", h.path("root")));
 }
 
-/// CVE-2016-9962: a process that enters a container still has our memory and our descriptors. What somebody inside who
+/// CVE-2016-9962: a process on its way into a container still has our memory and our descriptors. What somebody inside who
 /// lies in wait gets of it.
 #[track_caller]
 fn got_of_an_exec(h: &Host, flags: &str) -> Vec<String> {
