@@ -224,3 +224,60 @@ fn ranges_of_ids_are_not_given_twice() {
     let again = h.ok("create --userns auto busybox true");
     assert!(firsts.contains(&first(&again)), "a range that is free again is used again");
 }
+
+#[test]
+fn a_damaged_record_that_may_own_ids_stops_the_choice() {
+    let h = Host::new();
+    let id = h.idle("--name box");
+    let config = h.store.join("containers").join(id.trim()).join("config.json");
+    let record = std::fs::read(&config).unwrap();
+    std::fs::write(&config, "{").unwrap();
+    let before = h.snapshot();
+    h.run("create --userns auto busybox true").fails(125, "--userns=auto cannot choose: container");
+    h.unchanged(&before);
+    h.ok("create --userns 700000:65536 busybox true");
+    std::fs::write(&config, record).unwrap();
+    h.ok("rm -f box");
+}
+
+#[test]
+fn what_is_asked_is_written_down() {
+    let h = Host::new();
+    h.ok("create --name donor --ipc shareable busybox true");
+    let (dir, profile) = (h.path(""), h.write("p.json", "{\"defaultAction\":\"SCMP_ACT_ALLOW\"}"));
+    let id = h.ok(&format!(
+        "create --cap-add net_admin --cap-drop ALL --security-opt no-new-privileges --security-opt seccomp={profile} \
+         --security-opt systempaths=unconfined --group-add 5 --group-add audio --read-only --tmpfs /run:size=1m,mode=700 \
+         --mount type=bind,src={dir},dst=/m,ro,bind-recursive=writable --device /dev/null:/dev/zilch:r \
+         --device-cgroup-rule 'c 10:200 rwm' --shm-size 32m --ulimit nofile=100:200 --sysctl net.ipv4.ip_forward=1 \
+         -m 20m --memory-swap -1 --memory-reservation 10m --oom-score-adj 500 --blkio-weight 300 --cpu-period 50000 \
+         --cpu-quota 25000 --cgroup-parent /ours --cgroupns host --ipc container:donor --pid host --uts host --init \
+         --umask 077 busybox true"
+    ));
+    let record = std::fs::read_to_string(h.store.join("containers").join(id.trim()).join("config.json")).unwrap();
+    for part in [
+        "\"cap_add\":[\"CAP_NET_ADMIN\"],\"cap_drop\":[\"ALL\"]",
+        "\"seccomp\":\"{\\\"defaultAction\\\":",
+        "\"no_new_privileges\":true,\"unmasked\":true",
+        "\"groups\":[\"5\",\"audio\"],\"umask\":63",
+        "\"target\":\"/run\",\"read_only\":false,\"mode\":\"rw,nosuid,nodev,noexec,size=1m,mode=700\"",
+        "\"recursion\":\"writable\"",
+        "\"source\":\"/dev/null\",\"target\":\"/dev/zilch\",\"access\":\"r\"",
+        "\"device_rules\":[\"c 10:200 rwm\"]",
+        "\"shm_bytes\":33554432",
+        "\"name\":\"nofile\",\"soft\":100,\"hard\":200",
+        "\"sysctls\":{\"net.ipv4.ip_forward\":\"1\"}",
+        "\"memory\":20971520,\"memory_swap\":-1,\"memory_reservation\":10485760",
+        "\"cpu_period\":50000,\"cpu_quota\":25000",
+        "\"blkio_weight\":300",
+        "\"cgroup_parent\":\"ours\"",
+        "\"oom_score_adj\":500,\"init\":true",
+        "\"read_only\":true,\"shm_bytes\"",
+        "\"ipc\":{\"of\":\"container\",\"container\":\"",
+        "\"pid\":{\"of\":\"host\"",
+        "\"uts\":{\"of\":\"host\"",
+        "\"cgroup\":{\"of\":\"host\"",
+    ] {
+        assert!(record.contains(part), "{part} is not in {record}");
+    }
+}
