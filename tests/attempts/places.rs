@@ -48,14 +48,14 @@ fn disk() -> (u64, u64) {
 
 /// Reads a byte.
 fn try_read(path: &str) -> Answer {
-    let mut file = fs::File::open(path).map_err(number)?;
-    match file.read(&mut [0]).map_err(number)? {
+    let mut file = fs::File::open(path).map_err(|e| number(&e))?;
+    match file.read(&mut [0]).map_err(|e| number(&e))? {
         0 => Err(NOTHING),
         bytes => Ok(bytes),
     }
 }
 
-fn number(error: std::io::Error) -> i32 {
+fn number(error: &std::io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 
@@ -77,7 +77,7 @@ fn try_cgroup() -> Answer {
         .iter()
         .find(|name| fs::exists(format!("/sys/fs/cgroup/{name}/tasks")).is_ok_and(|is| is));
     let path = format!("/sys/fs/cgroup/{}/attempt", first.unwrap_or(&"."));
-    fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(number).map(|()| 0)
+    fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(|e| number(&e)).map(|()| 0)
 }
 
 /// The file that names a program which the kernel runs on the host when a cgroup is empty. cgroups(7)

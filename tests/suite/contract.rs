@@ -260,19 +260,30 @@ fn expected_cgroups(options: &str) -> Vec<String> {
     all
 }
 
+#[track_caller]
+fn same_mounts(what: &str, mountinfo: &str, mut expected: Vec<String>) {
+    expected.sort();
+    let found = mounts(mountinfo);
+    let missing: Vec<&String> = expected.iter().filter(|line| !found.contains(line)).collect();
+    let more: Vec<&String> = found.iter().filter(|line| !expected.contains(line)).collect();
+    assert!(missing.is_empty() && more.is_empty(), "{what}: missing {missing:#?}\nmore {more:#?}");
+    assert_eq!(found.len(), expected.len(), "{what}: {found:#?}");
+}
+
 #[test]
 fn every_line_of_mountinfo() {
     let h = Host::new();
-    let expected = expected_mounts();
-    for flags in ["", "-u 1000", "--network host"] {
-        let found = mounts(&h.ok(&format!("run --rm {flags} busybox cat /proc/self/mountinfo")));
-        let (missing, more): (Vec<_>, Vec<_>) = (
-            expected.iter().filter(|line| !found.contains(line)).collect(),
-            found.iter().filter(|line| !expected.contains(line)).collect(),
-        );
-        assert!(missing.is_empty() && more.is_empty(), "{flags}: missing {missing:#?}\nmore {more:#?}");
-        assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for flags in ["", "-u 1000", "--network host", "--cap-add ALL"] {
+        let found = h.ok(&format!("run --rm {flags} busybox cat /proc/self/mountinfo"));
+        same_mounts(flags, &found, expected_mounts());
     }
+    let found = h.terminal("run --rm -it busybox cat /proc/self/mountinfo").wait().exits(0).out.replace('\r', "");
+    let console = "/dev/console /0 rw,nosuid,noexec,relatime devpts devpts rw,gid=5,mode=620,ptmxmode=666";
+    same_mounts("-it", &found, [expected_mounts(), vec![console.to_owned()]].concat());
+    let found = h.ok("run --rm -v vol:/v -v vol:/ro:ro --tmpfs /t busybox grep -E ' /(v|ro|t) ' /proc/self/mountinfo");
+    let options: Vec<String> =
+        found.lines().map(|line| line.split(' ').skip(4).take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(options, ["/v rw,relatime", "/ro ro,relatime", "/t rw,nosuid,nodev,noexec,relatime"]);
 }
 
 #[test]
