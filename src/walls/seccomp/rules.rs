@@ -89,6 +89,7 @@ pub enum Outcome {
 }
 
 /// What is to happen with every system call.
+#[cfg_attr(test, derive(Clone))]
 pub struct Rules {
     /// With all that is not named.
     pub default: Action,
