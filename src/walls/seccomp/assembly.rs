@@ -55,11 +55,16 @@ pub fn assemble(mut rules: Rules, machine: &Machine, compat: bool) -> Result<Vec
     let start = program.architecture(&rules, &machine.native, next);
     program.load(ARCHITECTURE, start);
     if program.code.len() > INSTRUCTIONS_MAX {
-        let much = format!("{} instructions; the kernel takes {INSTRUCTIONS_MAX}", program.code.len());
-        return Err(Error::new(format!("the seccomp profile is too long: it makes {much}")));
+        return Err(too_long());
     }
     program.code.reverse();
     Ok(program.code)
+}
+
+/// What is wrong with a profile that makes too long a program.
+pub fn too_long() -> Error {
+    let most = format!("the kernel takes {INSTRUCTIONS_MAX} instructions; fewer rules on arguments make fewer");
+    Error::new(format!("the seccomp profile is too long: {most}")).exit(125)
 }
 
 /// What is said of `connect` or `semop` without regard to their arguments also holds for i386's calls for many purposes,
