@@ -81,6 +81,11 @@ impl Parsed {
         self.last(key).map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).transpose()
     }
 
+    /// Every value as `read` understands it, in order; errors as from [`Parsed::read`].
+    pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
+        self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
+    }
+
     /// docker's sentence about a value that a flag does not take.
     pub fn invalid(&self, key: &str, value: &str, why: &Error) -> Error {
         let spelled =
@@ -217,12 +222,20 @@ fn unknown(verb: &'static Verb, what: &str, name: &str) -> Error {
     bad(format!("{what}{meant}{mark} see 'mydocker help {}'", verb.name))
 }
 
+/// A truth value in one of the spellings that Go takes.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
 fn accept(parsed: &mut Parsed, flag: &'static Flag, value: Option<String>, typed: &str) -> Result<()> {
     let value = match value {
-        Some(value) if flag.value.is_empty() => match value.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => "true".to_owned(),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => "false".to_owned(),
-            _ => {
+        Some(value) if flag.value.is_empty() => match boolean(&value) {
+            Some(is_on) => is_on.to_string(),
+            None => {
                 let shown = visible(&value);
                 let why = Error::new(format!("strconv.ParseBool: parsing \"{shown}\": invalid syntax"));
                 return Err(parsed.invalid(flag.key(), &value, &why));

@@ -1,17 +1,22 @@
 //! `run` and `create`: from flags to a complete description of the container. Nothing is made here but an image that was
 //! named by its file; everything that can be wrong is found before anything of the container exists.
 
-mod limits;
+mod devices;
+mod ids;
+pub mod limits;
 mod mounts;
+mod namespaces;
+mod security;
 
 use super::args::Parsed;
+use super::human::visible;
 use super::images::import_file;
 use super::read;
 use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Namespaces, Network, RECORD_VERSION, Security, Spec};
+use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
@@ -23,6 +28,14 @@ const DEFAULT_IMAGE: &str = "busybox";
 const HOSTNAME_BYTES_MAX: usize = 64;
 /// docker's size of /dev/shm.
 const SHM_BYTES: u64 = 64 << 20;
+/// The mask that docker's programs start with.
+const UMASK: u32 = 0o022;
+/// Bits of a file mode that a mask can have.
+const UMASK_MAX: u32 = 0o777;
+/// docker's highest group id.
+const GID_MAX: u64 = 2_147_483_647;
+/// What the kernel adds to a process's badness, proc(5).
+const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
 const SIGTERM: i32 = 15;
 
 /// What was decided.
@@ -39,44 +52,36 @@ fn bad(what: impl Into<String>) -> Error {
     Error::new(what).exit(EXIT_ENGINE)
 }
 
-/// Decides everything. Returns with the images locked (shared): the image must not go before the container refers to it.
+/// Decides everything. Returns with the images locked (shared): the image must not go before the container refers to it;
+/// and with the ids locked if it has a user namespace.
 pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let mut notes = Vec::new();
-    let limits = limits::limits(parsed)?;
-    let mounts = mounts::mounts(parsed)?;
+    let mut limits = limits::limits(parsed)?;
+    limits::without_v1(&mut limits, &mut notes);
     let network = network(parsed)?;
-    let (asked_env, labels) = (env(parsed)?, labels(parsed)?);
+    let namespaces = namespaces::namespaces(parsed, store)?;
+    let security = security::security(parsed, &mut notes)?;
+    let asked_ids = ids::asked(parsed, network, &namespaces)?;
+    let sysctls = namespaces::sysctls(parsed, network, &namespaces)?;
+    let devices = devices::devices(parsed)?;
+    let device_rules = parsed.read_all("device-cgroup-rule", read::device::rule)?;
+    let (ulimits, groups, umask) = (ulimits(parsed)?, groups(parsed)?, umask(parsed)?);
+    let (shm_bytes, oom_score_adj) = (shm_bytes(parsed)?, oom_score_adj(parsed)?);
+    let mounts = mounts::mounts(parsed)?;
+    let (asked_env, asked_labels) = (env(parsed)?, labels(parsed)?);
     let name = parsed.last("name").map(read::container_name).transpose()?;
     let cwd = parsed.last("workdir").map(workdir).transpose()?;
-    if let Some(path) = parsed.last("cidfile")
-        && std::fs::exists(path).unwrap_or(true)
-    {
-        return Err(bad(format!(
-            "container ID file found, make sure the other container isn't running or delete {path}"
-        )));
-    }
+    let id = hex::fresh_id();
+    let hostname = hostname(parsed, &id, network, &namespaces)?;
+    refuse_cidfile(parsed)?;
+    // From here on the image is known: nothing about the flags alone may be wrong any more, it may be imported now.
     let root = root(parsed, store, &mut notes)?;
+    let (entrypoint, cmd) = command(parsed, &root)?;
     let config = root.config;
-    let entrypoint = match parsed.last("entrypoint") {
-        Some("") => Vec::new(),
-        Some(word) => vec![word.to_owned()],
-        None => config.entrypoint.unwrap_or_default(),
-    };
-    let cmd =
-        if !root.words.is_empty() || parsed.given("entrypoint") { root.words } else { config.cmd.unwrap_or_default() };
-    if entrypoint.is_empty() && cmd.is_empty() {
-        return Err(bad("no command specified: neither the command line nor the image has one"));
-    }
     let mut env = config.env.unwrap_or_default();
     merge_env(&mut env, &asked_env);
-    let mut all_labels = config.labels.unwrap_or_default();
-    all_labels.extend(labels);
-    let id = hex::fresh_id();
-    let hostname = hostname(parsed, &id, network)?;
-    let tty = parsed.on("tty");
-    // Without -d, a terminal that nobody can type into is of no use: -t alone reads ours, as in the tutorials.
-    let stdin = parsed.on("interactive")
-        || tty && !parsed.on("detach") && rustix::termios::isatty(mydocker::kernel::sys::stdin());
+    let mut labels = config.labels.unwrap_or_default();
+    labels.extend(asked_labels);
     let spec = Spec {
         version: RECORD_VERSION,
         name: name.map_or_else(|| words::name(&hex::random(4)), str::to_owned),
@@ -91,30 +96,109 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         cwd: cwd.or(config.working_dir.filter(|dir| dir.starts_with('/'))).unwrap_or_else(|| "/".to_owned()),
         user: parsed.last("user").map(str::to_owned).or(config.user).unwrap_or_default(),
         hostname,
-        tty,
-        stdin,
+        tty: parsed.on("tty"),
+        stdin: reads_stdin(parsed),
         auto_remove: parsed.on("rm"),
         network,
         mounts,
         limits,
-        labels: all_labels,
+        labels,
         stop_signal: config.stop_signal.as_deref().and_then(|s| read::signal(s).ok()).unwrap_or(SIGTERM),
-        groups: Vec::new(),
-        umask: 0o022,
-        security: Security::default(),
-        ids: None,
-        namespaces: Namespaces::default(),
-        read_only: false,
-        shm_bytes: Some(SHM_BYTES),
-        devices: Vec::new(),
-        device_rules: Vec::new(),
-        sysctls: BTreeMap::new(),
-        ulimits: Vec::new(),
-        oom_score_adj: None,
-        init: false,
+        groups,
+        umask,
+        security,
+        ids: ids::take(store, asked_ids)?,
+        namespaces,
+        read_only: parsed.on("read-only"),
+        shm_bytes,
+        devices,
+        device_rules,
+        sysctls,
+        ulimits,
+        oom_score_adj,
+        init: parsed.on("init"),
         id,
     };
     Ok(Decision { spec, notes, is_name_generated: name.is_none() })
+}
+
+fn refuse_cidfile(parsed: &Parsed) -> Result<()> {
+    match parsed.last("cidfile") {
+        Some(path) if std::fs::exists(path).unwrap_or(true) => {
+            Err(bad(format!("container ID file found, make sure the other container isn't running or delete {path}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Without -d, a terminal that nobody can type into is of no use: -t alone reads ours, as in the tutorials.
+fn reads_stdin(parsed: &Parsed) -> bool {
+    let has_terminal = || rustix::termios::isatty(mydocker::kernel::sys::stdin());
+    parsed.on("interactive") || parsed.on("tty") && !parsed.on("detach") && has_terminal()
+}
+
+/// The entrypoint, and the words that follow it.
+fn command(parsed: &Parsed, root: &Root) -> Result<(Vec<String>, Vec<String>)> {
+    let config = &root.config;
+    let entrypoint = match parsed.last("entrypoint") {
+        Some("") => Vec::new(),
+        Some(word) => vec![word.to_owned()],
+        None => config.entrypoint.clone().unwrap_or_default(),
+    };
+    let cmd = if !root.words.is_empty() || parsed.given("entrypoint") {
+        root.words.clone()
+    } else {
+        config.cmd.clone().unwrap_or_default()
+    };
+    if entrypoint.is_empty() && cmd.is_empty() {
+        return Err(bad("no command specified: neither the command line nor the image has one"));
+    }
+    Ok((entrypoint, cmd))
+}
+
+/// What `--ulimit` asks for; of two for the same resource the later one counts.
+fn ulimits(parsed: &Parsed) -> Result<Vec<Ulimit>> {
+    let mut all: Vec<Ulimit> = Vec::new();
+    for ulimit in parsed.read_all("ulimit", read::ulimit::ulimit)? {
+        all.retain(|other| other.name != ulimit.name);
+        all.push(ulimit);
+    }
+    Ok(all)
+}
+
+/// What `--group-add` asks for. The image knows what the names mean.
+fn groups(parsed: &Parsed) -> Result<Vec<String>> {
+    parsed.read_all("group-add", |text| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && text.parse::<u64>().map_or(true, |gid| gid > GID_MAX) {
+            return Err(bad(format!("uids and gids must be in range 0-{GID_MAX}")));
+        }
+        if text.is_empty() || text.contains(|c: char| c.is_control() || c == ':') {
+            return Err(bad("it is not the name or number of a group"));
+        }
+        Ok(text.to_owned())
+    })
+}
+
+fn umask(parsed: &Parsed) -> Result<u32> {
+    let read = |text: &str| read::octal(text, UMASK_MAX).ok_or_else(|| bad("it is not an octal number up to 0777"));
+    Ok(parsed.read("umask", read)?.unwrap_or(UMASK))
+}
+
+/// Size of /dev/shm, if there is one.
+fn shm_bytes(parsed: &Parsed) -> Result<Option<u64>> {
+    let asked = parsed.read("shm-size", read::bytes)?.filter(|bytes| *bytes > 0);
+    Ok(if parsed.last("ipc") == Some(namespaces::NO_SHM) { None } else { asked.or(Some(SHM_BYTES)) })
+}
+
+fn oom_score_adj(parsed: &Parsed) -> Result<Option<i32>> {
+    parsed.read("oom-score-adj", |text| {
+        let number: i64 = text.parse().map_err(|_| bad("it is not a whole number"))?;
+        if !OOM_SCORE_ADJ.contains(&number) {
+            return Err(bad(format!("Invalid value {number}, range for oom score adj is [-1000, 1000]")));
+        }
+        Ok(number as i32)
+    })
 }
 
 /// The root file system, and which words are the command.
@@ -228,28 +312,34 @@ pub fn workdir(dir: &str) -> Result<String> {
     }
 }
 
-fn hostname(parsed: &Parsed, id: &str, network: Network) -> Result<String> {
-    match (parsed.last("hostname"), network) {
-        (Some(name), _) => {
+fn hostname(parsed: &Parsed, id: &str, network: Network, namespaces: &Namespaces) -> Result<String> {
+    let is_hosts = namespaces.uts.of == Owner::Host;
+    match parsed.last("hostname") {
+        Some(_) if is_hosts => {
+            Err(bad("conflicting options: hostname and the UTS mode: --uts host has the host's name"))
+        }
+        Some(name) => {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || !name.chars().all(fits) {
-                let name = name.escape_debug();
+                let name = visible(name);
                 return Err(bad(format!("invalid hostname '{name}': up to 64 letters, digits, '.', '-' and '_'")));
             }
             Ok(name.to_owned())
         }
-        (None, Network::Host) => Ok(rustix::system::uname().nodename().to_string_lossy().into_owned()),
-        (None, Network::None) => Ok(id[..12].to_owned()),
+        None if is_hosts || network == Network::Host => {
+            Ok(rustix::system::uname().nodename().to_string_lossy().into_owned())
+        }
+        None => Ok(id[..12].to_owned()),
     }
 }
 
 /// A variable of our own environment.
-pub fn from_our_env(key: &str) -> Option<String> {
+fn from_our_env(key: &str) -> Option<String> {
     std::env::var(key).ok()
 }
 
 /// The environment that was asked for: `-e` beats files, later beats earlier.
-fn env(parsed: &Parsed) -> Result<Vec<String>> {
+pub fn env(parsed: &Parsed) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for path in parsed.all("env-file") {
         merge_env(&mut all, &read::env_file(path, &read_flag_file(path)?, &from_our_env)?);
@@ -275,6 +365,7 @@ fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
     Ok(all)
 }
 
+/// The content of a file that a flag names.
 fn read_flag_file(path: &str) -> Result<Vec<u8>> {
     file::read_at(rustix::fs::CWD, path, file::RECORD_BYTES_MAX).map_err(|e| e.exit(EXIT_ENGINE))
 }

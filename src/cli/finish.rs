@@ -1,4 +1,4 @@
-//! `stop`, `kill`, `wait`, `rm`.
+//! `stop`, `kill`, `pause`, `unpause`, `wait`, `rm`.
 
 use super::args::Parsed;
 use super::{each, open_store, read};
@@ -41,6 +41,18 @@ pub fn kill(parsed: &Parsed) -> Result<u8> {
         stop::kill(&store, &container, word, signal)?;
         Ok(word.to_owned())
     })
+}
+
+/// `pause CONTAINER…`
+pub fn pause(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    each(&parsed.words, |word| stop::pause(&store, &containers::find(&store, word)?).map(|()| word.to_owned()))
+}
+
+/// `unpause CONTAINER…`
+pub fn unpause(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    each(&parsed.words, |word| stop::unpause(&store, &containers::find(&store, word)?).map(|()| word.to_owned()))
 }
 
 /// `wait CONTAINER…`

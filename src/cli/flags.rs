@@ -14,27 +14,60 @@ macro_rules! making {
     ($($more:expr),*) => {
         &[
             $($more,)*
+            flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
+            flag(&["cap-add"], "NAME", "Give it one more capability, or ALL"),
+            flag(&["cap-drop"], "NAME", "Take a capability from it, or ALL"),
+            flag(&["cgroup-parent"], "PATH", "Make its cgroup inside this one"),
+            flag(&["cgroupns"], "MODE", "private: it sees only its own cgroup (the default); host: all"),
             flag(&["cidfile"], "FILE", "Write the container's id to a file that must not exist yet"),
+            flag(&["cpu-period"], "MICROSECONDS", "Length of the period that --cpu-quota is for"),
+            flag(&["cpu-quota"], "MICROSECONDS", "CPU time it gets in each period"),
             seeded(&["c", "cpu-shares"], "cpushare", "INT", "CPU weight against other containers (default 1024)"),
             flag(&["cpus"], "DECIMAL", "Number of CPUs, for example 1.5"),
             seeded(&["cpuset-cpus"], "cpuset", "LIST", "CPUs to run on, for example 0-2,4"),
             flag(&["cpuset-mems"], "LIST", "Memory nodes to use"),
+            flag(&["device"], "SRC[:DST][:rwm]", "Give it a device of the host"),
+            flag(&["device-cgroup-rule"], "RULE", "Let it open more devices, for example 'c 10:200 rwm'"),
+            flag(&["device-read-bps"], "DISK:BYTES", "Most bytes it reads from a disk in a second"),
+            flag(&["device-read-iops"], "DISK:N", "Most reads from a disk in a second"),
+            flag(&["device-write-bps"], "DISK:BYTES", "Most bytes it writes to a disk in a second"),
+            flag(&["device-write-iops"], "DISK:N", "Most writes to a disk in a second"),
             flag(&["entrypoint"], "WORD", "Replace the image's entrypoint; \"\" clears it"),
             flag(&["e", "env"], "KEY=VALUE", "Set an environment variable; KEY alone copies ours"),
             flag(&["env-file"], "FILE", "Read environment variables from a file"),
+            flag(&["group-add"], "GROUP", "Put its user into one more group"),
             flag(&["h", "hostname"], "NAME", "Name of the host inside"),
             flag(&["image"], "IMAGE", "The image; all words are then the command"),
+            flag(&["init"], "", "Run a small init that reaps orphans and passes signals on"),
             flag(&["i", "interactive"], "", "Keep standard input open"),
+            flag(&["ipc"], "MODE", "Shared memory: private (the default), shareable, none, host, container:NAME"),
             flag(&["l", "label"], "KEY=VALUE", "Attach a label"),
             flag(&["label-file"], "FILE", "Read labels from a file"),
             seeded(&["m", "memory"], "mem", "BYTES", "Memory limit, for example 100m"),
+            flag(&["memory-reservation"], "BYTES", "Memory that is left to it when memory is short"),
+            flag(&["memory-swap"], "BYTES", "Limit of memory and swap together; -1 for no limit"),
+            flag(&["memory-swappiness"], "0-100", "How gladly its memory is swapped out (cgroup v1)"),
+            flag(&["mount"], "KEY=VALUE,...", "Mount: type=bind|volume|tmpfs,src=...,dst=...[,readonly]"),
             seeded(&["n", "name"], "name", "NAME", "Name of the container"),
             seeded(&["net", "network"], "net", "NETWORK", "none: only lo (the default); host: the host's network"),
+            flag(&["oom-kill-disable"], "", "Let it wait for memory instead of being killed (cgroup v1)"),
+            flag(&["oom-score-adj"], "INT", "How gladly the kernel kills it, -1000 to 1000"),
+            flag(&["pid"], "MODE", "Processes it sees: private (the default), host, container:NAME"),
             flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
+            flag(&["privileged"], "", "Let it do everything that root may do here, and see all devices"),
+            flag(&["read-only"], "", "Make its root file system read-only"),
             flag(&["rm"], "", "Remove the container when it ends"),
             flag(&["rootfs"], "DIR", "Use a directory as root file system; all words are then the command"),
+            flag(&["security-opt"], "KEY=VALUE", "seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined"),
+            flag(&["shm-size"], "BYTES", "Size of /dev/shm (default 64m)"),
+            flag(&["sysctl"], "KEY=VALUE", "Set a kernel parameter of its own namespaces"),
+            flag(&["tmpfs"], "DST[:OPTIONS]", "Mount memory, for example /run:size=1m,mode=700"),
             flag(&["t", "tty"], "", "Give the command a terminal"),
+            flag(&["ulimit"], "NAME=N[:HARD]", "Limit each process, for example nofile=1024:2048"),
+            flag(&["umask"], "OCTAL", "Which permissions new files do not get (default 0022)"),
             flag(&["u", "user"], "USER[:GROUP]", "Run as this user (names and numbers as in the image)"),
+            flag(&["userns"], "MODE", "Own user ids: auto, HOSTID:SIZE, or host (none; the default)"),
+            flag(&["uts"], "MODE", "host: keep the host's name"),
             flag(&["v", "volume"], "[SRC:]DST[:ro]", "Mount a host path or a named volume"),
             flag(&["w", "workdir"], "DIR", "Working directory inside"),
         ]
@@ -49,6 +82,20 @@ pub const RUN: &[Flag] = making!(flag(&["d", "detach"], "", "Leave it running in
 pub const START: &[Flag] = &[
     flag(&["a", "attach"], "", "Show its output until it ends, and end with its exit code"),
     flag(&["i", "interactive"], "", "Connect our standard input (with -a)"),
+];
+/// `update`; a limit that is not named stays.
+pub const UPDATE: &[Flag] = &[
+    flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
+    flag(&["cpu-period"], "MICROSECONDS", "Length of the period that --cpu-quota is for"),
+    flag(&["cpu-quota"], "MICROSECONDS", "CPU time it gets in each period; -1 for no limit"),
+    seeded(&["c", "cpu-shares"], "cpushare", "INT", "CPU weight against other containers"),
+    flag(&["cpus"], "DECIMAL", "Number of CPUs, for example 1.5"),
+    seeded(&["cpuset-cpus"], "cpuset", "LIST", "CPUs to run on, for example 0-2,4"),
+    flag(&["cpuset-mems"], "LIST", "Memory nodes to use"),
+    seeded(&["m", "memory"], "mem", "BYTES", "Memory limit, for example 100m"),
+    flag(&["memory-reservation"], "BYTES", "Memory that is left to it when memory is short"),
+    flag(&["memory-swap"], "BYTES", "Limit of memory and swap together; -1 for no limit"),
+    flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
 ];
 /// `ps`
 pub const PS: &[Flag] = &[
@@ -67,7 +114,9 @@ pub const LOGS: &[Flag] = &[
 pub const EXEC: &[Flag] = &[
     flag(&["d", "detach"], "", "Do not wait for the command"),
     flag(&["e", "env"], "KEY=VALUE", "Set an environment variable for it"),
+    flag(&["env-file"], "FILE", "Read environment variables from a file"),
     flag(&["i", "interactive"], "", "Connect our standard input"),
+    flag(&["privileged"], "", "Let it do everything that root may do here"),
     flag(&["t", "tty"], "", "Give it a terminal"),
     flag(&["u", "user"], "USER[:GROUP]", "Run it as this user"),
     flag(&["w", "workdir"], "DIR", "Its working directory"),
@@ -106,3 +155,10 @@ pub const IMAGES: &[Flag] = &[
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];
 /// `version` and `info`
 pub const FORMAT: &[Flag] = &[flag(&["f", "format"], "FORMAT", "json or a template")];
+/// `stats`
+pub const STATS: &[Flag] = &[
+    flag(&["a", "all"], "", "Show all containers, not only running ones"),
+    flag(&["format"], "FORMAT", "json, a template such as '{{.Name}}', or 'table {{.Name}}\\t{{.CPUPerc}}'"),
+    flag(&["no-stream"], "", "Show them once, instead of every second"),
+    flag(&["no-trunc"], "", "Do not shorten anything"),
+];

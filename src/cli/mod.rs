@@ -14,8 +14,11 @@ pub mod logs;
 pub mod ps;
 pub mod read;
 pub mod run;
+pub mod stats;
 pub mod table;
 pub mod template;
+pub mod top;
+pub mod update;
 pub mod verbs;
 pub mod words;
 

@@ -1,5 +1,12 @@
 //! Values of flags: text in, meaning out, docker's words when it has none. Every error asks for exit code 125.
 
+pub mod device;
+pub mod mount;
+pub mod sysctl;
+pub mod tmpfs;
+pub mod ulimit;
+pub mod volume;
+
 use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 
@@ -242,104 +249,22 @@ pub fn volume_name(text: &str) -> Result<&str> {
     }))
 }
 
-/// One `-v`.
-#[derive(Debug, PartialEq)]
-pub struct VolumeFlag {
-    /// What is mounted.
-    pub source: Source,
-    /// Where in the container: absolute, without `.`, `..` and double slashes.
-    pub target: String,
-    /// `ro`.
-    pub read_only: bool,
-    /// The other options as typed: z Z nocopy, a propagation, a consistency.
-    pub options: Vec<String>,
-}
-
-/// The left side of `-v`.
-#[derive(Debug, PartialEq)]
-pub enum Source {
-    /// `-v /ctr`: a volume without a name.
-    Anonymous,
-    /// `-v name:/ctr`.
-    Named(String),
-    /// `-v /host:/ctr`, as typed: absolute, or starting with `.` or `~/`.
-    Host(String),
-}
-
-/// Reads `-v`: `/ctr`, `name:/ctr[:options]`, `/host:/ctr[:options]`.
-pub fn volume(text: &str) -> Result<VolumeFlag> {
-    let shown = visible(text);
-    if text.contains(char::is_control) {
-        return Err(bad(format!("invalid volume specification: '{shown}': control characters are not allowed")));
-    }
-    let parts: Vec<&str> = text.split(':').collect();
-    if text.is_empty() {
-        return Err(bad("invalid empty volume spec".to_owned()));
-    }
-    if parts.contains(&"") {
-        return Err(bad(format!("invalid spec: {shown}: empty section between colons")));
-    }
-    let (source, target, mode) = match parts[..] {
-        [target] => (Source::Anonymous, target, None),
-        // A mode without a source, /ctr:ro, means nothing.
-        [_, target] if options(target).is_some() => {
-            return Err(bad(format!("invalid volume specification: '{shown}'")));
+/// A place for a mount in the container: absolute, cleaned, and not all of it.
+pub fn target(path: &str) -> Result<String> {
+    match clean(path) {
+        _ if path.contains(char::is_control) => {
+            Err(bad(format!("invalid mount path: '{}' control characters are not allowed", visible(path))))
         }
-        [source, target] => (left(source)?, target, None),
-        [source, target, mode] => (left(source)?, target, Some(mode)),
-        _ => return Err(bad(format!("invalid spec: {shown}: too many colons"))),
-    };
-    let options = match mode {
-        Some(mode) => options(mode).ok_or_else(|| bad(format!("invalid mode: {mode}")))?,
-        None => Vec::new(),
-    };
-    let host = matches!(source, Source::Host(_));
-    let kind = if host { "bind" } else { "volume" };
-    let fail = |why: String| {
-        bad(format!("invalid volume specification: '{shown}': invalid mount config for type \"{kind}\": {why}"))
-    };
-    if host && options.contains(&"nocopy") {
-        return Err(fail("field VolumeOptions must not be specified".to_owned()));
-    }
-    if !host && options.iter().any(|option| group(option) == Some(2)) {
-        return Err(fail("field BindOptions must not be specified".to_owned()));
-    }
-    let target = match clean(target) {
-        None => return Err(fail(format!("invalid mount path: '{target}' mount path must be absolute"))),
-        Some(root) if root == "/" => return Err(fail("invalid specification: destination can't be '/'".to_owned())),
-        Some(target) => target,
-    };
-    let read_only = options.contains(&"ro");
-    let options = options.into_iter().filter(|option| group(option) != Some(0)).map(str::to_owned).collect();
-    Ok(VolumeFlag { source, target, read_only, options })
-}
-
-fn left(text: &str) -> Result<Source> {
-    let host = text.starts_with(['/', '.']) || text == "~" || text.starts_with("~/");
-    if host { Ok(Source::Host(text.to_owned())) } else { Ok(Source::Named(volume_name(text)?.to_owned())) }
-}
-
-/// Options of one group exclude each other.
-fn group(option: &str) -> Option<usize> {
-    match option {
-        "ro" | "rw" => Some(0),
-        "z" | "Z" => Some(1),
-        "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => Some(2),
-        "nocopy" => Some(3),
-        "consistent" | "cached" | "delegated" | "default" => Some(4),
-        _ => None,
+        None => Err(bad(format!("invalid mount path: '{}' mount path must be absolute", visible(path)))),
+        Some(root) if root == "/" => Err(bad("invalid specification: destination can't be '/'".to_owned())),
+        Some(target) => Ok(target),
     }
 }
 
-/// The comma list of `-v`, if it is one that docker accepts.
-fn options(mode: &str) -> Option<Vec<&str>> {
-    let mut seen = [false; 5];
-    for option in mode.split(',') {
-        if core::mem::replace(&mut seen[group(option)?], true) {
-            return None;
-        }
-    }
-    Some(mode.split(',').collect())
+/// An octal number, such as a file mode, that is not above `max`.
+pub fn octal(text: &str, max: u32) -> Option<u32> {
+    let is_octal = text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    u32::from_str_radix(text, 8).ok().filter(|number| is_octal && *number <= max)
 }
 
 /// An absolute path in the container (`./x` counts as `/x`), as Go's path.Clean writes it.
@@ -360,7 +285,7 @@ pub fn clean(path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn text<T: core::fmt::Debug>(result: Result<T>) -> String {
+    pub fn text<T: core::fmt::Debug>(result: Result<T>) -> String {
         match result {
             Ok(value) => format!("{value:?}"),
             Err(error) => {
@@ -455,55 +380,5 @@ mod tests {
             let want = format!("Invalid container name ({shown}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
             assert_eq!(text(container_name(wrong)), want);
         }
-    }
-
-    #[test]
-    fn volumes() {
-        let flag = |source, target: &str, read_only, options: &[&str]| VolumeFlag {
-            source,
-            target: target.to_owned(),
-            read_only,
-            options: options.iter().map(|option| (*option).to_owned()).collect(),
-        };
-        let host = |path: &str| Source::Host(path.to_owned());
-        for (typed, want) in [
-            ("/m", flag(Source::Anonymous, "/m", false, &[])),
-            ("/tmp/v:/m:ro", flag(host("/tmp/v"), "/m", true, &[])),
-            ("./src:/m//a/../b/", flag(host("./src"), "/m/b", false, &[])),
-            ("..:/m", flag(host(".."), "/m", false, &[])),
-            ("~/x:/m:rw,z,rshared", flag(host("~/x"), "/m", false, &["z", "rshared"])),
-            ("vol1:/etc:ro,nocopy", flag(Source::Named("vol1".to_owned()), "/etc", true, &["nocopy"])),
-            ("/a:./x", flag(host("/a"), "/x", false, &[])),
-        ] {
-            assert_eq!(volume(typed).unwrap(), want, "{typed}");
-        }
-        let spec = "invalid volume specification: ";
-        let path = "invalid mount path: 'rel' mount path must be absolute";
-        for (typed, want) in [
-            ("/tmp/v:rel", format!("{spec}'/tmp/v:rel': invalid mount config for type \"bind\": {path}")),
-            (
-                "/tmp/v/src:/",
-                format!(
-                    "{spec}'/tmp/v/src:/': invalid mount config for type \"bind\": \
-                     invalid specification: destination can't be '/'"
-                ),
-            ),
-            ("/a:/b:bogus", "invalid mode: bogus".to_owned()),
-            ("/a:/b:ro,rw", "invalid mode: ro,rw".to_owned()),
-            ("/a:ro", format!("{spec}'/a:ro'")),
-            (":/a", "invalid spec: :/a: empty section between colons".to_owned()),
-            ("/a:/b:ro:x", "invalid spec: /a:/b:ro:x: too many colons".to_owned()),
-            ("/a:/b\n", format!("{spec}'/a:/b\\n': control characters are not allowed")),
-            (
-                "a/b:/m",
-                "create a/b: \"a/b\" includes invalid characters for a local volume name, only \
-                 \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
-                    .to_owned(),
-            ),
-        ] {
-            assert_eq!(text(volume(typed)), want, "{typed}");
-        }
-        assert!(text(volume("vol1:/x:shared")).ends_with("field BindOptions must not be specified"));
-        assert!(text(volume("x:/x")).starts_with("create x: volume name is too short"));
     }
 }

@@ -84,6 +84,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
             other => break other.map_err(engine)?,
         }
     };
+    store.unlock_ids();
     store.unlock_images();
     if let Some(path) = parsed.last("cidfile")
         && let Err(error) = write_cidfile(path, &spec.id)
@@ -137,6 +138,9 @@ fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Resu
     let container = containers::find(store, word)?;
     remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
     if stop::is_running(store, &container)? {
+        if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
+            return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
+        }
         return Ok(None);
     }
     let change = container.lock_change(store)?;

@@ -4,8 +4,8 @@ use super::template::{Template, unescape};
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 
-/// Narrowest column, its padding included.
-const CELL_CHARS_MIN: usize = 10;
+/// Narrowest column, its padding included, of all tables but `top`'s.
+pub const CELL_CHARS_MIN: usize = 10;
 /// Spaces between the widest cell and the next column.
 const PADDING: usize = 3;
 
@@ -18,15 +18,15 @@ pub struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// The aligned lines. The last cell of a row is not padded.
-    pub fn text(&self) -> String {
+    /// The aligned lines. The last cell of a row is not padded, every other one is at least so wide.
+    pub fn text(&self, cell_chars_min: usize) -> String {
         let header = (!self.header.is_empty()).then_some(&self.header);
         let lines =
             || header.cloned().into_iter().chain(self.rows.iter().map(|row| row.iter().map(String::as_str).collect()));
         let mut widths: Vec<usize> = Vec::new();
         for line in lines() {
             for (at, cell) in line.iter().enumerate().take(line.len().saturating_sub(1)) {
-                let width = (cell.chars().count() + PADDING).max(CELL_CHARS_MIN);
+                let width = (cell.chars().count() + PADDING).max(cell_chars_min);
                 match widths.get_mut(at) {
                     Some(known) => *known = width.max(*known),
                     None => widths.push(width),
@@ -70,7 +70,7 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)
     }
     let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
     let rows = text.iter().flat_map(|text| text.split('\n')).map(cells).collect();
-    Ok(Table { header: Vec::new(), rows }.text())
+    Ok(Table { header: Vec::new(), rows }.text(CELL_CHARS_MIN))
 }
 
 #[cfg(test)]

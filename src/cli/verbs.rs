@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
-use super::{exec, finish, images, info, logs, ps, run};
+use super::{exec, finish, images, info, logs, ps, run, stats, top, update};
 
 const MANY: usize = usize::MAX;
 
@@ -82,6 +82,30 @@ pub const VERBS: &[Verb] = &[
         run: exec::exec,
     },
     Verb {
+        name: "top",
+        aliases: &["container top"],
+        usage: "CONTAINER [ps OPTIONS]",
+        about: "Show the processes of a container",
+        long: "The options are those of ps: -ef (the default), -e, aux, ax, -o COLUMN,…; pids are the host's.\n\n\
+               Example:\n  mydocker top web -o pid,user,etime,args",
+        flags: &[],
+        words: (1, MANY),
+        stops: true,
+        run: top::top,
+    },
+    Verb {
+        name: "stats",
+        aliases: &["container stats"],
+        usage: "[OPTIONS] [CONTAINER...]",
+        about: "Show what containers use: CPU, memory, network, disks",
+        long: "Every second anew, until Ctrl-C. 100% is one whole CPU.\n\n\
+               Example:\n  mydocker stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}}'",
+        flags: flags::STATS,
+        words: (0, MANY),
+        stops: false,
+        run: stats::stats,
+    },
+    Verb {
         name: "stop",
         aliases: &["container stop"],
         usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -102,6 +126,39 @@ pub const VERBS: &[Verb] = &[
         words: (1, MANY),
         stops: false,
         run: finish::kill,
+    },
+    Verb {
+        name: "pause",
+        aliases: &["container pause"],
+        usage: "CONTAINER [CONTAINER...]",
+        about: "Let all processes of containers stand still",
+        long: "'unpause' lets them go on; so do 'stop' and 'kill', so that the container can end.",
+        flags: &[],
+        words: (1, MANY),
+        stops: false,
+        run: finish::pause,
+    },
+    Verb {
+        name: "unpause",
+        aliases: &["container unpause"],
+        usage: "CONTAINER [CONTAINER...]",
+        about: "Let paused containers go on",
+        long: "",
+        flags: &[],
+        words: (1, MANY),
+        stops: false,
+        run: finish::unpause,
+    },
+    Verb {
+        name: "update",
+        aliases: &["container update"],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Change the limits of containers, running or not",
+        long: "What is not named stays as it is.\n\nExample:\n  mydocker update -m 200m --memory-swap 400m --cpus 1.5 web",
+        flags: flags::UPDATE,
+        words: (1, MANY),
+        stops: false,
+        run: update::update,
     },
     Verb {
         name: "rm",

@@ -3,12 +3,14 @@
 //! Law of this room: the only `unsafe` of the project is in here (`sys.rs`).
 
 pub mod bpf;
+pub mod caps;
 pub mod fault;
 pub mod file;
 pub mod hex;
 pub mod io;
 pub mod link;
 pub mod lock;
+pub mod proc;
 pub mod process;
 pub mod seal;
 pub mod sys;

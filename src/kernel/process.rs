@@ -114,3 +114,43 @@ pub fn open_pidfd(pid: i32) -> core::result::Result<OwnedFd, Errno> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
 }
+
+/// The names of ulimit(1); the index is the number of getrlimit(2), the same on x86_64 and aarch64.
+pub const RLIMITS: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
+/// The number of a resource limit by its name.
+pub fn rlimit(name: &str) -> Option<u32> {
+    (0..).zip(RLIMITS).find(|(_, known)| *known == name).map(|(number, _)| number)
+}
+
+/// Whether this is the user namespace that the host began with: the one where every id stands for itself.
+pub fn is_in_first_user_namespace() -> bool {
+    let map = super::file::read_text("/proc/self/uid_map").unwrap_or_default(); // a kernel without user namespaces
+    let mut words = map.split_whitespace();
+    map.is_empty() || (words.next(), words.next(), words.next()) == (Some("0"), Some("0"), Some("4294967295"))
+}
+
+/// Major and minor version of the running kernel. uname(2)
+pub fn kernel_version() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}

@@ -1,7 +1,7 @@
 //! System calls that rustix does not offer, one typed wrapper each. The only file with `unsafe`.
 #![allow(unsafe_code)]
 
-use super::bpf::Instruction;
+use super::bpf;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::arch::asm;
@@ -240,7 +240,17 @@ pub fn unshare(namespaces: u32) -> Answer<()> {
 
 /// mount_setattr(2) on the mount that `fd` stands for: sets and clears `MOUNT_ATTR_*`, on submounts too if asked.
 pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64, clear: u64, propagation: u64) -> Answer<()> {
-    let attr = raw::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
+    mount_attributes(fd, recursive, raw::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 })
+}
+
+/// mount_setattr(2): the ids of a detached mount are those of a user namespace from now on (MOUNT_ATTR_IDMAP).
+pub fn mount_map_ids(fd: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Answer<()> {
+    let userns_fd = user_namespace.as_raw_fd() as u64;
+    let attr_set = u64::from(raw::MOUNT_ATTR_IDMAP);
+    mount_attributes(fd, false, raw::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd })
+}
+
+fn mount_attributes(fd: BorrowedFd<'_>, recursive: bool, attr: raw::mount_attr) -> Answer<()> {
     let flags = raw::AT_EMPTY_PATH | if recursive { raw::AT_RECURSIVE } else { 0 };
     // SAFETY: an empty C string and a struct mount_attr with its size, which the kernel reads.
     unsafe {
@@ -251,13 +261,52 @@ pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64, clear: u64, 
     Ok(())
 }
 
+/// keyctl(2), KEYCTL_JOIN_SESSION_KEYRING: a new, empty session keyring without a name.
+pub fn new_session_keyring() -> Answer<()> {
+    const JOIN_SESSION_KEYRING: usize = 1; // linux/keyctl.h
+    // SAFETY: a null name is allowed, there are no other pointers.
+    unsafe { syscall(raw::__NR_keyctl, [JOIN_SESSION_KEYRING, 0, 0, 0, 0])? };
+    Ok(())
+}
+
+/// prlimit64(2) of this process: sets one limit; `u64::MAX` is none.
+pub fn set_limit(number: u32, soft: u64, hard: u64) -> Answer<()> {
+    let limit = [soft, hard];
+    // SAFETY: a pointer to a struct rlimit64, which the kernel reads, and a null one.
+    unsafe { syscall(raw::__NR_prlimit64, [0, number as usize, limit.as_ptr() as usize, 0, 0])? };
+    Ok(())
+}
+
+/// What ps(1) shows of this process, instead of its arguments; its first environment is wiped out. Whoever may look into
+/// us sees neither then. proc_pid_cmdline(5), proc_pid_stat(5): fields 48 to 51 are where both lie.
+pub fn retitle(title: &[u8]) {
+    let stat = super::file::read_text("/proc/self/stat").unwrap_or_default(); // no /proc: nobody can look either
+    // The name in the second field may have blanks and parentheses in it.
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return };
+    let numbers: Vec<usize> =
+        rest.split(' ').skip(48 - 3).take(4).filter_map(|field| field.trim().parse().ok()).collect();
+    let [arg_start, arg_end, env_start, env_end] = numbers[..] else { return };
+    if arg_start == 0 || arg_start > arg_end || env_start > env_end {
+        return;
+    }
+    let room = arg_end - arg_start;
+    let shown = &title[..title.len().min(room.saturating_sub(1))];
+    // SAFETY: the kernel's own bounds of the two areas of our stack, which it filled at execve; nothing of Rust's lives
+    // there, and std copies what it reads from them.
+    unsafe {
+        ptr::write_bytes(env_start as *mut u8, 0, env_end - env_start);
+        ptr::write_bytes(arg_start as *mut u8, 0, room);
+        ptr::copy_nonoverlapping(shown.as_ptr(), arg_start as *mut u8, shown.len());
+    }
+}
+
 /// linux/bpf.h
 const BPF_PROG_LOAD: usize = 5;
 const BPF_PROG_ATTACH: usize = 8;
 const BPF_PROG_QUERY: usize = 16;
 
 /// bpf(2), BPF_PROG_LOAD: a program of this type (`BPF_PROG_TYPE_*`) that the kernel has checked. Close-on-exec.
-pub fn bpf_load(kind: u32, program: &[Instruction]) -> Answer<OwnedFd> {
+pub fn bpf_load(kind: u32, program: &[bpf::Instruction]) -> Answer<OwnedFd> {
     #[repr(C)]
     struct Load {
         kind: u32,
@@ -311,4 +360,35 @@ pub fn stdout() -> BorrowedFd<'static> {
 pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for `stdin`.
     unsafe { rustix::stdio::stderr() }
+}
+
+/// One instruction of classic BPF: `struct sock_filter` of linux/filter.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Instruction {
+    /// What it does, `BPF_*` of linux/bpf_common.h.
+    pub code: u16,
+    /// How many instructions a jump passes over when its question is answered with yes.
+    pub jt: u8,
+    /// The same for no.
+    pub jf: u8,
+    /// A constant.
+    pub k: u32,
+}
+
+/// seccomp(2), `SECCOMP_SET_MODE_FILTER`: puts a filter before every system call of this thread and its children. Wants
+/// `CAP_SYS_ADMIN` or `PR_SET_NO_NEW_PRIVS`.
+pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
+    /// `struct sock_fprog` of linux/filter.h
+    #[repr(C)]
+    struct Program {
+        len: u16,
+        filter: *const Instruction,
+    }
+    const SET_MODE_FILTER: usize = 1;
+    let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = Program { len, filter: program.as_ptr() };
+    // SAFETY: a struct sock_fprog with as many instructions as it says, which the kernel copies and checks.
+    unsafe { syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])? };
+    Ok(())
 }

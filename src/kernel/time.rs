@@ -15,8 +15,13 @@ pub fn now() -> i64 {
 
 /// A clock that never jumps, in milliseconds. Only differences mean something.
 pub fn monotonic_ms() -> i64 {
+    monotonic_ns() / 1_000_000
+}
+
+/// The same clock in nanoseconds.
+pub fn monotonic_ns() -> i64 {
     let t = clock_gettime(ClockId::Monotonic);
-    t.tv_sec * 1000 + t.tv_nsec / 1_000_000
+    t.tv_sec * SECOND + t.tv_nsec
 }
 
 /// A moment as calendar fields, UTC.

@@ -45,8 +45,14 @@ pub enum Message {
     Freeze,
     /// command: go on.
     Thaw,
+    /// command: stand still, also when I hang up, until somebody unpauses or stops it.
+    Pause,
+    /// command: the pause is over.
+    Unpause,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
+    /// monitor: here is a detached mount (a descriptor comes with it).
+    Tree,
 }
 
 fn encode(message: &Message) -> Vec<u8> {
@@ -73,7 +79,10 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Resize(rows, columns) => put(b'R', &[i64::from(*rows), i64::from(*columns)], ""),
         Message::Freeze => put(b'F', &[], ""),
         Message::Thaw => put(b'U', &[], ""),
+        Message::Pause => put(b'H', &[], ""),
+        Message::Unpause => put(b'G', &[], ""),
         Message::Terminal => put(b'P', &[], ""),
+        Message::Tree => put(b'M', &[], ""),
     }
     bytes
 }
@@ -96,7 +105,10 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'R' => Message::Resize(number(0)? as u16, number(1)? as u16),
         b'F' => Message::Freeze,
         b'U' => Message::Thaw,
+        b'H' => Message::Pause,
+        b'G' => Message::Unpause,
         b'P' => Message::Terminal,
+        b'M' => Message::Tree,
         _ => return None,
     })
 }

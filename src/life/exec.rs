@@ -6,10 +6,12 @@ use super::{control, remove};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys;
-use crate::spec::{Network, Status};
+use crate::spec::{Network, Owner, Spec, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
+use crate::walls;
 use crate::walls::cgroup::{self, Joined, Place};
+use crate::walls::privs::Identity;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -35,6 +37,8 @@ pub struct Exec {
     pub stdin: bool,
     /// Whether nobody waits for it.
     pub detach: bool,
+    /// Whether it gets every capability that we have.
+    pub privileged: bool,
 }
 
 /// Runs it and returns its exit code; 0 at once when it is detached.
@@ -46,34 +50,37 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
     }
     let joined = cgroup::open(Place::of(spec))?;
+    let filter = walls::filter(spec, &joined)?;
     let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
     program::merge_env(&mut env, &exec.env);
     let program = Program {
         args: exec.args.clone(),
         env,
         cwd: exec.cwd.as_deref().unwrap_or(&spec.cwd),
-        user: exec.user.as_deref().unwrap_or(&spec.user),
+        identity: Identity {
+            user: exec.user.as_deref().unwrap_or(&spec.user),
+            // As docker: another user does not get the container's additional groups.
+            groups: if exec.user.is_some() { &[] } else { &spec.groups },
+            privileged: exec.privileged,
+        },
+        spec,
+        filter: filter.as_ref(),
         terminal: exec.tty.then(relay::terminal_size),
     };
     let (stdio, mut streams) = pipes(exec)?;
     let (sync, child_sync) = control::pair()?;
-    let mut namespaces = ThreadNameSpaceType::MOUNT
-        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
-        | ThreadNameSpaceType::CONTROL_GROUP;
-    if spec.network == Network::None {
-        namespaces |= ThreadNameSpaceType::NETWORK;
-    }
     // A pid namespace is entered by children only, the others by the child itself.
-    match move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
-        Err(Errno::SRCH) => return Err(not_running(&spec.id)), // it has just ended
-        other => other.tried("enter the container's pid namespace")?,
+    if spec.namespaces.pid.of != Owner::Host {
+        match move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
+            Err(Errno::SRCH) => return Err(not_running(&spec.id)), // it has just ended
+            other => other.tried("enter the container's pid namespace")?,
+        }
     }
     let mut moved = Some((stdio, sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
         let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
         drop(sync);
-        match enter(init.as_fd(), namespaces, &joined, &program, stdio, child_sync.as_fd()) {
+        match enter(init.as_fd(), &joined, &program, stdio, child_sync.as_fd()) {
             Ok(never) => match never {},
             Err(error) => program::fail(child_sync.as_fd(), error),
         }
@@ -125,7 +132,7 @@ fn not_running(id: &str) -> Error {
 
 /// A pidfd of the container's first process that is certainly its: the monitor reaps it only after it has written down
 /// its end, so a record that still says "running" after the pidfd was opened vouches for the pid.
-fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
+pub fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
     let not_running = || not_running(&container.spec.id);
     let state = remove::settle(store, container)?.filter(|s| s.status == Status::Running).ok_or_else(not_running)?;
     let pidfd = process::open_pidfd(state.pid).map_err(|_| not_running())?;
@@ -140,7 +147,6 @@ fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
 /// child: into the container, and into the program.
 fn enter(
     init: BorrowedFd<'_>,
-    namespaces: ThreadNameSpaceType,
     joined: &Joined,
     program: &Program<'_>,
     stdio: Stdio,
@@ -149,7 +155,28 @@ fn enter(
     // From the moment it is in the container's pid namespace its processes may look at us (CVE-2016-9962).
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     cgroup::join(joined)?;
-    move_into_thread_name_spaces(init, namespaces)
+    move_into_thread_name_spaces(init, namespaces(program.spec))
         .map_err(|errno| Error::os("enter the container".to_owned(), errno))?;
+    if program.spec.ids.is_some() {
+        walls::ids::enter()?;
+    }
     program::become_program(program, stdio, joined, sync, false)
+}
+
+/// What the child enters: everything that is not the host's.
+fn namespaces(spec: &Spec) -> ThreadNameSpaceType {
+    let mut kinds = ThreadNameSpaceType::MOUNT;
+    let shared = &spec.namespaces;
+    for (is_entered, kind) in [
+        (shared.uts.of != Owner::Host, ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
+        (shared.ipc.of != Owner::Host, ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        (shared.cgroup.of != Owner::Host, ThreadNameSpaceType::CONTROL_GROUP),
+        (spec.network != Network::Host, ThreadNameSpaceType::NETWORK),
+        (spec.ids.is_some(), ThreadNameSpaceType::USER),
+    ] {
+        if is_entered {
+            kinds |= kind;
+        }
+    }
+    kinds
 }

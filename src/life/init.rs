@@ -1,12 +1,14 @@
 //! child: the first process of a container, from the clone to execve.
 
 use super::program::{self, Program, Stdio};
+use super::provide;
 use crate::error::Result;
 use crate::kernel::fault;
 use crate::kernel::process::Never;
 use crate::kernel::sys;
 use crate::spec::Spec;
 use crate::store::Store;
+use crate::walls::privs::Identity;
 use crate::walls::{self, Prepared};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::DumpableBehavior;
@@ -34,13 +36,20 @@ fn start(
     // Until execve this process has our memory and our binary: nobody in the container may look into it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     fault::point("init:born");
-    walls::enter(store, spec, prepared)?;
+    let given = provide::take(spec, sync)?;
+    walls::enter(store, spec, prepared, given)?;
+    // Becoming the root of a user namespace has cleared the death signal.
+    if spec.ids.is_some() && !program::die_with_parent(sync) {
+        sys::exit(1);
+    }
     fault::point("init:walled");
     let program = Program {
         args: spec.args().cloned().collect(),
         env: program::environment(&spec.hostname, spec.tty, &spec.env),
         cwd: &spec.cwd,
-        user: &spec.user,
+        identity: Identity { user: &spec.user, groups: &spec.groups, privileged: false },
+        spec,
+        filter: prepared.filter.as_ref(),
         terminal: spec.tty.then_some(size),
     };
     program::become_program(&program, stdio, &prepared.cgroup, sync, true)

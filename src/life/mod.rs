@@ -1,9 +1,9 @@
 //! LIFE: processes in time. Who runs what:
 //!
 //! ```text
-//! command  create · start (forks the monitor) · relay · exec · stop, kill, wait · remove · commit
-//! monitor  monitor (one per container: logs, reaps, answers, removes)
-//! child    init, program (what becomes the container's process): these return `!`
+//! command  create · start (forks the monitor) · relay · exec · stop, kill, pause, wait · update · watch · remove · commit
+//! monitor  monitor (one per container: logs, reaps, answers, removes) · provide (what its child cannot get itself)
+//! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
 pub mod commit;
@@ -15,8 +15,12 @@ pub mod log;
 pub mod monitor;
 pub mod packing;
 pub mod program;
+pub mod provide;
+pub mod reaper;
 pub mod relay;
 pub mod remove;
 pub mod start;
 pub mod stop;
 pub mod stream;
+pub mod update;
+pub mod watch;

@@ -4,6 +4,7 @@
 use super::control::{self, Message};
 use super::init;
 use super::program::Stdio;
+use super::provide;
 use super::stream::{Keyboard, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
@@ -62,6 +63,9 @@ struct Run {
     outputs: [Output; 2],
     keyboard: Option<Keyboard>,
     clients: Vec<Client>,
+    /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
+    /// that it is frozen, not for whom.
+    is_paused: bool,
     /// When SIGKILL is due, in monotonic milliseconds.
     kill_at: Option<i64>,
     has_ended: bool,
@@ -141,11 +145,13 @@ struct Ends {
 
 /// Makes the walls, the streams and the first process, and waits until that has become the command.
 fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<(Child, Run)> {
-    let prepared = walls::prepare(&container.spec)?;
+    let spec = &container.spec;
+    let prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
-    let (child, sync, ends) = make_child(store, &container.spec, &prepared, streams, size)?;
+    let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
     fault::point("monitor:cloned");
-    match complete(store, container, &child, sync.as_fd(), ends) {
+    let provided = provide::provide(store, spec, child.pid, &prepared.joins, sync.as_fd());
+    match provided.and_then(|()| complete(store, container, &child, sync.as_fd(), ends)) {
         Ok(run) => Ok((child, run)),
         Err(error) => {
             let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
@@ -216,6 +222,7 @@ fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedF
         outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
         keyboard,
         clients: Vec::new(),
+        is_paused: false,
         kill_at: None,
         has_ended: false,
         state: State { pid: child.pid, status: Status::Running, started: time::now(), ..State::created() },
@@ -332,6 +339,8 @@ impl Run {
                 self.thaw(spec);
                 Message::Done
             }
+            Message::Pause => self.pause(spec).map_or_else(Message::Failed, |()| Message::Done),
+            Message::Unpause => self.unpause(spec).map_or_else(Message::Failed, |()| Message::Done),
             _ => return self.forget(at, spec),
         };
         if control::send(self.clients[at].socket.as_fd(), &answer).is_err() {
@@ -345,18 +354,51 @@ impl Run {
         }
     }
 
+    fn is_frozen(&self) -> bool {
+        self.is_paused || self.clients.iter().any(|client| client.is_freezing)
+    }
+
+    /// Lets it go on, unless somebody else wants it to stand still.
     fn thaw(&mut self, spec: &Spec) {
-        if !self.clients.iter().any(|client| client.is_freezing) {
+        if !self.is_frozen() {
             let _ = cgroup::freeze(Place::of(spec), false); // what cannot be thawed now is thawed by being killed
         }
     }
 
-    /// Sends a signal to the first process. SIGKILL to it ends every process of its pid namespace; on v1 the frozen ones
-    /// only once they are thawed.
+    fn pause(&mut self, spec: &Spec) -> Result<()> {
+        if self.is_paused {
+            return Err(Error::new(format!("Container {} is already paused", spec.id)));
+        }
+        let frozen = cgroup::freeze(Place::of(spec), true);
+        self.is_paused = frozen.is_ok();
+        frozen
+    }
+
+    fn unpause(&mut self, spec: &Spec) -> Result<()> {
+        if !self.is_paused {
+            return Err(Error::new(format!("Container {} is not paused", spec.id)));
+        }
+        self.is_paused = false;
+        if self.is_frozen() {
+            return Ok(()); // a commit is at it, and lets it go on at its end
+        }
+        let thawed = cgroup::freeze(Place::of(spec), false);
+        self.is_paused = thawed.is_err();
+        thawed
+    }
+
+    /// Sends a signal to the first process. The stop signal ends a pause, as docker has it: a frozen process notices
+    /// nothing. SIGKILL ends every process of the pid namespace; on v1 the frozen ones only once they are thawed.
     fn signal(&mut self, child: &Child, spec: &Spec, signal: i32) -> Result<()> {
         let sent = sys::signal(child.pidfd.as_fd(), signal).tried("signal the container");
-        if signal == SIGKILL && self.clients.iter().any(|client| client.is_freezing) {
+        let was_frozen = self.is_frozen();
+        if signal == SIGKILL || signal == spec.stop_signal {
+            self.is_paused = false;
+        }
+        if signal == SIGKILL {
             self.clients.iter_mut().for_each(|client| client.is_freezing = false);
+        }
+        if was_frozen {
             self.thaw(spec);
         }
         sent
@@ -372,7 +414,8 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     state.exit_code = exit_code;
     state.finished = time::now();
     state.pid = 0;
-    state.oom_killed = spec.limits.memory.is_some() && exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
+    // The limit itself may have come later than our copy of the record.
+    state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
     fault::point("monitor:ended");
     // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
     if !spec.auto_remove {

@@ -2,10 +2,14 @@
 //! environment, execve. Used by the first process (init) and by exec. Everything here runs in the child.
 
 use super::control::{self, Message};
+use super::reaper;
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried};
 use crate::kernel::process::{self, Never};
 use crate::kernel::{file, sys};
+use crate::spec::Spec;
 use crate::walls;
+use crate::walls::privs::Identity;
+use crate::walls::seccomp::Filter;
 use alloc::borrow::ToOwned;
 use alloc::ffi::CString;
 use alloc::format;
@@ -26,8 +30,12 @@ pub struct Program<'a> {
     pub env: Vec<String>,
     /// Its working directory.
     pub cwd: &'a str,
-    /// `user[:group]`
-    pub user: &'a str,
+    /// Who it is.
+    pub identity: Identity<'a>,
+    /// The container whose walls it lives in.
+    pub spec: &'a Spec,
+    /// The system calls that it may make; `None`: all.
+    pub filter: Option<&'a Filter>,
     /// Whether it gets a terminal of its own, of this size (0 × 0: unknown).
     pub terminal: Option<Winsize>,
 }
@@ -86,7 +94,7 @@ pub fn become_program(
     }
     drop(stdio);
     enter_cwd(program.cwd)?;
-    let user = walls::drop_privileges(program.user, cgroup)?;
+    let user = walls::become_user(program.spec, &program.identity, cgroup)?;
     // A change of user cleared the death signal: ask again, and look whether the parent died in between.
     if console && !die_with_parent(sync) {
         sys::exit(1);
@@ -96,8 +104,18 @@ pub fn become_program(
         env.push(format!("HOME={}", user.home));
     }
     sys::close_from(3, true);
+    let lock = || walls::lock(program.spec, &user, program.filter);
+    if console && program.spec.init {
+        reaper::split(title(&program.args).as_bytes(), &lock)?;
+    }
     sys::reset_signals();
+    lock()?;
     Err(exec(&program.args, &env))
+}
+
+/// What ps(1) shows of the first process under `--init`.
+fn title(args: &[String]) -> String {
+    format!("mydocker-init\0--\0{}", args.join("\0"))
 }
 
 /// docker makes a working directory that does not exist, as root, before the user changes.

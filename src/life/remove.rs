@@ -72,6 +72,10 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         Err(error) => return Err(error),
     };
     if !force && stop::is_running(store, &container)? {
+        if walls::cgroup::is_frozen(walls::cgroup::Place::of(&container.spec)) {
+            let why = "container is paused and must be unpaused first";
+            return Err(Error::new(format!("cannot remove container \"{word}\": {why}")));
+        }
         return Err(Error::new(format!(
             "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
         )));

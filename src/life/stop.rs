@@ -1,4 +1,4 @@
-//! command: ends containers, signals them, waits for them, all by asking their monitors.
+//! command: ends containers, pauses them, signals them, waits for them, all by asking their monitors.
 
 use super::control::{self, Message};
 use super::remove;
@@ -80,12 +80,25 @@ pub fn kill_and_wait(monitor: Option<OwnedFd>) -> Result<()> {
 
 /// Sends a signal. Only a running container can get one.
 pub fn kill(store: &Store, container: &Container, word: &str, signal: i32) -> Result<()> {
+    tell(store, container, &Message::Signal(signal), &format!("Cannot kill container: {word}: "))
+}
+
+/// Makes every process of a running container stand still until [`unpause`], or until it is stopped or killed.
+pub fn pause(store: &Store, container: &Container) -> Result<()> {
+    tell(store, container, &Message::Pause, "")
+}
+
+/// Ends a [`pause`].
+pub fn unpause(store: &Store, container: &Container) -> Result<()> {
+    tell(store, container, &Message::Unpause, "")
+}
+
+/// Says something that is answered with "done" or an error. `cannot` begins the error for a container that does not run.
+fn tell(store: &Store, container: &Container, message: &Message, cannot: &str) -> Result<()> {
     remove::settle(store, container)?;
-    let not_running =
-        || Error::new(format!("Cannot kill container: {word}: Container {} is not running", container.spec.id));
+    let not_running = || Error::new(format!("{cannot}Container {} is not running", container.spec.id));
     let socket = dial(store, container)?.ok_or_else(not_running)?;
-    let answer =
-        control::send(socket.as_fd(), &Message::Signal(signal)).and_then(|()| control::receive(socket.as_fd()));
+    let answer = control::send(socket.as_fd(), message).and_then(|()| control::receive(socket.as_fd()));
     match answer {
         Ok(Some((Message::Failed(error), _))) => Err(error),
         Ok(Some(_)) => Ok(()),

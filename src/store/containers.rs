@@ -62,6 +62,12 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
     Ok((Container { spec: spec.clone(), dir }, lock_file))
 }
 
+/// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
+pub fn rewrite(store: &Store, container: &Container) -> Result<()> {
+    file::replace_at(container.dir.as_fd(), "config.json", json::to_string(&container.spec).as_bytes(), true)
+        .map_err(|e| store.locate(&format!("containers/{}", container.spec.id), e))
+}
+
 fn discard(store: &Store, id: &str) {
     if trash::throw(store, store.containers.as_fd(), id).is_ok() {
         let _ = trash::sweep(store); // what stays is swept by the next command

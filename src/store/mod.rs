@@ -25,7 +25,7 @@ pub mod unpack;
 pub mod volumes;
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
+use crate::kernel::{file, process};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -44,9 +44,11 @@ pub struct Store {
     pub root_path: String,
     /// The path of the run directory, absolute.
     pub run_path: String,
+    /// Whether we have only a user namespace's powers: no trusted attributes, no device nodes, no foreign owners.
+    pub is_rootless: bool,
     /// The root directory.
     pub root: OwnedFd,
-    /// `containers/`
+    /// `containers/`; its flock is held while ids of a user namespace are chosen and written down.
     pub containers: OwnedFd,
     /// `names/`
     pub names: OwnedFd,
@@ -74,6 +76,7 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
         Ok(Store {
             root_path: root_path.to_owned(),
             run_path: run_path.to_owned(),
+            is_rootless: !process::is_in_first_user_namespace(),
             containers: sub("containers")?,
             names: sub("names")?,
             images: sub("images")?,
@@ -117,5 +120,23 @@ impl Store {
     pub fn unlock_images(&self) {
         // An unlock of our own open descriptor cannot fail.
         let _ = rustix::fs::flock(&self.images, FlockOperation::Unlock);
+    }
+
+    /// Holds off everybody else who chooses ids for a user namespace, until [`Store::unlock_ids`] or the end of the
+    /// process: from the look at the ids that are taken until a record claims the chosen ones. Forked processes share
+    /// the lock: unlock before forking. Whoever locks the images too does that first.
+    pub fn lock_ids(&self) -> Result<()> {
+        loop {
+            match rustix::fs::flock(&self.containers, FlockOperation::LockExclusive) {
+                Err(Errno::INTR) => {}
+                other => return other.tried("lock the ids of user namespaces"),
+            }
+        }
+    }
+
+    /// Ends what [`Store::lock_ids`] began.
+    pub fn unlock_ids(&self) {
+        // An unlock of our own open descriptor cannot fail.
+        let _ = rustix::fs::flock(&self.containers, FlockOperation::Unlock);
     }
 }

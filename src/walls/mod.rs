@@ -3,13 +3,19 @@
 //! The order within each list below is the design. The files do not import each other.
 
 pub mod cgroup;
+pub mod ids;
+pub mod join;
 pub mod mount;
 pub mod net;
 pub mod privs;
+pub mod seccomp;
+pub mod sysctl;
 
 use crate::error::Result;
-use crate::spec::{Network, Spec};
+use crate::kernel::process;
+use crate::spec::{Namespace, Network, Owner, Spec};
 use crate::store::Store;
+use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 
 /// What a container may see below /sys/fs/cgroup.
@@ -17,39 +23,82 @@ pub enum Visible<'a> {
     /// One cgroup2 mount.
     V2,
     /// A v1 mount for each of these options.
-    V1(alloc::vec::Vec<&'a str>),
+    V1(Vec<&'a str>),
 }
 
 /// What the host side made, for the child to enter.
 pub struct Prepared {
     /// Where the child will be accounted and limited.
     pub cgroup: cgroup::Joined,
+    /// Namespaces of other containers that it joins.
+    pub joins: Vec<join::Joined>,
+    /// The system calls that it may make; `None`: all.
+    pub filter: Option<seccomp::Filter>,
 }
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
-pub fn prepare(spec: &Spec) -> Result<Prepared> {
-    Ok(Prepared { cgroup: cgroup::prepare(spec)? })
+pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
+    privs::refuse_missing(&spec.security)?;
+    let cgroup = cgroup::prepare(spec)?;
+    let filter = filter(spec, &cgroup)?;
+    Ok(Prepared { cgroup, joins, filter })
+}
+
+/// The system call filter of a container's processes, compiled for the capabilities that its root has.
+pub fn filter(spec: &Spec, cgroup: &cgroup::Joined) -> Result<Option<seccomp::Filter>> {
+    let profile = spec.security.seccomp.as_deref();
+    if profile == Some("unconfined") || profile.is_none() && spec.security.privileged {
+        return Ok(None);
+    }
+    let capabilities = privs::capabilities(&spec.security, cgroup.filters_devices());
+    seccomp::compile(profile, capabilities, process::kernel_version()).map(Some)
 }
 
 /// The namespaces that the process is born in. The cgroup namespace comes later: it must root in the container's cgroup.
 pub fn namespaces(spec: &Spec) -> u32 {
-    let own = raw::CLONE_NEWNS | raw::CLONE_NEWPID | raw::CLONE_NEWUTS | raw::CLONE_NEWIPC;
-    match spec.network {
-        Network::None => own | raw::CLONE_NEWNET,
-        Network::Host => own,
-    }
+    let own = |namespace: &Namespace, flag: u32| match namespace.of {
+        Owner::Private | Owner::Shareable => flag,
+        Owner::Host | Owner::Container => 0,
+    };
+    let network = match spec.network {
+        Network::None => raw::CLONE_NEWNET,
+        Network::Host => 0,
+    };
+    raw::CLONE_NEWNS
+        | network
+        | own(&spec.namespaces.pid, raw::CLONE_NEWPID)
+        | own(&spec.namespaces.uts, raw::CLONE_NEWUTS)
+        | own(&spec.namespaces.ipc, raw::CLONE_NEWIPC)
+        | if spec.ids.is_some() { raw::CLONE_NEWUSER } else { 0 }
 }
 
-/// child: closes the walls around this process, all but the last one. The current directory is the container's.
-pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared) -> Result<()> {
+/// child: closes the walls around this process, all but the last ones. The current directory is the container's.
+pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: mount::Given) -> Result<()> {
+    if spec.ids.is_some() {
+        ids::enter()?;
+    }
+    prepared.joins.iter().try_for_each(join::enter)?;
     cgroup::enter(&prepared.cgroup, spec)?;
     net::enter(spec)?;
-    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup))
+    sysctl::enter(spec)?;
+    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup), given)
 }
 
-/// child: gives up what the process may not keep. The last wall, for init and exec alike; returns its home directory.
-pub fn drop_privileges(user: &str, cgroup: &cgroup::Joined) -> Result<privs::User> {
-    privs::enter(user, cgroup.filters_devices())
+/// child: becomes the user that it is to be, for init and exec alike. [`lock`] is still to come.
+pub fn become_user(spec: &Spec, identity: &privs::Identity<'_>, cgroup: &cgroup::Joined) -> Result<privs::User> {
+    privs::enter(spec, identity, cgroup.filters_devices())
+}
+
+/// child: the last wall. What follows are execve and, if that fails, a report and the end.
+pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -> Result<()> {
+    if spec.security.no_new_privileges {
+        privs::forbid_new()?;
+    }
+    if let Some(filter) = filter {
+        privs::raise()?;
+        seccomp::enter(filter)?;
+    }
+    privs::lock(user)
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.

@@ -1,66 +1,167 @@
-//! Who a process is and what it may do: user, groups, capabilities. credentials(7), capabilities(7).
+//! Who a process is and what it may do: user, groups, capabilities, limits of its own. credentials(7), capabilities(7).
 
-use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
-use alloc::borrow::ToOwned;
+mod accounts;
+
+use crate::error::{EXIT_ENGINE, Error, Result, Tried};
+use crate::kernel::{caps, file, process, sys};
+use crate::spec::{Security, Spec};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rustix::fd::AsFd;
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-/// /etc/passwd and /etc/group of an image are read no further than this (CVE-2026-47262).
-const ACCOUNTS_BYTES_MAX: usize = 1 << 20;
-/// Groups that a user can be in; the kernel's NGROUPS_MAX is 65536.
-const GROUPS_MAX: usize = 1024;
+/// Who a program is to be, in the container's terms.
+pub struct Identity<'a> {
+    /// `user[:group]` by name or number, empty for root.
+    pub user: &'a str,
+    /// More groups, by name or number.
+    pub groups: &'a [String],
+    /// Whether it gets every capability (`exec --privileged`).
+    pub privileged: bool,
+}
 
-/// The user a process became.
+/// The user a process became, on the way out of its privileges.
 pub struct User {
     /// Its home directory, `/` when the image does not say.
     pub home: String,
+    /// The capabilities that it keeps.
+    keep: CapabilitySet,
 }
 
-/// Capabilities of a default container: docker's list. capabilities(7).
-fn default_capabilities(make_nodes: bool) -> CapabilitySet {
-    let docker = CapabilitySet::CHOWN
-        | CapabilitySet::DAC_OVERRIDE
-        | CapabilitySet::FOWNER
-        | CapabilitySet::FSETID
-        | CapabilitySet::KILL
-        | CapabilitySet::SETGID
-        | CapabilitySet::SETUID
-        | CapabilitySet::SETPCAP
-        | CapabilitySet::NET_BIND_SERVICE
-        | CapabilitySet::NET_RAW
-        | CapabilitySet::SYS_CHROOT
-        | CapabilitySet::AUDIT_WRITE
-        | CapabilitySet::SETFCAP;
-    if make_nodes { docker | CapabilitySet::MKNOD } else { docker }
+/// Capabilities of a default container: docker's list. capabilities(7)
+const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::SYS_CHROOT)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::AUDIT_WRITE)
+    .union(CapabilitySet::SETFCAP);
+
+/// The capabilities of a container's root. Asked ones win over dropped ones, as with docker. Where nothing checks the
+/// opening of device nodes (`make_nodes` false), nobody makes one without having asked for it.
+pub fn capabilities(security: &Security, make_nodes: bool) -> u64 {
+    let set = |names: &[String]| {
+        let bits = names.iter().filter_map(|name| caps::capability(name));
+        CapabilitySet::from_bits_retain(bits.fold(0, |set, bit| set | 1 << bit))
+    };
+    let all = |names: &[String]| names.iter().any(|name| name == "ALL");
+    let (add, drop) = (set(&security.cap_add), set(&security.cap_drop));
+    let default = if make_nodes { DEFAULT } else { DEFAULT.difference(CapabilitySet::MKNOD) };
+    let keep = if security.privileged {
+        CapabilitySet::from_bits_retain(u64::MAX)
+    } else if all(&security.cap_add) {
+        CapabilitySet::from_bits_retain(!drop.bits())
+    } else if all(&security.cap_drop) {
+        add
+    } else {
+        default.difference(drop).union(add)
+    };
+    keep.bits()
 }
 
-/// child, after its root is the container's: becomes `user[:group]` with docker's capabilities at most. `make_nodes`
-/// tells whether CAP_MKNOD may be among them.
-pub fn enter(user: &str, make_nodes: bool) -> Result<User> {
-    let account = resolve(user)?;
-    let keep = default_capabilities(make_nodes);
+/// Which capabilities were asked for by name, and can't be had: we have no more than our own.
+pub fn refuse_missing(security: &Security) -> Result<()> {
+    let have = rustix::thread::capabilities(None).tried("read the capabilities")?.permitted;
+    for name in &security.cap_add {
+        if caps::capability(name).is_some_and(|bit| have.bits() & 1 << bit == 0) {
+            return Err(Error::new(format!("cannot give {name}: this host does not let us have it ourselves"))
+                .exit(EXIT_ENGINE));
+        }
+    }
+    Ok(())
+}
+
+/// child, after its root is the container's: becomes the user, with groups, limits and mask. It still has our
+/// capabilities: [`lock`] is what ends that.
+pub fn enter(spec: &Spec, identity: &Identity<'_>, make_nodes: bool) -> Result<User> {
+    let account = accounts::resolve(identity.user, identity.groups)?;
+    set_limits(spec)?;
+    // The caller's keys are not the container's. A kernel without keys has none.
+    match sys::new_session_keyring() {
+        Ok(()) | Err(Errno::NOSYS) => {}
+        Err(errno) => return Err(Error::os("make a session keyring", errno)),
+    }
+    let keep = if identity.privileged { u64::MAX } else { capabilities(&spec.security, make_nodes) };
+    let keep = CapabilitySet::from_bits_retain(keep);
     drop_bounding(keep)?;
+    rustix::thread::set_keep_capabilities(true).tried("keep the capabilities")?; // until the filter is in place
+    become_account(&account)?;
+    // docker's: who is not root has none, whatever root would have.
+    let keep = if account.uid == 0 { keep } else { CapabilitySet::empty() };
+    rustix::process::umask(rustix::fs::Mode::from(spec.umask));
+    Ok(User { home: account.home, keep })
+}
+
+fn become_account(account: &accounts::Account) -> Result<()> {
     let groups: Vec<Gid> = account.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    rustix::thread::set_thread_groups(&groups).tried("set the groups")?;
+    match rustix::thread::set_thread_groups(&groups) {
+        // Whoever is not root on the host may not give up groups that are there to deny something.
+        Err(Errno::PERM) if !process::is_in_first_user_namespace() && account.groups == [account.gid] => {}
+        other => other.map_err(|errno| unmapped("group", account.gid, errno))?,
+    }
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
-    rustix::thread::set_thread_res_gid(gid, gid, gid).tried("set the group")?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid).tried("set the user")?;
-    // For another user than root the kernel has just cleared everything but the bounding set.
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|errno| unmapped("group", account.gid, errno))?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|errno| unmapped("user", account.uid, errno))
+}
+
+fn unmapped(what: &str, id: u32, errno: Errno) -> Error {
+    match errno {
+        Errno::INVAL => Error::new(format!("cannot become {what} {id}: the container's user namespace has no such id")),
+        errno => Error::os(format!("become {what} {id}"), errno),
+    }
+}
+
+/// child: the limits of each process, getrlimit(2), and its place in the line for the OOM killer, proc_pid_oom_score_adj(5).
+fn set_limits(spec: &Spec) -> Result<()> {
+    for limit in &spec.ulimits {
+        let unlimited = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1
+        let (soft, hard) = (unlimited(limit.soft), unlimited(limit.hard));
+        let number =
+            process::rlimit(&limit.name).ok_or_else(|| Error::new(format!("no such ulimit: {}", limit.name)))?;
+        sys::set_limit(number, soft, hard).map_err(|errno| match errno {
+            Errno::PERM => Error::os(format!("raise the ulimit {} above our own hard limit", limit.name), errno),
+            errno => Error::os(format!("set the ulimit {}", limit.name), errno),
+        })?;
+    }
+    if let Some(score) = spec.oom_score_adj {
+        let file = "/proc/self/oom_score_adj";
+        file::write_at(rustix::fs::CWD, file, &score.to_string())
+            .tried_with(|| format!("set oom_score_adj to {score}"))?;
+    }
+    Ok(())
+}
+
+/// child, the very last step before execve: gives up every capability that is not to be kept.
+pub fn lock(user: &User) -> Result<()> {
     let _ = rustix::thread::clear_ambient_capability_set(); // EINVAL on kernels without ambient capabilities
     let have = rustix::thread::capabilities(None).tried("read the capabilities")?;
-    let sets = CapabilitySets {
-        effective: have.permitted & keep,
-        permitted: have.permitted & keep,
-        inheritable: CapabilitySet::empty(),
-    };
-    rustix::thread::set_capabilities(None, sets).tried("set the capabilities")?;
-    rustix::process::umask(rustix::fs::Mode::from(0o022));
-    Ok(User { home: account.home })
+    let keep = have.permitted & user.keep;
+    let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).tried("set the capabilities")
+}
+
+/// child: whatever it does, execve gives no more rights than it has. prctl(2)
+pub fn forbid_new() -> Result<()> {
+    rustix::thread::set_no_new_privs(true).tried("forbid new privileges")
+}
+
+/// child: every capability that it may have is in force, also after a change of user. What follows needs them.
+pub fn raise() -> Result<()> {
+    let have = rustix::thread::capabilities(None).tried("read the capabilities")?;
+    if have.effective == have.permitted {
+        return Ok(());
+    }
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: have.permitted, ..have })
+        .tried("raise the capabilities")
 }
 
 fn drop_bounding(keep: CapabilitySet) -> Result<()> {
@@ -78,100 +179,21 @@ fn drop_bounding(keep: CapabilitySet) -> Result<()> {
     Ok(())
 }
 
-struct Account {
-    uid: u32,
-    gid: u32,
-    groups: Vec<u32>,
-    home: String,
-}
-
-fn resolve(user: &str) -> Result<Account> {
-    let root = file::open_dir("/")?;
-    // An image without these files is fine; one that cannot be read (a FIFO, a huge file) counts as empty.
-    let read = |path: &str| match file::read_in_root(root.as_fd(), path, ACCOUNTS_BYTES_MAX) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => String::new(),
-    };
-    let user = if user.is_empty() { "0" } else { user };
-    find(user, &read("/etc/passwd"), &read("/etc/group"))
-}
-
-/// `user[:group]` in the terms of passwd(5) and group(5), as docker reads it: a number need not be listed, a name must be.
-fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
-    let (user, asked_group) = match user.split_once(':') {
-        Some((user, group)) => (if user.is_empty() { "0" } else { user }, Some(group)),
-        None => (user, None),
-    };
-    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
-    let number = user.parse::<u32>().ok();
-    let entry = passwd
-        .lines()
-        .map(fields)
-        .find(|f| f.len() >= 6 && (f[0] == user || number.is_some_and(|n| f[2].parse() == Ok(n))));
-    let unknown = || {
-        Error::new(format!("unable to find user {}: no matching entries in passwd file", user.escape_debug())).exit(125)
-    };
-    let mut account = match &entry {
-        Some(f) => Account {
-            uid: f[2].parse().map_err(|_| unknown())?,
-            gid: f[3].parse().map_err(|_| unknown())?,
-            groups: Vec::new(),
-            home: if f[5].starts_with('/') { f[5].clone() } else { "/".to_owned() },
-        },
-        None => Account { uid: number.ok_or_else(unknown)?, gid: 0, groups: Vec::new(), home: "/".to_owned() },
-    };
-    if account.uid == u32::MAX || account.gid == u32::MAX {
-        return Err(unknown()); // (uid_t)-1 means "leave it as it is" to the kernel
-    }
-    if let Some(asked) = asked_group {
-        let number = asked.parse::<u32>().ok().filter(|n| *n != u32::MAX);
-        let found = group.lines().map(fields).find(|f| f.len() >= 3 && f[0] == asked);
-        account.gid = found.and_then(|f| f[2].parse().ok()).or(number).ok_or_else(|| {
-            let asked = asked.escape_debug();
-            Error::new(format!("unable to find group {asked}: no matching entries in group file")).exit(125)
-        })?;
-    } else if let Some(f) = &entry {
-        let member = |list: &String| list.split(',').any(|name| name == f[0]);
-        for line in group.lines().map(fields).filter(|g| g.len() >= 4 && member(&g[3])) {
-            if let Ok(gid) = line[2].parse()
-                && account.groups.len() < GROUPS_MAX
-            {
-                account.groups.push(gid);
-            }
-        }
-    }
-    if !account.groups.contains(&account.gid) {
-        account.groups.push(account.gid);
-    }
-    Ok(account)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser1:x:1000:1000::/home/user1:/bin/sh\nbroken\n";
-    const GROUP: &str = "root:x:0:root\ndaemon:x:1:\nwheel:x:10:user1,other\nuser1:x:1000:\n";
-
-    fn ids(user: &str) -> (u32, u32, Vec<u32>, String) {
-        let a = find(user, PASSWD, GROUP).unwrap();
-        (a.uid, a.gid, a.groups, a.home)
+    fn bits(add: &[&str], drop: &[&str]) -> u64 {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
+        capabilities(&Security { cap_add: list(add), cap_drop: list(drop), ..Security::default() }, true)
     }
 
     #[test]
-    fn docker_examples() {
-        assert_eq!(ids("0"), (0, 0, [0].into(), "/root".into()));
-        assert_eq!(ids("4242:4343"), (4242, 4343, [4343].into(), "/".into()));
-        assert_eq!(ids("user1"), (1000, 1000, [10, 1000].into(), "/home/user1".into()));
-        assert_eq!(ids("1000"), (1000, 1000, [10, 1000].into(), "/home/user1".into()));
-        assert_eq!(ids("user1:daemon"), (1000, 1, [1].into(), "/home/user1".into()));
-        assert_eq!(ids("77"), (77, 0, [0].into(), "/".into()));
-    }
-
-    #[test]
-    fn unknown_names_are_refused() {
-        for user in ["nosuch", "0:nosuch", "4294967295", "-1", "user1:4294967295"] {
-            assert!(find(user, PASSWD, GROUP).is_err(), "{user}");
-        }
+    fn docker_sets() {
+        assert_eq!(bits(&[], &[]), 0xa804_25fb);
+        assert_eq!(bits(&["CAP_NET_ADMIN", "CAP_SYS_TIME"], &["ALL"]), 0x0200_1000);
+        assert_eq!(bits(&["ALL"], &["CAP_CHOWN"]), !1);
+        assert_eq!(bits(&["CAP_CHOWN"], &["CAP_CHOWN", "CAP_KILL"]), 0xa804_25fb & !(1 << 5));
+        assert_eq!(capabilities(&Security::default(), false), 0xa804_25fb & !(1 << 27));
     }
 }

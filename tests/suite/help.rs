@@ -2,7 +2,8 @@
 
 use crate::host::Host;
 
-const VERBS: &str = "run create start ps logs exec stop kill rm wait commit import images rmi info version";
+const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import images \
+                     rmi info version";
 
 #[test]
 fn there_is_an_overview() {
@@ -11,7 +12,7 @@ fn there_is_an_overview() {
     for words in [&["--help"][..], &["-h"], &[]] {
         assert_eq!(h.ok(words), text);
     }
-    for verb in VERBS.split(' ') {
+    for verb in VERBS.split_whitespace() {
         assert!(text.lines().any(|line| line.trim_start().starts_with(verb)), "{verb} is not in the overview");
     }
 }
@@ -19,7 +20,7 @@ fn there_is_an_overview() {
 #[test]
 fn every_verb_has_help() {
     let h = Host::empty();
-    for verb in VERBS.split(' ') {
+    for verb in VERBS.split_whitespace() {
         let text = h.ok(&["help", verb]);
         assert!(text.starts_with(&format!("Usage:  mydocker {verb}")), "{text}");
         assert_eq!(h.ok(&[verb, "--help"]), text);

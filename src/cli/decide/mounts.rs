@@ -1,44 +1,81 @@
-//! Volumes and binds: from flags to [`Mount`]s.
+//! Volumes, binds and tmpfs: from flags to [`Mount`]s.
 
 use super::super::args::Parsed;
-use super::super::read::{self, Source};
+use super::super::human::visible;
+use super::super::read::volume::{Source, group};
+use super::super::read::{self, mount, tmpfs, volume};
 use super::{bad, from_our_env};
 use mydocker::error::Result;
 use mydocker::kernel::{file, hex};
 use mydocker::spec::{Mount, MountKind, Recursion};
 
-fn is_propagation(option: &str) -> bool {
-    ["private", "shared", "slave"].contains(&option.strip_prefix('r').unwrap_or(option))
-}
-
-/// What `-v` asks for, in the order in which it is mounted.
+/// What `-v`, `--mount` and `--tmpfs` ask for, in the order in which it is mounted.
 pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
     let mut mounts: Vec<Mount> = Vec::new();
     for text in parsed.all("volume") {
-        let flag = read::volume(text)?;
-        if mounts.iter().any(|other| other.target == flag.target) {
-            return Err(bad(format!("Duplicate mount point: {}", flag.target)));
-        }
-        let (kind, source) = match flag.source {
-            Source::Anonymous => (MountKind::Anonymous, hex::fresh_id()),
-            Source::Named(name) => (MountKind::Volume, name),
-            Source::Host(path) => (MountKind::Bind, host_path(&path)?),
-        };
+        mounts.push(volume_mount(read::volume::volume(text)?)?);
+    }
+    for mount in parsed.read_all("mount", mount::mount)? {
+        mounts.push(with_source(mount)?);
+    }
+    for (target, mode) in parsed.read_all("tmpfs", tmpfs::tmpfs)? {
         mounts.push(Mount {
-            kind,
-            source,
-            target: flag.target,
-            read_only: flag.read_only,
-            propagation: flag.options.iter().find(|o| is_propagation(o)).cloned().unwrap_or_default(),
-            mode: flag.options.join(","),
+            kind: MountKind::Tmpfs,
+            source: String::new(),
+            target,
+            read_only: mode.starts_with("ro"),
+            mode,
+            propagation: String::new(),
             recursion: Recursion::Enabled,
             subpath: String::new(),
-            make_source: true,
+            make_source: false,
         });
+    }
+    for (at, mount) in mounts.iter().enumerate() {
+        if mounts[..at].iter().any(|other| other.target == mount.target) {
+            return Err(bad(format!("Duplicate mount point: {}", mount.target)));
+        }
     }
     // A mount below another one must come after it, whatever the order of the flags.
     mounts.sort_by_key(|mount| mount.target.matches('/').count());
     Ok(mounts)
+}
+
+fn volume_mount(flag: volume::VolumeFlag) -> Result<Mount> {
+    let (kind, source) = match flag.source {
+        Source::Anonymous => (MountKind::Anonymous, hex::fresh_id()),
+        Source::Named(name) => (MountKind::Volume, name),
+        Source::Host(path) => (MountKind::Bind, host_path(&path)?),
+    };
+    Ok(Mount {
+        kind,
+        source,
+        target: flag.target,
+        read_only: flag.read_only,
+        propagation: flag.options.iter().find(|option| group(option) == Some(2)).cloned().unwrap_or_default(),
+        mode: flag.options.join(","),
+        recursion: Recursion::Enabled,
+        subpath: String::new(),
+        make_source: true,
+    })
+}
+
+/// A `--mount` with its source as it is on this host.
+fn with_source(mut mount: Mount) -> Result<Mount> {
+    match mount.kind {
+        MountKind::Volume | MountKind::Tmpfs => {}
+        MountKind::Anonymous => mount.source = hex::fresh_id(),
+        MountKind::Bind => {
+            mount.source = host_path(&mount.source)?;
+            // Whatever keeps us from looking at it keeps us from mounting it.
+            if !mount.make_source && rustix::fs::stat(mount.source.as_str()).is_err() {
+                let source = visible(&mount.source);
+                let why = format!("bind source path does not exist: {source}");
+                return Err(bad(format!("invalid mount config for type \"bind\": {why}")));
+            }
+        }
+    }
+    Ok(mount)
 }
 
 /// A host path as typed, made absolute.

@@ -1,0 +1,144 @@
+//! What the processes may do: from flags to [`Security`].
+
+use super::super::args::{Parsed, boolean};
+use super::super::human::visible;
+use super::{bad, read_flag_file};
+use mydocker::error::Result;
+use mydocker::kernel::caps;
+use mydocker::spec::Security;
+use mydocker::walls::seccomp;
+
+/// What `--security-opt seccomp=…` and [`Security::seccomp`] call no filter at all.
+const UNCONFINED: &str = "unconfined";
+
+/// One `--security-opt`.
+#[derive(Debug, PartialEq)]
+enum Opt<'a> {
+    NoNewPrivileges(bool),
+    /// `unconfined`, `builtin`, or the path of a profile.
+    Seccomp(&'a str),
+    Unmasked,
+    /// For a security module: what was asked, and whether that is nothing.
+    Module(bool),
+}
+
+/// What `--privileged`, `--cap-add`, `--cap-drop` and `--security-opt` ask for. The notes are for the person.
+pub fn security(parsed: &Parsed, notes: &mut Vec<String>) -> Result<Security> {
+    let mut security = Security {
+        privileged: parsed.on("privileged"),
+        cap_add: capabilities(&parsed.all("cap-add"), "CapAdd")?,
+        cap_drop: capabilities(&parsed.all("cap-drop"), "CapDrop")?,
+        ..Security::default()
+    };
+    for text in parsed.all("security-opt") {
+        match option(text)? {
+            Opt::NoNewPrivileges(is_on) => security.no_new_privileges = is_on,
+            Opt::Unmasked => security.unmasked = true,
+            Opt::Seccomp("builtin") => security.seccomp = None,
+            Opt::Seccomp(UNCONFINED) => security.seccomp = Some(UNCONFINED.to_owned()),
+            Opt::Seccomp(path) => security.seccomp = Some(profile(path)?),
+            Opt::Module(true) => {}
+            Opt::Module(false) => {
+                notes.push(format!("--security-opt {text} has no effect: security modules of this host are not used"));
+            }
+        }
+    }
+    Ok(security)
+}
+
+/// `CAP_X` or `ALL`, in order and each once. Docker's words for an unknown one begin with the name of its field.
+fn capabilities(typed: &[&str], field: &str) -> Result<Vec<String>> {
+    let mut all: Vec<String> = Vec::new();
+    for name in typed {
+        let upper = name.to_ascii_uppercase();
+        let full = match caps::capability(&upper).and_then(|bit| caps::CAPABILITIES.get(bit as usize)) {
+            Some(known) => (*known).to_owned(),
+            None if upper == "ALL" => upper,
+            None => {
+                let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
+                return Err(bad(format!("invalid {field}: unknown capability: \"CAP_{}\"", visible(short))));
+            }
+        };
+        if !all.contains(&full) {
+            all.push(full);
+        }
+    }
+    Ok(all)
+}
+
+/// Reads `--security-opt`: `key=value`, or the old `key:value`.
+fn option(text: &str) -> Result<Opt<'_>> {
+    let invalid = |why: &str| bad(format!("invalid --security-opt: \"{}\": {why}", visible(text)));
+    if text == "no-new-privileges" {
+        return Ok(Opt::NoNewPrivileges(true));
+    }
+    let pair = if text.contains('=') { text.split_once('=') } else { text.split_once(':') };
+    let (key, value) = pair.ok_or_else(|| invalid("it is not key=value"))?;
+    match (key, value) {
+        ("no-new-privileges", value) => {
+            boolean(value).map(Opt::NoNewPrivileges).ok_or_else(|| invalid("it is true or false"))
+        }
+        ("seccomp", "") => Err(invalid("unconfined, builtin, or the path of a profile")),
+        ("seccomp", value) => Ok(Opt::Seccomp(value)),
+        ("systempaths", UNCONFINED) => Ok(Opt::Unmasked),
+        ("systempaths", _) => Err(invalid("it can only be unconfined")),
+        ("apparmor", value) => Ok(Opt::Module(value == UNCONFINED)),
+        ("label", value) => Ok(Opt::Module(value == "disable")),
+        _ => Err(invalid("known are no-new-privileges, seccomp, systempaths, apparmor, label")),
+    }
+}
+
+/// The text of a seccomp profile.
+fn profile(path: &str) -> Result<String> {
+    let fail = |why: String| bad(format!("opening seccomp profile ({}) failed: {why}", visible(path)));
+    let bytes = read_flag_file(path).map_err(|e| match e.errno {
+        Some(errno) => fail(mydocker::error::text(errno)),
+        None => fail(e.what),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".to_owned()))?;
+    seccomp::check(&text).map_err(|e| bad(format!("invalid seccomp profile ({}): {e}", visible(path))))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_capabilities() {
+        let read = |names: &[&str]| match capabilities(names, "CapAdd") {
+            Ok(all) => all.join(" "),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(read(&["net_admin", "CAP_SYS_TIME", "cap_net_admin", "all"]), "CAP_NET_ADMIN CAP_SYS_TIME ALL");
+        assert_eq!(read(&["BOGUS"]), "invalid CapAdd: unknown capability: \"CAP_BOGUS\"");
+        assert_eq!(read(&["cap_bogus"]), "invalid CapAdd: unknown capability: \"CAP_BOGUS\"");
+        assert_eq!(read(&["CHOWN", ""]), "invalid CapAdd: unknown capability: \"CAP_\"");
+        assert_eq!(read(&["CAP_ALL\n"]), "invalid CapAdd: unknown capability: \"CAP_ALL\\n\"");
+    }
+
+    #[test]
+    fn security_options() {
+        for (typed, want) in [
+            ("no-new-privileges", Opt::NoNewPrivileges(true)),
+            ("no-new-privileges:true", Opt::NoNewPrivileges(true)),
+            ("no-new-privileges=false", Opt::NoNewPrivileges(false)),
+            ("seccomp=unconfined", Opt::Seccomp("unconfined")),
+            ("seccomp:unconfined", Opt::Seccomp("unconfined")),
+            ("seccomp=/a:b=c.json", Opt::Seccomp("/a:b=c.json")),
+            ("systempaths=unconfined", Opt::Unmasked),
+            ("apparmor=unconfined", Opt::Module(true)),
+            ("apparmor=docker-default", Opt::Module(false)),
+            ("label:disable", Opt::Module(true)),
+            ("label=type:svirt_apache_t", Opt::Module(false)),
+        ] {
+            assert_eq!(option(typed).unwrap(), want, "{typed}");
+        }
+        for wrong in
+            ["", "bogus", "foo=bar", "no-new-privileges=maybe", "seccomp", "seccomp=", "systempaths=x", "disable"]
+        {
+            let error = option(wrong).map(drop).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("invalid --security-opt: \"{wrong}\": ")), "{error}");
+        }
+    }
+}

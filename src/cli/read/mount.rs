@@ -1,0 +1,353 @@
+//! `--mount`: one line of comma-separated values.
+
+use super::super::args::boolean;
+use super::super::human::visible;
+use super::{bad, clean, tmpfs, volume_name};
+use mydocker::error::Result;
+use mydocker::spec::{Mount, MountKind, Recursion};
+
+/// Highest mode of a file: permissions, setuid, setgid, sticky.
+const MODE_MAX: u32 = 0o7777;
+/// docker's mode of a tmpfs.
+const TMPFS_MODE: u32 = 0o1777;
+
+/// Reads `--mount`. The source of a bind is left as typed: `.`, `..` and what follows them count from our directory.
+/// A volume without a source has none here.
+pub fn mount(text: &str) -> Result<Mount> {
+    if text.contains(char::is_control) {
+        return Err(bad("control characters are not allowed".to_owned()));
+    }
+    let mut asked = Asked::default();
+    for field in fields(text)? {
+        asked.take(&field)?;
+    }
+    asked.finish()
+}
+
+/// The fields of one line of RFC 4180, as strict as Go's encoding/csv.
+fn fields(line: &str) -> Result<Vec<String>> {
+    let fail = |rest: &str, why: &str| bad(format!("parse error on column {}: {why}", line.len() - rest.len() + 1));
+    let mut all = Vec::new();
+    let mut rest = line;
+    loop {
+        let mut field = String::new();
+        if let Some(mut quoted) = rest.strip_prefix('"') {
+            loop {
+                let Some((before, after)) = quoted.split_once('"') else {
+                    return Err(fail("", "extraneous or missing \" in quoted-field"));
+                };
+                field.push_str(before);
+                rest = after;
+                let Some(more) = after.strip_prefix('"') else { break };
+                field.push('"');
+                quoted = more;
+            }
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return Err(fail(rest, "extraneous or missing \" in quoted-field"));
+            }
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            if let Some(quote) = rest[..end].find('"') {
+                return Err(fail(&rest[quote..], "bare \" in non-quoted-field"));
+            }
+            field.push_str(&rest[..end]);
+            rest = &rest[end..];
+        }
+        all.push(field);
+        let Some(next) = rest.strip_prefix(',') else { return Ok(all) };
+        rest = next;
+    }
+}
+
+/// What the fields so far ask for.
+#[derive(Default)]
+struct Asked {
+    /// `None` is a volume.
+    kind: Option<String>,
+    source: String,
+    target: String,
+    read_only: bool,
+    propagation: String,
+    recursion: Recursion,
+    make_source: bool,
+    nocopy: bool,
+    subpath: String,
+    bytes: Option<u64>,
+    mode: Option<u32>,
+    /// The types that the fields so far belong to: `bind`, `volume`, `tmpfs`.
+    types: Vec<&'static str>,
+}
+
+impl Asked {
+    fn take(&mut self, field: &str) -> Result<()> {
+        let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
+        let key = key.to_ascii_lowercase();
+        self.types.extend(["bind", "volume", "tmpfs"].iter().filter(|kind| {
+            let rest = key.strip_prefix(**kind);
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        }));
+        let switch = |value: Option<&str>| match value.map(boolean) {
+            None => Ok(true),
+            Some(Some(is_on)) => Ok(is_on),
+            Some(None) => Err(invalid(&key, value.unwrap_or_default())),
+        };
+        match (key.as_str(), value) {
+            ("readonly" | "ro", value) => self.read_only = switch(value)?,
+            ("volume-nocopy", value) => self.nocopy = switch(value)?,
+            ("bind-create-src", value) => self.make_source = switch(value)?,
+            ("bind-nonrecursive", value) => {
+                self.recursion = if switch(value)? { Recursion::Disabled } else { Recursion::Enabled };
+            }
+            (_, None) => return Err(bad(format!("invalid field '{}' must be a key=value pair", visible(field)))),
+            ("type", Some(value)) => self.kind = Some(value.to_ascii_lowercase()),
+            ("source" | "src", Some(value)) => value.clone_into(&mut self.source),
+            ("target" | "dst" | "destination", Some(value)) => value.clone_into(&mut self.target),
+            ("consistency", Some(_)) => {} // of meaning on other systems only
+            ("bind-propagation", Some(value)) => self.propagation = value.to_ascii_lowercase(),
+            ("bind-recursive", Some(value)) => self.recursion = recursion(value)?,
+            ("volume-subpath", Some(value)) => value.clone_into(&mut self.subpath),
+            ("volume-driver", Some("" | "local")) => {}
+            ("volume-driver", Some(value)) => {
+                return Err(bad(format!("there is no volume driver {}: only local", visible(value))));
+            }
+            ("volume-opt", Some(_)) => return Err(bad("volume-opt: volumes have no options here".to_owned())),
+            ("volume-label", Some(_)) => return Err(bad("volume-label: volumes have no labels here".to_owned())),
+            ("tmpfs-size", Some(value)) => self.bytes = Some(super::bytes(value).map_err(|_| invalid(&key, value))?),
+            ("tmpfs-mode", Some(value)) => {
+                self.mode = Some(super::octal(value, MODE_MAX).ok_or_else(|| invalid(&key, value))?);
+            }
+            (key, Some(_)) => return Err(bad(format!("unexpected key '{}' in '{}'", visible(key), visible(field)))),
+        }
+        Ok(())
+    }
+
+    /// Whether the fields fit together.
+    fn finish(self) -> Result<Mount> {
+        let kind = self.kind.as_deref().unwrap_or("volume");
+        let shown = visible(kind);
+        if kind.is_empty() {
+            return Err(bad("type is required".to_owned()));
+        }
+        if self.target.is_empty() {
+            return Err(bad("target is required".to_owned()));
+        }
+        if let Some(other) = self.types.iter().find(|other| **other != kind) {
+            return Err(bad(format!("cannot mix '{other}-*' options with mount type '{shown}'")));
+        }
+        let needs = |what: &str, other: &str| {
+            bad(format!("option 'bind-recursive={what}' requires '{other}' to be specified in conjunction"))
+        };
+        match self.recursion {
+            Recursion::Writable if !self.read_only => return Err(needs("writable", "readonly")),
+            Recursion::ReadOnly if !self.read_only => return Err(needs("readonly", "readonly")),
+            Recursion::ReadOnly if self.propagation != "rprivate" => {
+                return Err(needs("readonly", "bind-propagation=rprivate"));
+            }
+            _ => {}
+        }
+        let fail = |why: &str| bad(format!("invalid mount config for type \"{shown}\": {why}"));
+        let target = super::target(&self.target).map_err(|e| fail(&e.what))?;
+        let has_source = !self.source.is_empty();
+        let mut mode = if self.nocopy { "nocopy".to_owned() } else { String::new() };
+        let mut subpath = String::new();
+        let kind = match kind {
+            "bind" if !has_source => return Err(fail("field Source must not be empty")),
+            "bind" if !is_host_path(&self.source) => {
+                let source = visible(&self.source);
+                return Err(fail(&format!("invalid mount path: '{source}' mount path must be absolute")));
+            }
+            "bind" if !self.propagation.is_empty() && super::volume::group(&self.propagation) != Some(2) => {
+                return Err(fail(&format!("invalid propagation mode: {}", visible(&self.propagation))));
+            }
+            "bind" => MountKind::Bind,
+            "volume" if !has_source && !self.subpath.is_empty() => {
+                return Err(fail("must not set Subpath when using anonymous volumes"));
+            }
+            "volume" if !has_source && self.read_only => {
+                return Err(fail("must not set ReadOnly mode when using anonymous volumes"));
+            }
+            "volume" => {
+                if has_source {
+                    volume_name(&self.source)?;
+                }
+                subpath =
+                    within(&self.subpath).ok_or_else(|| fail("subpath must be a relative path within the volume"))?;
+                if has_source { MountKind::Volume } else { MountKind::Anonymous }
+            }
+            "tmpfs" if has_source => return Err(fail("field Source must not be specified")),
+            "tmpfs" => {
+                mode = tmpfs::options(self.read_only, self.bytes, self.mode.unwrap_or(TMPFS_MODE));
+                MountKind::Tmpfs
+            }
+            "image" => return Err(fail("an image cannot be mounted here; use a volume or a bind")),
+            _ => return Err(fail("mount type unknown")),
+        };
+        Ok(Mount {
+            kind,
+            source: self.source,
+            target,
+            read_only: self.read_only,
+            mode,
+            propagation: self.propagation,
+            recursion: self.recursion,
+            subpath,
+            make_source: self.make_source,
+        })
+    }
+}
+
+fn invalid(key: &str, value: &str) -> mydocker::error::Error {
+    bad(format!("invalid value for {key}: {}", visible(value)))
+}
+
+fn recursion(value: &str) -> Result<Recursion> {
+    match value {
+        "enabled" => Ok(Recursion::Enabled),
+        "disabled" => Ok(Recursion::Disabled),
+        "writable" => Ok(Recursion::Writable),
+        "readonly" => Ok(Recursion::ReadOnly),
+        _ => {
+            let must = "must be \"enabled\", \"disabled\", \"writable\", or \"readonly\"";
+            Err(bad(format!("invalid value for bind-recursive: {} ({must})", visible(value))))
+        }
+    }
+}
+
+/// An absolute path, or one that counts from our directory because it says so.
+fn is_host_path(path: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| path.starts_with(start)) || path == "." || path == ".."
+}
+
+/// A path that stays inside of something, without `.` and `..`; empty for all of it.
+fn within(path: &str) -> Option<String> {
+    let mut depth = 0;
+    for part in path.split('/') {
+        depth += match part {
+            "" | "." => 0,
+            ".." => -1,
+            _ => 1,
+        };
+        if depth < 0 {
+            return None;
+        }
+    }
+    let rooted = clean(&format!("/{path}")).filter(|_| !path.starts_with('/'))?;
+    Some(rooted[1..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        match mount(text) {
+            Ok(m) => {
+                let json = miniserde::json::to_string(&m);
+                let left = [",\"read_only\":false", ",\"mode\":\"\"", ",\"propagation\":\"\"", ",\"subpath\":\"\""];
+                let json = left.iter().fold(json, |json, field| json.replace(field, ""));
+                let json = json.replace(",\"recursion\":\"enabled\"", "").replace(",\"make_source\":false", "");
+                json.replace(['"', '{', '}'], "")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_docker_takes() {
+        let bind = "kind:bind,source:/source,target:/target";
+        for (typed, want) in [
+            ("type=bind,src=/source,dst=/target", bind.to_owned()),
+            ("type=BIND,source=/source,destination=/x/../target/", bind.to_owned()),
+            ("type=bind,source=.,target=/target", bind.replace("/source", ".")),
+            ("type=bind,source=/source,target=/target,ro", format!("{bind},read_only:true")),
+            ("type=bind,source=/source,target=/target,readonly=1", format!("{bind},read_only:true")),
+            ("type=bind,source=/source,target=/target,readonly=false", bind.to_owned()),
+            (
+                "type=bind,source=/source,target=/target,consistency=cached,bind-create-src",
+                bind.to_owned() + ",make_source:true",
+            ),
+            ("type=bind,source=/source,target=/target,bind-nonrecursive", bind.to_owned() + ",recursion:disabled"),
+            (
+                "type=bind,source=/source,target=/target,bind-recursive=readonly,readonly,bind-propagation=rprivate",
+                format!("{bind},read_only:true,propagation:rprivate,recursion:readonly"),
+            ),
+            ("target=/t,source=foo", "kind:volume,source:foo,target:/t".to_owned()),
+            ("type=volume,target=/t,volume-nocopy", "kind:anonymous,source:,target:/t,mode:nocopy".to_owned()),
+            (
+                "src=foo,target=/t,volume-subpath=a//b/../c/,volume-driver=local",
+                "kind:volume,source:foo,target:/t,subpath:a/c".to_owned(),
+            ),
+            (
+                "type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=0700,ro",
+                "kind:tmpfs,source:,target:/t,read_only:true,mode:ro,nosuid,nodev,noexec,size=1048576,mode=700"
+                    .to_owned(),
+            ),
+            ("type=tmpfs,dst=/t", "kind:tmpfs,source:,target:/t,mode:rw,nosuid,nodev,noexec,mode=1777".to_owned()),
+            ("type=bind,\"src=/a,b\",dst=/t", "kind:bind,source:/a,b,target:/t".to_owned()),
+        ] {
+            assert_eq!(read(typed), want, "{typed}");
+        }
+        assert_eq!(fields("a,\"b\"\"c\",,\"\"").unwrap(), ["a", "b\"c", "", ""]);
+    }
+
+    #[test]
+    fn what_docker_refuses() {
+        for (typed, want) in [
+            ("", "invalid field '' must be a key=value pair"),
+            ("foo=bar", "unexpected key 'foo' in 'foo=bar'"),
+            ("type=bind,src=/tmp", "target is required"),
+            ("type=,target=/t", "type is required"),
+            ("type=volume, src=/foo,target=/foo", "unexpected key ' src' in ' src=/foo'"),
+            ("type=volume,target=/foo,bogus", "invalid field 'bogus' must be a key=value pair"),
+            ("type=tmpfs,target=/foo,tmpfs-size=foo", "invalid value for tmpfs-size: foo"),
+            ("type=tmpfs,target=/foo,tmpfs-mode=8", "invalid value for tmpfs-mode: 8"),
+            ("type=tmpfs,target=/foo,tmpfs-mode=+7", "invalid value for tmpfs-mode: +7"),
+            ("type=bind,target=/f,source=/f,readonly=no", "invalid value for readonly: no"),
+            ("type=bind,target=/f,source=/f,readonly= true", "invalid value for readonly:  true"),
+            ("target=/f,source=/f,bind-propagation=rprivate", "cannot mix 'bind-*' options with mount type 'volume'"),
+            ("type=bind,target=/f,source=/f,volume-nocopy=1", "cannot mix 'volume-*' options with mount type 'bind'"),
+            ("type=bind,target=/f,source=/f,tmpfs-mode=1", "cannot mix 'tmpfs-*' options with mount type 'bind'"),
+            (
+                "type=bind,target=/f,source=/f,bind-recursive=writable",
+                "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction",
+            ),
+            (
+                "type=bind,target=/f,source=/f,bind-recursive=readonly,ro",
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction",
+            ),
+            ("type=bind,target=/f", "invalid mount config for type \"bind\": field Source must not be empty"),
+            (
+                "type=bind,target=/f,src=x",
+                "invalid mount config for type \"bind\": invalid mount path: 'x' mount path must be absolute",
+            ),
+            (
+                "type=bind,target=/f,src=/x,bind-propagation=both",
+                "invalid mount config for type \"bind\": invalid propagation mode: both",
+            ),
+            (
+                "type=tmpfs,target=/",
+                "invalid mount config for type \"tmpfs\": invalid specification: destination can't be '/'",
+            ),
+            (
+                "type=tmpfs,target=/f,src=x",
+                "invalid mount config for type \"tmpfs\": field Source must not be specified",
+            ),
+            (
+                "target=/f,ro",
+                "invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes",
+            ),
+            (
+                "target=/f,src=vv,volume-subpath=a/../../b",
+                "invalid mount config for type \"volume\": subpath must be a relative path within the volume",
+            ),
+            ("type=npipe,target=/f", "invalid mount config for type \"npipe\": mount type unknown"),
+            ("src=vv,target=/f,volume-driver=nfs", "there is no volume driver nfs: only local"),
+            ("type=bind,src=/a\n,target=/f", "control characters are not allowed"),
+            ("src=\"a\",target=/f", "parse error on column 5: bare \" in non-quoted-field"),
+            ("\"src=a", "parse error on column 7: extraneous or missing \" in quoted-field"),
+            ("\"src=a\"b,target=/f", "parse error on column 8: extraneous or missing \" in quoted-field"),
+        ] {
+            assert_eq!(read(typed), want, "{typed}");
+        }
+    }
+}

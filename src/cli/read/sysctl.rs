@@ -1,0 +1,104 @@
+//! `--sysctl`: kernel parameters that belong to a namespace.
+
+use super::super::human::visible;
+use super::bad;
+use mydocker::error::Result;
+
+/// Parameters of an ipc namespace besides `fs.mqueue.*`. ipc_namespaces(7)
+const IPC: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shm_rmid_forced",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+];
+
+/// The namespace that a kernel parameter belongs to.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Scope {
+    /// `net.*`
+    Network,
+    /// System V and POSIX message queues, shared memory, semaphores.
+    Ipc,
+    /// The NIS domain name.
+    Uts,
+}
+
+/// One `--sysctl`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sysctl {
+    /// With dots: `net.ipv4.ip_forward`.
+    pub key: String,
+    /// What is written.
+    pub value: String,
+    /// Where it counts.
+    pub scope: Scope,
+}
+
+/// Reads `key=value`.
+pub fn sysctl(text: &str) -> Result<Sysctl> {
+    let shown = visible(text);
+    let refuse = |why: &str| bad(format!("sysctl '{shown}' is not allowed: {why}"));
+    let (key, value) = text.split_once('=').ok_or_else(|| refuse("it is not key=value"))?;
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if !key.split('.').all(is_word) {
+        return Err(refuse("its name is not words of letters, digits, '_' and '-' between dots"));
+    }
+    if value.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(refuse("control characters in its value"));
+    }
+    let scope = match key {
+        "kernel.hostname" => return Err(refuse("the name of the host is set with --hostname")),
+        "kernel.domainname" => Scope::Uts,
+        key if IPC.contains(&key) || key.starts_with("fs.mqueue.") => Scope::Ipc,
+        key if key.starts_with("net.") => Scope::Network,
+        _ => return Err(refuse("it is not in a separate kernel namespace, it would change the host")),
+    };
+    Ok(Sysctl { key: key.to_owned(), value: value.to_owned(), scope })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::text;
+    use super::*;
+
+    #[test]
+    fn sysctls() {
+        for (typed, value, scope) in [
+            ("net.ipv4.ip_forward=1", "1", Scope::Network),
+            ("net.ipv4.ping_group_range=0 2147483647", "0 2147483647", Scope::Network),
+            ("kernel.sem=1\t2\t3\t4", "1\t2\t3\t4", Scope::Ipc),
+            ("fs.mqueue.msg_max=100", "100", Scope::Ipc),
+            ("kernel.domainname=a=b", "a=b", Scope::Uts),
+        ] {
+            let read = sysctl(typed).unwrap();
+            assert_eq!((read.value.as_str(), read.scope), (value, scope), "{typed}");
+            assert!(typed.starts_with(&format!("{}=", read.key)));
+        }
+        for (typed, why) in [
+            ("", "not key=value"),
+            ("net.ipv4.ip_forward", "not key=value"),
+            ("=1", "words of letters"),
+            ("net.=1", "words of letters"),
+            ("net..ipv4=1", "words of letters"),
+            ("net.ipv4/../../kernel.core_pattern=x", "words of letters"),
+            ("/net.x=1", "words of letters"),
+            ("net.a\n=1", "words of letters"),
+            ("net.a=1\n2", "control characters"),
+            ("kernel.hostname=x", "--hostname"),
+            ("vm.max_map_count=262144", "separate kernel namespace"),
+            ("kernel.core_pattern=|/bin/sh", "separate kernel namespace"),
+            ("kernel.semx=1", "separate kernel namespace"),
+            ("fs.mqueue=1", "separate kernel namespace"),
+            ("network.x=1", "separate kernel namespace"),
+        ] {
+            let error = text(sysctl(typed));
+            assert!(error.starts_with(&format!("sysctl '{}' is not allowed: ", visible(typed))), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

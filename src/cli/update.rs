@@ -1,0 +1,26 @@
+//! `update`.
+
+use super::args::Parsed;
+use super::decide::limits;
+use super::{each, open_store};
+use mydocker::error::{Error, Result};
+use mydocker::life::update;
+use mydocker::store::containers;
+
+/// `update [OPTIONS] CONTAINER…`
+pub fn update(parsed: &Parsed) -> Result<u8> {
+    if parsed.flags.is_empty() {
+        return Err(Error::new("you must provide one or more flags when using this command").exit(1));
+    }
+    let asked = limits::limits(parsed)?;
+    let store = open_store()?;
+    each(&parsed.words, |word| {
+        let container = containers::find(&store, word)?;
+        let cannot = |error: Error| Error {
+            what: format!("Cannot update container {}: {}", container.spec.id, error.what),
+            ..error
+        };
+        update::update(&store, &container, &|had| limits::updated(had, &asked)).map_err(cannot)?;
+        Ok(word.to_owned())
+    })
+}

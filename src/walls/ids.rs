@@ -1,0 +1,40 @@
+//! The ids of a container in a user namespace of its own. user_namespaces(7)
+
+use crate::error::{Result, Tried};
+use crate::kernel::file;
+use crate::spec::IdRange;
+use alloc::format;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Gid, Uid};
+use rustix::thread::CapabilitySets;
+
+/// monitor: gives the new user namespace of the child `pid` its ids, and returns the namespace.
+pub fn prepare(pid: i32, ids: IdRange) -> Result<OwnedFd> {
+    let map = format!("0 {} {}\n", ids.first, ids.size);
+    for name in ["uid_map", "gid_map"] {
+        let path = format!("/proc/{pid}/{name}");
+        file::write_at(rustix::fs::CWD, &path, &map).tried_with(|| format!("map the ids {map:?} of the container"))?;
+    }
+    let path = format!("/proc/{pid}/ns/user");
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried("open the container's user namespace")
+}
+
+/// child: becomes the root of its user namespace. Until here it was still the host's.
+pub fn enter() -> Result<()> {
+    rustix::thread::set_thread_groups(&[]).tried("give up the host's groups")?;
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).tried("become the container's root group")?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).tried("become the container's root")
+}
+
+/// helper: becomes the host's user that is the root inside, with all our powers. An overlay makes its own files as the one
+/// who mounted it: that must be somebody whom the id-mapped mounts know.
+pub fn adopt(ids: IdRange) -> Result<()> {
+    let what = "become the container's root on the host";
+    rustix::thread::set_keep_capabilities(true).tried(what)?;
+    let (uid, gid) = (Uid::from_raw(ids.first), Gid::from_raw(ids.first));
+    rustix::thread::set_thread_res_gid(gid, gid, gid).tried(what)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).tried(what)?;
+    let have = rustix::thread::capabilities(None).tried(what)?;
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: have.permitted, ..have }).tried(what)
+}

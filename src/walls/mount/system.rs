@@ -1,0 +1,109 @@
+//! /proc and /sys of a container: what of the kernel it sees, and what of that it can change. proc(5), sysfs(5),
+//! cgroup_namespaces(7).
+
+use super::super::Visible;
+use super::tree::{
+    PLAIN, READ_ONLY, attach, clone_tree, empty_directory, existing, filesystem, place, protect, protect_all,
+};
+use crate::error::Result;
+use crate::kernel::file;
+use alloc::format;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+/// What of /proc is covered by an empty file, or by an empty directory, or is read-only: docker's list.
+const MASKED_FILES: [&str; 7] =
+    ["kcore", "keys", "latency_stats", "sched_debug", "timer_list", "timer_stats", "interrupts"];
+const MASKED_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
+const READ_ONLY_PATHS: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+/// What of /sys is covered.
+const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
+
+/// /proc with docker's read-only and masked paths. They are covered through the new proc itself, before anybody can
+/// interfere.
+pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, open: bool) -> Result<()> {
+    let proc = match filesystem("proc", &[], PLAIN) {
+        // In a user namespace only whoever owns the pid namespace may: with the host's pids, it is the host's /proc.
+        Err(error) if error.is(Errno::PERM) => clone_tree(rustix::fs::CWD, "/proc", true)?,
+        other => other?,
+    };
+    attach(&proc, place(root, "proc")?.as_fd())?;
+    if open {
+        return Ok(());
+    }
+    for name in READ_ONLY_PATHS {
+        let Some(target) = existing(&proc, name)? else { continue };
+        let copy = clone_tree(target.as_fd(), "", true)?;
+        attach(&copy, target.as_fd())?;
+        protect(&copy)?;
+    }
+    // The container's own /dev/null: whoever is root inside may change its mode and owner.
+    for name in MASKED_FILES {
+        if let Some(target) = existing(&proc, name)? {
+            attach(&clone_tree(dev.as_fd(), "null", false)?, target.as_fd())?;
+        }
+    }
+    MASKED_DIRECTORIES.iter().try_for_each(|name| mask_directory(&proc, name))
+}
+
+fn mask_directory(tree: &OwnedFd, name: &str) -> Result<()> {
+    match existing(tree, name)? {
+        Some(target) => attach(&empty_directory()?, target.as_fd()),
+        None => Ok(()),
+    }
+}
+
+/// /sys read-only, and in it the container's own cgroups and nothing above them. `open`: nothing is covered; `writable`:
+/// and it can be changed.
+pub fn sys(root: BorrowedFd<'_>, cgroups: &Visible<'_>, open: bool, writable: bool) -> Result<()> {
+    let attributes = if writable { PLAIN } else { READ_ONLY };
+    let own = match filesystem("sysfs", &[], attributes) {
+        // In a user namespace only whoever owns the network namespace may: with the host's network, it is the host's.
+        Err(error) if error.is(Errno::PERM) => None,
+        other => Some(other?),
+    };
+    let is_own = own.is_some();
+    let sysfs = match own {
+        Some(sysfs) => sysfs,
+        None => clone_tree(rustix::fs::CWD, "/sys", true)?,
+    };
+    attach(&sysfs, place(root, "sys")?.as_fd())?;
+    if !is_own && !writable {
+        protect_all(&sysfs)?;
+    }
+    if !open {
+        MASKED_SYS.iter().try_for_each(|name| mask_directory(&sysfs, name))?;
+        mask_temperatures(&sysfs)?;
+    }
+    let Some(target) = existing(&sysfs, "fs/cgroup")? else { return Ok(()) };
+    match cgroups {
+        Visible::V2 => attach(&filesystem("cgroup2", &[], attributes)?, target.as_fd()),
+        Visible::V1(hierarchies) => {
+            let top = filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], PLAIN)?;
+            attach(&top, target.as_fd())?;
+            for options in hierarchies {
+                let keys: Vec<(&str, &str)> = options.split(',').map(|o| (o, "")).collect();
+                let tree = filesystem("cgroup", &keys, attributes)?;
+                attach(&tree, place(top.as_fd(), options)?.as_fd())?;
+            }
+            if writable { Ok(()) } else { protect(&top) }
+        }
+    }
+}
+
+/// How often each CPU was too hot tells about the neighbours' work.
+fn mask_temperatures(sysfs: &OwnedFd) -> Result<()> {
+    const FIRST: &str = "devices/system/cpu/cpu0/thermal_throttle";
+    if existing(sysfs, FIRST)?.is_none() {
+        return Ok(());
+    }
+    let cpus = existing(sysfs, "devices/system/cpu")?;
+    let Some(cpus) = cpus else { return Ok(()) };
+    for name in file::names(cpus.as_fd())? {
+        if name.strip_prefix("cpu").is_some_and(|rest| rest.parse::<u32>().is_ok()) {
+            mask_directory(&cpus, &format!("{name}/thermal_throttle"))?;
+        }
+    }
+    Ok(())
+}

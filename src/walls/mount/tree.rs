@@ -1,0 +1,163 @@
+//! Mounts by descriptor: detached copies, new instances, where they go, and what they may do. open_tree(2),
+//! fsopen(2), move_mount(2), mount_setattr(2).
+
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{file, sys};
+use alloc::format;
+use linux_raw_sys::general as raw;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::mount as api;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+
+/// nosuid, nodev, noexec: what is not a place for programs.
+pub const PLAIN: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// The same, and read-only.
+pub const READ_ONLY: MountAttrFlags = PLAIN.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
+
+/// A detached copy of a mount, or of a directory or file of one. open_tree(2)
+pub fn clone_tree(dir: BorrowedFd<'_>, path: &str, recursive: bool) -> Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    api::open_tree(dir, path, flags).tried_with(|| format!("use {path}"))
+}
+
+/// Mounts a detached tree on what `target` refers to.
+pub fn attach(tree: &OwnedFd, target: BorrowedFd<'_>) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    api::move_mount(tree, "", target, "", flags).tried("attach a mount")
+}
+
+/// A new file system instance, detached.
+pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let mount = || -> core::result::Result<OwnedFd, Errno> {
+        let fs = api::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        if options.first().is_none_or(|(key, _)| *key != "source") {
+            api::fsconfig_set_string(&fs, "source", kind)?; // what the first column of `mount` shows
+        }
+        for (key, value) in options {
+            if value.is_empty() {
+                api::fsconfig_set_flag(&fs, *key)?;
+            } else {
+                api::fsconfig_set_string(&fs, *key, *value)?;
+            }
+        }
+        api::fsconfig_create(&fs)?;
+        api::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    mount().tried_with(|| format!("mount {kind}"))
+}
+
+/// A directory at the top of the root that we mount on. Made when missing; a symlink is refused, as it would let an image
+/// choose what we hide and protect.
+pub fn place(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match mkdirat(root, name, Mode::from(0o755)) {
+        Ok(()) | Err(Errno::EXIST | Errno::ROFS) => {}
+        Err(errno) => return Err(Error::os(format!("make /{name}"), errno)),
+    }
+    openat(root, name, flags, Mode::empty()).tried_with(|| format!("use /{name} of the image as a directory"))
+}
+
+/// An existing file at the path, or a new empty one.
+pub fn file_place(root: BorrowedFd<'_>, path: &str) -> core::result::Result<OwnedFd, Errno> {
+    match file::open_in_root(root, path, OFlags::PATH) {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let parent = file::make_dirs_in_root(root, parent, 0o755)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match openat(&parent, name, flags, Mode::from(0o644)) {
+        Ok(_) => {}
+        // A dangling symlink: resolv.conf in many images. Its target is made inside the root; if not, the link goes.
+        Err(Errno::LOOP) => {
+            rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+            drop(openat(&parent, name, flags | OFlags::EXCL, Mode::from(0o644))?);
+        }
+        Err(errno) => return Err(errno),
+    }
+    openat(&parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// What is at the path, not followed if it is a symlink.
+pub fn existing(mount: &OwnedFd, path: &str) -> Result<Option<OwnedFd>> {
+    match openat(mount, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Error::os(format!("look at {path}"), errno)),
+    }
+}
+
+/// Covers a directory: nothing in it, nothing can be made in it.
+pub fn empty_directory() -> Result<OwnedFd> {
+    filesystem("tmpfs", &[("size", "0"), ("mode", "555")], READ_ONLY)
+}
+
+/// Read-only from here on. The mount is attached already; nobody else is in this namespace yet.
+pub fn protect(tree: &OwnedFd) -> Result<()> {
+    make_read_only(tree, false)
+}
+
+/// The same with everything that is mounted below it, where the kernel can do that (from 5.12 on).
+pub fn protect_all(tree: &OwnedFd) -> Result<()> {
+    make_read_only(tree, true)
+}
+
+/// Whether this kernel can make a whole tree of mounts read-only.
+pub fn can_protect_all() -> bool {
+    // A descriptor that no mount stands for: ENOSYS comes before EBADF and EINVAL.
+    sys::mount_setattr(rustix::fs::CWD, true, 0, 0, 0) != Err(Errno::NOSYS)
+}
+
+fn make_read_only(tree: &OwnedFd, recursive: bool) -> Result<()> {
+    let what = "make a mount read-only";
+    match sys::mount_setattr(tree.as_fd(), recursive, u64::from(raw::MOUNT_ATTR_RDONLY), 0, 0) {
+        // Kernels before 5.12: remount it, keeping its other flags, which fstatvfs(3) tells with the same bits.
+        Err(Errno::NOSYS) => {
+            let keep = rustix::fs::fstatvfs(tree).tried(what)?.f_flag.bits() as u32;
+            let flags = api::MountFlags::from_bits_retain(keep & 0xf | raw::MS_BIND | raw::MS_RDONLY);
+            let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+            api::mount_remount(path.as_str(), flags, c"").tried(what)
+        }
+        other => other.tried(what),
+    }
+}
+
+/// Whether the descriptor is a directory's.
+pub fn is_directory(fd: &OwnedFd) -> Result<bool> {
+    let stat = rustix::fs::fstat(fd).tried("look at the mount point")?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Who sees what is mounted below the tree from now on. mount_namespaces(7)
+pub fn propagate(tree: &OwnedFd, how: MountPropagationFlags) -> Result<()> {
+    let what = "set the propagation of a mount";
+    let (kind, recursive) = (how.difference(MountPropagationFlags::REC), how.contains(MountPropagationFlags::REC));
+    match sys::mount_setattr(tree.as_fd(), recursive, 0, 0, u64::from(kind.bits())) {
+        Err(Errno::NOSYS) => {
+            let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+            api::mount_change(path.as_str(), how).tried(what)
+        }
+        other => other.tried(what),
+    }
+}
+
+/// The ids on disk stand for those of a user namespace: 0 becomes the first of its range. Only for a detached tree.
+pub fn map_ids(tree: &OwnedFd, ids: BorrowedFd<'_>, what: &str) -> Result<()> {
+    match sys::mount_map_ids(tree.as_fd(), ids) {
+        Err(errno @ (Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP)) => Err(no_id_maps(what, errno)),
+        other => other.tried_with(|| format!("map the ids of {what}")),
+    }
+}
+
+/// What to say where mounts cannot map ids.
+pub fn no_id_maps(what: &str, errno: Errno) -> Error {
+    let why = "id-mapped mounts need Linux 5.19, and 6.3 where the store is on tmpfs; without --userns it works";
+    Error::os(format!("cannot map the ids of {what}: {why}"), errno)
+}

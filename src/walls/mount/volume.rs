@@ -1,0 +1,225 @@
+//! What is mounted into a container's root: volumes, paths of the host, memory, and our own files in /etc.
+
+use super::tree::{attach, clone_tree, file_place, filesystem, is_directory, map_ids, propagate, protect, protect_all};
+use super::{root, tree};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::file;
+use crate::spec::{Mount, MountKind, Recursion, Spec};
+use crate::store::{Store, volumes};
+use alloc::format;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
+use rustix::mount as api;
+use rustix::mount::{MountAttrFlags, MountPropagationFlags as Propagation};
+
+/// Our files in /etc, by their names in the container's directory.
+const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+
+/// Everything of the host that a container mounts, as detached trees: the root, our files, then a tree for each mount
+/// that has a source. Makes the mounts of this process's namespace private. The current directory is the container's.
+/// `ids`: for this user namespace, the ids of the store are mapped.
+pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>> {
+    // A copy stays in the peer group of its mount only if it is made while that is in it.
+    let mut early: Vec<Option<OwnedFd>> = Vec::new();
+    for mount in &spec.mounts {
+        early.push(if propagates(mount) {
+            refuse_unpropagated(mount)?;
+            Some(source(store, mount).map_err(|e| locate(mount, e))?)
+        } else {
+            None
+        });
+    }
+    api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
+    if let Some(ids) = ids {
+        root::map_own_directory(ids)?;
+    }
+    let mut trees = Vec::new();
+    trees.push(root::open(store, spec, spec.auto_remove, ids)?);
+    for name in FILES {
+        trees.push(clone_tree(rustix::fs::CWD, name, false)?);
+    }
+    for (mount, early) in spec.mounts.iter().zip(early).filter(|(mount, _)| mount.kind != MountKind::Tmpfs) {
+        let tree = match early {
+            Some(tree) => tree,
+            None => source(store, mount).map_err(|e| locate(mount, e))?,
+        };
+        if let Some(ids) = ids
+            && mount.kind != MountKind::Bind
+        {
+            map_ids(&tree, ids, "a volume")?;
+        }
+        trees.push(tree);
+    }
+    Ok(trees)
+}
+
+fn locate(mount: &Mount, error: Error) -> Error {
+    Error { what: format!("mount {}: {}", mount.target, error.what), ..error }
+}
+
+fn propagates(mount: &Mount) -> bool {
+    mount.kind == MountKind::Bind && matches!(mount.propagation.as_str(), "shared" | "rshared" | "slave" | "rslave")
+}
+
+/// What is mounted, detached: a directory or a file of the host, a volume, or a path in a volume.
+fn source(store: &Store, mount: &Mount) -> Result<OwnedFd> {
+    let recursive = mount.recursion != Recursion::Disabled;
+    if mount.kind == MountKind::Bind {
+        return match clone_tree(rustix::fs::CWD, &mount.source, recursive) {
+            Err(error) if error.is(Errno::NOENT) => {
+                Err(Error::new(format!("bind source path does not exist: {}", mount.source)))
+            }
+            other => other,
+        };
+    }
+    let path = volumes::path(store, &mount.source);
+    if mount.subpath.is_empty() {
+        return clone_tree(rustix::fs::CWD, &path, recursive);
+    }
+    // Whoever wrote to the volume may have put a symlink there.
+    let volume = file::open_dir(&path)?;
+    let inside = file::open_in_root(volume.as_fd(), &mount.subpath, OFlags::PATH)
+        .tried_with(|| format!("use {} of the volume {}", mount.subpath, mount.source))?;
+    clone_tree(inside.as_fd(), "", recursive)
+}
+
+/// As docker: what the host's mount does not do cannot be had from a copy of it.
+fn refuse_unpropagated(mount: &Mount) -> Result<()> {
+    let text = file::read_text("/proc/self/mountinfo")?;
+    let (path, tags) = covering(&text, &mount.source);
+    let is_shared = tags.split(' ').any(|tag| tag.starts_with("shared:"));
+    let is_slave = tags.split(' ').any(|tag| tag.starts_with("master:"));
+    if is_shared || is_slave && mount.propagation.ends_with("slave") {
+        return Ok(());
+    }
+    let kind = if mount.propagation.ends_with("slave") { "shared or slave" } else { "shared" };
+    Err(locate(mount, Error::new(format!("path {} is mounted on {path} but it is not a {kind} mount", mount.source))))
+}
+
+/// The mount that a path is on, and its optional fields. proc_pid_mountinfo(5)
+fn covering<'a>(mountinfo: &'a str, path: &str) -> (&'a str, &'a str) {
+    let covers = |point: &str| {
+        path.strip_prefix(point).is_some_and(|rest| point == "/" || rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut best = ("", "");
+    for line in mountinfo.lines() {
+        let Some((left, _)) = line.split_once(" - ") else { continue };
+        let mut fields = left.splitn(7, ' ');
+        let (Some(point), tags) = (fields.nth(4), fields.nth(1).unwrap_or("")) else { continue };
+        if covers(point) && point.len() >= best.0.len() {
+            best = (point, tags);
+        }
+    }
+    best
+}
+
+/// child: mounts everything in the new root. `trees` is what is left of [`sources`] after the root.
+pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: impl Iterator<Item = OwnedFd>) -> Result<()> {
+    let mut trees = trees;
+    let missing = || Error::new("a part of the container's file system is missing");
+    let mut files = Vec::new();
+    for name in FILES {
+        files.push((name, trees.next().ok_or_else(missing)?));
+    }
+    let mut mounts: Vec<(&Mount, Option<OwnedFd>)> = Vec::new();
+    for mount in &spec.mounts {
+        let tree = if mount.kind == MountKind::Tmpfs { None } else { Some(trees.next().ok_or_else(missing)?) };
+        mounts.push((mount, tree));
+    }
+    // What is asked for over /etc comes before our files in it, what is asked for over one of them after.
+    let (above, below): (Vec<_>, Vec<_>) = mounts.into_iter().partition(|(mount, _)| mount.target == "/etc");
+    let put = |list: Vec<(&Mount, Option<OwnedFd>)>| -> Result<()> {
+        list.into_iter().try_for_each(|(mount, tree)| place_one(root, mount, tree).map_err(|e| locate(mount, e)))
+    };
+    put(above)?;
+    for (name, tree) in files {
+        bind_file(&tree, root, &format!("/etc/{name}"))?;
+    }
+    put(below)
+}
+
+/// Mounts a file of ours on a path of the root, made when missing.
+fn bind_file(tree: &OwnedFd, root: BorrowedFd<'_>, path: &str) -> Result<()> {
+    match file_place(root, path) {
+        Err(Errno::ROFS) => Ok(()), // a read-only volume is there, without a place for it
+        target => attach(tree, target.tried_with(|| format!("make {path}"))?.as_fd()),
+    }
+}
+
+fn place_one(root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Result<()> {
+    let Some(tree) = tree else { return memory(root, mount) };
+    let stat = rustix::fs::fstat(&tree).tried_with(|| format!("look at {}", mount.source))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let target = if kind == FileType::Directory {
+        file::make_dirs_in_root(root, &mount.target, 0o755)
+    } else {
+        file_place(root, &mount.target)
+    };
+    let target = target.tried("make the mount point")?;
+    if kind != FileType::Directory && is_directory(&target)? {
+        return Err(Error::new(format!("{} is a file, but there is a directory in the container", mount.source)));
+    }
+    attach(&tree, target.as_fd())?;
+    let propagation = match mount.propagation.as_str() {
+        "shared" => Propagation::SHARED,
+        "rshared" => Propagation::SHARED | Propagation::REC,
+        "slave" => Propagation::DOWNSTREAM,
+        "rslave" => Propagation::DOWNSTREAM | Propagation::REC,
+        // A copy of a private mount is private: what is mounted on the host below it later stays there.
+        _ => Propagation::empty(),
+    };
+    if !propagation.is_empty() {
+        propagate(&tree, propagation)?;
+    }
+    match (mount.read_only, mount.recursion) {
+        (false, _) => Ok(()),
+        (true, Recursion::Writable | Recursion::Disabled) => protect(&tree),
+        (true, Recursion::ReadOnly) if !tree::can_protect_all() => {
+            Err(Error::new("this kernel cannot make what is mounted below it read-only (Linux 5.12 can)"))
+        }
+        (true, Recursion::ReadOnly | Recursion::Enabled) => protect_all(&tree),
+    }
+}
+
+/// A tmpfs with the options of mount(8). tmpfs(5)
+fn memory(root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
+    let mut attributes = MountAttrFlags::empty();
+    let mut options: Vec<(&str, &str)> = Vec::new();
+    for option in mount.mode.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "rw" | "suid" | "dev" | "exec" | "async" | "atime" | "diratime" | "relatime" | "norelatime"
+            | "nostrictatime" => {}
+            "ro" => attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY,
+            "nosuid" => attributes |= MountAttrFlags::MOUNT_ATTR_NOSUID,
+            "nodev" => attributes |= MountAttrFlags::MOUNT_ATTR_NODEV,
+            "noexec" => attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
+            "noatime" => attributes |= MountAttrFlags::MOUNT_ATTR_NOATIME,
+            "nodiratime" => attributes |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+            "strictatime" => attributes |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+            other => options.push(other.split_once('=').unwrap_or((other, ""))),
+        }
+    }
+    if mount.read_only {
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    let target = file::make_dirs_in_root(root, &mount.target, 0o755).tried("make the mount point")?;
+    attach(&filesystem("tmpfs", &options, attributes)?, target.as_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_mount_covers() {
+        let text = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda rw\n\
+                    22 21 0:5 / /mnt rw master:4 - tmpfs tmpfs rw\n\
+                    23 21 0:6 / /mnt/x rw - tmpfs tmpfs rw\n";
+        assert_eq!(covering(text, "/etc"), ("/", "shared:1"));
+        assert_eq!(covering(text, "/mnt"), ("/mnt", "master:4"));
+        assert_eq!(covering(text, "/mnt/xy"), ("/mnt", "master:4"));
+        assert_eq!(covering(text, "/mnt/x/y"), ("/mnt/x", ""));
+    }
+}

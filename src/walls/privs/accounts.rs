@@ -1,0 +1,133 @@
+//! Users and groups of an image. passwd(5), group(5)
+
+use crate::error::{Error, Result};
+use crate::kernel::file;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::AsFd;
+
+/// /etc/passwd and /etc/group of an image are read no further than this (CVE-2026-47262).
+const ACCOUNTS_BYTES_MAX: usize = 1 << 20;
+/// Groups that a user can be in; the kernel's NGROUPS_MAX is 65536.
+const GROUPS_MAX: usize = 1024;
+
+/// A user as the container's files describe it.
+pub struct Account {
+    /// Its number.
+    pub uid: u32,
+    /// Its first group.
+    pub gid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
+    /// Its home directory, `/` when the image does not say.
+    pub home: String,
+}
+
+/// Finds `user[:group]`, and more `groups` by name or number, in the files of this process's root.
+pub fn resolve(user: &str, groups: &[String]) -> Result<Account> {
+    let root = file::open_dir("/")?;
+    // An image without these files is fine; one that cannot be read (a FIFO, a huge file) counts as empty.
+    let read = |path: &str| match file::read_in_root(root.as_fd(), path, ACCOUNTS_BYTES_MAX) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => String::new(),
+    };
+    let user = if user.is_empty() { "0" } else { user };
+    let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
+    let mut account = find(user, &passwd, &group)?;
+    for name in groups {
+        let gid = gid_of(name, &group)?;
+        if !account.groups.contains(&gid) {
+            account.groups.push(gid);
+        }
+    }
+    Ok(account)
+}
+
+/// `user[:group]` in the terms of passwd(5) and group(5), as docker reads it: a number need not be listed, a name must be.
+fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
+    let (user, asked_group) = match user.split_once(':') {
+        Some((user, group)) => (if user.is_empty() { "0" } else { user }, Some(group)),
+        None => (user, None),
+    };
+    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+    let number = user.parse::<u32>().ok();
+    let entry = passwd
+        .lines()
+        .map(fields)
+        .find(|f| f.len() >= 6 && (f[0] == user || number.is_some_and(|n| f[2].parse() == Ok(n))));
+    let unknown = || {
+        Error::new(format!("unable to find user {}: no matching entries in passwd file", user.escape_debug())).exit(125)
+    };
+    let mut account = match &entry {
+        Some(f) => Account {
+            uid: f[2].parse().map_err(|_| unknown())?,
+            gid: f[3].parse().map_err(|_| unknown())?,
+            groups: Vec::new(),
+            home: if f[5].starts_with('/') { f[5].clone() } else { "/".to_owned() },
+        },
+        None => Account { uid: number.ok_or_else(unknown)?, gid: 0, groups: Vec::new(), home: "/".to_owned() },
+    };
+    if account.uid == u32::MAX || account.gid == u32::MAX {
+        return Err(unknown()); // (uid_t)-1 means "leave it as it is" to the kernel
+    }
+    if let Some(asked) = asked_group {
+        account.gid = gid_of(asked, group)?;
+    } else if let Some(f) = &entry {
+        let member = |list: &String| list.split(',').any(|name| name == f[0]);
+        for line in group.lines().map(fields).filter(|g| g.len() >= 4 && member(&g[3])) {
+            if let Ok(gid) = line[2].parse()
+                && account.groups.len() < GROUPS_MAX
+            {
+                account.groups.push(gid);
+            }
+        }
+    }
+    if !account.groups.contains(&account.gid) {
+        account.groups.push(account.gid);
+    }
+    Ok(account)
+}
+
+/// The number of a group: by name, else the number itself.
+fn gid_of(asked: &str, group: &str) -> Result<u32> {
+    let number = asked.parse::<u32>().ok().filter(|n| *n != u32::MAX);
+    let entry = group.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f.len() >= 3 && f[0] == asked);
+    entry.and_then(|f| f[2].parse().ok()).or(number).ok_or_else(|| {
+        let asked = asked.escape_debug();
+        Error::new(format!("unable to find group {asked}: no matching entries in group file")).exit(125)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser1:x:1000:1000::/home/user1:/bin/sh\nbroken\n";
+    const GROUP: &str = "root:x:0:root\ndaemon:x:1:\nwheel:x:10:user1,other\nuser1:x:1000:\n";
+
+    fn ids(user: &str) -> (u32, u32, Vec<u32>, String) {
+        let a = find(user, PASSWD, GROUP).unwrap();
+        (a.uid, a.gid, a.groups, a.home)
+    }
+
+    #[test]
+    fn docker_examples() {
+        assert_eq!(ids("0"), (0, 0, [0].into(), "/root".into()));
+        assert_eq!(ids("4242:4343"), (4242, 4343, [4343].into(), "/".into()));
+        assert_eq!(ids("user1"), (1000, 1000, [10, 1000].into(), "/home/user1".into()));
+        assert_eq!(ids("1000"), (1000, 1000, [10, 1000].into(), "/home/user1".into()));
+        assert_eq!(ids("user1:daemon"), (1000, 1, [1].into(), "/home/user1".into()));
+        assert_eq!(ids("77"), (77, 0, [0].into(), "/".into()));
+    }
+
+    #[test]
+    fn unknown_names_are_refused() {
+        assert!(gid_of("nosuch", GROUP).is_err());
+        assert_eq!((gid_of("wheel", GROUP).unwrap(), gid_of("77", GROUP).unwrap()), (10, 77));
+        for user in ["nosuch", "0:nosuch", "4294967295", "-1", "user1:4294967295"] {
+            assert!(find(user, PASSWD, GROUP).is_err(), "{user}");
+        }
+    }
+}

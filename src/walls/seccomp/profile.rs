@@ -1,0 +1,296 @@
+//! Reads a profile: docker's format, with conditions on capabilities, architectures and the kernel, of which OCI's
+//! (config-linux.md of the runtime specification, "Seccomp") is a part.
+
+use super::calls;
+use super::json::{self, Node, Read, Value, Wrong};
+use super::machine::{self, Machine};
+use super::rules::{
+    ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, Op, Rule, Rules, TRACE, TRAP,
+};
+use crate::error::{Error, Result};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// linux/seccomp.h, `SECCOMP_FILTER_FLAG_*`: every thread of the process (ours has one).
+const FLAG_TSYNC: u32 = 1;
+/// Everything but allowed calls goes into the audit log.
+const FLAG_LOG: u32 = 2;
+/// No mitigation of speculative store bypass for its own sake.
+pub const FLAG_SPEC_ALLOW: u32 = 4;
+/// An errno that a profile does not name: EPERM.
+const ERRNO_DEFAULT: u64 = 1;
+
+/// A profile that was read and found right.
+pub struct Profile {
+    default: Action,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub flags: u32,
+    /// Whether it is about 32-bit programs too.
+    pub compat: bool,
+    entries: Vec<Entry>,
+}
+
+/// One element of `syscalls`.
+struct Entry {
+    calls: Vec<usize>,
+    rules: Vec<Rule>,
+    includes: When,
+    excludes: When,
+}
+
+/// A condition of docker's format; what is empty does not count.
+#[derive(Default)]
+struct When {
+    /// Whether the machine is among the architectures, if there are any.
+    machine: Option<bool>,
+    capabilities: u64,
+    kernel: Option<(u32, u32)>,
+}
+
+impl Profile {
+    /// Reads a profile for a machine. The error names line and column.
+    pub fn read(text: &str, machine: &Machine) -> Result<Self> {
+        json::read(text).and_then(|node| profile(&node, machine)).map_err(|wrong| {
+            let (line, column) = json::place(text, wrong.at);
+            Error::new(format!("seccomp profile, line {line}, column {column}: {}", wrong.what)).exit(125)
+        })
+    }
+
+    /// What it says to processes that can get these capabilities on this kernel.
+    pub fn rules(&self, capabilities: u64, kernel: (u32, u32)) -> Rules {
+        let mut rules = Rules::new(self.default);
+        for entry in &self.entries {
+            let When { machine, capabilities: caps, kernel: version } = entry.excludes;
+            if machine == Some(true) || caps & capabilities != 0 || version.is_some_and(|version| kernel >= version) {
+                continue;
+            }
+            let When { machine, capabilities: caps, kernel: version } = entry.includes;
+            if machine == Some(false) || caps & !capabilities != 0 || version.is_some_and(|version| kernel < version) {
+                continue;
+            }
+            for call in &entry.calls {
+                for rule in &entry.rules {
+                    rules.add(*call, rule.clone());
+                }
+            }
+        }
+        rules
+    }
+}
+
+type Fields<'a> = [(Cow<'a, str>, Node<'a>)];
+
+fn wrong<T>(at: usize, what: impl Into<String>) -> Read<T> {
+    Err(Wrong { at, what: what.into() })
+}
+
+fn object<'n, 'a>(node: &'n Node<'a>, what: &str) -> Read<&'n Fields<'a>> {
+    match &node.value {
+        Value::Object(fields) => Ok(fields),
+        _ => wrong(node.at, format!("{what} is not an object")),
+    }
+}
+
+/// A field by its name, in whatever case, as docker takes it. The last one counts; null is none.
+fn field<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Option<&'n Node<'a>> {
+    let (_, node) = fields.iter().rev().find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+    if matches!(node.value, Value::Null) { None } else { Some(node) }
+}
+
+fn text<'n>(node: &'n Node<'_>, what: &str) -> Read<&'n str> {
+    match &node.value {
+        Value::Text(text) => Ok(text),
+        _ => wrong(node.at, format!("{what} is not a string")),
+    }
+}
+
+/// The elements of a list that may be missing.
+fn list<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Read<&'n [Node<'a>]> {
+    match field(fields, name) {
+        None => Ok(&[]),
+        Some(Node { value: Value::List(nodes), .. }) => Ok(nodes),
+        Some(node) => wrong(node.at, format!("{name} is not a list")),
+    }
+}
+
+fn number(fields: &Fields<'_>, name: &str, max: u64) -> Read<Option<u64>> {
+    match field(fields, name) {
+        None => Ok(None),
+        Some(Node { value: Value::Number(Some(number)), .. }) if *number <= max => Ok(Some(*number)),
+        Some(node) => wrong(node.at, format!("{name} is not a number from 0 to {max}")),
+    }
+}
+
+/// A word of a list of words; with `prefix` before it.
+fn one_of<'n>(node: &'n Node<'_>, prefix: &str, words: &str, what: &str) -> Read<&'n str> {
+    let name = text(node, what)?;
+    match name.strip_prefix(prefix) {
+        Some(word) if words.split(' ').any(|known| known == word) => Ok(word),
+        _ => wrong(node.at, format!("unknown {what} {name:?}")),
+    }
+}
+
+fn profile(node: &Node<'_>, machine: &Machine) -> Read<Profile> {
+    let fields = object(node, "the profile")?;
+    let Some(default) = field(fields, "defaultAction") else {
+        return wrong(node.at, "defaultAction is missing");
+    };
+    let default = action(default, number(fields, "defaultErrnoRet", ERRNO_MAX.into())?)?;
+    let mut entries = Vec::new();
+    for node in list(fields, "syscalls")? {
+        entries.push(entry(node, machine)?);
+    }
+    Ok(Profile { default, flags: flags(fields)?, compat: covers_compat(fields, machine)?, entries })
+}
+
+fn flags(fields: &Fields<'_>) -> Read<u32> {
+    if field(fields, "flags").is_none() {
+        return Ok(FLAG_SPEC_ALLOW); // what runc does when a profile says nothing
+    }
+    let mut flags = 0;
+    for node in list(fields, "flags")? {
+        flags |= match text(node, "flag")? {
+            "SECCOMP_FILTER_FLAG_TSYNC" => FLAG_TSYNC,
+            "SECCOMP_FILTER_FLAG_LOG" => FLAG_LOG,
+            "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => FLAG_SPEC_ALLOW,
+            other => return wrong(node.at, format!("unknown flag {other:?}")),
+        };
+    }
+    // With one thread there is nobody to synchronise with, and the kernel's answer would be a thread id in an error.
+    Ok(flags & !FLAG_TSYNC)
+}
+
+/// Whether 32-bit programs of the machine are among the architectures. Its own programs always are.
+fn covers_compat(fields: &Fields<'_>, machine: &Machine) -> Read<bool> {
+    let name = |node| one_of(node, "SCMP_ARCH_", machine::NAMES, "architecture");
+    let mut covers = false;
+    let listed = list(fields, "architectures")?;
+    for node in listed {
+        covers |= name(node)? == machine.compat.name;
+    }
+    for node in list(fields, "archMap")? {
+        if !listed.is_empty() {
+            return wrong(node.at, "there are architectures already; one of the two is enough");
+        }
+        let fields = object(node, "an element of archMap")?;
+        let Some(main) = field(fields, "architecture") else { return wrong(node.at, "architecture is missing") };
+        let ours = name(main)? == machine.native.name;
+        for node in list(fields, "subArchitectures")? {
+            covers |= name(node)? == machine.compat.name && ours;
+        }
+    }
+    Ok(covers)
+}
+
+fn action(node: &Node<'_>, errno: Option<u64>) -> Read<Action> {
+    let errno = errno.unwrap_or(ERRNO_DEFAULT) as u32;
+    Ok(match text(node, "action")? {
+        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => KILL_THREAD,
+        "SCMP_ACT_KILL_PROCESS" => KILL_PROCESS,
+        "SCMP_ACT_TRAP" => TRAP,
+        "SCMP_ACT_ERRNO" => ERRNO | errno,
+        "SCMP_ACT_TRACE" => TRACE | errno,
+        "SCMP_ACT_LOG" => LOG,
+        "SCMP_ACT_ALLOW" => ALLOW,
+        "SCMP_ACT_NOTIFY" => return wrong(node.at, "SCMP_ACT_NOTIFY is not possible: nobody would listen"),
+        other => return wrong(node.at, format!("unknown action {other:?}")),
+    })
+}
+
+fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
+    let fields = object(node, "an element of syscalls")?;
+    let mut names = list(fields, "names")?;
+    if let Some(name) = field(fields, "name").filter(|node| !matches!(&node.value, Value::Text(t) if t.is_empty())) {
+        if !names.is_empty() {
+            return wrong(name.at, "there are names already; one of the two is enough");
+        }
+        names = core::slice::from_ref(name);
+    }
+    let mut calls = Vec::with_capacity(names.len());
+    for node in names {
+        let name = text(node, "name")?;
+        match calls::find(name) {
+            Some(call) => calls.push(call),
+            None => return wrong(node.at, format!("unknown system call {name:?}")),
+        }
+    }
+    if calls.is_empty() {
+        return wrong(node.at, "names is missing");
+    }
+    let Some(what) = field(fields, "action") else { return wrong(node.at, "action is missing") };
+    let action = action(what, number(fields, "errnoRet", ERRNO_MAX.into())?)?;
+    let mut conditions = Vec::new();
+    for node in list(fields, "args")? {
+        conditions.push(condition(node)?);
+    }
+    let includes = when(fields, "includes", machine)?;
+    let excludes = when(fields, "excludes", machine)?;
+    Ok(Entry { calls, rules: split(action, conditions), includes, excludes })
+}
+
+/// Conditions on different arguments must all hold. With two on the same argument each of them stands for itself: so runc
+/// reads profiles, and theirs is the format.
+fn split(action: Action, conditions: Vec<Condition>) -> Vec<Rule> {
+    let mut seen = 0_u8;
+    let mut twice = false;
+    for condition in &conditions {
+        let bit = 1 << condition.argument;
+        twice |= seen & bit != 0;
+        seen |= bit;
+    }
+    if !twice {
+        return vec![Rule { action, conditions }];
+    }
+    conditions.into_iter().map(|one| Rule { action, conditions: vec![one] }).collect()
+}
+
+fn condition(node: &Node<'_>) -> Read<Condition> {
+    let fields = object(node, "an element of args")?;
+    let Some(op) = field(fields, "op") else { return wrong(node.at, "op is missing") };
+    let op = match text(op, "op")? {
+        "SCMP_CMP_NE" => Op::Ne,
+        "SCMP_CMP_LT" => Op::Lt,
+        "SCMP_CMP_LE" => Op::Le,
+        "SCMP_CMP_EQ" => Op::Eq,
+        "SCMP_CMP_GE" => Op::Ge,
+        "SCMP_CMP_GT" => Op::Gt,
+        "SCMP_CMP_MASKED_EQ" => Op::Masked,
+        other => return wrong(op.at, format!("unknown op {other:?}")),
+    };
+    Ok(Condition {
+        argument: number(fields, "index", 5)?.unwrap_or(0) as u8,
+        op,
+        value: number(fields, "value", u64::MAX)?.unwrap_or(0),
+        other: number(fields, "valueTwo", u64::MAX)?.unwrap_or(0),
+    })
+}
+
+fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
+    let mut when = When::default();
+    let Some(node) = field(fields, name) else { return Ok(when) };
+    let fields = object(node, name)?;
+    for node in list(fields, "arches")? {
+        let ours = one_of(node, "", machine::WORDS, "architecture")? == machine.word;
+        when.machine = Some(ours || when.machine == Some(true));
+    }
+    for node in list(fields, "caps")? {
+        let name = text(node, "capability")?;
+        let short = name.strip_prefix("CAP_");
+        match calls::CAPABILITIES.iter().position(|known| short == Some(*known)) {
+            Some(number) => when.capabilities |= 1 << number,
+            None => return wrong(node.at, format!("unknown capability {name:?}")),
+        }
+    }
+    if let Some(node) = field(fields, "minKernel") {
+        let version = text(node, "minKernel")?;
+        let parts = version.split_once('.').and_then(|(one, two)| Some((one.parse().ok()?, two.parse().ok()?)));
+        when.kernel = match parts {
+            Some(parts) => Some(parts),
+            None => return wrong(node.at, format!("minKernel {version:?} is not like \"4.8\"")),
+        };
+    }
+    Ok(when)
+}

@@ -1,0 +1,15 @@
+//! Kernel parameters of a container's namespaces. proc_sys(5)
+
+use crate::error::{Result, Tried};
+use crate::kernel::file;
+use crate::spec::Spec;
+use alloc::format;
+
+/// child, in its namespaces and still with the host's /proc: what is written there is of the writer's namespaces.
+pub fn enter(spec: &Spec) -> Result<()> {
+    for (key, value) in &spec.sysctls {
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        file::write_at(rustix::fs::CWD, &path, value).tried_with(|| format!("set the sysctl {key} to {value}"))?;
+    }
+    Ok(())
+}
