@@ -14,7 +14,7 @@ pub fn update(store: &Store, container: &Container, merge: &dyn Fn(&Limits) -> R
     let _change = container.lock_change(store)?;
     // Somebody may have changed it between our look and the lock.
     let mut container = containers::open(store, &container.spec.id)?;
-    let old = core::mem::take(&mut container.spec.limits);
+    let old = container.spec.limits.clone(); // they stay: where its cgroup is, is one of them
     let new = merge(&old)?;
     let is_running = container.is_alive()?;
     if is_running {

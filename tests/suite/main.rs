@@ -6,6 +6,7 @@ mod host;
 mod process;
 mod tidy;
 
+mod badflags;
 mod commit;
 mod contract;
 mod crash;

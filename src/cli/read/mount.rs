@@ -102,11 +102,11 @@ impl Asked {
             ("type", Some(value)) => self.kind = Some(value.to_ascii_lowercase()),
             ("source" | "src", Some(value)) => value.clone_into(&mut self.source),
             ("target" | "dst" | "destination", Some(value)) => value.clone_into(&mut self.target),
-            ("consistency", Some(_)) => {} // of meaning on other systems only
+            // Consistency has a meaning on other systems only.
+            ("consistency", Some(_)) | ("volume-driver", Some("" | "local")) => {}
             ("bind-propagation", Some(value)) => self.propagation = value.to_ascii_lowercase(),
             ("bind-recursive", Some(value)) => self.recursion = recursion(value)?,
             ("volume-subpath", Some(value)) => value.clone_into(&mut self.subpath),
-            ("volume-driver", Some("" | "local")) => {}
             ("volume-driver", Some(value)) => {
                 return Err(bad(format!("there is no volume driver {}: only local", visible(value))));
             }

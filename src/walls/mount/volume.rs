@@ -55,8 +55,9 @@ pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Resul
     Ok(trees)
 }
 
-fn locate(mount: &Mount, error: Error) -> Error {
-    Error { what: format!("mount {}: {}", mount.target, error.what), ..error }
+fn locate(mount: &Mount, mut error: Error) -> Error {
+    error.what = format!("mount {}: {}", mount.target, error.what);
+    error
 }
 
 fn propagates(mount: &Mount) -> bool {

@@ -1,7 +1,7 @@
 //! The profile of a container that asked for none, with the meaning of docker's: what `calls.txt` grants, and three
 //! calls that are granted for some arguments.
 
-use super::calls::{self, ALWAYS, COUNT, FAMILIES, FLAGS, GRANTS, HIDDEN, KERNEL_4_8, PERSONAS};
+use super::calls::{self, ALWAYS, FAMILIES, FLAGS, GRANTS, HIDDEN, KERNEL_4_8, PERSONAS};
 use super::rules::{ALLOW, Condition, ENOSYS, Op, Outcome, Rule, Rules, errno};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -24,8 +24,8 @@ pub fn rules(capabilities: u64, kernel: (u32, u32)) -> Rules {
     if kernel >= KERNEL_TRACING_SAFE {
         granted |= KERNEL_4_8;
     }
-    for call in 0..COUNT {
-        match GRANTS[call] {
+    for (call, by) in GRANTS.into_iter().enumerate() {
+        match by {
             0 => {}
             by if by & granted != 0 => rules.outcomes[call] = Outcome::Return(ALLOW),
             // clone3 has its flags behind a pointer. ENOSYS makes programs take clone instead, which can be judged.
