@@ -5,6 +5,7 @@ use super::decide::limits;
 use super::{each, open_store};
 use mydocker::error::{Error, Result};
 use mydocker::life::update;
+use mydocker::spec::Limits;
 use mydocker::store::containers;
 
 /// `update [OPTIONS] CONTAINER…`
@@ -20,7 +21,12 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
             what: format!("Cannot update container {}: {}", container.spec.id, error.what),
             ..error
         };
-        update::update(&store, &container, &|had| limits::updated(had, &asked)).map_err(cannot)?;
+        // A sum of memory and swap that nobody asked for stays unsaid: it is twice the memory, where the host counts swap.
+        let merge = |had: &Limits| {
+            let memory_swap = asked.memory_swap.or(had.memory_swap);
+            limits::updated(had, &asked).map(|limits| Limits { memory_swap, ..limits })
+        };
+        update::update(&store, &container, &merge).map_err(cannot)?;
         Ok(word.to_owned())
     })
 }

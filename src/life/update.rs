@@ -1,48 +1,45 @@
 //! command: changes the limits of containers that exist.
 
-use crate::error::{Error, Result};
+use super::stop;
+use crate::error::Result;
 use crate::kernel::fault;
 use crate::spec::Limits;
 use crate::store::Store;
 use crate::store::containers::{self, Container};
 use crate::walls::cgroup::{self, Place};
-use rustix::io::Errno;
 
-/// Changes the limits of a container as `merge` says: it gets the present ones. First the kernel's, if the container
+/// Changes the limits of a container as `merge` says, which gets the present ones. First the kernel's, if the container
 /// runs, then the record's: what the kernel refuses is not written down.
 pub fn update(store: &Store, container: &Container, merge: &dyn Fn(&Limits) -> Result<Limits>) -> Result<()> {
     let _change = container.lock_change(store)?;
     // Somebody may have changed it between our look and the lock.
     let mut container = containers::open(store, &container.spec.id)?;
-    let old = container.spec.limits.clone(); // they stay: where its cgroup is, is one of them
+    let old = container.spec.limits.clone();
     let new = merge(&old)?;
-    let is_running = container.is_alive()?;
-    if is_running {
-        set(&container, &new, &old)?;
-    }
+    let is_set = stop::is_running(store, &container)? && set(store, &container, &new)?;
     fault::point("update:set");
     container.spec.limits = new;
     let written = containers::rewrite(store, &container);
-    if written.is_err() && is_running {
+    if written.is_err() && is_set {
         let _ = cgroup::update(Place::of(&container.spec), &old); // the first error is the one to tell
     }
     written
 }
 
-fn set(container: &Container, new: &Limits, old: &Limits) -> Result<()> {
-    match cgroup::update(Place::of(&container.spec), new) {
-        // It has ended meanwhile, and its cgroup with it: its next start takes the limits from the record.
-        Err(error) if ended(container, &error) => Ok(()),
-        Err(error) => {
-            // Some of them may be in force already. The error that matters is the first.
-            let _ = cgroup::update(Place::of(&container.spec), old);
-            Err(error)
+/// Sets the limits of a running container; false when it has ended meanwhile, for its next start reads the record.
+fn set(store: &Store, container: &Container, new: &Limits) -> Result<bool> {
+    let place = Place::of(&container.spec);
+    let Err(error) = cgroup::update(place, new) else {
+        if let (Some(bytes), None) = (new.memory, new.memory_swap) {
+            // As at the start: twice the memory, and no limit where the host does not count swap.
+            let sum = i64::try_from(bytes.saturating_mul(2)).ok();
+            let _ = cgroup::update(place, &Limits { memory: new.memory, memory_swap: sum, ..Limits::default() });
         }
-        Ok(()) => Ok(()),
+        return Ok(true);
+    };
+    if !stop::is_running(store, container)? {
+        return Ok(false);
     }
-}
-
-fn ended(container: &Container, error: &Error) -> bool {
-    (error.is(Errno::NOENT) || error.is(Errno::NODEV))
-        && cgroup::pids(Place::of(&container.spec)).map_or(true, |p| p.is_empty())
+    let _ = cgroup::update(place, &container.spec.limits); // some of the new ones may be in force already
+    Err(error)
 }

@@ -270,6 +270,23 @@ fn while_a_container_is_committed() {
 }
 
 #[test]
+fn while_limits_are_changed() {
+    let h = Host::new();
+    let before = h.snapshot();
+    h.idle("--name box --pids-limit 60");
+    let Some(output) = dying(&h, "update:set", "update --pids-limit 77 box") else { return };
+    output.exits(137);
+    // The kernel has the new limit, the record the old one; whoever asks again gets both.
+    h.ok("update --pids-limit 77 box");
+    h.ok("stop box");
+    h.ok("start box");
+    let file = if is_v1() { "pids/pids.max" } else { "pids.max" };
+    assert_eq!(h.ok(&format!("exec box cat /sys/fs/cgroup/{file}")), "77");
+    h.ok("rm -f box");
+    recovers(&h, &before, "update:set");
+}
+
+#[test]
 fn a_killed_command_leaves_its_container_running() {
     let h = Host::new();
     let before = h.snapshot();

@@ -150,7 +150,10 @@ fn functions_fit_a_screen() {
 #[test]
 fn the_readme_names_every_verb() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for verb in "run create start ps logs exec stop kill rm wait commit import images rmi".split(' ') {
+    for verb in
+        "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import images rmi"
+            .split(' ')
+    {
         assert!(
             text.contains(&format!("`{verb}`")) || text.contains(&format!("mydocker {verb}")),
             "{verb} is not in README.md"

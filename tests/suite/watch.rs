@@ -216,6 +216,11 @@ fn update_changes_the_kernel_and_the_record() {
     let pids = |id: &str| limit(id, "pids/pids.max", "pids.max");
     assert_eq!(h.ok("update --pids-limit 77 -m 60m box made"), "box\nmade");
     assert_eq!((pids(&id), memory()), ("77".to_owned(), "62914560".to_owned()));
+    // As long as nobody speaks of swap it is as much again, where the host counts it.
+    let sum = || is_v1().then(|| limit(&id, "memory/memory.memsw.limit_in_bytes", ""));
+    assert!(sum().is_none_or(|sum| sum == "125829120"));
+    h.ok("update --memory-swap 70m box");
+    assert!(sum().is_none_or(|sum| sum == "73400320"));
     h.ok("container update --cpus 0.5 box");
     assert_eq!((pids(&id), memory()), ("77".to_owned(), "62914560".to_owned()));
     let quota = limit(&id, "cpu/cpu.cfs_quota_us", "cpu.max");
@@ -236,15 +241,19 @@ fn update_changes_the_kernel_and_the_record() {
 fn what_update_cannot_do_changes_nothing() {
     let h = Host::new();
     let id = h.idle("--name box -m 50m --cpus 0.5");
+    let memory = || limit(&id, "memory/memory.limit_in_bytes", "memory.max");
     let record = h.store.join("containers").join(&id).join("config.json");
     let before = fs::read_to_string(&record).unwrap();
     let swap =
         "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time";
     h.run("update -m 200m box").fails(1, swap);
+    h.run("update --cpu-quota 20000 box").fails(1, "CPU Quota cannot be updated as NanoCPUs has already been set");
     h.run("update -m 4m box").fails(125, "inimum memory limit allowed is 6MB");
     h.run("update --cpus 99 box").fails(125, "ange of CPUs is from");
     h.run("update box").fails(1, "you must provide one or more flags");
     h.run("update --nosuch box").fails(125, "unknown flag");
+    h.run("update --cpuset-cpus 4000 box").fails(125, "CPUs are not available");
+    assert_eq!((fs::read_to_string(&record).unwrap(), memory()), (before.clone(), "52428800".to_owned()));
     let output = h.run("update --pids-limit 50 nosuch box").exits(1);
     assert!(output.out == "box\n" && output.err.contains("No such container: nosuch"), "{output:?}");
     assert_ne!(fs::read_to_string(&record).unwrap(), before);
@@ -263,4 +272,23 @@ fn an_update_is_seen_by_the_one_who_tells_why_it_died() {
     run.wait().exits(137);
     let state = h.store.join("containers").join(h.ok("ps -aq --no-trunc")).join("state.json");
     assert!(fs::read_to_string(state).unwrap().contains("\"oom_killed\":true"));
+}
+
+#[test]
+fn a_cgroup_below_another_is_found_too() {
+    let h = Host::new();
+    let parent = format!("/watched-{}/inner", std::process::id());
+    let id = h.idle(&format!("--name box -m 50m --cgroup-parent {parent}"));
+    h.ok("update --pids-limit 77 box");
+    let file = if is_v1() { "pids/pids.max" } else { "pids.max" };
+    assert_eq!(h.ok(&format!("exec box cat /sys/fs/cgroup/{file}")), "77");
+    assert!(h.ok("stats --no-stream --format {{.MemUsage}} box").ends_with(" / 50MiB"));
+    assert_eq!(h.ok("top box").lines().count(), 3);
+    h.ok("pause box");
+    assert_eq!(h.field("box", "State"), "paused");
+    h.run("exec box true").fails(1, "is paused");
+    h.ok("stop box");
+    h.ok("start box");
+    assert_eq!(h.ok(&format!("exec box cat /sys/fs/cgroup/{file}")), "77");
+    assert_eq!(id.len(), 64);
 }
