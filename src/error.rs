@@ -99,6 +99,7 @@ pub fn text(errno: Errno) -> String {
         Errno::AGAIN => "resource temporarily unavailable",
         Errno::NOMEM => "cannot allocate memory",
         Errno::ACCESS => "permission denied",
+        Errno::NOTBLK => "block device required",
         Errno::BUSY => "device or resource busy",
         Errno::EXIST => "file exists",
         Errno::XDEV => "invalid cross-device link",

@@ -197,6 +197,17 @@ pub fn close_from(first: i32, keep_until_exec: bool) {
     }
 }
 
+/// close_range(2): closes every descriptor but the standard streams and this one.
+pub fn close_from_but(kept: BorrowedFd<'_>) {
+    let kept = kept.as_raw_fd();
+    for (first, last) in [(3, kept - 1), (kept + 1, i32::MAX)] {
+        if first <= last {
+            // SAFETY: no pointers; what is closed is not used afterwards (callers' duty). There since 5.9.
+            let _ = unsafe { syscall(raw::__NR_close_range, [first as usize, last as usize, 0, 0, 0]) };
+        }
+    }
+}
+
 fn ofd_lock_call(fd: BorrowedFd<'_>, command: u32, kind: u32, byte: i64) -> Answer<u32> {
     let mut lock = raw::flock { l_type: kind as i16, l_whence: 0, l_start: byte, l_len: 1, l_pid: 0 };
     // SAFETY: a pointer to a struct flock that the kernel reads and, for GETLK, writes.

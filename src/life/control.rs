@@ -2,6 +2,7 @@
 //! SOCK_SEQPACKET), a letter and a few numbers each, so that nothing is ever half-read.
 
 use crate::error::{Error, Result, Tried};
+use crate::kernel::process::{self, Child};
 use crate::kernel::{file, io};
 use crate::store::{Store, containers};
 use alloc::format;
@@ -25,7 +26,7 @@ const SOCKET: &str = "ctl";
 
 /// A sentence.
 pub enum Message {
-    /// monitor: the command is running, with this pid.
+    /// monitor: the command is running, with this pid. child: this process (a descriptor comes with it) is to become it.
     Started(i32),
     /// monitor, child: it did not work.
     Failed(Error),
@@ -211,14 +212,29 @@ pub fn answer(socket: BorrowedFd<'_>) -> Result<Message> {
     }
 }
 
-/// parent: waits for execve, which closes the child's end; before it there may come a terminal, or an error.
-pub fn await_program(sync: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
-    let mut master = None;
+/// What the child said on its way.
+#[derive(Default)]
+pub struct Awaited {
+    /// The master of the program's terminal.
+    pub terminal: Option<OwnedFd>,
+    /// The process that became the program, where that is not the child itself. It is our child too.
+    pub program: Option<Child>,
+}
+
+/// parent: waits for execve, which closes the child's end; before it there may come a terminal, a process, or an error.
+pub fn await_program(sync: BorrowedFd<'_>) -> Result<Awaited> {
+    let mut awaited = Awaited::default();
     loop {
         match receive(sync)? {
-            None => return Ok(master),
-            Some((Message::Terminal, fd)) => master = fd,
-            Some((Message::Failed(error), _)) => return Err(error),
+            None => return Ok(awaited),
+            Some((Message::Terminal, fd)) => awaited.terminal = fd,
+            Some((Message::Started(pid), Some(pidfd))) => awaited.program = Some(Child { pid, pidfd }),
+            Some((Message::Failed(error), _)) => {
+                if let Some(program) = awaited.program {
+                    process::wait(program.pidfd.as_fd());
+                }
+                return Err(error);
+            }
             Some(_) => {}
         }
     }

@@ -1,9 +1,10 @@
 //! command: runs one more program in a running container, inside the same walls.
 
+use super::control::{self, Awaited};
 use super::program::{self, Program, Stdio};
 use super::relay::{self, Peer, Streams};
-use super::{control, remove};
-use crate::error::{Error, Result, Tried};
+use super::remove;
+use crate::error::{Error, Result};
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys;
 use crate::spec::{Network, Owner, Spec, Status};
@@ -12,7 +13,6 @@ use crate::store::containers::Container;
 use crate::walls;
 use crate::walls::cgroup::{self, Joined, Place};
 use crate::walls::privs::Identity;
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -64,18 +64,13 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
             privileged: exec.privileged,
         },
         spec,
+        is_first: false,
+        is_outside: spec.namespaces.pid.of != Owner::Host,
         filter: filter.as_ref(),
         terminal: exec.tty.then(relay::terminal_size),
     };
     let (stdio, mut streams) = pipes(exec)?;
     let (sync, child_sync) = control::pair()?;
-    // A pid namespace is entered by children only, the others by the child itself.
-    if spec.namespaces.pid.of != Owner::Host {
-        match move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
-            Err(Errno::SRCH) => return Err(not_running(&spec.id)), // it has just ended
-            other => other.tried("enter the container's pid namespace")?,
-        }
-    }
     let mut moved = Some((stdio, sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
         let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
@@ -87,25 +82,24 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
     })?;
     drop((child_sync, init));
     let Some((_, sync)) = moved else { sys::exit(1) };
-    let master = match control::await_program(sync.as_fd()) {
-        Ok(master) => master,
-        Err(error) => {
-            process::wait(child.pidfd.as_fd());
-            return Err(error);
-        }
-    };
+    let awaited = control::await_program(sync.as_fd());
+    if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
+        process::wait(child.pidfd.as_fd()); // it has handed over, or failed
+    }
+    let Awaited { terminal, program } = awaited?;
+    let pidfd = program.unwrap_or(child).pidfd;
     if exec.detach {
         return Ok(0);
     }
     let mut resize = None;
-    if let Some(master) = master {
+    if let Some(master) = terminal {
         resize = Some(process::duplicate(&master)?);
         if exec.stdin {
             streams.stdin = Some(process::duplicate(&master)?);
         }
         streams.stdout = Some(master);
     }
-    relay::relay(&Peer::Child(child.pidfd, resize), streams)
+    relay::relay(&Peer::Child(pidfd, resize), streams)
 }
 
 /// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.
@@ -152,15 +146,19 @@ fn enter(
     stdio: Stdio,
     sync: BorrowedFd<'_>,
 ) -> Result<Never> {
-    // From the moment it is in the container's pid namespace its processes may look at us (CVE-2016-9962).
+    // What this process hands on to the program's, others will be able to look into.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    sys::retitle(b"mydocker");
     cgroup::join(joined)?;
-    move_into_thread_name_spaces(init, namespaces(program.spec))
-        .map_err(|errno| Error::os("enter the container".to_owned(), errno))?;
+    walls::privs::set_oom_score(program.spec)?;
+    move_into_thread_name_spaces(init, namespaces(program.spec)).map_err(|errno| match errno {
+        Errno::SRCH => not_running(&program.spec.id), // it has just ended
+        errno => Error::os("enter the container", errno),
+    })?;
     if program.spec.ids.is_some() {
         walls::ids::enter()?;
     }
-    program::become_program(program, stdio, joined, sync, false)
+    program::become_program(program, stdio, joined, sync)
 }
 
 /// What the child enters: everything that is not the host's.
@@ -168,6 +166,7 @@ fn namespaces(spec: &Spec) -> ThreadNameSpaceType {
     let mut kinds = ThreadNameSpaceType::MOUNT;
     let shared = &spec.namespaces;
     for (is_entered, kind) in [
+        (shared.pid.of != Owner::Host, ThreadNameSpaceType::PROCESS_ID),
         (shared.uts.of != Owner::Host, ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
         (shared.ipc.of != Owner::Host, ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
         (shared.cgroup.of != Owner::Host, ThreadNameSpaceType::CONTROL_GROUP),

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::kernel::fault;
 use crate::kernel::process::Never;
 use crate::kernel::sys;
-use crate::spec::Spec;
+use crate::spec::{Owner, Spec};
 use crate::store::Store;
 use crate::walls::privs::Identity;
 use crate::walls::{self, Prepared};
@@ -36,6 +36,9 @@ fn start(
     // Until execve this process has our memory and our binary: nobody in the container may look into it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     fault::point("init:born");
+    if spec.namespaces.pid.of == Owner::Container {
+        sys::retitle(b"mydocker"); // others may look into what it becomes
+    }
     let given = provide::take(spec, sync)?;
     walls::enter(store, spec, prepared, given)?;
     // Becoming the root of a user namespace has cleared the death signal.
@@ -49,8 +52,10 @@ fn start(
         cwd: &spec.cwd,
         identity: Identity { user: &spec.user, groups: &spec.groups, privileged: false },
         spec,
+        is_first: true,
+        is_outside: spec.namespaces.pid.of == Owner::Container,
         filter: prepared.filter.as_ref(),
         terminal: spec.tty.then_some(size),
     };
-    program::become_program(&program, stdio, &prepared.cgroup, sync, true)
+    program::become_program(&program, stdio, &prepared.cgroup, sync)
 }

@@ -1,7 +1,7 @@
 //! monitor: the one process that stays with a container. It starts the first process, writes the log, answers commands,
 //! and takes everything down at the end. As long as it lives it holds `LOCK_LIFE`: that is what "running" means.
 
-use super::control::{self, Message};
+use super::control::{self, Awaited, Message};
 use super::init;
 use super::program::Stdio;
 use super::provide;
@@ -151,14 +151,26 @@ fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], si
     let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
     fault::point("monitor:cloned");
     let provided = provide::provide(store, spec, child.pid, &prepared.joins, sync.as_fd());
-    match provided.and_then(|()| complete(store, container, &child, sync.as_fd(), ends)) {
-        Ok(run) => Ok((child, run)),
-        Err(error) => {
-            let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
-            process::wait(child.pidfd.as_fd());
-            Err(error)
+    let awaited = provided.and_then(|()| control::await_program(sync.as_fd()));
+    let (child, terminal) = match awaited {
+        Ok(Awaited { terminal, program: None }) => (child, terminal),
+        Ok(Awaited { terminal, program: Some(program) }) => {
+            process::wait(child.pidfd.as_fd()); // it has handed over
+            (program, terminal)
         }
+        Err(error) => return Err(end(&child, error)),
+    };
+    match complete(store, container, &child, ends, terminal) {
+        Ok(run) => Ok((child, run)),
+        Err(error) => Err(end(&child, error)),
     }
+}
+
+/// Ends a child that cannot become the command.
+fn end(child: &Child, error: Error) -> Error {
+    let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
+    process::wait(child.pidfd.as_fd());
+    error
 }
 
 fn make_child(
@@ -196,11 +208,11 @@ fn make_child(
     Ok((child, sync, ends))
 }
 
-/// Everything between the clone and "it is running".
-fn complete(store: &Store, container: &Container, child: &Child, sync: BorrowedFd<'_>, ends: Ends) -> Result<Run> {
+/// Everything between execve and "it is running".
+fn complete(store: &Store, container: &Container, child: &Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> {
     let Ends { mut sources, clients: [stdout, stderr], held_stdin, typed } = ends;
     let mut keyboard = None;
-    if let Some(master) = control::await_program(sync)? {
+    if let Some(master) = terminal {
         let writer = process::duplicate(&master)?;
         if let Some(typed) = &typed {
             control::nonblocking(typed.as_fd())?;

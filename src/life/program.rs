@@ -4,8 +4,9 @@
 use super::control::{self, Message};
 use super::reaper;
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried};
+use crate::kernel::file;
 use crate::kernel::process::{self, Never};
-use crate::kernel::{file, sys};
+use crate::kernel::sys::{self, Clone};
 use crate::spec::Spec;
 use crate::walls;
 use crate::walls::privs::Identity;
@@ -15,6 +16,7 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use linux_raw_sys::general::CLONE_PARENT;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::termios::Winsize;
@@ -36,6 +38,10 @@ pub struct Program<'a> {
     pub spec: &'a Spec,
     /// The system calls that it may make; `None`: all.
     pub filter: Option<&'a Filter>,
+    /// Whether it is the first process of its container.
+    pub is_first: bool,
+    /// Whether this process is outside of the program's pid namespace, which only children enter.
+    pub is_outside: bool,
     /// Whether it gets a terminal of its own, of this size (0 × 0: unknown).
     pub terminal: Option<Winsize>,
 }
@@ -64,27 +70,24 @@ pub fn die_with_parent(sync: BorrowedFd<'_>) -> bool {
     !control::has_hung_up(sync)
 }
 
-/// child, inside all walls but the privileges: makes the terminal, drops the privileges and becomes the program.
-/// Returns only with an error.
+/// child, inside all walls but the privileges: makes the terminal, drops the privileges and becomes the program, or has
+/// its own child do so. Returns only with an error.
 pub fn become_program(
     program: &Program<'_>,
     stdio: Stdio,
     cgroup: &walls::cgroup::Joined,
     sync: BorrowedFd<'_>,
-    console: bool,
 ) -> Result<Never> {
-    rustix::process::setsid().tried("make a session")?;
     match program.terminal {
         Some(size) => {
             let (master, slave) = walls::mount::terminal()?;
             if size.ws_row != 0 {
                 rustix::termios::tcsetwinsize(&slave, size).tried("set the terminal's size")?;
             }
-            if console {
+            if program.is_first {
                 walls::mount::console(&slave)?;
             }
             control::send_with(sync, &Message::Terminal, Some(master.as_fd()))?;
-            rustix::process::ioctl_tiocsctty(&slave).tried("take the terminal")?;
             process::set_stdio([Some(slave.as_fd()), Some(slave.as_fd()), Some(slave.as_fd())])?;
         }
         None => {
@@ -95,22 +98,48 @@ pub fn become_program(
     drop(stdio);
     enter_cwd(program.cwd)?;
     let user = walls::become_user(program.spec, &program.identity, cgroup)?;
-    // A change of user cleared the death signal: ask again, and look whether the parent died in between.
-    if console && !die_with_parent(sync) {
-        sys::exit(1);
-    }
     let mut env = program.env.clone();
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
     }
-    sys::close_from(3, true);
     let lock = || walls::lock(program.spec, &user, program.filter);
-    if console && program.spec.init {
+    if program.is_outside {
+        enter_pid_namespace(program, sync, &lock)?;
+    }
+    // A change of user cleared the death signal: ask again, and look whether the parent died in between.
+    if program.is_first && !die_with_parent(sync) {
+        sys::exit(1);
+    }
+    sys::close_from(3, true);
+    if program.is_first && program.spec.init {
         reaper::split(title(&program.args).as_bytes(), &lock)?;
+    }
+    rustix::process::setsid().tried("make a session")?;
+    if program.terminal.is_some() {
+        rustix::process::ioctl_tiocsctty(sys::stdin()).tried("take the terminal")?;
     }
     sys::reset_signals();
     lock()?;
     Err(exec(&program.args, &env))
+}
+
+/// child: goes on as a new process, which is born in the pid namespace that this one has set for its children. Whoever is
+/// in there and may trace processes (CAP_SYS_PTRACE) can look into it at once (CVE-2016-9962): it has no descriptor of the
+/// host, no powers that it will not keep, and its environment is wiped. Only with a filter of the user's own, which may
+/// forbid what is still to do, it has more for a moment.
+fn enter_pid_namespace(program: &Program<'_>, sync: BorrowedFd<'_>, lock: &dyn Fn() -> Result<()>) -> Result<()> {
+    let own_filter = program.spec.security.seccomp.as_deref().is_some_and(|profile| profile != "unconfined");
+    sys::close_from_but(sync);
+    if !own_filter {
+        lock()?;
+    }
+    match sys::clone(CLONE_PARENT, None).tried("make the program's process")? {
+        Clone::Child => Ok(()),
+        Clone::Parent(pid, pidfd) => {
+            control::send_with(sync, &Message::Started(pid), Some(pidfd.as_fd()))?;
+            sys::exit(0)
+        }
+    }
 }
 
 /// What ps(1) shows of the first process under `--init`.

@@ -9,14 +9,13 @@ use crate::spec::{Namespace, Owner, Spec};
 use crate::store::{Store, containers};
 use crate::walls::join::Joined;
 use crate::walls::mount::Given;
-use crate::walls::{ids, join, mount};
+use crate::walls::{ids, mount};
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::thread::ThreadNameSpaceType;
 
-/// The namespaces of other containers that the child joins. That of the process ids this process joins itself: only
-/// children are born in it.
+/// The namespaces of other containers that the child joins.
 pub fn joins(store: &Store, spec: &Spec) -> Result<Vec<Joined>> {
     let mut joins = Vec::new();
     let namespaces = [
@@ -24,12 +23,7 @@ pub fn joins(store: &Store, spec: &Spec) -> Result<Vec<Joined>> {
         (&spec.namespaces.pid, ThreadNameSpaceType::PROCESS_ID),
     ];
     for (namespace, kinds) in namespaces {
-        let Some(joined) = owner(store, spec, namespace, kinds)? else { continue };
-        if kinds == ThreadNameSpaceType::PROCESS_ID {
-            join::enter(&joined)?;
-        } else {
-            joins.push(joined);
-        }
+        joins.extend(owner(store, spec, namespace, kinds)?);
     }
     Ok(joins)
 }
@@ -49,7 +43,12 @@ fn owner(store: &Store, spec: &Spec, namespace: &Namespace, kinds: ThreadNameSpa
 
 /// Whether the child waits for something that [`provide`] sends.
 fn is_needed(spec: &Spec) -> bool {
-    spec.ids.is_some() || shares_memory(spec)
+    spec.ids.is_some() || shares_memory(spec) || shares_pids(spec)
+}
+
+/// A /proc shows the pid namespace of who mounts it: that of another container is a copy of its own.
+fn shares_pids(spec: &Spec) -> bool {
+    spec.namespaces.pid.of == Owner::Container
 }
 
 fn shares_memory(spec: &Spec) -> bool {
@@ -61,9 +60,13 @@ pub fn provide(store: &Store, spec: &Spec, pid: i32, joins: &[Joined], sync: Bor
     if !is_needed(spec) {
         return Ok(());
     }
-    let ipc = ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
-    if let (true, Some(owner)) = (shares_memory(spec), joins.iter().find(|join| join.kinds == ipc)) {
-        help(&mut || send(sync, [mount::shared_memory_of(owner.init.as_fd())?]))?;
+    for (is_wanted, kinds, path) in [
+        (shares_memory(spec), ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION, "/dev/shm"),
+        (shares_pids(spec), ThreadNameSpaceType::PROCESS_ID, "/proc"),
+    ] {
+        if let (true, Some(owner)) = (is_wanted, joins.iter().find(|join| join.kinds == kinds)) {
+            help(&mut || send(sync, [mount::tree_of(owner.init.as_fd(), path)?]))?;
+        }
     }
     if let Some(range) = spec.ids {
         let namespace = ids::prepare(pid, range)?;
@@ -108,9 +111,9 @@ pub fn take(spec: &Spec, sync: BorrowedFd<'_>) -> Result<Given> {
     while let Some((Message::Tree, fd)) = control::receive(sync)? {
         trees.extend(fd);
     }
-    if shares_memory(spec) && !trees.is_empty() {
-        given.shm = Some(trees.remove(0));
-    }
-    given.sources = spec.ids.is_some().then_some(trees);
+    let mut trees = trees.into_iter();
+    given.shm = if shares_memory(spec) { trees.next() } else { None };
+    given.proc = if shares_pids(spec) { trees.next() } else { None };
+    given.sources = spec.ids.is_some().then(|| trees.collect());
     Ok(given)
 }

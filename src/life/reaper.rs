@@ -14,9 +14,6 @@ pub fn split(title: &[u8], last: &dyn Fn() -> Result<()>) -> Result<()> {
         Clone::Child => {
             // Without the first process there is nobody to be reaped by.
             let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-            rustix::process::setpgid(None, None).tried("make a process group")?;
-            // All signals are blocked here, so that asking for the terminal from the background does not stop us.
-            let _ = rustix::termios::tcsetpgrp(sys::stdin(), rustix::process::getpgrp()); // ENOTTY without a terminal
             Ok(())
         }
         Clone::Parent(pid, _) => {

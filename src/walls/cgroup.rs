@@ -62,7 +62,14 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
     let mut joined = Joined::default();
     for hierarchy in &all {
         let group = match hierarchy.make(place) {
-            Err(error) if may_do_without(&error, limits) => continue,
+            Err(error) if is_refused(&error) && in_user_namespace() => {
+                if values::is_nothing(limits) {
+                    continue;
+                }
+                let what =
+                    format!("cannot set limits without the host's root, or a --cgroup-parent of ours: {}", error.what);
+                return Err(Error { what, ..error });
+            }
             other => other?,
         };
         if hierarchy.v2 {
@@ -84,9 +91,8 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
     Ok(joined)
 }
 
-fn may_do_without(error: &Error, limits: &Limits) -> bool {
-    let is_refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].iter().any(|errno| error.is(*errno));
-    is_refused && values::is_nothing(limits) && in_user_namespace()
+fn is_refused(error: &Error) -> bool {
+    [Errno::ACCESS, Errno::PERM, Errno::ROFS].iter().any(|errno| error.is(*errno))
 }
 
 /// Any process: the container's existing cgroups, to be joined by an exec.

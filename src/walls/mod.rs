@@ -74,6 +74,7 @@ pub fn namespaces(spec: &Spec) -> u32 {
 
 /// child: closes the walls around this process, all but the last ones. The current directory is the container's.
 pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: mount::Given) -> Result<()> {
+    privs::set_oom_score(spec)?;
     if spec.ids.is_some() {
         ids::enter()?;
     }

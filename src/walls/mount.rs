@@ -30,6 +30,8 @@ use rustix::mount::MountPropagationFlags as Propagation;
 pub struct Given {
     /// Another container's /dev/shm.
     pub shm: Option<OwnedFd>,
+    /// Another container's /proc.
+    pub proc: Option<OwnedFd>,
     /// What [`sources`] returns, for a container in a user namespace of its own.
     pub sources: Option<Vec<OwnedFd>>,
 }
@@ -49,7 +51,7 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given) ->
     tree::attach(&root, rustix::fs::CWD)?;
     let security = &spec.security;
     let dev = dev::dev(root.as_fd(), spec, given.shm)?;
-    system::proc(root.as_fd(), &dev, security.unmasked || security.privileged)?;
+    system::proc(root.as_fd(), &dev, given.proc, security.unmasked || security.privileged)?;
     system::sys(root.as_fd(), cgroups, security.unmasked || security.privileged, security.privileged)?;
     volume::mount_all(spec, root.as_fd(), trees)?;
     if spec.read_only {
@@ -75,11 +77,11 @@ pub fn root_of(init: BorrowedFd<'_>) -> Result<OwnedFd> {
     tree::clone_tree(rustix::fs::CWD, "/", false)
 }
 
-/// helper: the /dev/shm of a running container.
-pub fn shared_memory_of(init: BorrowedFd<'_>) -> Result<OwnedFd> {
+/// helper: what is mounted at a path of a running container.
+pub fn tree_of(init: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
     let mount = rustix::thread::ThreadNameSpaceType::MOUNT;
     rustix::thread::move_into_thread_name_spaces(init, mount).tried("enter the container's mount namespace")?;
-    tree::clone_tree(rustix::fs::CWD, "/dev/shm", true)
+    tree::clone_tree(rustix::fs::CWD, path, false)
 }
 
 /// Makes `root` this process's root and lets go of the old one.

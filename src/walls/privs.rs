@@ -120,7 +120,14 @@ fn unmapped(what: &str, id: u32, errno: Errno) -> Error {
     }
 }
 
-/// child: the limits of each process, getrlimit(2), and its place in the line for the OOM killer, proc_pid_oom_score_adj(5).
+/// child, while /proc is still the host's: its place in the line for the OOM killer. proc_pid_oom_score_adj(5)
+pub fn set_oom_score(spec: &Spec) -> Result<()> {
+    let Some(score) = spec.oom_score_adj else { return Ok(()) };
+    let written = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", &score.to_string());
+    written.tried_with(|| format!("set oom_score_adj to {score}"))
+}
+
+/// child: the limits of each process. getrlimit(2)
 fn set_limits(spec: &Spec) -> Result<()> {
     for limit in &spec.ulimits {
         let unlimited = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1
@@ -131,11 +138,6 @@ fn set_limits(spec: &Spec) -> Result<()> {
             Errno::PERM => Error::os(format!("raise the ulimit {} above our own hard limit", limit.name), errno),
             errno => Error::os(format!("set the ulimit {}", limit.name), errno),
         })?;
-    }
-    if let Some(score) = spec.oom_score_adj {
-        let file = "/proc/self/oom_score_adj";
-        file::write_at(rustix::fs::CWD, file, &score.to_string())
-            .tried_with(|| format!("set oom_score_adj to {score}"))?;
     }
     Ok(())
 }

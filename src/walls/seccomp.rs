@@ -3,8 +3,9 @@
 //!
 //! The default profile follows docker's; where its versions differ, the answers are those measured of 20.10 (61 blocked
 //! calls), and what came later is as in the newest: AF_ALG closed, calls up to Linux 6.13 allowed, newer ones ENOSYS.
-//! 32-bit programs run, under the same rules. socketcall(2), which their libc needs for every socket, is open as in
-//! docker, and its arguments are out of a filter's sight: the families of sockets are closed to 64-bit programs only.
+//! 32-bit programs run, under the same rules; x32 ones get ENOSYS. One hole is docker's, too: the arguments of i386's
+//! socketcall(2) are behind a pointer, out of a filter's sight, and glibc's 32-bit programs make every socket with it. So
+//! it is open, and families of sockets that are closed to socket(2) are not closed to who calls it so (64-bit programs can).
 
 mod assembly;
 mod calls;
@@ -33,7 +34,7 @@ pub struct Filter {
 /// Anyone, at the command line: whether this is a profile in docker's or OCI's format. The error says what is wrong in
 /// which line and column.
 pub fn check(json: &str) -> Result<()> {
-    // How long the program gets depends on the capabilities, but only they decide it; the ends tell enough.
+    // Whether the program gets too long depends on capabilities, too: none and all are tried, the rest shows at the start.
     for capabilities in [0, u64::MAX] {
         compile(Some(json), capabilities, (u32::MAX, 0))?;
     }
@@ -52,7 +53,7 @@ fn compile_for(machine: &Machine, profile: Option<&str>, capabilities: u64, kern
         return Ok(Filter { program, flags: FLAG_SPEC_ALLOW });
     };
     let profile = Profile::read(text, machine)?;
-    let program = assembly::assemble(profile.rules(capabilities, kernel), machine, profile.compat)?;
+    let program = assembly::assemble(profile.rules(capabilities, kernel)?, machine, profile.compat)?;
     Ok(Filter { program, flags: profile.flags })
 }
 

@@ -1,6 +1,6 @@
 //! What a container can see and touch.
 
-use crate::host::{Host, is_v1};
+use crate::host::Host;
 
 #[test]
 fn it_has_processes_of_its_own() {
@@ -88,8 +88,7 @@ fn device_nodes_of_the_host_cannot_be_opened() {
 fn it_has_dockers_capabilities() {
     let h = Host::new();
     let out = h.ok("run --rm busybox sh -c 'grep Cap /proc/self/status'");
-    // Without the devices controller nothing would check a node that mknod made.
-    let mask = if is_v1() { "00000000a80425fb" } else { "00000000a00425fb" };
+    let mask = "00000000a80425fb";
     assert_eq!(
         out,
         format!("CapInh:\t{0}\nCapPrm:\t{mask}\nCapEff:\t{mask}\nCapBnd:\t{mask}\nCapAmb:\t{0}", "0".repeat(16))

@@ -24,7 +24,7 @@ pub fn release(place: Place<'_>) -> Result<()> {
     for hierarchy in &all {
         let path = hierarchy.group(place);
         let done = match unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
             Err(_) => empty_and_remove(&all, place, &path, deadline),
         };
         hierarchy.remove_parents(place);

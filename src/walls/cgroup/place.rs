@@ -177,7 +177,8 @@ impl Group {
         let path = hierarchy.group(place);
         match file::open_dir(&path) {
             Ok(dir) => Ok(Some(Self { dir, path })),
-            Err(error) if error.is(Errno::NOENT) => Ok(None),
+            // A parent that is a file of the kernel's instead holds nothing.
+            Err(error) if error.is(Errno::NOENT) || error.is(Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error),
         }
     }

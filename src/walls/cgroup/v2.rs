@@ -8,23 +8,45 @@ use crate::kernel::{bpf, file};
 use crate::spec::{Limits, Rate};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use rustix::fd::AsFd;
 use rustix::fs::CWD;
+use rustix::io::Errno;
 
-const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "io", "memory", "pids"];
+/// Those that cannot be where processes are come first, see [`pass_on`].
+const CONTROLLERS: [&str; 5] = ["memory", "io", "cpu", "cpuset", "pids"];
 const ENABLED: &str = "cgroup.subtree_control";
 
 /// Has every level on the way down pass its controllers on. One that is missed is missed only by a limit that needs it,
 /// and that one says so.
 pub fn enable(hierarchy: &Hierarchy, place: Place<'_>) {
     for level in hierarchy.levels(place) {
-        let file = format!("{level}/{ENABLED}");
-        if file::write_at(CWD, &file, "+cpuset +cpu +io +memory +pids").is_err() {
-            for controller in CONTROLLERS {
-                let _ = file::write_at(CWD, &file, &format!("+{controller}")); // all or nothing was nothing: each alone
+        pass_on(&level);
+    }
+}
+
+/// Has one cgroup pass its controllers on to those in it. Returns what it could not, and why.
+fn pass_on(level: &str) -> Vec<(&'static str, Errno)> {
+    let file = format!("{level}/{ENABLED}");
+    // A write waits for cgroups that are just going away, a read does not: nearly always all is as it should be.
+    let now = file::read_text(&file).unwrap_or_default();
+    let missing = || CONTROLLERS.into_iter().filter(|name| !now.split_whitespace().any(|word| word == *name));
+    let all: Vec<String> = missing().map(|name| format!("+{name}")).collect();
+    let write = |words: &str| file::write_at(CWD, &file, words).err();
+    let Some(mut errno) = (if all.is_empty() { None } else { write(&all.join(" ")) }) else { return Vec::new() };
+    let mut failed = Vec::new();
+    for name in missing() {
+        // All or nothing was nothing: each alone. But in a cgroup that has processes some would be taken, and make it one
+        // of threads, in which nothing can be started any more.
+        if !matches!(errno, Errno::BUSY | Errno::OPNOTSUPP) {
+            match write(&format!("+{name}")) {
+                None => continue,
+                Some(other) => errno = other,
             }
         }
+        failed.push((name, errno));
     }
+    failed
 }
 
 /// A limit's way into the kernel.
@@ -44,14 +66,17 @@ impl Setter<'_> {
     fn why_not(&self, limit: &str, name: &str) -> Error {
         let controller = name.split('.').next().unwrap_or(name);
         for level in self.hierarchy.levels(self.place) {
-            let file = format!("{level}/{ENABLED}");
-            if let Err(errno) = file::write_at(CWD, &file, &format!("+{controller}")) {
+            let failed = pass_on(&level).into_iter().find(|(failed, _)| *failed == controller);
+            if let Some((_, errno)) = failed {
                 let why = match errno {
-                    rustix::io::Errno::NOENT => " (the kernel or a cgroup above does not give that controller)",
-                    rustix::io::Errno::BUSY => " (it has processes of its own: choose another --cgroup-parent)",
+                    Errno::NOENT | Errno::INVAL => " (the kernel or a cgroup above does not give that controller)",
+                    Errno::BUSY | Errno::OPNOTSUPP => " (it has processes of its own: choose another --cgroup-parent)",
                     _ => "",
                 };
-                return Error::os(format!("cannot set --{limit}: write +{controller} to {file}{why}"), errno);
+                return Error::os(
+                    format!("cannot set --{limit}: write +{controller} to {level}/{ENABLED}{why}"),
+                    errno,
+                );
             }
         }
         no_file(limit, &self.group.path, name, " (this kernel has no such limit)")

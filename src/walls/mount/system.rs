@@ -5,7 +5,7 @@ use super::super::Visible;
 use super::tree::{
     PLAIN, READ_ONLY, attach, clone_tree, empty_directory, existing, filesystem, place, protect, protect_all,
 };
-use crate::error::Result;
+use crate::error::{Error, Result, Tried};
 use crate::kernel::file;
 use alloc::format;
 use alloc::vec::Vec;
@@ -21,12 +21,16 @@ const READ_ONLY_PATHS: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
 
 /// /proc with docker's read-only and masked paths. They are covered through the new proc itself, before anybody can
-/// interfere.
-pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, open: bool) -> Result<()> {
-    let proc = match filesystem("proc", &[], PLAIN) {
-        // In a user namespace only whoever owns the pid namespace may: with the host's pids, it is the host's /proc.
-        Err(error) if error.is(Errno::PERM) => clone_tree(rustix::fs::CWD, "/proc", true)?,
-        other => other?,
+/// interfere. `others` is the /proc of a container whose pid namespace it shares.
+pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, others: Option<OwnedFd>, open: bool) -> Result<()> {
+    let proc = match others {
+        Some(others) if is_proc(&others)? => others,
+        Some(_) => return Err(Error::new("what is at /proc of the other container is no /proc")),
+        None => match filesystem("proc", &[], PLAIN) {
+            // In a user namespace only whoever owns the pid namespace may: with the host's pids, it is the host's /proc.
+            Err(error) if error.is(Errno::PERM) => clone_tree(rustix::fs::CWD, "/proc", true)?,
+            other => other?,
+        },
     };
     attach(&proc, place(root, "proc")?.as_fd())?;
     if open {
@@ -45,6 +49,11 @@ pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, open: bool) -> Result<()> {
         }
     }
     MASKED_DIRECTORIES.iter().try_for_each(|name| mask_directory(&proc, name))
+}
+
+fn is_proc(tree: &OwnedFd) -> Result<bool> {
+    let found = rustix::fs::fstatfs(tree).tried("look at the other container's /proc")?;
+    Ok(found.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
 fn mask_directory(tree: &OwnedFd, name: &str) -> Result<()> {

@@ -159,6 +159,7 @@ fn place_one(root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Resu
         file_place(root, &mount.target)
     };
     let target = target.tried("make the mount point")?;
+    refuse_proc(&target, &mount.target)?;
     if kind != FileType::Directory && is_directory(&target)? {
         return Err(Error::new(format!("{} is a file, but there is a directory in the container", mount.source)));
     }
@@ -184,6 +185,21 @@ fn place_one(root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Resu
     }
 }
 
+/// Files of /proc that lxcfs and its kind replace; nothing of ours depends on them.
+const REPLACED_IN_PROC: [&str; 9] =
+    ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "version"];
+
+/// As docker: whatever leads there, nothing is mounted over /proc or in it. What we and others write to it must arrive at
+/// the kernel (CVE-2025-52881).
+fn refuse_proc(target: &OwnedFd, path: &str) -> Result<()> {
+    let found = rustix::fs::fstatfs(target).tried("look at the mount point")?;
+    let is_replaced = path.strip_prefix("/proc/").is_some_and(|name| REPLACED_IN_PROC.contains(&name));
+    if found.f_type != rustix::fs::PROC_SUPER_MAGIC || is_replaced {
+        return Ok(());
+    }
+    Err(Error::new("it cannot be mounted because it is inside /proc"))
+}
+
 /// A tmpfs with the options of mount(8). tmpfs(5)
 fn memory(root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
     let mut attributes = MountAttrFlags::empty();
@@ -206,6 +222,7 @@ fn memory(root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
     let target = file::make_dirs_in_root(root, &mount.target, 0o755).tried("make the mount point")?;
+    refuse_proc(&target, &mount.target)?;
     attach(&filesystem("tmpfs", &options, attributes)?, target.as_fd())
 }
 

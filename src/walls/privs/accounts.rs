@@ -56,7 +56,8 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
     let entry = passwd
         .lines()
         .map(fields)
-        .find(|f| f.len() >= 6 && (f[0] == user || number.is_some_and(|n| f[2].parse() == Ok(n))));
+        // A number is always an id, whatever the names in the image are (CVE-2026-30892).
+        .find(|f| f.len() >= 6 && number.map_or(f[0] == user, |n| f[2].parse() == Ok(n)));
     let unknown = || {
         Error::new(format!("unable to find user {}: no matching entries in passwd file", user.escape_debug())).exit(125)
     };
@@ -90,11 +91,18 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
     Ok(account)
 }
 
-/// The number of a group: by name, else the number itself.
+/// The number of a group: a number is one, a name must be listed.
 fn gid_of(asked: &str, group: &str) -> Result<u32> {
-    let number = asked.parse::<u32>().ok().filter(|n| *n != u32::MAX);
-    let entry = group.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f.len() >= 3 && f[0] == asked);
-    entry.and_then(|f| f[2].parse().ok()).or(number).ok_or_else(|| {
+    let listed = || {
+        let entry =
+            group.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f.len() >= 3 && f[0] == asked);
+        entry.and_then(|f| f[2].parse().ok())
+    };
+    let gid = match asked.parse::<u32>() {
+        Ok(number) => Some(number).filter(|n| *n != u32::MAX),
+        Err(_) => listed(),
+    };
+    gid.ok_or_else(|| {
         let asked = asked.escape_debug();
         Error::new(format!("unable to find group {asked}: no matching entries in group file")).exit(125)
     })
@@ -120,6 +128,13 @@ mod tests {
         assert_eq!(ids("1000"), (1000, 1000, [10, 1000].into(), "/home/user1".into()));
         assert_eq!(ids("user1:daemon"), (1000, 1, [1].into(), "/home/user1".into()));
         assert_eq!(ids("77"), (77, 0, [0].into(), "/".into()));
+    }
+
+    #[test]
+    fn a_number_is_never_a_name() {
+        let passwd = "1:x:0:0:root:/root:/bin/sh\n";
+        let account = find("1:2", passwd, "2:x:0:\n").unwrap();
+        assert_eq!((account.uid, account.gid), (1, 2));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! BPF jumps forward only, at most 255 instructions when it depends on something. So the program is put together from its
 //! end: whatever one jumps to is already there, and where it is too far away an unconditional jump is laid between.
 
-use super::calls::{self, COUNT};
+use super::calls;
 use super::machine::{Architecture, MULTIPLEXED, Machine};
 use super::rules::{Action, Condition, ENOSYS, KILL_PROCESS, Op, Outcome, Rule, Rules, passes};
 use crate::error::{Error, Result};
@@ -55,11 +55,16 @@ pub fn assemble(mut rules: Rules, machine: &Machine, compat: bool) -> Result<Vec
     let start = program.architecture(&rules, &machine.native, next);
     program.load(ARCHITECTURE, start);
     if program.code.len() > INSTRUCTIONS_MAX {
-        let much = format!("{} instructions; the kernel takes {INSTRUCTIONS_MAX}", program.code.len());
-        return Err(Error::new(format!("the seccomp profile is too long: it makes {much}")));
+        return Err(too_long());
     }
     program.code.reverse();
     Ok(program.code)
+}
+
+/// What is wrong with a profile that makes too long a program.
+pub fn too_long() -> Error {
+    let most = format!("the kernel takes {INSTRUCTIONS_MAX} instructions; fewer rules on arguments make fewer");
+    Error::new(format!("the seccomp profile is too long: {most}")).exit(125)
 }
 
 /// What is said of `connect` or `semop` without regard to their arguments also holds for i386's calls for many purposes,
@@ -77,25 +82,17 @@ fn multiplex(rules: &mut Rules) {
 
 /// The ranges of an architecture's numbers: where each begins, and what is to happen there.
 fn ranges(rules: &Rules, architecture: &Architecture) -> Vec<(u32, Outcome)> {
-    let mut known = Vec::with_capacity(COUNT);
+    let named = |(place, call): (usize, &u16)| match rules.outcomes.get(usize::from(*call)) {
+        None | Some(Outcome::Unnamed) => None, // or no call at all
+        Some(outcome) => Some((calls::number(place), *outcome)),
+    };
+    let calls = || architecture.numbers.iter().enumerate().filter_map(named);
     // Calls that are newer than the profile get the answer of an older kernel, so that programs do without (as in runc).
-    let mut newer = if passes(rules.default) { u32::MAX } else { 0 };
-    for (call, outcome) in rules.outcomes.iter().enumerate().filter(|(_, outcome)| **outcome != Outcome::Unnamed) {
-        let Some(number) = calls::number(architecture.numbers, call) else { continue };
-        if number < calls::PRIVATE_NUMBERS {
-            newer = newer.max(number + 1);
-        }
-        if *outcome != Outcome::Default {
-            known.push((number, *outcome));
-        }
-    }
-    known.sort_unstable_by_key(|(number, _)| *number);
-    if newer == 0 {
-        newer = u32::MAX; // a profile that names nothing means everything
-    }
+    let newest = calls().map(|(number, _)| number).take_while(|number| *number < calls::PRIVATE_NUMBERS).last();
+    let newer = newest.filter(|_| !passes(rules.default)).map_or(u32::MAX, |newest| newest + 1);
     let mut ranges = Vec::with_capacity(128);
     let mut next = 0;
-    for (number, outcome) in known {
+    for (number, outcome) in calls().filter(|(_, outcome)| *outcome != Outcome::Default) {
         gap(&mut ranges, rules.default, newer, next..number);
         extend(&mut ranges, number, outcome);
         next = number + 1;
@@ -193,7 +190,7 @@ impl Program {
         }
         match ranges[0].1 {
             Outcome::Return(action) => self.answer(action),
-            Outcome::First(list) => self.list(rules, architecture, &rules.lists[list]),
+            Outcome::First(list) => self.list(rules, architecture, &rules.lists[list as usize]),
             Outcome::Unnamed | Outcome::Default => self.answer(rules.default),
         }
     }

@@ -6,12 +6,17 @@ const ARCHITECTURES: usize = 4;
 const SIZES: (usize, usize) = sizes();
 /// How many names there are.
 pub const COUNT: usize = SIZES.0;
-/// The number of a call that an architecture does not have.
-const MISSING: u16 = u16::MAX;
-/// Numbers from here on are arm's private ones, see [`number`].
-const PRIVATE: u16 = 0xf000;
-/// Where the numbers of private calls begin: arm's, outside the numbering of all others.
+/// Stands where an architecture has no such call.
+pub const MISSING: u16 = u16::MAX;
+/// One more than the largest number, with some room.
+const NUMBERS: usize = 480;
+/// Private calls of arm have their places behind the numbers.
+const PRIVATE: usize = 8;
+/// Where the numbers of private calls begin: outside the numbering of all others.
 pub const PRIVATE_NUMBERS: u32 = 0xf0000;
+
+/// Which call (its place among the names) each number of an architecture is, or [`MISSING`]; see [`number`].
+pub type Numbers = [u16; NUMBERS + PRIVATE];
 
 /// Granted to everybody. Above the capabilities, which end at 40.
 pub const ALWAYS: u64 = 1 << 63;
@@ -85,7 +90,7 @@ struct Table {
     names: [u8; SIZES.1],
     /// Where each name begins, and where the last one ends.
     starts: [u16; COUNT + 1],
-    numbers: [[u16; COUNT]; ARCHITECTURES],
+    numbers: [Numbers; ARCHITECTURES],
     grants: [u64; COUNT],
 }
 
@@ -95,26 +100,22 @@ static STARTS: [u16; COUNT + 1] = TABLE.starts;
 
 /// Which bits of [`ALWAYS`] and its like, or which capabilities, grant a call in the default profile: one is enough.
 pub static GRANTS: [u64; COUNT] = TABLE.grants;
-/// Numbers on x86_64, see [`number`].
+/// The calls of x86_64.
 #[cfg(any(test, target_arch = "x86_64"))]
-pub static X86_64: [u16; COUNT] = TABLE.numbers[0];
-/// Numbers on i386, see [`number`].
+pub static X86_64: Numbers = TABLE.numbers[0];
+/// The calls of i386.
 #[cfg(any(test, target_arch = "x86_64"))]
-pub static I386: [u16; COUNT] = TABLE.numbers[1];
-/// Numbers on aarch64, see [`number`].
+pub static I386: Numbers = TABLE.numbers[1];
+/// The calls of aarch64.
 #[cfg(any(test, target_arch = "aarch64"))]
-pub static AARCH64: [u16; COUNT] = TABLE.numbers[2];
-/// Numbers on 32-bit arm, see [`number`].
+pub static AARCH64: Numbers = TABLE.numbers[2];
+/// The calls of 32-bit arm.
 #[cfg(any(test, target_arch = "aarch64"))]
-pub static ARM: [u16; COUNT] = TABLE.numbers[3];
+pub static ARM: Numbers = TABLE.numbers[3];
 
-/// The number as the kernel reports it; `None` when the architecture has no such call.
-pub fn number(numbers: &[u16; COUNT], call: usize) -> Option<u32> {
-    match numbers[call] {
-        MISSING => None,
-        private @ PRIVATE.. => Some(PRIVATE_NUMBERS + u32::from(private - PRIVATE)),
-        other => Some(u32::from(other)),
-    }
+/// The number, as the kernel reports it, that has this place in [`Numbers`].
+pub fn number(place: usize) -> u32 {
+    if place < NUMBERS { place as u32 } else { PRIVATE_NUMBERS + (place - NUMBERS) as u32 }
 }
 
 /// The name of a call, as bytes.
@@ -163,7 +164,7 @@ const fn table() -> Table {
     let mut table = Table {
         names: [0; SIZES.1],
         starts: [0; COUNT + 1],
-        numbers: [[MISSING; COUNT]; ARCHITECTURES],
+        numbers: [[MISSING; NUMBERS + PRIVATE]; ARCHITECTURES],
         grants: [0; COUNT],
     };
     let (mut at, mut row, mut bytes) = (0, 0, 0);
@@ -180,7 +181,11 @@ const fn table() -> Table {
         }
         let mut architecture = 0;
         while architecture < ARCHITECTURES {
-            table.numbers[architecture][row] = field(at + 1);
+            if TEXT[at + 1] != b'-' {
+                let place = place(at + 1);
+                assert!(table.numbers[architecture][place] == MISSING, "a number stands twice");
+                table.numbers[architecture][place] = row as u16;
+            }
             at = until(at + 1, b' ', b' ');
             architecture += 1;
         }
@@ -196,20 +201,19 @@ const fn table() -> Table {
     table
 }
 
-const fn field(mut at: usize) -> u16 {
-    if TEXT[at] == b'-' {
-        return MISSING;
-    }
+/// The place in [`Numbers`] of the number that is written here. Too large a one, the compiler refuses.
+const fn place(mut at: usize) -> usize {
     let private = TEXT[at] == b'@';
     if private {
         at += 1;
     }
     let mut number = 0;
     while TEXT[at] != b' ' {
-        number = number * 10 + (TEXT[at] - b'0') as u16;
+        number = number * 10 + (TEXT[at] - b'0') as usize;
         at += 1;
     }
-    if private { PRIVATE + number } else { number }
+    assert!(private || number < NUMBERS);
+    if private { NUMBERS + number } else { number }
 }
 
 const fn grant(from: usize, to: usize) -> u64 {

@@ -24,8 +24,8 @@ pub fn rules(capabilities: u64, kernel: (u32, u32)) -> Rules {
     if kernel >= KERNEL_TRACING_SAFE {
         granted |= KERNEL_4_8;
     }
-    for (call, by) in GRANTS.into_iter().enumerate() {
-        match by {
+    for (call, by) in GRANTS.iter().enumerate() {
+        match *by {
             0 => {}
             by if by & granted != 0 => rules.outcomes[call] = Outcome::Return(ALLOW),
             // clone3 has its flags behind a pointer. ENOSYS makes programs take clone instead, which can be judged.

@@ -1,6 +1,6 @@
 //! What a process on one kind of machine can ask the kernel in: its own system calls, and those of an older kind.
 
-use super::calls::{self, COUNT};
+use super::calls::{self, Numbers};
 
 /// One architecture, in all the ways in which it is named.
 pub struct Architecture {
@@ -9,7 +9,7 @@ pub struct Architecture {
     /// `AUDIT_ARCH_*` of linux/audit.h, what the kernel tells a filter.
     pub audit: u32,
     /// The numbers of its calls.
-    pub numbers: &'static [u16; COUNT],
+    pub numbers: &'static Numbers,
     /// Whether its arguments have 64 bits. Where they have 32, what stands above them is nobody's.
     pub wide: bool,
     /// Where another kind of call begins under the same `audit`: x32, with bit 30 in every number.

@@ -1,6 +1,7 @@
 //! Reads a profile: docker's format, with conditions on capabilities, architectures and the kernel, of which OCI's
 //! (config-linux.md of the runtime specification, "Seccomp") is a part.
 
+use super::assembly::{INSTRUCTIONS_MAX, too_long};
 use super::calls;
 use super::json::{self, Node, Read, Value, Wrong};
 use super::machine::{self, Machine};
@@ -60,8 +61,9 @@ impl Profile {
     }
 
     /// What it says to processes that can get these capabilities on this kernel.
-    pub fn rules(&self, capabilities: u64, kernel: (u32, u32)) -> Rules {
+    pub fn rules(&self, capabilities: u64, kernel: (u32, u32)) -> Result<Rules> {
         let mut rules = Rules::new(self.default);
+        let mut conditional = 0;
         for entry in &self.entries {
             let When { machine, capabilities: caps, kernel: version } = entry.excludes;
             if machine == Some(true) || caps & capabilities != 0 || version.is_some_and(|version| kernel >= version) {
@@ -71,13 +73,19 @@ impl Profile {
             if machine == Some(false) || caps & !capabilities != 0 || version.is_some_and(|version| kernel < version) {
                 continue;
             }
+            if entry.rules.iter().any(|rule| !rule.conditions.is_empty()) {
+                conditional += entry.calls.len().saturating_mul(entry.rules.len());
+            }
+            if conditional > INSTRUCTIONS_MAX {
+                return Err(too_long()); // each takes an instruction at least, and memory before
+            }
             for call in &entry.calls {
                 for rule in &entry.rules {
                     rules.add(*call, rule.clone());
                 }
             }
         }
-        rules
+        Ok(rules)
     }
 }
 

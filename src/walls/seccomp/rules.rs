@@ -85,10 +85,11 @@ pub enum Outcome {
     /// This, whatever the arguments are.
     Return(Action),
     /// The first rule of this list that holds, or the default action.
-    First(usize),
+    First(u32),
 }
 
 /// What is to happen with every system call.
+#[cfg_attr(test, derive(Clone))]
 pub struct Rules {
     /// With all that is not named.
     pub default: Action,
@@ -116,9 +117,9 @@ impl Rules {
             }
             Outcome::Return(_) => {}
             _ if rule.conditions.is_empty() => *outcome = Outcome::Return(rule.action),
-            Outcome::First(list) => self.lists[*list].push(rule),
+            Outcome::First(list) => self.lists[*list as usize].push(rule),
             Outcome::Unnamed | Outcome::Default => {
-                *outcome = Outcome::First(self.lists.len());
+                *outcome = Outcome::First(self.lists.len() as u32);
                 self.lists.push(alloc::vec![rule]);
             }
         }
