@@ -4,9 +4,8 @@ use crate::host::{Host, is_v1};
 use std::fs;
 use std::path::Path;
 
-/// Capabilities of a default container. On cgroup v2 nobody may make nodes as long as nothing checks who opens them.
+/// Capabilities of a default container.
 pub const DEFAULT: u64 = 0xa804_25fb;
-const MKNOD: u64 = 1 << 27;
 
 /// The five sets in the kernel's words, inheritable and ambient empty.
 pub fn sets(permitted: u64, bounding: u64) -> String {
@@ -14,11 +13,6 @@ pub fn sets(permitted: u64, bounding: u64) -> String {
         "CapInh:\t{:016x}\nCapPrm:\t{permitted:016x}\nCapEff:\t{permitted:016x}\nCapBnd:\t{bounding:016x}\nCapAmb:\t{:016x}",
         0, 0
     )
-}
-
-/// The capabilities that a container gets who should have these.
-pub fn given(capabilities: u64) -> u64 {
-    if is_v1() { capabilities } else { capabilities & !MKNOD }
 }
 
 /// What the test, and whatever it starts, may have at most.
@@ -37,8 +31,8 @@ fn status(h: &Host, flags: &str, pattern: &str) -> String {
 #[test]
 fn what_it_may_do() {
     let h = Host::new();
-    assert_eq!(status(&h, "", "Cap"), sets(given(DEFAULT), given(DEFAULT)));
-    assert_eq!(status(&h, "-u 1000", "Cap"), sets(0, given(DEFAULT)));
+    assert_eq!(status(&h, "", "Cap"), sets(DEFAULT, DEFAULT));
+    assert_eq!(status(&h, "-u 1000", "Cap"), sets(0, DEFAULT));
     assert_eq!(status(&h, "", "NoNewPrivs|TracerPid"), "TracerPid:\t0\nNoNewPrivs:\t0");
 }
 

@@ -1,6 +1,6 @@
 //! The flags that open or close a container's walls: what it sees with them, and what is refused.
 
-use crate::contract::{DEFAULT, given, mounts, own_bounding_set, sets};
+use crate::contract::{DEFAULT, mounts, own_bounding_set, sets};
 use crate::escape::mounted;
 use crate::host::{Host, is_v1, wanted};
 use crate::process::{Output, until};
@@ -42,17 +42,17 @@ fn capabilities() {
     for (flags, expected) in [
         ("--cap-drop ALL", 0),
         ("--cap-drop all", 0),
-        ("--cap-add NET_ADMIN", given(DEFAULT) | net_admin),
-        ("--cap-add CAP_NET_ADMIN", given(DEFAULT) | net_admin),
-        ("--cap-add net_admin", given(DEFAULT) | net_admin),
+        ("--cap-add NET_ADMIN", DEFAULT | net_admin),
+        ("--cap-add CAP_NET_ADMIN", DEFAULT | net_admin),
+        ("--cap-add net_admin", DEFAULT | net_admin),
         ("--cap-drop ALL --cap-add NET_ADMIN --cap-add cap_sys_time", 0x0200_1000),
-        ("--cap-drop CHOWN --cap-drop KILL", given(DEFAULT) & !(1 | 1 << 5)),
-        ("--cap-add ALL --cap-drop NET_ADMIN", given(own) & !net_admin),
+        ("--cap-drop CHOWN --cap-drop KILL", DEFAULT & !(1 | 1 << 5)),
+        ("--cap-add ALL --cap-drop NET_ADMIN", own & !net_admin),
     ] {
         assert_eq!(sh(&h, flags, "grep Cap /proc/self/status"), sets(expected, expected), "{flags}");
     }
     let user = sh(&h, "-u 1000 --cap-add NET_ADMIN", "grep Cap /proc/self/status");
-    assert_eq!(user, sets(0, given(DEFAULT) | net_admin));
+    assert_eq!(user, sets(0, DEFAULT | net_admin));
     assert_eq!(sh(&h, "--privileged", "grep Cap /proc/self/status"), sets(own, own));
     assert_eq!(sh(&h, "--privileged -u 1000", "grep Cap /proc/self/status"), sets(0, own));
     refused(&[
