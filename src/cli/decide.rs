@@ -56,8 +56,7 @@ fn bad(what: impl Into<String>) -> Error {
 /// and with the ids locked if it has a user namespace.
 pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let mut notes = Vec::new();
-    let mut limits = limits::limits(parsed)?;
-    limits::without_v1(&mut limits, &mut notes);
+    let limits = limits::limits(parsed)?;
     let network = network(parsed)?;
     let namespaces = namespaces::namespaces(parsed, store)?;
     let security = security::security(parsed, &mut notes)?;

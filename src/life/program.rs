@@ -103,9 +103,7 @@ pub fn become_program(
         env.push(format!("HOME={}", user.home));
     }
     let lock = || walls::lock(program.spec, &user, program.filter);
-    if program.is_outside {
-        enter_pid_namespace(program, sync, &lock)?;
-    }
+    let is_locked = program.is_outside && enter_pid_namespace(program, sync, &lock)?;
     // A change of user cleared the death signal: ask again, and look whether the parent died in between.
     if program.is_first && !die_with_parent(sync) {
         sys::exit(1);
@@ -119,22 +117,24 @@ pub fn become_program(
         rustix::process::ioctl_tiocsctty(sys::stdin()).tried("take the terminal")?;
     }
     sys::reset_signals();
-    lock()?;
+    if !is_locked {
+        lock()?;
+    }
     Err(exec(&program.args, &env))
 }
 
 /// child: goes on as a new process, which is born in the pid namespace that this one has set for its children. Whoever is
 /// in there and may trace processes (CAP_SYS_PTRACE) can look into it at once (CVE-2016-9962): it has no descriptor of the
 /// host, no powers that it will not keep, and its environment is wiped. Only with a filter of the user's own, which may
-/// forbid what is still to do, it has more for a moment.
-fn enter_pid_namespace(program: &Program<'_>, sync: BorrowedFd<'_>, lock: &dyn Fn() -> Result<()>) -> Result<()> {
+/// forbid what is still to do, it has more for a moment: then this returns that the lock is still to come (false).
+fn enter_pid_namespace(program: &Program<'_>, sync: BorrowedFd<'_>, lock: &dyn Fn() -> Result<()>) -> Result<bool> {
     let own_filter = program.spec.security.seccomp.as_deref().is_some_and(|profile| profile != "unconfined");
     sys::close_from_but(sync);
     if !own_filter {
         lock()?;
     }
     match sys::clone(CLONE_PARENT, None).tried("make the program's process")? {
-        Clone::Child => Ok(()),
+        Clone::Child => Ok(!own_filter),
         Clone::Parent(pid, pidfd) => {
             control::send_with(sync, &Message::Started(pid), Some(pidfd.as_fd()))?;
             sys::exit(0)

@@ -97,24 +97,6 @@ pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
     Ok(limits)
 }
 
-/// Takes out what cgroup v2 has nothing for, and says so, as docker does.
-pub fn without_v1(limits: &mut Limits, notes: &mut Vec<String>) {
-    let is_v2 = file::exists_at(rustix::fs::CWD, "/sys/fs/cgroup/cgroup.controllers");
-    if is_v2 && limits.memory_swappiness.take().is_some() {
-        notes.push("this host has cgroup v2, which knows no swappiness: --memory-swappiness is discarded".to_owned());
-    }
-    if is_v2 && core::mem::take(&mut limits.oom_kill_disable) {
-        notes.push("this host has cgroup v2, which always kills: --oom-kill-disable is discarded".to_owned());
-    }
-    if limits.oom_kill_disable && limits.memory.is_none() {
-        notes.push(
-            "OOM killer is disabled for the container, but no memory limit is set, \
-             this can result in the system running out of resources"
-                .to_owned(),
-        );
-    }
-}
-
 /// Whether the limits are possible, and fit together.
 fn check(limits: &Limits) -> Result<()> {
     let memory = limits.memory;
