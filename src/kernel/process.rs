@@ -1,10 +1,11 @@
 //! Processes: forks that keep a pidfd, waiting on it, what a started program may inherit, and one-shot polls.
 
 use super::sys::{self, Clone};
-use crate::error::{Result, Tried};
+use crate::error::{Error, Result, Tried};
+use alloc::format;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -52,6 +53,19 @@ fn reap(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> i32 {
             Err(_) => return 255, // not our child: nobody knows its code
         }
     }
+}
+
+/// Whether this is a child of ours, running or to be reaped.
+pub fn is_child(pidfd: BorrowedFd<'_>) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    waitid(WaitId::PidFd(pidfd), options).is_ok()
+}
+
+/// The pid that a pidfd stands for, in our terms. proc_pid_fdinfo(5)
+pub fn pid_of(pidfd: BorrowedFd<'_>) -> Result<i32> {
+    let text = super::file::read_text(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    pid.ok_or_else(|| Error::new("the kernel does not tell the pid of a process"))
 }
 
 /// Waits until the descriptor is readable (or hung up); false when `limit_ms` passed first. Negative waits forever.

@@ -62,6 +62,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
             // As docker: another user does not get the container's additional groups.
             groups: if exec.user.is_some() { &[] } else { &spec.groups },
             privileged: exec.privileged,
+            is_rootless: store.is_rootless,
         },
         spec,
         is_first: false,

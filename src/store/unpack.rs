@@ -62,7 +62,8 @@ pub struct Unpacked {
 }
 
 /// Unpacks a tar archive into the empty directory `into`, and reads `source` to its end. The source gives plain bytes:
-/// `gzip::open` stands before it. Needs root (owners, devices, `trusted.*`). What the archive does not say of `into`
+/// `gzip::open` stands before it. Needs root, if only of a user namespace: owners and devices that
+/// it does not have are left out. What the archive does not say of `into`
 /// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
     let mut stream = Stream::new(source, limits.bytes_max);
@@ -553,7 +554,16 @@ fn is_whiteout(stat: &Stat) -> bool {
 }
 
 fn set_opaque(fd: &OwnedFd) -> Answer<()> {
-    fsetxattr(fd, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+    match fsetxattr(fd, "trusted.overlay.opaque", b"y", XattrFlags::empty()) {
+        // In a user namespace overlays have their marks elsewhere (option userxattr).
+        Err(Errno::PERM) => fsetxattr(fd, "user.overlay.opaque", b"y", XattrFlags::empty()),
+        other => other,
+    }
+}
+
+/// An owner that our user namespace does not have is left out: the file stays ours. The host's has every one.
+fn unless_unmapped(answer: Answer<()>) -> Answer<()> {
+    if answer == Err(Errno::INVAL) { Ok(()) } else { answer }
 }
 
 fn times(mtime: Time) -> Timestamps {
@@ -565,7 +575,8 @@ fn times(mtime: Time) -> Timestamps {
 /// chown(2) drops setuid bits and capabilities, an ACL changes the mode.
 fn dress(fd: &OwnedFd, entry: &Entry, with_time: bool) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
-    fchown(fd, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))).tried_with(|| what("owner"))?;
+    let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
+    unless_unmapped(fchown(fd, uid, gid)).tried_with(|| what("owner"))?;
     for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name)) {
         match fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
             // tmpfs before 6.6 has no user attributes. A capability must not be lost silently.
@@ -584,7 +595,7 @@ fn dress(fd: &OwnedFd, entry: &Entry, with_time: bool) -> Result<()> {
 fn dress_at(parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
     let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
-    chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).tried_with(|| what("owner"))?;
+    unless_unmapped(chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)).tried_with(|| what("owner"))?;
     if entry.kind != Kind::Symlink {
         // This would follow a symlink, but we have just made the pipe or device, and nobody else writes here.
         chmodat(parent, name, Mode::from(entry.mode), AtFlags::empty()).tried_with(|| what("mode"))?;
