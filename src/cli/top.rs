@@ -1,8 +1,8 @@
 //! `top`: the processes of a container, in the columns of ps(1). Moments are UTC.
 
 use super::args::Parsed;
-use super::table::Table;
 use super::exec::enter_user_namespace_of;
+use super::table::Table;
 use super::{OK, human, open_store, print};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::proc::{self, Machine, Process, TICKS};

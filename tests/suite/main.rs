@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod ps;
 mod races;
+mod rootless;
 mod run;
 mod strange;
 mod systems;
