@@ -2,6 +2,7 @@
 //! `./build/test` runs this with the release binary; `cargo test` alone takes the debug one.
 
 mod archive;
+mod attacks;
 mod host;
 mod process;
 mod tidy;
