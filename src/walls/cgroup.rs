@@ -44,6 +44,11 @@ pub struct Joined {
 }
 
 impl Joined {
+    /// Whether there is nothing to join: no hierarchy, or none for us.
+    pub fn is_empty(&self) -> bool {
+        self.into.is_none() && self.tasks.is_empty()
+    }
+
     /// Whether the kernel checks every opening of a device node here. Where nothing does, nobody may make one.
     pub fn filters_devices(&self) -> bool {
         self.is_filtered || self.tasks.iter().any(|(_, controllers)| controllers.split(',').any(|c| c == "devices"))
@@ -126,7 +131,7 @@ pub fn enter(joined: &Joined, spec: &Spec) -> Result<()> {
         return Ok(());
     }
     match sys::unshare(CLONE_NEWCGROUP) {
-        Err(Errno::INVAL) if joined.into.is_none() && joined.tasks.is_empty() => Ok(()), // a kernel without cgroups
+        Err(Errno::INVAL) if joined.is_empty() => Ok(()), // a kernel without cgroups
         other => other.tried("make a cgroup namespace"),
     }
 }

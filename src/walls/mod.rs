@@ -11,10 +11,11 @@ pub mod privs;
 pub mod seccomp;
 pub mod sysctl;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::process;
 use crate::spec::{Namespace, Network, Owner, Spec};
 use crate::store::Store;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
@@ -44,6 +45,11 @@ pub struct Prepared {
 pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
     privs::refuse_missing(&spec.security)?;
     let cgroup = cgroup::prepare(spec)?;
+    let has_own_pids = matches!(spec.namespaces.pid.of, Owner::Private | Owner::Shareable);
+    if cgroup.is_empty() && !has_own_pids {
+        let why = "without a cgroup nothing would end what the command leaves behind";
+        return Err(Error::new(format!("cannot share the process ids of others: {why}")));
+    }
     let filter = filter(spec, &cgroup)?;
     Ok(Prepared { cgroup, joins, filter })
 }

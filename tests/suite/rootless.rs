@@ -115,6 +115,7 @@ fn the_whole_life_of_a_container() {
 fn what_it_cannot_have_it_says() {
     let home = Home::new("refused");
     home.fails("run --rm -u 5 busybox true", 125, "user 5: the container's user namespace has no such id");
+    home.fails("run --rm --pid host busybox true", 125, "cannot share the process ids of others");
     home.fails("run --rm --userns 1000:10 busybox true", 125, "map the ids");
     if is_v1() {
         home.fails("run --rm -m 20m busybox true", 125, "cannot set limits without the host's root");
