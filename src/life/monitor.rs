@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::termios::Winsize;
 
 const SIGTERM: i32 = 15;
@@ -203,6 +204,14 @@ fn make_child(
         let Some((stdio, sync, ends)) = moved.take() else { sys::exit(1) };
         drop((sync, ends));
         init::run(store, spec, prepared, stdio, size, &child_sync)
+    })
+    .map_err(|error| match error.errno {
+        // cgroups(7), "delegation": whoever is not root moves nobody across the border of its own tree.
+        Some(Errno::ACCESS) if cgroup.is_some() => Error::os(
+            "make a process in the container's cgroup: start it from within the same delegated tree",
+            Errno::ACCESS,
+        ),
+        _ => error,
     })?;
     let Some((_, sync, ends)) = moved else { sys::exit(1) };
     Ok((child, sync, ends))

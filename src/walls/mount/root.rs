@@ -35,6 +35,9 @@ pub fn open(store: &Store, spec: &Spec, volatile: bool, ids: Option<BorrowedFd<'
     .map_err(|error| match ids {
         // Before 5.19 an overlay takes no id-mapped layers, and says EINVAL.
         Some(_) if error.is(Errno::INVAL) => super::tree::no_id_maps("the layers", Errno::INVAL),
+        _ if error.is(Errno::PERM) && store.is_rootless => {
+            Error::os("mount the layers: only root may on this kernel (from Linux 5.11 on everybody)", Errno::PERM)
+        }
         _ => error,
     })
 }
