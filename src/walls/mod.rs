@@ -92,7 +92,10 @@ pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: mount::Give
     cgroup::enter(&prepared.cgroup, spec)?;
     net::enter(spec)?;
     sysctl::enter(spec)?;
-    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup, spec)?, given)
+    // Where nothing checks the opening of device nodes, those that an image or a volume brings along stay closed. A root of
+    // a user namespace of ours opens no more of them than its user may.
+    let open_nodes = prepared.cgroup.filters_devices() || spec.security.privileged || store.is_rootless;
+    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup, spec)?, given, open_nodes)
 }
 
 /// child: becomes the user that it is to be, for init and exec alike. [`lock`] is still to come.

@@ -40,7 +40,8 @@ pub struct Given {
 
 /// child: builds what the container sees and makes it this process's root. The current directory is the container's:
 /// a descriptor from before the clone would stand for the host's mount of it, which this namespace cannot use.
-pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given) -> Result<()> {
+/// `open_nodes`: whether device nodes in the image and in volumes can be opened.
+pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, open_nodes: bool) -> Result<()> {
     let trees = match given.sources {
         Some(trees) => {
             api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
@@ -48,6 +49,9 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given) ->
         }
         None => sources(store, spec, None)?,
     };
+    if !open_nodes {
+        trees.iter().try_for_each(tree::close_devices)?;
+    }
     let mut trees = trees.into_iter();
     let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
     tree::attach(&root, rustix::fs::CWD)?;

@@ -61,3 +61,47 @@ fn a_process_of_ours_is_the_first_also_among_the_pids_of_another() {
         );
     }
 }
+
+/// A mount in a shared volume would be the host's too, and stay there for ever.
+#[test]
+fn nothing_is_mounted_on_the_host_by_way_of_a_shared_volume() {
+    let h = Host::new();
+    let dir = h.path("shared");
+    std::fs::create_dir(&dir).unwrap();
+    h.sh(&format!("mount --bind {dir} {dir} && mount --make-shared {dir}"));
+    let lines = [
+        format!("-v {dir}:/s:rshared -v vol:/s/sub"),
+        format!("-v {dir}:/s:rshared --tmpfs /s/sub"),
+        format!("--mount type=bind,src={dir},dst=/s,bind-propagation=shared -v vol:/s/a/b"),
+        format!("-v {dir}:/etc:rshared"),
+        format!("-t -v {dir}:/dev:rshared"),
+    ];
+    let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let found: Vec<_> = lines.iter().map(|flags| h.run(&format!("run --rm {flags} busybox true"))).collect();
+    let works = h.run(&format!("run --rm -v {dir}:/s:rshared -v vol:/t busybox true"));
+    let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    h.sh(&format!("umount {dir}/* 2>/dev/null || :; umount {dir}"));
+    assert_eq!(after, before);
+    found.into_iter().for_each(|output| output.fails(125, "would be mounted on the host"));
+    works.ok();
+}
+
+/// Where no cgroup checks it, a device node of an image or of a volume is not opened, but those of --device are.
+#[test]
+fn nodes_are_closed_where_nobody_checks_them() {
+    let h = Host::new();
+    if !crate::host::is_v1() {
+        return; // v2 has its program everywhere
+    }
+    let dir = h.path("nodes");
+    h.sh(&format!("mkdir {dir} && mknod -m 666 {dir}/fuse c 10 229"));
+    let (store, run, bin) = (h.store.display(), h.run_dir.display(), crate::host::binary());
+    let mydocker = format!("MYDOCKER_ROOT={store} MYDOCKER_RUN={run} {bin} run --rm");
+    let alone =
+        |line: &str| h.sh(&format!("unshare -m sh -c \"umount /sys/fs/cgroup/devices; {mydocker} {line} || :\" 2>&1"));
+    let open = "sh -c ': </v/fuse; echo done'";
+    assert!(alone(&format!("-v {dir}:/v busybox {open}")).contains("Permission denied"));
+    assert_eq!(alone(&format!("--privileged -v {dir}:/v busybox {open}")), "done");
+    assert_eq!(alone(&format!("--device /dev/fuse:/v/fuse busybox {open}")), "done");
+    assert_eq!(alone("busybox sh -c 'echo x >/dev/null; echo done'"), "done");
+}

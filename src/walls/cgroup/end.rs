@@ -6,12 +6,16 @@ use crate::kernel::{file, process, sys, time};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 /// How long `release` waits for killed processes to be gone.
 const KILL_WAIT_MS: i64 = 10_000;
+/// How long it waits for processes to stand still, so that they can be killed.
+const FREEZE_WAIT_MS: i64 = 100;
+/// v1: where that is asked for.
+const STATE: &str = "freezer.state";
 /// How many cgroups are looked at for one whose parent nobody knows.
 const SEARCH_MAX: usize = 100_000;
 
@@ -53,7 +57,7 @@ fn empty_and_remove(all: &[Hierarchy], place: Place<'_>, path: &str, deadline: i
                 empty_and_remove(all, place, &format!("{path}/{name}"), deadline)?;
             }
         }
-        match kill_all(dir.as_fd(), &|| thaw(all, place), deadline) {
+        match kill_all(dir.as_fd(), &|frozen| freeze(all, place, frozen), deadline) {
             Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // likewise
             other => other?,
         }
@@ -69,39 +73,59 @@ fn empty_and_remove(all: &[Hierarchy], place: Place<'_>, path: &str, deadline: i
     }
 }
 
-/// On v1 a frozen process does not even notice SIGKILL, and whoever froze it may be dead.
-fn thaw(all: &[Hierarchy], place: Place<'_>) {
+/// v1: has the processes stand still, so that none makes another one while we look, or lets them go on: a frozen one does
+/// not even notice SIGKILL, and whoever froze it may be dead. v2 has `cgroup.kill`.
+fn freeze(all: &[Hierarchy], place: Place<'_>, frozen: bool) {
     for hierarchy in all.iter().filter(|h| !h.v2 && h.has("freezer")) {
-        if let Ok(dir) = file::open_dir(&hierarchy.group(place)) {
-            let _ = file::write_at(dir.as_fd(), "freezer.state", "THAWED"); // what stays frozen is a timeout below
+        let Ok(dir) = file::open_dir(&hierarchy.group(place)) else { continue };
+        // What does not freeze is killed all the same; what stays frozen is a timeout below.
+        let _ = file::write_at(dir.as_fd(), STATE, if frozen { "FROZEN" } else { "THAWED" });
+        for _ in 0..if frozen { FREEZE_WAIT_MS } else { 0 } {
+            match file::read_at(dir.as_fd(), STATE, file::RECORD_BYTES_MAX) {
+                Ok(state) if state.starts_with(b"FREEZING") => process::wait_for(&mut [], 1),
+                _ => break,
+            };
         }
     }
 }
 
+/// The processes of one cgroup, in our terms.
+fn pids(dir: BorrowedFd<'_>) -> Result<Vec<i32>> {
+    let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
+    let pids = text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok());
+    // A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
+    Ok(pids.filter(|pid| *pid > 0).collect())
+}
+
 /// Kills every process of one cgroup and waits for their ends.
-fn kill_all(dir: BorrowedFd<'_>, thaw: &dyn Fn(), deadline: i64) -> Result<()> {
+fn kill_all(dir: BorrowedFd<'_>, freeze: &dyn Fn(bool), deadline: i64) -> Result<()> {
     let _ = file::write_at(dir, "cgroup.kill", "1"); // v2 since 5.14; elsewhere the loop below does it
-    loop {
-        let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
-        let pids: Vec<i32> =
-            text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok()).collect();
-        // A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
-        let mut waiting = Vec::new();
-        for pid in pids.into_iter().filter(|pid| *pid > 0) {
-            let Ok(pidfd) = process::open_pidfd(pid) else { continue };
-            let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
-            waiting.push(pidfd);
+    while !pids(dir)?.is_empty() {
+        freeze(true);
+        let killed = kill_once(dir);
+        freeze(false);
+        for pidfd in killed? {
+            process::readable(pidfd.as_fd(), (deadline - time::monotonic_ms()).max(0));
         }
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        thaw();
-        for pidfd in waiting {
-            if !process::readable(pidfd.as_fd(), (deadline - time::monotonic_ms()).max(0)) {
-                return Err(Error::os("kill the processes of the container", Errno::TIMEDOUT));
-            }
+        if time::monotonic_ms() >= deadline {
+            return Err(Error::os("kill the processes of the container", Errno::TIMEDOUT));
         }
     }
+    Ok(())
+}
+
+fn kill_once(dir: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
+    let mut found = Vec::new();
+    for pid in pids(dir)? {
+        found.extend(process::open_pidfd(pid).ok().map(|pidfd| (pid, pidfd)));
+    }
+    // A number may have become another process's before we opened it. Who is still listed now is who we hold.
+    let still = pids(dir)?;
+    found.retain(|(pid, _)| still.contains(pid));
+    for (_, pidfd) in &found {
+        let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
+    }
+    Ok(found.into_iter().map(|(_, pidfd)| pidfd).collect())
 }
 
 /// The same for a container whose record is lost, and with it the name of the parent: every cgroup of the host with the

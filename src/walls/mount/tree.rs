@@ -6,7 +6,7 @@ use crate::kernel::{file, sys};
 use alloc::format;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
@@ -72,7 +72,9 @@ pub fn file_place(root: BorrowedFd<'_>, path: &str) -> core::result::Result<Owne
     }
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = file::make_dirs_in_root(root, parent, 0o755)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    // Not waiting: somebody who shares a volume may put a FIFO there at this moment.
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     match openat(&parent, name, flags, Mode::from(0o644)) {
         Ok(_) => {}
         // A dangling symlink: resolv.conf in many images. Its target is made inside the root; if not, the link goes.
@@ -101,12 +103,17 @@ pub fn empty_directory() -> Result<OwnedFd> {
 
 /// Read-only from here on. The mount is attached already; nobody else is in this namespace yet.
 pub fn protect(tree: &OwnedFd) -> Result<()> {
-    make_read_only(tree, false)
+    restrict(tree, false, raw::MS_RDONLY, "make a mount read-only")
 }
 
 /// The same with everything that is mounted below it, where the kernel can do that (from 5.12 on).
 pub fn protect_all(tree: &OwnedFd) -> Result<()> {
-    make_read_only(tree, true)
+    restrict(tree, true, raw::MS_RDONLY, "make a mount read-only")
+}
+
+/// No device node in the tree, or in what is mounted below it, can be opened from here on.
+pub fn close_devices(tree: &OwnedFd) -> Result<()> {
+    restrict(tree, true, raw::MS_NODEV, "close the devices of a mount")
 }
 
 /// Whether this kernel can make a whole tree of mounts read-only.
@@ -115,18 +122,30 @@ pub fn can_protect_all() -> bool {
     sys::mount_setattr(rustix::fs::CWD, true, 0, 0, 0) != Err(Errno::NOSYS)
 }
 
-fn make_read_only(tree: &OwnedFd, recursive: bool) -> Result<()> {
-    let what = "make a mount read-only";
-    match sys::mount_setattr(tree.as_fd(), recursive, u64::from(raw::MOUNT_ATTR_RDONLY), 0, 0) {
+/// Sets one of the flags that mount(2) and mount_setattr(2) have the same bit for.
+fn restrict(tree: &OwnedFd, recursive: bool, flag: u32, what: &str) -> Result<()> {
+    match sys::mount_setattr(tree.as_fd(), recursive, u64::from(flag), 0, 0) {
         // Kernels before 5.12: remount it, keeping its other flags, which fstatvfs(3) tells with the same bits.
         Err(Errno::NOSYS) => {
             let keep = rustix::fs::fstatvfs(tree).tried(what)?.f_flag.bits() as u32;
-            let flags = api::MountFlags::from_bits_retain(keep & 0xf | raw::MS_BIND | raw::MS_RDONLY);
+            let flags = api::MountFlags::from_bits_retain(keep & 0xf | raw::MS_BIND | flag);
             let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
             api::mount_remount(path.as_str(), flags, c"").tried(what)
         }
         other => other.tried(what),
     }
+}
+
+/// Whether what is mounted here appears on the host, too: in this namespace only those mounts are shared that were asked
+/// to be. proc_pid_mountinfo(5)
+pub fn is_shared(place: &OwnedFd) -> Result<bool> {
+    let what = "look at the mount point";
+    let stat = rustix::fs::statx(place, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).tried(what)?;
+    let id = format!("{} ", stat.stx_mnt_id);
+    let text = file::read_text("/proc/self/mountinfo")?;
+    let line = text.lines().find(|line| line.starts_with(&id));
+    let tags = line.and_then(|line| line.split(" - ").next()).ok_or_else(|| Error::os(what, Errno::NOENT))?;
+    Ok(tags.split(' ').skip(6).any(|tag| tag.starts_with("shared:")))
 }
 
 /// Whether the descriptor is a directory's.

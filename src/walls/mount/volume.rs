@@ -132,25 +132,43 @@ pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: impl Iterator<Item = 
     // What is asked for over /etc comes before our files in it, what is asked for over one of them after.
     let (above, below): (Vec<_>, Vec<_>) = mounts.into_iter().partition(|(mount, _)| mount.target == "/etc");
     let put = |list: Vec<(&Mount, Option<OwnedFd>)>| -> Result<()> {
-        list.into_iter().try_for_each(|(mount, tree)| place_one(root, mount, tree).map_err(|e| locate(mount, e)))
+        list.into_iter().try_for_each(|(mount, tree)| place_one(spec, root, mount, tree).map_err(|e| locate(mount, e)))
     };
     put(above)?;
     for (name, tree) in files {
-        bind_file(&tree, root, &format!("/etc/{name}"))?;
+        bind_file(spec, &tree, root, &format!("/etc/{name}"))?;
     }
-    put(below)
+    put(below)?;
+    match file::open_in_root(root, "dev", OFlags::PATH) {
+        Ok(dev) if spec.tty => refuse_shared(spec, &dev), // where the console will be
+        _ => Ok(()),
+    }
 }
 
 /// Mounts a file of ours on a path of the root, made when missing.
-fn bind_file(tree: &OwnedFd, root: BorrowedFd<'_>, path: &str) -> Result<()> {
-    match file_place(root, path) {
-        Err(Errno::ROFS) => Ok(()), // a read-only volume is there, without a place for it
-        target => attach(tree, target.tried_with(|| format!("make {path}"))?.as_fd()),
-    }
+fn bind_file(spec: &Spec, tree: &OwnedFd, root: BorrowedFd<'_>, path: &str) -> Result<()> {
+    let target = match file_place(root, path) {
+        Err(Errno::ROFS) => return Ok(()), // a read-only volume is there, without a place for it
+        target => target.tried_with(|| format!("make {path}"))?,
+    };
+    refuse_shared(spec, &target).map_err(|e| Error { what: format!("mount {path}: {}", e.what), ..e })?;
+    attach(tree, target.as_fd())
 }
 
-fn place_one(root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Result<()> {
-    let Some(tree) = tree else { return memory(root, mount) };
+/// Nothing is ever mounted on the host: not by way of a volume that shares its mounts with it, either. There it would
+/// stay, as the end of a mount namespace is no unmounting.
+fn refuse_shared(spec: &Spec, target: &OwnedFd) -> Result<()> {
+    let is_shared = |mount: &Mount| matches!(mount.propagation.as_str(), "shared" | "rshared");
+    if spec.mounts.iter().any(is_shared) && tree::is_shared(target)? {
+        let why =
+            "it would be mounted on the host, too, as its place is in a volume that shares its mounts with the host";
+        return Err(Error::new(format!("{why} (rslave instead of rshared does not)")));
+    }
+    Ok(())
+}
+
+fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Result<()> {
+    let Some(tree) = tree else { return memory(spec, root, mount) };
     let stat = rustix::fs::fstat(&tree).tried_with(|| format!("look at {}", mount.source))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let target = if kind == FileType::Directory {
@@ -160,6 +178,7 @@ fn place_one(root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Resu
     };
     let target = target.tried("make the mount point")?;
     refuse_proc(&target, &mount.target)?;
+    refuse_shared(spec, &target)?;
     if kind != FileType::Directory && is_directory(&target)? {
         return Err(Error::new(format!("{} is a file, but there is a directory in the container", mount.source)));
     }
@@ -201,7 +220,7 @@ fn refuse_proc(target: &OwnedFd, path: &str) -> Result<()> {
 }
 
 /// A tmpfs with the options of mount(8). tmpfs(5)
-fn memory(root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
+fn memory(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
     let mut attributes = MountAttrFlags::empty();
     let mut options: Vec<(&str, &str)> = Vec::new();
     for option in mount.mode.split(',').filter(|option| !option.is_empty()) {
@@ -223,6 +242,7 @@ fn memory(root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
     }
     let target = file::make_dirs_in_root(root, &mount.target, 0o755).tried("make the mount point")?;
     refuse_proc(&target, &mount.target)?;
+    refuse_shared(spec, &target)?;
     attach(&filesystem("tmpfs", &options, attributes)?, target.as_fd())
 }
 
