@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use miniserde::{Deserialize, Serialize};
 
 /// The version that records written by this program carry.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// What was asked: everything needed to start the container again, decided once. Stored as `containers/<id>/config.json`.
 #[derive(Serialize, Deserialize, Clone)]
@@ -55,6 +55,14 @@ pub struct Spec {
     pub labels: BTreeMap<String, String>,
     /// Signal number that `stop` sends first.
     pub stop_signal: i32,
+    /// Seconds between that signal and SIGKILL, -1 for never; without one 10.
+    pub stop_timeout: Option<i64>,
+    /// When its monitor starts it again.
+    pub restart: Restart,
+    /// How its health is found out; without one nobody asks.
+    pub health: Option<Health>,
+    /// Where its output goes.
+    pub log: Log,
     /// Groups besides those of `user`, by name or number.
     pub groups: Vec<String>,
     /// File mode creation mask that its programs start with.
@@ -81,6 +89,63 @@ pub struct Spec {
     pub oom_score_adj: Option<i32>,
     /// Whether a process of ours reaps orphans and forwards signals as its pid 1.
     pub init: bool,
+}
+
+/// When a container is started again after its end, and how often.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restart {
+    /// When.
+    pub policy: Policy,
+    /// How often at most without a success, for [`Policy::OnFailure`]; 0 is no limit.
+    pub retries_max: u32,
+}
+
+/// When a container is started again after its end.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// Never.
+    #[serde(rename = "no")]
+    #[default]
+    No,
+    /// After an exit code that is not 0.
+    #[serde(rename = "on-failure")]
+    OnFailure,
+    /// Always; at boot also when somebody had stopped it.
+    #[serde(rename = "always")]
+    Always,
+    /// Always, unless somebody has stopped it.
+    #[serde(rename = "unless-stopped")]
+    UnlessStopped,
+}
+
+/// How the health of a container is found out: docker's HEALTHCHECK.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Health {
+    /// `CMD` and the words of a command, or `CMD-SHELL` and a line for the image's shell.
+    pub test: Vec<String>,
+    /// Nanoseconds between two checks.
+    pub interval_ns: i64,
+    /// Nanoseconds that a check may take.
+    pub timeout_ns: i64,
+    /// Nanoseconds after the start in which failures do not count.
+    pub start_period_ns: i64,
+    /// Nanoseconds between two checks in that time.
+    pub start_interval_ns: i64,
+    /// So many failures in a row make it unhealthy.
+    pub retries: u32,
+}
+
+/// Where the output of a container goes.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Log {
+    /// Whether it is kept at all (`--log-driver none` keeps nothing).
+    pub is_kept: bool,
+    /// The driver as it was named, for showing it.
+    pub driver: String,
+    /// Bytes of one file, after which a new one begins; 0 is no limit.
+    pub max_bytes: u64,
+    /// Files that are kept, the current one among them.
+    pub max_files: u32,
 }
 
 /// What processes may do: capabilities(7), seccomp(2), and what of /proc and /sys they see.
@@ -315,6 +380,9 @@ pub enum Status {
     /// Its command has ended.
     #[serde(rename = "exited")]
     Exited,
+    /// Its command has ended, and its monitor waits before it starts it again.
+    #[serde(rename = "restarting")]
+    Restarting,
 }
 
 /// What happened last. Stored as `containers/<id>/state.json`, replaced by rename.
@@ -336,6 +404,50 @@ pub struct State {
     pub oom_killed: bool,
     /// What went wrong, in one line; empty when nothing did.
     pub error: String,
+    /// How often its monitor has started it again since a person started it.
+    pub restarts: u32,
+    /// Whether a person (not its own end) stopped it last.
+    pub was_stopped: bool,
+    /// What is known of its health; `None` when nobody asks.
+    pub health: Option<Checked>,
+}
+
+/// What the checks of a container's health have found.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Checked {
+    /// The verdict.
+    pub status: Verdict,
+    /// Failures in a row.
+    pub failing_streak: u32,
+    /// The last checks, oldest first.
+    pub log: Vec<Check>,
+}
+
+/// What is thought of a container's health.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not known yet.
+    #[serde(rename = "starting")]
+    Starting,
+    /// The last check succeeded.
+    #[serde(rename = "healthy")]
+    Healthy,
+    /// Too many checks in a row have failed.
+    #[serde(rename = "unhealthy")]
+    Unhealthy,
+}
+
+/// One check of a container's health.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Check {
+    /// Nanoseconds since 1970 UTC.
+    pub start: i64,
+    /// Nanoseconds since 1970 UTC.
+    pub end: i64,
+    /// 0 is healthy; -1 is a check that took too long.
+    pub exit_code: i32,
+    /// The beginning of what it said.
+    pub output: String,
 }
 
 impl State {
@@ -350,6 +462,9 @@ impl State {
             exit_code: 0,
             oom_killed: false,
             error: String::new(),
+            restarts: 0,
+            was_stopped: false,
+            health: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
+use mydocker::spec::{Log, Namespaces, Network, Owner, RECORD_VERSION, Restart, Spec, Ulimit};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
@@ -36,6 +36,9 @@ const UMASK_MAX: u32 = 0o777;
 const GID_MAX: u64 = 2_147_483_647;
 /// What the kernel adds to a process's badness, proc(5).
 const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
+/// Size of a log file, and number of files: an endless log would fill a small disk.
+const LOG_BYTES: u64 = 10 << 20;
+const LOG_FILES: u32 = 3;
 const SIGTERM: i32 = 15;
 
 /// What was decided.
@@ -103,6 +106,10 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         limits,
         labels,
         stop_signal: config.stop_signal.as_deref().and_then(|s| read::signal(s).ok()).unwrap_or(SIGTERM),
+        stop_timeout: None,
+        restart: Restart::default(),
+        health: None,
+        log: Log { is_kept: true, driver: "json-file".to_owned(), max_bytes: LOG_BYTES, max_files: LOG_FILES },
         groups,
         umask,
         security,

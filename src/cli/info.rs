@@ -46,7 +46,7 @@ pub fn info(parsed: &Parsed) -> Result<u8> {
     let mut counts = [0u64; 3];
     for container in &found {
         match remove::settle(&store, container)?.map(|state| state.status) {
-            Some(Status::Running) => counts[0] += 1,
+            Some(Status::Running | Status::Restarting) => counts[0] += 1,
             Some(Status::Created) => counts[1] += 1,
             Some(Status::Exited) => counts[2] += 1,
             None => {}

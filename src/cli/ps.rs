@@ -163,6 +163,7 @@ fn state_word(row: &Row) -> &'static str {
         Status::Running if row.is_paused => "paused",
         Status::Running => "running",
         Status::Exited => "exited",
+        Status::Restarting => "restarting",
     }
 }
 
@@ -175,6 +176,9 @@ fn status(row: &Row) -> String {
             format!("Up {}{paused}", human::duration(human::elapsed(state.started)))
         }
         Status::Exited => format!("Exited ({}) {}", state.exit_code, human::ago(human::elapsed(state.finished))),
+        Status::Restarting => {
+            format!("Restarting ({}) {}", state.exit_code, human::ago(human::elapsed(state.finished)))
+        }
     }
 }
 

@@ -231,6 +231,7 @@ fn write_info(store: &Store, spec: &Spec, state: &State) -> Result<()> {
             Status::Created => "created",
             Status::Running => "running",
             Status::Exited => "exited",
+            Status::Restarting => "restarting",
         },
         volume: spec.mounts.iter().map(|m| format!("{}:{}", m.source, m.target)).collect::<Vec<_>>().join(","),
     };

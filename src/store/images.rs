@@ -54,6 +54,31 @@ pub struct Config {
     pub labels: Option<BTreeMap<String, String>>,
     #[serde(rename = "StopSignal")]
     pub stop_signal: Option<String>,
+    #[serde(rename = "Healthcheck")]
+    pub healthcheck: Option<HealthConfig>,
+}
+
+/// How an image wants its containers' health to be found out; docker's extension of the image specification.
+#[derive(Serialize, Deserialize, Clone, Default)]
+pub struct HealthConfig {
+    /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
+    #[serde(rename = "Test")]
+    pub test: Option<Vec<String>>,
+    /// Nanoseconds.
+    #[serde(rename = "Interval")]
+    pub interval: Option<i64>,
+    /// Nanoseconds.
+    #[serde(rename = "Timeout")]
+    pub timeout: Option<i64>,
+    /// Nanoseconds.
+    #[serde(rename = "StartPeriod")]
+    pub start_period: Option<i64>,
+    /// Nanoseconds.
+    #[serde(rename = "StartInterval")]
+    pub start_interval: Option<i64>,
+    /// So many failures in a row.
+    #[serde(rename = "Retries")]
+    pub retries: Option<u32>,
 }
 
 /// `{}`: how the specification spells a set.

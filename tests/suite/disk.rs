@@ -177,7 +177,7 @@ fn damages(good: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("no record", b"[]".to_vec()),
         ("a string", b"\"x\"".to_vec()),
         ("nesting", b"[".repeat(100_000)),
-        ("another version", good.replace("\"version\":2", "\"version\":999").into_bytes()),
+        ("another version", good.replace("\"version\":3", "\"version\":999").into_bytes()),
         ("another id", good.replace(id, &"f".repeat(64)).into_bytes()),
         ("an id that leads out", good.replace(id, "../../etc").into_bytes()),
         ("another name", good.replace("\"name\":\"box\"", "\"name\":\"other\"").into_bytes()),
