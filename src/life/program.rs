@@ -125,16 +125,16 @@ pub fn become_program(
 
 /// child: goes on as a new process, which is born in the pid namespace that this one has set for its children. Whoever is
 /// in there and may trace processes (CAP_SYS_PTRACE) can look into it at once (CVE-2016-9962): it has no descriptor of the
-/// host, no powers that it will not keep, and its environment is wiped. Only with a filter of the user's own, which may
-/// forbid what is still to do, it has more for a moment: then this returns that the lock is still to come (false).
+/// host, no powers that it will not keep, and its environment is wiped. Only with a filter that forbids what is still to do
+/// it has more for a moment: then this returns that the lock is still to come (false).
 fn enter_pid_namespace(program: &Program<'_>, sync: BorrowedFd<'_>, lock: &dyn Fn() -> Result<()>) -> Result<bool> {
-    let own_filter = program.spec.security.seccomp.as_deref().is_some_and(|profile| profile != "unconfined");
+    let is_first_locked = program.filter.is_none_or(Filter::lets_begin);
     sys::close_from_but(sync);
-    if !own_filter {
+    if is_first_locked {
         lock()?;
     }
     match sys::clone(CLONE_PARENT, None).tried("make the program's process")? {
-        Clone::Child => Ok(!own_filter),
+        Clone::Child => Ok(is_first_locked),
         Clone::Parent(pid, pidfd) => {
             control::send_with(sync, &Message::Started(pid), Some(pidfd.as_fd()))?;
             sys::exit(0)

@@ -3,7 +3,7 @@
 use super::{Store, names, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, lock, time};
-use crate::spec::{MountKind, RECORD_VERSION, Spec, State, Status};
+use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -129,18 +129,30 @@ fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     Ok(Container { spec, dir })
 }
 
-/// Whether everything in the record that becomes a path in the store stays in its place.
+/// Whether everything in the record that becomes a path in the store, or of the host's kernel, stays in its place.
 fn is_contained(spec: &Spec) -> bool {
     let word = |text: &str| !text.is_empty() && !text.starts_with('.') && !text.contains('/') && !text.contains('\0');
+    let key = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let absolute = |path: &str| path.starts_with('/') && !path.contains('\0');
+    let shared = &spec.namespaces;
+    let owner = |namespace: &Namespace| namespace.of != Owner::Container || hex::is(&namespace.container, 64);
     word(&spec.name)
         && (spec.image_id.is_empty() || hex::is(&spec.image_id, 64))
         && spec.layers.iter().all(|layer| hex::is(layer, 64))
+        && spec.rootfs.as_deref().is_none_or(absolute)
+        && absolute(&spec.cwd)
         && !spec.limits.cgroup_parent.split('/').any(|part| part == "..")
-        && spec.mounts.iter().all(|mount| match mount.kind {
-            MountKind::Bind => mount.source.starts_with('/'),
-            MountKind::Volume => word(&mount.source),
-            MountKind::Anonymous => hex::is(&mount.source, 64),
-            MountKind::Tmpfs => mount.source.is_empty(),
+        && [&shared.ipc, &shared.pid, &shared.uts, &shared.cgroup].into_iter().all(owner)
+        && spec.sysctls.keys().all(|name| key(name))
+        && spec.devices.iter().all(|device| absolute(&device.source) && absolute(&device.target))
+        && spec.mounts.iter().all(|mount| {
+            absolute(&mount.target)
+                && match mount.kind {
+                    MountKind::Bind => absolute(&mount.source),
+                    MountKind::Volume => word(&mount.source),
+                    MountKind::Anonymous => hex::is(&mount.source, 64),
+                    MountKind::Tmpfs => mount.source.is_empty(),
+                }
         })
 }
 

@@ -277,6 +277,31 @@ fn a_record_that_leads_out_removes_nothing_outside() {
 }
 
 #[test]
+fn a_record_that_leads_out_starts_nothing() {
+    let h = Host::new();
+    let id = h.ok("create --name box --sysctl net.ipv4.ip_forward=1 --device /dev/null:/dev/mine -v vol:/there -w /work busybox true");
+    let record = h.store.join("containers").join(&id).join("config.json");
+    let good = fs::read_to_string(&record).unwrap();
+    let forward = || fs::read_to_string("/proc/sys/kernel/panic").unwrap();
+    let before = forward();
+    for (part, wrong) in [
+        ("net.ipv4.ip_forward", "net/../kernel/panic"),
+        ("\"/dev/mine\"", "\"dev/mine\""),
+        ("\"/dev/null\"", "\"null\""),
+        ("\"/there\"", "\"there\""),
+        ("\"/work\"", "\"work\""),
+        ("\"pid\":{\"of\":\"private\",\"container\":\"\"}", "\"pid\":{\"of\":\"container\",\"container\":\"../x\"}"),
+    ] {
+        assert!(good.contains(part), "{part} in {good}");
+        fs::write(&record, good.replace(part, wrong)).unwrap();
+        h.run("start box").fails(1, "config.json is damaged");
+    }
+    assert_eq!(forward(), before);
+    fs::write(&record, &good).unwrap();
+    h.ok("start box");
+}
+
+#[test]
 fn names_that_lead_nowhere() {
     let h = Host::new();
     let link = |name: &str, to: &str| std::os::unix::fs::symlink(to, h.store.join("names").join(name)).unwrap();

@@ -1,6 +1,5 @@
 //! The programs, run by an interpreter and by the kernel.
 
-use super::assembly::{AND, AT_LEAST, EQUAL, GREATER, JUMP, LOAD, RETURN};
 use super::machine::{ARM, Architecture, Machine, X86};
 use super::rules::{
     ALLOW, Action, Condition, ENOSYS, KILL_PROCESS, KILL_THREAD, LOG, Op, Outcome, Rules, TRACE, TRAP, errno,
@@ -21,30 +20,7 @@ const SYS_ADMIN: u64 = 1 << 21;
 
 /// What the kernel does with a program: bpf_check_classic's demands, and the run itself.
 fn run(program: &[Instruction], arch: u32, number: u32, arguments: [u64; 6]) -> Action {
-    let mut data = vec![number, arch, 0xdead_beef, 0x1234];
-    data.extend(arguments.iter().flat_map(|argument| [*argument as u32, (*argument >> 32) as u32]));
-    let (mut at, mut value) = (0, 0);
-    loop {
-        let Instruction { code, jt, jf, k } = program[at];
-        let jump = |yes: bool| usize::from(if yes { jt } else { jf });
-        at += 1 + match code {
-            LOAD => {
-                assert_eq!(k % 4, 0);
-                value = data[k as usize / 4];
-                0
-            }
-            AND => {
-                value &= k;
-                0
-            }
-            JUMP => k as usize,
-            EQUAL => jump(value == k),
-            GREATER => jump(value > k),
-            AT_LEAST => jump(value >= k),
-            RETURN => return k,
-            _ => panic!("{code:x}"),
-        };
-    }
+    super::judge::judge(program, arch, number, arguments)
 }
 
 /// What the rules say of each number of an architecture, found without ranges and trees.
@@ -590,4 +566,22 @@ fn the_kernel_takes_it_and_obeys() {
     let long = compile_for(super::HERE, Some(&text), 0, KERNEL).unwrap();
     assert!(long.program.len() > 1000);
     assert_eq!(in_a_child(&long, || 0), 0);
+}
+
+#[test]
+fn what_begins_a_program_passes() {
+    let begins = |text: &str| compile_for(&X86, Some(text), DOCKER, KERNEL).unwrap().lets_begin();
+    let with = |default: &str, names: &str, action: &str, more: &str| {
+        let rule = format!(r#"{{"names": [{names}], "action": "SCMP_ACT_{action}"{more}}}"#);
+        begins(&format!(r#"{{"defaultAction": "SCMP_ACT_{default}", "syscalls": [{rule}]}}"#))
+    };
+    assert!(compile_for(&X86, None, DOCKER, KERNEL).unwrap().lets_begin());
+    assert!(begins(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#) && begins(r#"{"defaultAction": "SCMP_ACT_LOG"}"#));
+    assert!(with("ALLOW", r#""mkdir", "ptrace""#, "ERRNO", ""));
+    assert!(with("ALLOW", r#""clone3""#, "ERRNO", r#", "errnoRet": 38"#));
+    for call in ["clone", "clone3", "setsid", "ioctl", "execve", "capset", "exit_group"] {
+        assert!(!with("ALLOW", &format!("\"{call}\""), "ERRNO", ""), "{call}");
+        assert!(!with("ALLOW", &format!("\"{call}\""), "KILL", ""), "{call}");
+    }
+    assert!(!with("ERRNO", r#""execve""#, "ALLOW", ""));
 }
