@@ -53,8 +53,9 @@ fn places(args: &mut Vec<OsString>) -> Result<()> {
         Ok(path) if !path.is_empty() => path,
         _ => default.to_owned(),
     };
-    let mut root = place("MYDOCKER_ROOT", store::ROOT);
-    let mut run = place("MYDOCKER_RUN", store::RUN);
+    let (own_root, own_run) = own_places();
+    let mut root = place("MYDOCKER_ROOT", &own_root);
+    let mut run = place("MYDOCKER_RUN", &own_run);
     while let Some(first) = args.first().and_then(|arg| arg.to_str()).map(str::to_owned) {
         let (name, value) = first.split_once('=').map_or((first.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
         if first == "--debug" {
@@ -91,6 +92,19 @@ fn places(args: &mut Vec<OsString>) -> Result<()> {
     let cwd = cwd.to_str().unwrap_or("/");
     cli::set_places(file::absolute(cwd, &root), file::absolute(cwd, &run));
     Ok(())
+}
+
+/// Where things are kept when nobody says otherwise: root's places, or those of the user who calls. XDG base directories.
+fn own_places() -> (String, String) {
+    if rustix::process::geteuid().is_root() {
+        return (store::ROOT.to_owned(), store::RUN.to_owned());
+    }
+    let directory = |variable: &str| std::env::var(variable).ok().filter(|path| path.starts_with('/'));
+    let data = directory("XDG_DATA_HOME").or_else(|| Some(directory("HOME")? + "/.local/share"));
+    // Without a home there is nothing better than root's place, and an error that names it.
+    let root = data.map_or(store::ROOT.to_owned(), |data| data + "/mydocker");
+    let run = directory("XDG_RUNTIME_DIR").map_or_else(|| format!("{root}/run"), |run| run + "/mydocker");
+    (root, run)
 }
 
 fn help(args: &[OsString]) -> Result<u8> {

@@ -1,13 +1,18 @@
 //! `exec`.
 
 use super::args::Parsed;
-use super::{decide, open_store, seal};
+use super::{decide, open_store, open_store_as_we_are, seal};
 use mydocker::error::{Error, Result};
 use mydocker::life::exec::{self, Exec};
 use mydocker::store::containers;
+use mydocker::walls::ids;
+use rustix::fd::AsFd;
 
 /// `exec [OPTIONS] CONTAINER COMMAND [ARG...]`
 pub fn exec(parsed: &Parsed) -> Result<u8> {
+    if !rustix::process::geteuid().is_root() {
+        enter_user_namespace_of(&parsed.words[0])?;
+    }
     seal()?;
     let request = Exec {
         args: parsed.words[1..].to_vec(),
@@ -25,4 +30,12 @@ pub fn exec(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
     exec::exec(&store, &container, &request).map(|code| code as u8)
+}
+
+/// Who is not root has powers over a running container only in the user namespace that it was started in.
+pub fn enter_user_namespace_of(word: &str) -> Result<()> {
+    let store = open_store_as_we_are()?;
+    let container = containers::find(&store, word)?;
+    let init = exec::open_init(&store, &container)?;
+    ids::enter_that_of(init.as_fd())
 }

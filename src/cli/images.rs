@@ -1,6 +1,7 @@
 //! `import`, `images`, `rmi`, `commit`.
 
 use super::args::Parsed;
+use super::exec::enter_user_namespace_of;
 use super::{OK, change, each, human, note, object, open_store, print, read, table, text};
 use miniserde::json::Value;
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
@@ -224,6 +225,9 @@ pub fn rmi(parsed: &Parsed) -> Result<u8> {
 /// `commit CONTAINER [REFERENCE]`
 pub fn commit(parsed: &Parsed) -> Result<u8> {
     let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
+    if !rustix::process::geteuid().is_root() {
+        let _ = enter_user_namespace_of(&parsed.words[0]); // one that does not run has none; any other error comes again
+    }
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
     let mut config = commit::config_of(&store, &container.spec);

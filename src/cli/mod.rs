@@ -24,8 +24,9 @@ pub mod words;
 
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{io, seal, sys};
+use mydocker::kernel::{io, process, seal, sys};
 use mydocker::store::{self, Store};
+use mydocker::walls::ids;
 use std::sync::OnceLock;
 
 /// Exit code of everything that worked.
@@ -52,22 +53,28 @@ pub fn set_places(root: String, run: String) {
     let _ = PLACES.set((root, run)); // called once, by main
 }
 
-/// Opens the store.
+/// Opens the store. Who is not root gets a user namespace of its own first, unless it is in one already.
 pub fn open_store() -> Result<Store> {
     if !rustix::process::geteuid().is_root() {
-        return Err(Error::new("this must be run as root (try: sudo mydocker …)"));
+        ids::become_own_root()?;
     }
+    open_store_as_we_are()
+}
+
+/// Opens the store with just the powers that we have.
+pub fn open_store_as_we_are() -> Result<Store> {
     match PLACES.get() {
         Some((root, run)) => store::open(root, run),
         None => store::open(store::ROOT, store::RUN),
     }
 }
 
-/// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers.
+/// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
+/// root gets its user namespace before.
 pub fn seal() -> Result<()> {
     use std::os::unix::ffi::OsStringExt;
     if !rustix::process::geteuid().is_root() {
-        return Ok(()); // opening the store will say what is wrong
+        ids::become_own_root()?;
     }
     let c = |text: std::ffi::OsString| std::ffi::CString::new(text.into_vec()).unwrap_or_default(); // none has a NUL
     let argv: Vec<_> = std::env::args_os().map(c).collect();
@@ -76,7 +83,11 @@ pub fn seal() -> Result<()> {
         key.push(value);
         c(key)
     };
-    let envp: Vec<_> = std::env::vars_os().map(variable).collect();
+    let mut envp: Vec<_> = std::env::vars_os().map(variable).collect();
+    if let (false, Some((root, run))) = (process::is_in_first_user_namespace(), PLACES.get()) {
+        // Who was not root is it now, and would take root's places.
+        envp.extend([("MYDOCKER_ROOT".into(), root.into()), ("MYDOCKER_RUN".into(), run.into())].map(variable));
+    }
     seal::ensure(&argv, &envp)
 }
 

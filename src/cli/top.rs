@@ -1,6 +1,7 @@
 //! `top`: the processes of a container, in the columns of ps(1). Moments are UTC.
 
 use super::args::Parsed;
+use super::exec::enter_user_namespace_of;
 use super::table::Table;
 use super::{OK, human, open_store, print};
 use mydocker::error::{Error, Result};
@@ -112,6 +113,9 @@ const COLUMNS: [(&str, Column); 37] = [
 /// `top CONTAINER [ps OPTIONS]`
 pub fn top(parsed: &Parsed) -> Result<u8> {
     let columns = columns(&parsed.words[1..])?;
+    if !rustix::process::geteuid().is_root() {
+        let _ = enter_user_namespace_of(&parsed.words[0]); // one that does not run has none; any other error comes again
+    }
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
     let processes = watch::processes(&store, &container)?;

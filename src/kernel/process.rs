@@ -1,11 +1,12 @@
 //! Processes: forks that keep a pidfd, waiting on it, what a started program may inherit, and one-shot polls.
 
 use super::sys::{self, Clone};
-use crate::error::{Result, Tried};
+use crate::error::{Error, Result, Tried};
+use alloc::format;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
@@ -54,6 +55,19 @@ fn reap(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> i32 {
     }
 }
 
+/// Whether this is a child of ours, running or to be reaped.
+pub fn is_child(pidfd: BorrowedFd<'_>) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    waitid(WaitId::PidFd(pidfd), options).is_ok()
+}
+
+/// The pid that a pidfd stands for, in our terms. proc_pid_fdinfo(5)
+pub fn pid_of(pidfd: BorrowedFd<'_>) -> Result<i32> {
+    let text = super::file::read_text(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    pid.ok_or_else(|| Error::new("the kernel does not tell the pid of a process"))
+}
+
 /// Waits until the descriptor is readable (or hung up); false when `limit_ms` passed first. Negative waits forever.
 pub fn readable(fd: BorrowedFd<'_>, limit_ms: i64) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
@@ -72,9 +86,20 @@ pub fn wait_for(fds: &mut [PollFd<'_>], limit_ms: i64) -> usize {
     }
 }
 
-/// `/dev/null` as standard input, output or error: bit 0, 1, 2 of `which`.
+/// `/dev/null` as standard input, output or error: bit 0, 1, 2 of `which`. In a container it may be something else by now,
+/// or a link to where the container cannot go but we can (`/proc/<pid>/root`): only the kernel's own device is believed.
 pub fn null_stdio(which: u8) -> Result<()> {
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).tried("open /dev/null")?;
+    let root = super::file::open_dir("/")?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let null = super::file::open_in_root(root.as_fd(), "dev/null", flags).tried("open /dev/null")?;
+    let stat = rustix::fs::fstat(&null).tried("look at /dev/null")?;
+    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3);
+    if !is_null {
+        return Err(Error::new(
+            "cannot use /dev/null: it is not the null device; put it back or start the container anew",
+        ));
+    }
     set_stdio([
         (which & 1 != 0).then(|| null.as_fd()),
         (which & 2 != 0).then(|| null.as_fd()),

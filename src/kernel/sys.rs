@@ -50,7 +50,8 @@ pub enum Clone {
     Parent(i32, OwnedFd),
 }
 
-/// clone3(2) without shared memory: like fork, with namespaces (`CLONE_NEW*`) and, on cgroup v2, born in `cgroup`.
+/// clone3(2) without shared memory: like fork, with namespaces (`CLONE_NEW*`), perhaps as a sibling (`CLONE_PARENT`), and,
+/// on cgroup v2, born in `cgroup`.
 /// Falls back to clone(2) where a filter hides clone3 (then a `cgroup` is refused with `ENOSYS`).
 pub fn clone(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Answer<Clone> {
     let mut pidfd: i32 = -1;
@@ -63,7 +64,8 @@ pub fn clone(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Answer<Clone> {
         pidfd: ptr::from_mut(&mut pidfd) as u64,
         child_tid: 0,
         parent_tid: 0,
-        exit_signal: u64::from(raw::SIGCHLD),
+        // A sibling (CLONE_PARENT) has the exit signal of the process that makes it, and clone3 takes no other.
+        exit_signal: if namespaces & raw::CLONE_PARENT == 0 { u64::from(raw::SIGCHLD) } else { 0 },
         stack: 0,
         stack_size: 0,
         tls: 0,

@@ -59,8 +59,10 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let is_running = state.status == Status::Running;
     // Nobody may remove it meanwhile: neither its files nor the layers below them.
     let _change = container.lock_change(store)?;
+    // Without root there is no cgroup to stand still by.
+    let pause_it = commit.pause && !store.is_rootless;
     // The monitor lets it go on when this connection ends, however that comes.
-    let paused = if is_running && commit.pause { pause(store, container)? } else { None };
+    let paused = if is_running && pause_it { pause(store, container)? } else { None };
     fault::point("commit:paused");
     let read = || {
         if let Some(path) = commit.archive {
@@ -134,7 +136,7 @@ fn pack_layer(container: &Container, sink: &mut dyn io::Sink) -> Result<()> {
 
 /// Mount points that starting a container makes in its root: not the container's doing.
 fn is_ours(path: &str) -> bool {
-    matches!(path, "proc" | "sys" | "dev" | "etc/hosts" | "etc/hostname" | "etc/resolv.conf")
+    matches!(path, "proc" | "sys" | "dev" | "etc/hosts" | "etc/hostname" | "etc/resolv.conf" | containers::MARK)
 }
 
 /// Writes all that the container sees as a flat tar, beside the path and renamed over it.

@@ -227,8 +227,13 @@ pub fn await_program(sync: BorrowedFd<'_>) -> Result<Awaited> {
     loop {
         match receive(sync)? {
             None => return Ok(awaited),
-            Some((Message::Terminal, fd)) => awaited.terminal = fd,
-            Some((Message::Started(pid), Some(pidfd))) => awaited.program = Some(Child { pid, pidfd }),
+            Some((Message::Terminal, fd)) if awaited.terminal.is_none() => awaited.terminal = fd,
+            // In another container's pid namespace somebody may trace our child, and speak for it.
+            Some((Message::Started(_), Some(pidfd)))
+                if awaited.program.is_none() && process::is_child(pidfd.as_fd()) =>
+            {
+                awaited.program = Some(Child { pid: process::pid_of(pidfd.as_fd())?, pidfd });
+            }
             Some((Message::Failed(error), _)) => {
                 if let Some(program) = awaited.program {
                     process::wait(program.pidfd.as_fd());

@@ -62,6 +62,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
             // As docker: another user does not get the container's additional groups.
             groups: if exec.user.is_some() { &[] } else { &spec.groups },
             privileged: exec.privileged,
+            is_rootless: store.is_rootless,
         },
         spec,
         is_first: false,
@@ -149,7 +150,10 @@ fn enter(
     // What this process hands on to the program's, others will be able to look into.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     sys::retitle(b"mydocker");
-    cgroup::join(joined)?;
+    cgroup::join(joined).map_err(|error| {
+        let has_ended = error.is(Errno::NODEV) || error.is(Errno::NOENT); // and its cgroup with it, at this moment
+        if has_ended { not_running(&program.spec.id) } else { error }
+    })?;
     walls::privs::set_oom_score(program.spec)?;
     move_into_thread_name_spaces(init, namespaces(program.spec)).map_err(|errno| match errno {
         Errno::SRCH => not_running(&program.spec.id), // it has just ended

@@ -50,7 +50,12 @@ fn start(
         args: spec.args().cloned().collect(),
         env: program::environment(&spec.hostname, spec.tty, &spec.env),
         cwd: &spec.cwd,
-        identity: Identity { user: &spec.user, groups: &spec.groups, privileged: false },
+        identity: Identity {
+            user: &spec.user,
+            groups: &spec.groups,
+            privileged: false,
+            is_rootless: store.is_rootless,
+        },
         spec,
         is_first: true,
         is_outside: spec.namespaces.pid.of == Owner::Container,

@@ -104,6 +104,8 @@ pub fn become_program(
     }
     let lock = || walls::lock(program.spec, &user, program.filter);
     let is_locked = program.is_outside && enter_pid_namespace(program, sync, &lock)?;
+    // What is locked has no power to lock itself again.
+    let lock = || if is_locked { Ok(()) } else { lock() };
     // A change of user cleared the death signal: ask again, and look whether the parent died in between.
     if program.is_first && !die_with_parent(sync) {
         sys::exit(1);
@@ -117,9 +119,7 @@ pub fn become_program(
         rustix::process::ioctl_tiocsctty(sys::stdin()).tried("take the terminal")?;
     }
     sys::reset_signals();
-    if !is_locked {
-        lock()?;
-    }
+    lock()?;
     Err(exec(&program.args, &env))
 }
 

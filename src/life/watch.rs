@@ -48,9 +48,12 @@ pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     let not_running = || Error::new(format!("Container {} is not running", container.spec.id));
     let init = init_of(store, container)?.ok_or_else(not_running)?;
     let mut pids = match cgroup::pids(Place::of(&container.spec)) {
-        Err(error) if is_missing(&error) => in_namespace_of(init),
+        Err(error) if is_missing(&error) => Vec::new(),
         other => other?,
     };
+    if pids.is_empty() {
+        pids = in_namespace_of(init);
+    }
     if pids.is_empty() {
         return Err(not_running()); // it has ended meanwhile
     }

@@ -17,6 +17,9 @@ pub const LOCK_LIFE: i64 = 0;
 /// The byte of `lock` that a command holds while it makes, starts or removes the container.
 pub const LOCK_CHANGE: i64 = 1;
 
+/// What scripts look for at the top of a root to learn that they are in a container: docker's name for it.
+pub const MARK: &str = ".dockerenv";
+
 /// A container as found on disk.
 pub struct Container {
     /// What was asked.

@@ -5,8 +5,8 @@
 
 use super::tar::{self, Entry, Kind, Time, shown};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
 use crate::kernel::io::{self, Sink};
+use crate::kernel::{file, process};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::format;
@@ -43,8 +43,16 @@ pub enum Form {
 /// and what is mounted in the tree is an empty directory. An entry that vanishes meanwhile is left out.
 pub fn pack(dir: BorrowedFd<'_>, form: Form, skip: &dyn Fn(&str) -> bool, sink: &mut dyn Sink) -> Result<()> {
     let out = Out { sink, buf: vec![0; BUFFER_BYTES], filled: 0 };
-    let scratch = vec![0; XATTR_BYTES_MAX];
-    let mut walk = Walk { form, skip, out, stack: Vec::new(), path: Vec::new(), links: BTreeMap::new(), scratch };
+    let mut walk = Walk {
+        form,
+        skip,
+        out,
+        stack: Vec::new(),
+        path: Vec::new(),
+        links: BTreeMap::new(),
+        scratch: vec![0; XATTR_BYTES_MAX],
+        overlay: if process::is_in_first_user_namespace() { "trusted.overlay." } else { "user.overlay." },
+    };
     let top = openat(dir, ".", DIRECTORY, Mode::empty()).tried("open the directory to pack")?;
     let stat = fstat(&top).tried("look at the directory to pack")?;
     let notes = walk.attributes(&top)?;
@@ -149,6 +157,8 @@ struct Walk<'a> {
     links: BTreeMap<(u64, u64), (Vec<u8>, usize)>,
     /// For lists and values of attributes.
     scratch: Vec<u8>,
+    /// What the names of overlayfs's own attributes begin with: another one in a user namespace.
+    overlay: &'static str,
 }
 
 impl Walk<'_> {
@@ -341,7 +351,7 @@ impl Walk<'_> {
         };
         let names = self.scratch[..size].to_vec();
         for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
-            let note = if self.form == Form::Layer { name.strip_prefix(b"trusted.overlay.") } else { None };
+            let note = if self.form == Form::Layer { name.strip_prefix(self.overlay.as_bytes()) } else { None };
             if matches!(note, Some(b"redirect" | b"metacopy")) {
                 let what = shown(name);
                 return Err(Error::new(format!("{}: an overlay with {what} is not a layer", shown(&self.path))));

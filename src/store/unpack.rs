@@ -3,6 +3,8 @@
 //! The archive is hostile. Nothing outside the directory is touched, whatever names, links and numbers say: every path
 //! is resolved by the kernel inside the directory (openat2(2), `RESOLVE_IN_ROOT`), and no last component is ever followed.
 
+mod dress;
+
 use super::tar::{self, Entry, Kind, Parser, Region, Step, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Source};
@@ -12,10 +14,10 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use dress::{dress, dress_at, set_opaque, times};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, SeekFrom, Stat, Timespec, Timestamps, Uid};
-use rustix::fs::{XattrFlags, fchmod, fchown, fsetxattr, ftruncate, futimens, linkat, makedev, mkdirat, mknodat};
-use rustix::fs::{chmodat, chownat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat, fchmod, ftruncate, linkat};
+use rustix::fs::{makedev, mkdirat, mknodat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -62,7 +64,8 @@ pub struct Unpacked {
 }
 
 /// Unpacks a tar archive into the empty directory `into`, and reads `source` to its end. The source gives plain bytes:
-/// `gzip::open` stands before it. Needs root (owners, devices, `trusted.*`). What the archive does not say of `into`
+/// `gzip::open` stands before it. Needs root, if only of a user namespace: owners and devices that
+/// it does not have are left out. What the archive does not say of `into`
 /// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
     let mut stream = Stream::new(source, limits.bytes_max);
@@ -550,44 +553,4 @@ fn unwanted(entry: &Entry) -> Option<&'static str> {
 
 fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
-}
-
-fn set_opaque(fd: &OwnedFd) -> Answer<()> {
-    fsetxattr(fd, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-}
-
-fn times(mtime: Time) -> Timestamps {
-    let moment = Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanoseconds) };
-    Timestamps { last_access: moment, last_modification: moment }
-}
-
-/// Owner, attributes, mode and time of an open file or directory, in the order in which they do not undo each other:
-/// chown(2) drops setuid bits and capabilities, an ACL changes the mode.
-fn dress(fd: &OwnedFd, entry: &Entry, with_time: bool) -> Result<()> {
-    let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
-    fchown(fd, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))).tried_with(|| what("owner"))?;
-    for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name)) {
-        match fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
-            // tmpfs before 6.6 has no user attributes. A capability must not be lost silently.
-            Err(Errno::OPNOTSUPP) if name != b"security.capability" => {}
-            other => other.tried_with(|| what(&format!("attribute {}", shown(name))))?,
-        }
-    }
-    fchmod(fd, Mode::from(entry.mode)).tried_with(|| what("mode"))?;
-    if with_time {
-        futimens(fd, &times(entry.mtime)).tried_with(|| what("time"))?;
-    }
-    Ok(())
-}
-
-/// The same for what cannot be opened: symlinks, pipes, devices. Their attributes are not worth the way through /proc.
-fn dress_at(parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
-    let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
-    let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
-    chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).tried_with(|| what("owner"))?;
-    if entry.kind != Kind::Symlink {
-        // This would follow a symlink, but we have just made the pipe or device, and nobody else writes here.
-        chmodat(parent, name, Mode::from(entry.mode), AtFlags::empty()).tried_with(|| what("mode"))?;
-    }
-    utimensat(parent, name, &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).tried_with(|| what("time"))
 }

@@ -139,12 +139,20 @@ pub fn join(joined: &Joined) -> Result<()> {
     Ok(())
 }
 
-/// What a container may see below /sys/fs/cgroup: the v1 mount options, or nothing for v2.
-pub fn visible(joined: &Joined) -> Visible<'_> {
-    match joined.into {
+/// What a container may see below /sys/fs/cgroup.
+pub fn visible<'a>(joined: &'a Joined, spec: &Spec) -> Result<Visible<'a>> {
+    if spec.namespaces.cgroup.of == Owner::Host {
+        let one = |h: Hierarchy| {
+            let path = if h.v2 { h.path.clone() } else { h.group(Place::of(spec)) };
+            (h.controllers, path)
+        };
+        let there = |(_, path): &(String, String)| file::exists_at(rustix::fs::CWD, path);
+        return Ok(Visible::Host(hierarchies()?.into_iter().map(one).filter(there).collect()));
+    }
+    Ok(match joined.into {
         Some(_) => Visible::V2,
         None => Visible::V1(joined.tasks.iter().map(|(_, controllers)| controllers.as_str()).collect()),
-    }
+    })
 }
 
 /// Anyone: changes the limits of a running container, those that are given. A limit of memory alone leaves that of swap as

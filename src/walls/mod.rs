@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::kernel::process;
 use crate::spec::{Namespace, Network, Owner, Spec};
 use crate::store::Store;
+use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 
@@ -24,6 +25,9 @@ pub enum Visible<'a> {
     V2,
     /// A v1 mount for each of these options.
     V1(Vec<&'a str>),
+    /// Directories of the host's own mounts by their names there, with `--cgroupns host`: on v1 the container's own, on v2
+    /// (without a name) the whole tree.
+    Host(Vec<(String, String)>),
 }
 
 /// What the host side made, for the child to enter.
@@ -82,7 +86,7 @@ pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: mount::Give
     cgroup::enter(&prepared.cgroup, spec)?;
     net::enter(spec)?;
     sysctl::enter(spec)?;
-    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup), given)
+    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup, spec)?, given)
 }
 
 /// child: becomes the user that it is to be, for init and exec alike. [`lock`] is still to come.

@@ -18,9 +18,11 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::sys;
 use crate::spec::Spec;
 use crate::store::Store;
+use crate::store::containers::MARK;
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::MountPropagationFlags as Propagation;
@@ -54,10 +56,21 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given) ->
     system::proc(root.as_fd(), &dev, given.proc, security.unmasked || security.privileged)?;
     system::sys(root.as_fd(), cgroups, security.unmasked || security.privileged, security.privileged)?;
     volume::mount_all(spec, root.as_fd(), trees)?;
+    if spec.rootfs.is_none() {
+        mark(root.as_fd())?;
+    }
     if spec.read_only {
         tree::protect(&root)?;
     }
     pivot(root.as_fd())
+}
+
+fn mark(root: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    match openat(root, MARK, flags, Mode::from(0o755)) {
+        Ok(_) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(Error::os("mark the root as a container's", errno)),
+    }
 }
 
 /// child: the root of a container that does not run, mounted for this process alone, nothing mounted in it. The current

@@ -20,6 +20,8 @@ pub struct Identity<'a> {
     pub groups: &'a [String],
     /// Whether it gets every capability (`exec --privileged`).
     pub privileged: bool,
+    /// Whether the host's root is not behind us: then groups can be neither taken nor given up.
+    pub is_rootless: bool,
 }
 
 /// The user a process became, on the way out of its privileges.
@@ -94,18 +96,17 @@ pub fn enter(spec: &Spec, identity: &Identity<'_>, make_nodes: bool) -> Result<U
     let keep = CapabilitySet::from_bits_retain(keep);
     drop_bounding(keep)?;
     rustix::thread::set_keep_capabilities(true).tried("keep the capabilities")?; // until the filter is in place
-    become_account(&account)?;
+    become_account(&account, identity.is_rootless)?;
     // docker's: who is not root has none, whatever root would have.
     let keep = if account.uid == 0 { keep } else { CapabilitySet::empty() };
     rustix::process::umask(rustix::fs::Mode::from(spec.umask));
     Ok(User { home: account.home, keep })
 }
 
-fn become_account(account: &accounts::Account) -> Result<()> {
+fn become_account(account: &accounts::Account, is_rootless: bool) -> Result<()> {
     let groups: Vec<Gid> = account.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     match rustix::thread::set_thread_groups(&groups) {
-        // Whoever is not root on the host may not give up groups that are there to deny something.
-        Err(Errno::PERM) if !process::is_in_first_user_namespace() && account.groups == [account.gid] => {}
+        Err(Errno::PERM) if is_rootless => {} // a group could be there to deny something
         other => other.map_err(|errno| unmapped("group", account.gid, errno))?,
     }
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));

@@ -105,6 +105,10 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("socket unix", || socket(1, 1, 0)),
     ("socket vsock", || socket(40, 1, 0)),
     ("socket alg", || socket(38, 5, 0)),
+    ("name_to_handle_at", || {
+        let handle = memory([128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        one(raw::__NR_name_to_handle_at, &[at_cwd(), text("/etc/hosts"), handle, memory([0]), 0])
+    }),
     ("chroot", || one(raw::__NR_chroot, &[text("/tmp")])),
     ("ptrace a child", || in_a_child(|| one(raw::__NR_ptrace, &[0, 0, 0, 0]))),
 ];
@@ -135,8 +139,11 @@ pub const OLD_ATTEMPTS: &[Attempt] = &[
 #[cfg(not(target_arch = "x86_64"))]
 pub const OLD_ATTEMPTS: &[Attempt] = &[];
 
+/// One attempt on another process: its name, and what it does with the pid.
+type OnAnother = (&'static str, fn(i32) -> Answer);
+
 /// What can be tried on another process.
-pub const OUTSIDE: &[(&str, fn(i32) -> Answer)] = &[
+pub const OUTSIDE: &[OnAnother] = &[
     // PTRACE_SEIZE stops nothing, and ends with this process.
     ("ptrace", |pid| one(raw::__NR_ptrace, &[0x4206, pid as usize, 0, 0])),
     // The address is none: who may read gets EFAULT.

@@ -6,6 +6,8 @@ use linux_raw_sys::errno;
 use linux_raw_sys::general as raw;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "/tmp/place";
@@ -46,14 +48,14 @@ fn disk() -> (u64, u64) {
 
 /// Reads a byte.
 fn try_read(path: &str) -> Answer {
-    let mut file = fs::File::open(path).map_err(number)?;
-    match file.read(&mut [0]).map_err(number)? {
+    let mut file = fs::File::open(path).map_err(|e| number(&e))?;
+    match file.read(&mut [0]).map_err(|e| number(&e))? {
         0 => Err(NOTHING),
         bytes => Ok(bytes),
     }
 }
 
-fn number(error: std::io::Error) -> i32 {
+fn number(error: &std::io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 
@@ -75,7 +77,7 @@ fn try_cgroup() -> Answer {
         .iter()
         .find(|name| fs::exists(format!("/sys/fs/cgroup/{name}/tasks")).is_ok_and(|is| is));
     let path = format!("/sys/fs/cgroup/{}/attempt", first.unwrap_or(&"."));
-    fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(number).map(|()| 0)
+    fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(|e| number(&e)).map(|()| 0)
 }
 
 /// The file that names a program which the kernel runs on the host when a cgroup is empty. cgroups(7)
@@ -94,11 +96,11 @@ fn try_unmask() -> Answer {
     unmount(first)
 }
 
-/// A file of the host by its handle, on the file system that /etc/hosts was mounted from. open_by_handle_at(2)
+/// The root of the file system that /etc/hosts was mounted from, which is the host's, by a handle that everybody can guess:
+/// inode 2 of ext4. Others know no such file, but say so only to who may ask. open_by_handle_at(2)
 fn open_by_handle() -> Answer {
-    const BYTES_MAX: u64 = 128;
-    let handle = memory([BYTES_MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    call(raw::__NR_name_to_handle_at, [at_cwd(), text("/etc/hosts"), handle, memory([0]), 0, 0])?;
+    const FILEID_INO32_GEN: u64 = 1;
+    let handle = memory([8 | FILEID_INO32_GEN << 32, 2]);
     let mount = open("/etc/hosts", raw::O_RDONLY)?;
     call(raw::__NR_open_by_handle_at, [mount, handle, raw::O_PATH as usize, 0, 0, 0])
 }
@@ -129,6 +131,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     }),
     ("unmask", try_unmask),
     ("node disk", || try_node(raw::S_IFBLK, disk())),
+    ("node loop", || try_node(raw::S_IFBLK, (7, 0))),
+    ("node fuse", || try_node(raw::S_IFCHR, (10, 229))),
     ("node mem", || try_node(raw::S_IFCHR, (1, 1))),
     ("node port", || try_node(raw::S_IFCHR, (1, 4))),
     ("node kmsg", || try_node(raw::S_IFCHR, (1, 11))),
@@ -149,33 +153,59 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("tiocsti", type_into_terminal),
 ];
 
+/// Lets `here` and `there` of a directory change places, again and again. renameat2(2)
+pub fn flip(dir: &str) {
+    let (here, there) = (text(&format!("{dir}/here")), text(&format!("{dir}/there")));
+    println!("ready");
+    while call(raw::__NR_renameat2, [at_cwd(), here, at_cwd(), there, raw::RENAME_EXCHANGE as usize, 0]).is_ok() {}
+    println!("done");
+}
+
 /// Watches for processes that come from outside, and tries to get at what they have before they become their program:
 /// says `got` and what for each that it could open, and `done` when the time is over.
 pub fn lie_in_wait(seconds: u64) {
     let own = std::process::id();
     let end = Instant::now() + Duration::from_secs(seconds);
+    let ours = |exe: &Path| exe.starts_with("/bin") || exe.starts_with("/attempts");
     println!("ready");
     while Instant::now() < end {
-        for pid in (1..400).filter(|pid| *pid != own && *pid != 1) {
-            // Only what still runs a program from outside is of interest.
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        for pid in pids.filter(|pid| *pid != own && *pid != 1) {
             let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe")) else { continue };
-            for (what, flags) in
-                [("mem", raw::O_RDWR), ("exe", raw::O_WRONLY), ("root/..", raw::O_RDONLY), ("cwd", raw::O_RDONLY)]
-            {
-                if !exe.starts_with("/bin")
-                    && !exe.starts_with("/attempts")
-                    && open(&format!("/proc/{pid}/{what}"), flags).is_ok()
-                {
-                    println!("got {what} of {}", exe.display());
-                }
-            }
-            let open_files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-            let beyond = open_files
-                .filter(|entry| entry.file_name().to_str().and_then(|n| n.parse().ok()).is_some_and(|n: u32| n > 2));
-            for entry in beyond.filter(|_| !exe.starts_with("/bin") && !exe.starts_with("/attempts")) {
-                println!("got {} of {}", entry.path().display(), exe.display());
+            if !ours(&exe) {
+                println!(
+                    "got a look at {} of {}",
+                    exe.display(),
+                    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim()
+                );
+                get(pid);
             }
         }
     }
     println!("done");
+}
+
+/// All that a process could give away.
+fn get(pid: u32) {
+    for (what, flags) in [("mem", raw::O_RDWR), ("exe", raw::O_WRONLY)] {
+        if open(&format!("/proc/{pid}/{what}"), flags).is_ok() {
+            println!("got {what}");
+        }
+    }
+    let place = |path: &str| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    // A process that is gone by now has none.
+    if place(&format!("/proc/{pid}/root/")).is_some_and(|root| Some(root) != place("/")) {
+        println!("got another root");
+    }
+    for link in ["cwd", "fd"] {
+        let path = PathBuf::from(format!("/proc/{pid}/{link}"));
+        let files = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in if link == "fd" { files.collect() } else { vec![path] } {
+            println!("got {} {}", path.display(), fs::read_link(&path).unwrap_or_default().display());
+        }
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapPrm:\t"));
+    println!("got capabilities {}", capabilities.unwrap_or_default());
 }

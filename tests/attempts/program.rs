@@ -1,6 +1,7 @@
 //! What an attacker inside a container would try with system calls that no shell has. A static program that the tests mount
 //! into containers: `attempts` tries everything, `attempts NAME…` these, `attempts outside PID` what can be done to another
-//! process, `attempts lie-in-wait SECONDS` watches for processes that come in. Each attempt is made in a process of its own and
+//! process, `attempts lie-in-wait SECONDS` watches for processes that come in,
+//! `attempts flip DIR` lets two things in a directory change places all the time. Each attempt is made in a process of its own and
 //! answered by one line, `name: ok` or `name: EPERM`. Nothing here does harm where it works.
 
 mod calls;
@@ -17,6 +18,7 @@ fn main() {
     if let [verb, argument] = words.as_slice() {
         match verb.as_str() {
             "outside" => return outside(argument.parse().expect("a pid")),
+            "flip" => return places::flip(argument),
             "lie-in-wait" => return places::lie_in_wait(argument.parse().expect("seconds")),
             _ => {}
         }

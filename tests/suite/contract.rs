@@ -4,9 +4,8 @@ use crate::host::{Host, is_v1};
 use std::fs;
 use std::path::Path;
 
-/// Capabilities of a default container. On cgroup v2 nobody may make nodes as long as nothing checks who opens them.
+/// Capabilities of a default container.
 pub const DEFAULT: u64 = 0xa804_25fb;
-const MKNOD: u64 = 1 << 27;
 
 /// The five sets in the kernel's words, inheritable and ambient empty.
 pub fn sets(permitted: u64, bounding: u64) -> String {
@@ -14,11 +13,6 @@ pub fn sets(permitted: u64, bounding: u64) -> String {
         "CapInh:\t{:016x}\nCapPrm:\t{permitted:016x}\nCapEff:\t{permitted:016x}\nCapBnd:\t{bounding:016x}\nCapAmb:\t{:016x}",
         0, 0
     )
-}
-
-/// The capabilities that a container gets who should have these.
-pub fn given(capabilities: u64) -> u64 {
-    if is_v1() { capabilities } else { capabilities & !MKNOD }
 }
 
 /// What the test, and whatever it starts, may have at most.
@@ -37,8 +31,8 @@ fn status(h: &Host, flags: &str, pattern: &str) -> String {
 #[test]
 fn what_it_may_do() {
     let h = Host::new();
-    assert_eq!(status(&h, "", "Cap"), sets(given(DEFAULT), given(DEFAULT)));
-    assert_eq!(status(&h, "-u 1000", "Cap"), sets(0, given(DEFAULT)));
+    assert_eq!(status(&h, "", "Cap"), sets(DEFAULT, DEFAULT));
+    assert_eq!(status(&h, "-u 1000", "Cap"), sets(0, DEFAULT));
     assert_eq!(status(&h, "", "NoNewPrivs|TracerPid"), "TracerPid:\t0\nNoNewPrivs:\t0");
 }
 
@@ -260,19 +254,30 @@ fn expected_cgroups(options: &str) -> Vec<String> {
     all
 }
 
+#[track_caller]
+fn same_mounts(what: &str, mountinfo: &str, mut expected: Vec<String>) {
+    expected.sort();
+    let found = mounts(mountinfo);
+    let missing: Vec<&String> = expected.iter().filter(|line| !found.contains(line)).collect();
+    let more: Vec<&String> = found.iter().filter(|line| !expected.contains(line)).collect();
+    assert!(missing.is_empty() && more.is_empty(), "{what}: missing {missing:#?}\nmore {more:#?}");
+    assert_eq!(found.len(), expected.len(), "{what}: {found:#?}");
+}
+
 #[test]
 fn every_line_of_mountinfo() {
     let h = Host::new();
-    let expected = expected_mounts();
-    for flags in ["", "-u 1000", "--network host"] {
-        let found = mounts(&h.ok(&format!("run --rm {flags} busybox cat /proc/self/mountinfo")));
-        let (missing, more): (Vec<_>, Vec<_>) = (
-            expected.iter().filter(|line| !found.contains(line)).collect(),
-            found.iter().filter(|line| !expected.contains(line)).collect(),
-        );
-        assert!(missing.is_empty() && more.is_empty(), "{flags}: missing {missing:#?}\nmore {more:#?}");
-        assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for flags in ["", "-u 1000", "--network host", "--cap-add ALL"] {
+        let found = h.ok(&format!("run --rm {flags} busybox cat /proc/self/mountinfo"));
+        same_mounts(flags, &found, expected_mounts());
     }
+    let found = h.terminal("run --rm -it busybox cat /proc/self/mountinfo").wait().exits(0).out.replace('\r', "");
+    let console = "/dev/console /0 rw,nosuid,noexec,relatime devpts devpts rw,gid=5,mode=620,ptmxmode=666";
+    same_mounts("-it", &found, [expected_mounts(), vec![console.to_owned()]].concat());
+    let found = h.ok("run --rm -v vol:/v -v vol:/ro:ro --tmpfs /t busybox grep -E ' /(v|ro|t) ' /proc/self/mountinfo");
+    let options: Vec<String> =
+        found.lines().map(|line| line.split(' ').skip(4).take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(options, ["/v rw,relatime", "/ro ro,relatime", "/t rw,nosuid,nodev,noexec,relatime"]);
 }
 
 #[test]

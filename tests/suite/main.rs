@@ -2,6 +2,7 @@
 //! `./build/test` runs this with the release binary; `cargo test` alone takes the debug one.
 
 mod archive;
+mod attacks;
 mod host;
 mod process;
 mod tidy;
@@ -24,6 +25,7 @@ mod limits;
 mod logs;
 mod ps;
 mod races;
+mod rootless;
 mod run;
 mod strange;
 mod systems;

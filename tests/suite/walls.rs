@@ -177,6 +177,7 @@ fn the_store_is_closed_to_others() {
     h.run("ps").exits(0);
     let asked = std::process::Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", &crate::host::binary(), "ps"])
+        .env("MYDOCKER_ROOT", h.path("store"))
         .output();
     let asked = asked.unwrap();
     // It may be unable to reach the binary at all; in no case may it get an answer.

@@ -185,9 +185,9 @@ fn bind_new_node(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device, stat: &St
 /// child, in its new root: a new terminal of the container's own devpts: (master, slave). The slave becomes /dev/console
 /// too for the first process of a container.
 pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let master = openat(rustix::fs::CWD, "/dev/pts/ptmx", flags, Mode::empty()).tried("make a terminal")?;
+    let (root, flags) = (file::open_dir("/")?, OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW);
     // Whoever is root inside could have put something else there: believe only the kernel's own device.
+    let master = file::open_in_root(root.as_fd(), "dev/pts/ptmx", flags).tried("make a terminal")?;
     let stat = rustix::fs::fstat(&master).tried("make a terminal")?;
     let is_ptmx = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
         && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (5, 2);
@@ -204,6 +204,7 @@ pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
 pub fn console(slave: &OwnedFd) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     drop(openat(rustix::fs::CWD, "/dev/console", flags, Mode::from(0o600)).tried("make /dev/console")?);
-    let target = openat(rustix::fs::CWD, "/dev/console", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let target = openat(rustix::fs::CWD, "/dev/console", flags, Mode::empty());
     attach(&clone_tree(slave.as_fd(), "", false)?, target.tried("open /dev/console")?.as_fd())
 }

@@ -64,7 +64,12 @@ fn layer_path(layer: &str) -> String {
 }
 
 /// What a distribution may switch on by default, and what would leave marks in the upper directory that no layer can carry.
-const OVERLAY_FEATURES: [(&str, &str); 3] = [("redirect_dir", "off"), ("metacopy", "off"), ("index", "off")];
+const OVERLAY_FEATURES: [(&str, &str); 3] = [("index", "off"), ("redirect_dir", "off"), ("metacopy", "off")];
+
+/// Beside `userxattr` the kernel takes no word about redirections and metadata, and has them off.
+fn features(store: &Store) -> &'static [(&'static str, &'static str)] {
+    if store.is_rootless { &OVERLAY_FEATURES[..1] } else { &OVERLAY_FEATURES }
+}
 
 /// fsconfig with a `lowerdir+` for each layer: kernels from 6.8 on.
 fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
@@ -77,8 +82,8 @@ fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedF
     let options = || -> core::result::Result<(), Errno> {
         api::fsconfig_set_string(&fs, "upperdir", "upper")?;
         api::fsconfig_set_string(&fs, "workdir", "work")?;
-        for (key, value) in OVERLAY_FEATURES {
-            api::fsconfig_set_string(&fs, key, value)?;
+        for (key, value) in features(store) {
+            api::fsconfig_set_string(&fs, *key, *value)?;
         }
         if volatile {
             api::fsconfig_set_flag(&fs, "volatile")?;
@@ -107,7 +112,7 @@ fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<O
     for (wanted, option) in [(volatile, ",volatile"), (store.is_rootless, ",userxattr")] {
         options.push_str(if wanted { option } else { "" });
     }
-    for (key, value) in OVERLAY_FEATURES {
+    for (key, value) in features(store) {
         options.extend([",", key, "=", value]);
     }
     if options.len() >= 4096 {

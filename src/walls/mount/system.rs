@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
 
 /// What of /proc is covered by an empty file, or by an empty directory, or is read-only: docker's list.
 const MASKED_FILES: [&str; 7] =
@@ -85,18 +86,42 @@ pub fn sys(root: BorrowedFd<'_>, cgroups: &Visible<'_>, open: bool, writable: bo
         MASKED_SYS.iter().try_for_each(|name| mask_directory(&sysfs, name))?;
         mask_temperatures(&sysfs)?;
     }
-    let Some(target) = existing(&sysfs, "fs/cgroup")? else { return Ok(()) };
+    match existing(&sysfs, "fs/cgroup")? {
+        Some(target) => groups(target.as_fd(), cgroups, attributes, writable),
+        None => Ok(()), // a kernel without cgroups
+    }
+}
+
+fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags, writable: bool) -> Result<()> {
+    let guard = |tree: &OwnedFd| if writable { Ok(()) } else { protect(tree) };
+    let top = || -> Result<OwnedFd> {
+        let top = filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], PLAIN)?;
+        attach(&top, at)?;
+        Ok(top)
+    };
     match cgroups {
-        Visible::V2 => attach(&filesystem("cgroup2", &[], attributes)?, target.as_fd()),
+        Visible::V2 => attach(&filesystem("cgroup2", &[], attributes)?, at),
         Visible::V1(hierarchies) => {
-            let top = filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], PLAIN)?;
-            attach(&top, target.as_fd())?;
+            let top = top()?;
             for options in hierarchies {
                 let keys: Vec<(&str, &str)> = options.split(',').map(|o| (o, "")).collect();
                 let tree = filesystem("cgroup", &keys, attributes)?;
                 attach(&tree, place(top.as_fd(), options)?.as_fd())?;
             }
-            if writable { Ok(()) } else { protect(&top) }
+            guard(&top)
+        }
+        Visible::Host(directories) => {
+            let is_v2 = directories.iter().all(|(name, _)| name.is_empty());
+            let top = if is_v2 { None } else { Some(top()?) };
+            for (name, path) in directories {
+                let tree = clone_tree(rustix::fs::CWD, path, false)?;
+                match &top {
+                    Some(top) => attach(&tree, place(top.as_fd(), name)?.as_fd())?,
+                    None => attach(&tree, at)?,
+                }
+                guard(&tree)?;
+            }
+            top.map_or(Ok(()), |top| guard(&top))
         }
     }
 }

@@ -1,0 +1,125 @@
+//! A caller who is not root: needs setpriv (util-linux) and user namespaces.
+
+use crate::host::{binary, busybox_tar, is_v1};
+use crate::process::until;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+const NOBODY: u32 = 65_534;
+
+/// A home of somebody else, in a place that everybody can reach.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let dir = PathBuf::from(format!("/tmp/mydocker-test-{}-{name}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        fs::copy(binary(), dir.join("mydocker")).unwrap();
+        fs::copy(busybox_tar(), dir.join("busybox.tar")).unwrap();
+        for path in [dir.clone(), dir.join("mydocker"), dir.join("busybox.tar")] {
+            std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let home = Self(dir);
+        home.ok("import busybox.tar busybox");
+        home
+    }
+
+    fn run(&self, line: &str) -> (i32, String, String) {
+        let script = format!("exec ./mydocker {line}");
+        let out = Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", &script])
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", &self.0)
+            .current_dir(&self.0)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim_end().to_owned();
+        (out.status.code().unwrap_or(-1), text(out.stdout), text(out.stderr))
+    }
+
+    #[track_caller]
+    fn ok(&self, line: &str) -> String {
+        let (code, out, err) = self.run(line);
+        assert_eq!((code, err.as_str()), (0, ""), "{line}: {out}");
+        out
+    }
+
+    #[track_caller]
+    fn fails(&self, line: &str, code: i32, text: &str) {
+        let (got, out, err) = self.run(line);
+        assert_eq!((got, out.as_str(), err.lines().count()), (code, "", 1), "{line}: {err}");
+        assert!(err.contains(text), "{line}: {err}");
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let (_, ids, _) = self.run("ps -aq");
+        if !ids.is_empty() {
+            self.run(&format!("rm -f -v {}", ids.replace('\n', " ")));
+        }
+        let removed = fs::remove_dir_all(&self.0);
+        if !std::thread::panicking() {
+            removed.unwrap();
+        }
+    }
+}
+
+#[test]
+fn it_runs_with_one_id() {
+    let home = Home::new("run");
+    let seen =
+        home.ok("run --rm busybox sh -c 'id -u; cat /proc/self/uid_map; touch /x && stat -c %u /x; hostname | wc -c'");
+    assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "0", "65534", "1", "0", "13"]);
+    assert_eq!(
+        home.ok("run --rm busybox grep -E '^(CapEff|Seccomp):' /proc/self/status").split_whitespace().nth(3),
+        Some("2")
+    );
+    assert_eq!(home.run("run --rm busybox sh -c 'exit 7'").0, 7);
+    assert_eq!(home.run("run --rm busybox nosuch").0, 127);
+    assert_eq!(home.ok("run --rm -v vol:/v busybox sh -c 'echo kept > /v/f'"), "");
+    assert_eq!(home.ok("run --rm -v vol:/v busybox cat /v/f"), "kept");
+    assert!(home.ok("run --rm --network host busybox ip link").contains("LOOPBACK"));
+    assert_eq!(
+        home.ok("run --rm --read-only --tmpfs /run busybox sh -c 'touch /run/a; touch /b 2>/dev/null || echo ro'"),
+        "ro"
+    );
+}
+
+#[test]
+fn the_whole_life_of_a_container() {
+    let home = Home::new("life");
+    let id = home.ok("run -d --name box busybox sh -c 'trap \"exit 3\" TERM; echo up; while true; do sleep 0.1; done'");
+    until("it runs", || home.ok("logs box") == "up");
+    assert_eq!(home.ok("exec box id -u"), "0");
+    assert_eq!(home.run("exec box sh -c 'exit 9'").0, 9);
+    home.ok("exec box sh -c 'echo new > /etc/new; rm -r /home; mkdir /home; touch /home/own'");
+    assert_eq!(home.ok("ps -q --no-trunc"), id);
+    assert!(home.ok("top box").contains("trap"));
+    home.ok("commit -o all.tar box mine");
+    assert_eq!(home.ok("run --rm mine sh -c 'cat /etc/new; ls /home'"), "new\nown");
+    assert_eq!(home.ok("run --rm ./all.tar cat /etc/new"), "new");
+    assert_eq!(home.ok("stop box"), "box");
+    assert_eq!(home.ok("ps -a --format '{{.Status}}' --filter name=^box$").split(' ').nth(1), Some("(3)"));
+    assert_eq!(home.ok("start box"), "box");
+    assert_eq!(home.ok("commit box again").len(), 71);
+    assert_eq!(home.ok("rm -f box"), "box");
+    assert_eq!(home.ok("ps -aq"), "");
+    assert!(home.run("rmi again mine").0 == 0);
+}
+
+#[test]
+fn what_it_cannot_have_it_says() {
+    let home = Home::new("refused");
+    home.fails("run --rm -u 5 busybox true", 125, "user 5: the container's user namespace has no such id");
+    home.fails("run --rm --userns 1000:10 busybox true", 125, "map the ids");
+    if is_v1() {
+        home.fails("run --rm -m 20m busybox true", 125, "cannot set limits without the host's root");
+    }
+    home.ok("run -d --name box busybox sleep 1000");
+    home.fails("pause box", 1, "cannot pause: the container has no cgroup");
+    assert_eq!(home.ok("ps -aq").lines().count(), 1);
+}
