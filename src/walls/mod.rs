@@ -50,6 +50,11 @@ pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
         let why = "without a cgroup nothing would end what the command leaves behind";
         return Err(Error::new(format!("cannot share the process ids of others: {why}")));
     }
+    let is_open = cgroup.filters_devices() || spec.security.privileged;
+    if let Some(device) = spec.devices.iter().find(|device| !is_open && device.access != "rwm") {
+        let why = format!("nothing checks here that it is only used for {}", device.access);
+        return Err(Error::new(format!("cannot add the device {}: {why}", device.source)));
+    }
     let filter = filter(spec, &cgroup)?;
     Ok(Prepared { cgroup, joins, filter })
 }
