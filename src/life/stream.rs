@@ -89,6 +89,11 @@ impl Output {
         }
     }
 
+    /// Whether somebody still reads it.
+    pub fn has_reader(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// After the end: passes on what its reader has not taken yet, however long that takes.
     pub fn linger(&mut self) {
         while let Some(client) = &self.client {
