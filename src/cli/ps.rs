@@ -35,7 +35,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     let mut rows = Vec::new();
     for container in found {
         match look(&store, container) {
-            Ok(Some(row)) if (show_all || row.state.status == Status::Running) && matches(&filters, &row) => {
+            Ok(Some(row)) if (show_all || is_up(&row)) && matches(&filters, &row) => {
                 rows.push(row);
             }
             Ok(_) => {}
@@ -155,6 +155,11 @@ fn name_fits(pattern: &str, name: &str) -> bool {
 
 fn matches(filters: &[Filter], row: &Row) -> bool {
     filters.iter().all(|one| filters.iter().filter(|other| other.key() == one.key()).any(|f| f.fits(row)))
+}
+
+/// One that is between two runs counts as running, as docker has it.
+fn is_up(row: &Row) -> bool {
+    matches!(row.state.status, Status::Running | Status::Restarting)
 }
 
 fn state_word(row: &Row) -> &'static str {

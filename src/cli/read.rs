@@ -1,6 +1,7 @@
 //! Values of flags: text in, meaning out, docker's words when it has none. Every error asks for exit code 125.
 
 pub mod device;
+pub mod duration;
 pub mod mount;
 pub mod sysctl;
 pub mod tmpfs;
@@ -8,6 +9,7 @@ pub mod ulimit;
 pub mod volume;
 
 use super::human::visible;
+pub use duration::{duration, seconds};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).

@@ -1,7 +1,8 @@
-//! `run`, `create`, `start`.
+//! `run`, `create`, `start`, `restart`.
 
 use super::args::Parsed;
 use super::decide::{self, Decision};
+use super::finish::Ending;
 use super::{OK, debug, each, note, open_store, print, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::create::{self, Created};
@@ -131,6 +132,19 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
         Some((spec, started)) => follow(&spec, started),
         None => Err(Error::new(format!("container {} is already running", parsed.words[0])).exit(1)),
     }
+}
+
+/// `restart [-s SIGNAL] [-t SECONDS] CONTAINER…`: one after the other, so that each is away only for a moment.
+pub fn restart(parsed: &Parsed) -> Result<u8> {
+    let ending = Ending::read(parsed)?;
+    seal()?;
+    let store = open_store()?;
+    each(&parsed.words, |word| {
+        if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
+            stop::await_end(&socket)?;
+        }
+        start_one(&store, word, false, false).map(|_| word.to_owned())
+    })
 }
 
 /// Starts a container; `None` when it runs already.

@@ -7,7 +7,7 @@ use super::remove;
 use crate::error::{Error, Result};
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys;
-use crate::spec::{Network, Owner, Spec, Status};
+use crate::spec::{Network, Owner, Spec, State, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
@@ -125,11 +125,19 @@ fn not_running(id: &str) -> Error {
     Error::new(format!("Container {id} is not running"))
 }
 
+/// What is known of a container that runs. An error for one that is between two runs, `None` for another one.
+pub fn running(store: &Store, container: &Container) -> Result<Option<State>> {
+    match remove::settle(store, container)? {
+        Some(state) if state.status == Status::Restarting => Err(super::is_restarting(&container.spec.id)),
+        state => Ok(state.filter(|state| state.status == Status::Running)),
+    }
+}
+
 /// A pidfd of the container's first process that is certainly its: the monitor reaps it only after it has written down
 /// its end, so a record that still says "running" after the pidfd was opened vouches for the pid.
 pub fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
     let not_running = || not_running(&container.spec.id);
-    let state = remove::settle(store, container)?.filter(|s| s.status == Status::Running).ok_or_else(not_running)?;
+    let state = running(store, container)?.ok_or_else(not_running)?;
     let pidfd = process::open_pidfd(state.pid).map_err(|_| not_running())?;
     let after = container.state(store)?;
     if after.status == Status::Running && after.pid == state.pid && container.is_alive()? {

@@ -20,6 +20,7 @@ pub mod provide;
 pub mod reaper;
 pub mod relay;
 pub mod remove;
+pub mod rename;
 pub mod restart;
 pub mod run;
 pub mod start;

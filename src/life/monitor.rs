@@ -65,6 +65,8 @@ struct Monitor<'a> {
     /// The run under way; `None` while it waits before it starts the next one.
     run: Option<Run>,
     past: Past,
+    /// Whether it stays even if it was to go away with its end: somebody starts it anew.
+    stays: bool,
     /// What is to be done when the run has ended, or when there is none.
     action: Action,
     /// When the next run begins, in monotonic milliseconds.
@@ -106,7 +108,7 @@ pub fn run(store: &Store, order: Order) -> ! {
     loop {
         let hold = monitor.live(&mut container);
         if monitor.action == Action::Leave {
-            monitor.leave(&container, hold);
+            monitor.leave(&mut container, hold);
         }
         drop(hold);
         monitor.rest(&container);
@@ -116,7 +118,7 @@ pub fn run(store: &Store, order: Order) -> ! {
         if monitor.action == Action::Leave {
             monitor.state.status = Status::Exited;
             let _ = container.write_state(store, &monitor.state, false); // what is not written the next command settles
-            monitor.leave(&container, None);
+            monitor.leave(&mut container, None);
         }
     }
 }
@@ -196,6 +198,7 @@ impl<'a> Monitor<'a> {
             state: State::created(),
             run: None,
             past: Past::default(),
+            stays: false,
             action: Action::Stay,
             start_at: None,
             lingering: Vec::new(),
@@ -248,7 +251,7 @@ impl<'a> Monitor<'a> {
         self.state.restarts = self.past.restarts;
         fault::point("monitor:ended");
         // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
-        if goes_on || !spec.auto_remove {
+        if goes_on || self.stays || !spec.auto_remove {
             let _ = container.write_state(self.store, &self.state, false);
         }
         let run = self.run.take()?;
@@ -314,20 +317,21 @@ impl<'a> Monitor<'a> {
     }
 
     /// Takes everything away, and only then tells who waits.
-    fn leave(mut self, container: &Container, hold: Option<OwnedFd>) -> ! {
-        let spec = &container.spec;
-        if spec.auto_remove {
+    fn leave(mut self, container: &mut Container, hold: Option<OwnedFd>) -> ! {
+        let is_removed = container.spec.auto_remove && !self.stays;
+        if is_removed {
             // A commit that is under way still needs it.
             let _change = lock::open(container.dir.as_fd(), "lock")
                 .map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
-            let _ = super::remove::dispose(self.store, spec, true);
+            self.reread(container); // a rename that was under way is over now
+            let _ = super::remove::dispose(self.store, &container.spec, true);
         }
         // In this order: who is cut off by the listener's end must not find the container "running" still.
         drop(self.life);
         drop(self.listener);
         tell_end(&mut self.clients, self.state.exit_code);
         drop((self.clients, hold));
-        if spec.auto_remove {
+        if is_removed {
             let _ = trash::sweep(self.store);
         }
         for mut output in self.lingering {
@@ -432,8 +436,9 @@ impl<'a> Monitor<'a> {
                 }
                 self.signal(spec, signal)
             }
-            Message::Stop(signal, limit_ms) => {
+            Message::Stop(signal, limit_ms, stays) => {
                 self.clients[at].is_waiting = true;
+                self.stays |= stays;
                 self.stopped_by_person(container);
                 if self.signal(spec, signal).is_ok()
                     && limit_ms >= 0
