@@ -114,7 +114,7 @@ pub const UPDATE: &[Flag] = &[
 /// `ps`
 pub const PS: &[Flag] = &[
     flag(&["a", "all"], "", "Show all containers, not only running ones"),
-    flag(&["f", "filter"], "KEY=VALUE", "Only these: name, id, status, exited, label, ancestor"),
+    flag(&["f", "filter"], "KEY=VALUE", "Only these: name, id, status, exited, label, ancestor, health"),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Names}}', or 'table {{.ID}}\\t{{.Names}}'"),
     flag(&["no-trunc"], "", "Do not shorten anything"),
     flag(&["q", "quiet"], "", "Only ids"),

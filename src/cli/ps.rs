@@ -6,7 +6,7 @@ use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::time;
 use mydocker::life::remove;
-use mydocker::spec::{MountKind, Network, Spec, State, Status};
+use mydocker::spec::{MountKind, Network, Spec, State, Status, Verdict};
 use mydocker::store::Store;
 use mydocker::store::containers::{self, Container};
 use mydocker::walls::cgroup::{self, Place};
@@ -80,7 +80,10 @@ enum Filter {
     Exited(i32),
     Label(String),
     Ancestor(String),
+    Health(String),
 }
+
+const HEALTHS: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 
@@ -99,9 +102,11 @@ impl Filter {
             "exited" => Self::Exited(value.parse().map_err(|_| bad(format!("invalid filter 'exited={value}'")))?),
             "label" => Self::Label(value),
             "ancestor" => Self::Ancestor(value),
+            "health" if HEALTHS.contains(&value.as_str()) => Self::Health(value),
+            "health" => return Err(bad(format!("invalid filter 'health={value}': one of {}", HEALTHS.join(", ")))),
             _ => {
                 return Err(bad(format!(
-                    "Invalid filter '{key}': known are ancestor, exited, id, label, name, status"
+                    "Invalid filter '{key}': known are ancestor, exited, health, id, label, name, status"
                 )));
             }
         })
@@ -115,6 +120,7 @@ impl Filter {
             Self::Exited(_) => 3,
             Self::Label(_) => 4,
             Self::Ancestor(_) => 5,
+            Self::Health(_) => 6,
         }
     }
 
@@ -129,6 +135,7 @@ impl Filter {
                 Some((key, value)) => spec.labels.get(key).is_some_and(|v| v == value),
                 None => spec.labels.contains_key(label),
             },
+            Self::Health(word) => health_word(&row.state) == word,
             Self::Ancestor(image) => {
                 let digits = image.strip_prefix("sha256:").unwrap_or(image);
                 spec.image == *image
@@ -157,6 +164,14 @@ fn matches(filters: &[Filter], row: &Row) -> bool {
     filters.iter().all(|one| filters.iter().filter(|other| other.key() == one.key()).any(|f| f.fits(row)))
 }
 
+fn health_word(state: &State) -> &'static str {
+    HEALTHS[state.health.as_ref().map_or(3, |checked| match checked.status {
+        Verdict::Starting => 0,
+        Verdict::Healthy => 1,
+        Verdict::Unhealthy => 2,
+    })]
+}
+
 /// One that is between two runs counts as running, as docker has it.
 fn is_up(row: &Row) -> bool {
     matches!(row.state.status, Status::Running | Status::Restarting)
@@ -177,8 +192,14 @@ fn status(row: &Row) -> String {
     match state.status {
         Status::Created => "Created".to_owned(),
         Status::Running => {
-            let paused = if row.is_paused { " (Paused)" } else { "" };
-            format!("Up {}{paused}", human::duration(human::elapsed(state.started)))
+            let more = match &state.health {
+                _ if row.is_paused => " (Paused)",
+                Some(checked) if checked.status == Verdict::Starting => " (health: starting)",
+                Some(checked) if checked.status == Verdict::Healthy => " (healthy)",
+                Some(_) => " (unhealthy)",
+                None => "",
+            };
+            format!("Up {}{more}", human::duration(human::elapsed(state.started)))
         }
         Status::Exited => format!("Exited ({}) {}", state.exit_code, human::ago(human::elapsed(state.finished))),
         Status::Restarting => {

@@ -226,24 +226,32 @@ pub struct Awaited {
 pub fn await_program(sync: BorrowedFd<'_>) -> Result<Awaited> {
     let mut awaited = Awaited::default();
     loop {
-        match receive(sync)? {
-            None => return Ok(awaited),
-            Some((Message::Terminal, fd)) if awaited.terminal.is_none() => awaited.terminal = fd,
-            // In another container's pid namespace somebody may trace our child, and speak for it.
-            Some((Message::Started(_), Some(pidfd)))
-                if awaited.program.is_none() && process::is_child(pidfd.as_fd()) =>
-            {
-                awaited.program = Some(Child { pid: process::pid_of(pidfd.as_fd())?, pidfd });
-            }
-            Some((Message::Failed(error), _)) => {
+        match hear(&mut awaited, sync) {
+            Ok(true) => {}
+            Ok(false) => return Ok(awaited),
+            Err(error) => {
                 if let Some(program) = awaited.program {
                     process::wait(program.pidfd.as_fd());
                 }
                 return Err(error);
             }
-            Some(_) => {}
         }
     }
+}
+
+/// parent: the next thing that the child says on its way; false at the execve.
+pub fn hear(awaited: &mut Awaited, sync: BorrowedFd<'_>) -> Result<bool> {
+    match receive(sync)? {
+        None => return Ok(false),
+        Some((Message::Terminal, fd)) if awaited.terminal.is_none() => awaited.terminal = fd,
+        // In another container's pid namespace somebody may trace our child, and speak for it.
+        Some((Message::Started(_), Some(pidfd))) if awaited.program.is_none() && process::is_child(pidfd.as_fd()) => {
+            awaited.program = Some(Child { pid: process::pid_of(pidfd.as_fd())?, pidfd });
+        }
+        Some((Message::Failed(error), _)) => return Err(error),
+        Some(_) => {}
+    }
+    Ok(true)
 }
 
 /// Everything a peer of the socket says is small: it can be checked that nothing more is waiting.

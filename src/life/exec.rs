@@ -5,8 +5,8 @@ use super::program::{self, Program, Stdio};
 use super::relay::{self, Peer, Streams};
 use super::remove;
 use crate::error::{Error, Result};
-use crate::kernel::process::{self, Never};
-use crate::kernel::sys;
+use crate::kernel::process::{self, Child, Never};
+use crate::kernel::{file, sys};
 use crate::spec::{Network, Owner, Spec, State, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
@@ -49,6 +49,39 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         let name = &spec.name;
         return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
     }
+    let (stdio, mut streams) = pipes(exec)?;
+    let (child, sync) = launch(store, container, exec, init, stdio, "")?;
+    let awaited = control::await_program(sync.as_fd());
+    if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
+        process::wait(child.pidfd.as_fd()); // it has handed over, or failed
+    }
+    let Awaited { terminal, program } = awaited?;
+    let pidfd = program.unwrap_or(child).pidfd;
+    if exec.detach {
+        return Ok(0);
+    }
+    let mut resize = None;
+    if let Some(master) = terminal {
+        resize = Some(process::duplicate(&master)?);
+        if exec.stdin {
+            streams.stdin = Some(process::duplicate(&master)?);
+        }
+        streams.stdout = Some(master);
+    }
+    relay::relay(&Peer::Child(pidfd, resize), streams)
+}
+
+/// Makes a process that enters the container and becomes the program, or has it born. It tells how that goes as
+/// [`control::hear`] has it. `oom_score` is its `oom_score_adj` where the container has none of its own; "" for ours.
+pub fn launch(
+    store: &Store,
+    container: &Container,
+    exec: &Exec,
+    init: OwnedFd,
+    stdio: Stdio,
+    oom_score: &str,
+) -> Result<(Child, OwnedFd)> {
+    let spec = &container.spec;
     let joined = cgroup::open(Place::of(spec))?;
     let filter = walls::filter(spec, &joined)?;
     let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
@@ -70,37 +103,23 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         filter: filter.as_ref(),
         terminal: exec.tty.then(relay::terminal_size),
     };
-    let (stdio, mut streams) = pipes(exec)?;
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some((stdio, sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
         let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
         drop(sync);
+        if !oom_score.is_empty() {
+            let _ = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", oom_score); // it only becomes worse
+        }
         match enter(init.as_fd(), &joined, &program, stdio, child_sync.as_fd()) {
             Ok(never) => match never {},
             Err(error) => program::fail(child_sync.as_fd(), error),
         }
     })?;
-    drop((child_sync, init));
-    let Some((_, sync)) = moved else { sys::exit(1) };
-    let awaited = control::await_program(sync.as_fd());
-    if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
-        process::wait(child.pidfd.as_fd()); // it has handed over, or failed
+    match moved {
+        Some((_, sync)) => Ok((child, sync)),
+        None => sys::exit(1),
     }
-    let Awaited { terminal, program } = awaited?;
-    let pidfd = program.unwrap_or(child).pidfd;
-    if exec.detach {
-        return Ok(0);
-    }
-    let mut resize = None;
-    if let Some(master) = terminal {
-        resize = Some(process::duplicate(&master)?);
-        if exec.stdin {
-            streams.stdin = Some(process::duplicate(&master)?);
-        }
-        streams.stdout = Some(master);
-    }
-    relay::relay(&Peer::Child(pidfd, resize), streams)
 }
 
 /// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.

@@ -3,7 +3,7 @@
 //! ```text
 //! command  create · start (forks the monitor) · relay · exec · stop, kill, pause, wait · update · watch · remove · commit
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
-//!          so again) · provide (what its child cannot get itself)
+//!          so again) · health (its checks) · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
@@ -11,6 +11,7 @@ pub mod commit;
 pub mod control;
 pub mod create;
 pub mod exec;
+pub mod health;
 pub mod init;
 pub mod log;
 pub mod monitor;

@@ -3,6 +3,7 @@
 //! what "running" means.
 
 use super::control::{self, Message};
+use super::health::{self, Prober, Room};
 use super::restart::{self, Action, Event, Past, Phase};
 use super::run::{self, Run};
 use super::stream::Output;
@@ -210,13 +211,15 @@ impl<'a> Monitor<'a> {
     }
 
     /// A run is under way: it is written down. Ends it if that fails.
-    fn enter(&mut self, container: &Container, run: Run) -> Result<()> {
+    fn enter(&mut self, container: &Container, mut run: Run) -> Result<()> {
+        run.prober = container.spec.health.as_ref().map(Prober::new);
         self.state = State {
             pid: run.child.pid,
             status: Status::Running,
             started: time::now(),
             finished: self.state.finished,
             restarts: self.past.restarts,
+            health: container.spec.health.as_ref().map(|_| health::unknown()),
             ..State::created()
         };
         if let Err(error) = container.write_state(self.store, &self.state, false) {
@@ -260,6 +263,9 @@ impl<'a> Monitor<'a> {
         fault::point("monitor:written");
         let _ = walls::release(spec);
         fault::point("monitor:released");
+        if let Some(prober) = run.prober {
+            prober.end();
+        }
         self.lingering.extend(run.outputs);
         if goes_on {
             tell_end(&mut self.clients, exit_code);
@@ -311,7 +317,7 @@ impl<'a> Monitor<'a> {
     fn stopped_by_person(&mut self, container: &Container) {
         if !self.state.was_stopped {
             self.state.was_stopped = true;
-            let _ = container.write_state(self.store, &self.state, false); // it ends all the same
+            let _ = container.note_state(self.store, &self.state, false); // it ends all the same
         }
         self.happens(container.spec.restart, Event::Stopped);
     }
@@ -343,7 +349,8 @@ impl<'a> Monitor<'a> {
     /// In how many milliseconds there is something to do; negative for never.
     fn limit_ms(&self) -> i64 {
         let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
-        match kill_at.into_iter().chain(self.start_at).min() {
+        let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
+        match [kill_at, check_at, self.start_at].into_iter().flatten().min() {
             Some(at) => (at - time::monotonic_ms()).max(0),
             None => -1,
         }
@@ -361,6 +368,9 @@ impl<'a> Monitor<'a> {
             run.outputs.iter().for_each(|output| output.watch(&mut fds));
             if let Some(keyboard) = &run.keyboard {
                 keyboard.watch(&mut fds);
+            }
+            if let Some(prober) = &run.prober {
+                prober.watch(&mut fds);
             }
         }
         self.lingering.iter().for_each(|output| output.watch(&mut fds));
@@ -382,6 +392,7 @@ impl<'a> Monitor<'a> {
             self.accept();
         }
         self.pump();
+        self.check(container);
         let is_due = |at: i64| time::monotonic_ms() >= at;
         if let Some(run) = self.run.as_mut().filter(|run| run.kill_at.is_some_and(is_due)) {
             run.kill_at = None;
@@ -389,6 +400,21 @@ impl<'a> Monitor<'a> {
         }
         if self.start_at.is_some_and(is_due) {
             self.happens(container.spec.restart, Event::Due);
+        }
+    }
+
+    /// Looks after its health.
+    fn check(&mut self, container: &Container) {
+        let is_frozen = self.is_frozen();
+        if let (Some(run), Some(health)) = (&mut self.run, &container.spec.health)
+            && !run.has_ended
+            && let Some(prober) = &mut run.prober
+        {
+            let init = run.child.pidfd.as_fd();
+            let room = Room { store: self.store, container, init, oom_score: &self.oom_score };
+            if prober.turn(&room, health, &mut self.state, is_frozen) {
+                let _ = container.note_state(self.store, &self.state, false); // a full disk changes nobody's health
+            }
         }
     }
 

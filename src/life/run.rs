@@ -1,6 +1,7 @@
 //! monitor: one run of a container: its walls, its streams and its first process, made anew each time.
 
 use super::control::{self, Awaited};
+use super::health::Prober;
 use super::init;
 use super::program::Stdio;
 use super::provide;
@@ -32,6 +33,8 @@ pub struct Run {
     pub outputs: [Output; 2],
     /// What is typed at its terminal.
     pub keyboard: Option<Keyboard>,
+    /// What looks after its health, if anybody asks.
+    pub prober: Option<Prober>,
     /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
     /// that it is frozen, not for whom.
     pub is_paused: bool,
@@ -148,6 +151,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
         _held_stdin: held_stdin,
         outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
         keyboard,
+        prober: None,
         is_paused: false,
         kill_at: None,
         has_ended: false,

@@ -207,6 +207,12 @@ impl Container {
 
     /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
     pub fn write_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
+        self.note_state(store, state, sync)?;
+        write_info(store, &self.spec, state)
+    }
+
+    /// Writes down what happened where that changes nothing for the tutorials' readers.
+    pub fn note_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
         let bytes = json::to_string(state).into_bytes();
         match file::replace_at(self.dir.as_fd(), "state.json", &bytes, sync) {
             // A full disk must not swallow how a container ended: the old record's own block has room for the new one.
@@ -215,8 +221,7 @@ impl Container {
             }
             other => other,
         }
-        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
-        self.write_info(store, state)
+        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
     }
 
     /// Writes down the part that is for the tutorials' readers.
