@@ -5,7 +5,7 @@ use super::exec::enter_user_namespace_of;
 use super::{OK, change, each, human, note, object, open_store, print, read, table, text};
 use miniserde::json::Value;
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
-use mydocker::kernel::{io, sys, time};
+use mydocker::kernel::{io, order, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference::{self, Reference};
@@ -155,8 +155,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
             rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
         }
     }
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
-    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
     if parsed.on("quiet") {
         for row in &rows {
             if let Value::Object(fields) = row
