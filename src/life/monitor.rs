@@ -5,7 +5,7 @@ use super::control::{self, Awaited, Message};
 use super::init;
 use super::program::Stdio;
 use super::provide;
-use super::stream::{Keyboard, Output};
+use super::stream::{self, Input, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{fault, file, lock, sys, time};
@@ -47,6 +47,8 @@ pub struct Order {
 
 /// One connected command.
 struct Client {
+    /// In the order in which they came; the one who started the container is 0.
+    number: u32,
     socket: OwnedFd,
     is_waiting: bool,
     is_freezing: bool,
@@ -56,14 +58,15 @@ struct Client {
 struct Run {
     /// Its mount namespace: held, its teardown is not in the way between the command's exit and our noticing.
     hold: Option<OwnedFd>,
-    /// Keeps a detached container's standard input open.
-    _held_stdin: Option<OwnedFd>,
     signals: OwnedFd,
     listener: OwnedFd,
     log: OwnedFd,
     outputs: [Output; 2],
-    keyboard: Option<Keyboard>,
+    input: Input,
+    /// Whether its standard input ends with the starter's, who writes to the pipe itself. docker calls it StdinOnce.
+    stdin_once: bool,
     clients: Vec<Client>,
+    clients_seen: u32,
     /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
     /// that it is frozen, not for whom.
     is_paused: bool,
@@ -93,7 +96,7 @@ pub fn run(store: &Store, order: Order) -> ! {
         Err(error) => give_up(store, &container, life, control.as_fd(), fresh, error),
     };
     let _ = control::send(control.as_fd(), &Message::Started(child.pid)); // a starter that is gone needs no answer
-    run.clients.push(Client { socket: control, is_waiting: true, is_freezing: false });
+    run.clients.push(Client { number: 0, socket: control, is_waiting: true, is_freezing: false });
     fault::point("monitor:started");
     while !run.has_ended {
         run.turn(&child, &container.spec);
@@ -140,7 +143,9 @@ fn give_up(
 struct Ends {
     sources: [Option<OwnedFd>; 2],
     clients: [Option<OwnedFd>; 2],
+    /// Keeps its standard input open, for those who come later.
     held_stdin: Option<OwnedFd>,
+    stdin_once: bool,
     typed: Option<OwnedFd>,
 }
 
@@ -181,7 +186,8 @@ fn make_child(
     [stdin, stdout, stderr]: [Option<OwnedFd>; 3],
     size: Winsize,
 ) -> Result<(Child, OwnedFd, Ends)> {
-    let mut ends = Ends { sources: [None, None], clients: [stdout, stderr], held_stdin: None, typed: None };
+    let clients = [stdout, stderr];
+    let mut ends = Ends { sources: [None, None], clients, held_stdin: None, stdin_once: false, typed: None };
     let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
     if spec.tty {
         ends.typed = stdin;
@@ -190,8 +196,12 @@ fn make_child(
         (stdio.stdout, stdio.stderr) = (Some(out.1), Some(err.1));
         ends.sources = [Some(out.0), Some(err.0)];
         stdio.stdin = stdin;
-        if spec.stdin && stdio.stdin.is_none() {
+        if let Some(read) = &stdio.stdin {
+            ends.stdin_once = true;
+            ends.held_stdin = Some(control::reopen(read.as_fd(), OFlags::WRONLY).tried("open standard input")?);
+        } else if spec.stdin {
             let (read, write) = control::pipe()?;
+            control::nonblocking(write.as_fd())?;
             (stdio.stdin, ends.held_stdin) = (Some(read), Some(write));
         }
     }
@@ -219,30 +229,36 @@ fn make_child(
 
 /// Everything between execve and "it is running".
 fn complete(store: &Store, container: &Container, child: &Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> {
-    let Ends { mut sources, clients: [stdout, stderr], held_stdin, typed } = ends;
-    let mut keyboard = None;
+    let Ends { mut sources, clients, mut held_stdin, stdin_once, typed } = ends;
     if let Some(master) = terminal {
-        let writer = process::duplicate(&master)?;
-        if let Some(typed) = &typed {
-            control::nonblocking(typed.as_fd())?;
-        }
-        keyboard = Some(Keyboard::new(typed, writer));
+        held_stdin = Some(process::duplicate(&master)?);
         sources[0] = Some(master);
     }
-    for fd in sources.iter().chain([&stdout, &stderr]).flatten() {
+    for fd in sources.iter().chain(&clients).chain([&typed]).flatten() {
         control::nonblocking(fd.as_fd())?;
+    }
+    let mut input = Input::new(held_stdin);
+    if let Some(typed) = typed {
+        input.add(typed);
     }
     let path = format!("/proc/{}/ns/mnt", child.pid);
     let [out, err] = sources;
+    let mut outputs = [Output::new(out, "stdout"), Output::new(err, "stderr")];
+    for (output, client) in outputs.iter_mut().zip(clients) {
+        if let Some(client) = client {
+            output.add(0, client);
+        }
+    }
     let run = Run {
         hold: rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok(),
-        _held_stdin: held_stdin,
         signals: sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?,
         listener: control::listen_at(store, &container.spec.id)?,
         log: containers::open_log(container.dir.as_fd(), true)?,
-        outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
-        keyboard,
+        outputs,
+        input,
+        stdin_once,
         clients: Vec::new(),
+        clients_seen: 0,
         is_paused: false,
         kill_at: None,
         has_ended: false,
@@ -273,9 +289,7 @@ impl Run {
         fds.extend(self.clients.iter().map(|client| PollFd::from_borrowed_fd(client.socket.as_fd(), PollFlags::IN)));
         fds.push(PollFd::from_borrowed_fd(child.pidfd.as_fd(), PollFlags::IN));
         self.outputs.iter().for_each(|output| output.watch(&mut fds));
-        if let Some(keyboard) = &self.keyboard {
-            keyboard.watch(&mut fds);
-        }
+        self.input.watch(&mut fds);
         process::wait_for(&mut fds, limit);
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(fds);
@@ -302,9 +316,7 @@ impl Run {
                 self.state.error = format!("{error}");
             }
         }
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.pump();
-        }
+        self.input.pump(spec.tty);
         if self.kill_at.is_some_and(|at| time::monotonic_ms() >= at) {
             self.kill_at = None;
             let _ = self.signal(child, spec, SIGKILL); // ESRCH: it has just ended
@@ -314,13 +326,14 @@ impl Run {
     fn accept(&mut self) {
         use rustix::net::{SocketFlags, accept_with};
         while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
-            self.clients.push(Client { socket, is_waiting: false, is_freezing: false });
+            self.clients_seen += 1;
+            self.clients.push(Client { number: self.clients_seen, socket, is_waiting: false, is_freezing: false });
         }
     }
 
     /// One sentence of one client; a client that hangs up or talks nonsense is forgotten.
     fn listen_to(&mut self, at: usize, child: &Child, spec: &Spec) {
-        let Ok(Some((message, _))) = control::receive(self.clients[at].socket.as_fd()) else {
+        let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
             self.forget(at, spec);
             return;
         };
@@ -341,13 +354,11 @@ impl Run {
                 self.clients[at].is_waiting = true;
                 return;
             }
-            Message::Resize(rows, columns) => {
-                if let Some(keyboard) = &self.keyboard {
-                    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-                    let _ = rustix::termios::tcsetwinsize(&keyboard.master, size); // the terminal may be gone
-                }
-                return;
+            Message::Resize(rows, columns) => return self.input.resize(rows, columns),
+            Message::Stream(which) => {
+                self.connect(self.clients[at].number, which, fd).map_or_else(Message::Failed, |()| Message::Done)
             }
+            Message::Eof => return self.end_input(self.clients[at].number),
             Message::Freeze => match cgroup::freeze(Place::of(spec), true) {
                 Ok(()) => {
                     self.clients[at].is_freezing = true;
@@ -370,8 +381,30 @@ impl Run {
     }
 
     fn forget(&mut self, at: usize, spec: &Spec) {
-        if self.clients.remove(at).is_freezing {
+        let client = self.clients.remove(at);
+        self.outputs.iter_mut().for_each(|output| output.forget(client.number));
+        self.end_input(client.number);
+        if client.is_freezing {
             self.thaw(spec);
+        }
+    }
+
+    /// One more who reads its output or writes to its input.
+    fn connect(&mut self, number: u32, which: i32, pipe: Option<OwnedFd>) -> Result<()> {
+        let pipe = pipe.ok_or_else(|| Error::new("no pipe came with the wish to be attached"))?;
+        control::nonblocking(pipe.as_fd())?;
+        match which {
+            0 => self.input.add(pipe),
+            1 => self.outputs[0].add(number, pipe),
+            _ => self.outputs[1].add(number, pipe),
+        }
+        Ok(())
+    }
+
+    /// A client writes nothing more.
+    fn end_input(&mut self, number: u32) {
+        if number == 0 && self.stdin_once {
+            self.input.close();
         }
     }
 
@@ -429,7 +462,7 @@ impl Run {
 /// Writes down how it ended, takes everything away, and only then tells who waits.
 fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: Option<OwnedFd>) -> ! {
     let spec = &container.spec;
-    let Run { mut state, clients, hold, listener, outputs, .. } = run;
+    let Run { mut state, clients, hold, listener, mut outputs, .. } = run;
     let exit_code = process::peek(child.pidfd.as_fd());
     state.status = Status::Exited;
     state.exit_code = exit_code;
@@ -463,8 +496,6 @@ fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: O
     if spec.auto_remove {
         let _ = trash::sweep(store);
     }
-    for mut output in outputs {
-        output.linger();
-    }
+    stream::linger(&mut outputs);
     sys::exit(0)
 }
