@@ -78,6 +78,11 @@ impl Output {
         }
     }
 
+    /// Whether somebody still reads it.
+    pub fn has_reader(&self) -> bool {
+        !self.readers.is_empty()
+    }
+
     fn is_held_back(&self) -> bool {
         self.readers.iter().any(|reader| reader.waiting.len() >= WAITING_BYTES_MAX)
     }
@@ -183,7 +188,7 @@ impl Input {
     }
 
     /// Moves what can be moved now.
-    pub fn pump(&mut self, is_terminal: bool) {
+    pub fn pump(&mut self) {
         let Some(sink) = &self.sink else { return };
         if self.waiting.is_empty() {
             self.sources.retain(|source| match control::read_some(source.as_fd(), CHUNK_BYTES) {
@@ -195,7 +200,7 @@ impl Input {
             });
         }
         if !write_some(sink, &mut self.waiting) {
-            if is_terminal {
+            if rustix::termios::isatty(sink) {
                 self.waiting.clear(); // nobody holds its other side now; somebody may again
             } else {
                 self.close(); // those who send learn it from their pipes
