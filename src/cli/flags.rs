@@ -10,10 +10,14 @@ const fn seeded(names: &'static [&'static str], seed: &'static str, value: &'sta
     Flag { names, seed, value, help }
 }
 
+const DETACH_KEYS: Flag = flag(&["detach-keys"], "KEYS", "Keys that leave it alone (default ctrl-p,ctrl-q)");
+const SIG_PROXY: Flag = flag(&["sig-proxy"], "", "Pass signals on, without -t (default; --sig-proxy=false does not)");
+
 macro_rules! making {
     ($($more:expr),*) => {
         &[
             $($more,)*
+            flag(&["a", "attach"], "STREAM", "Connect only stdin, stdout or stderr"),
             flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
             flag(&["cap-add"], "NAME", "Give it one more capability, or ALL"),
             flag(&["cap-drop"], "NAME", "Take a capability from it, or ALL"),
@@ -77,12 +81,18 @@ macro_rules! making {
 /// `create`
 pub const CREATE: &[Flag] = making!();
 /// `run`
-pub const RUN: &[Flag] = making!(flag(&["d", "detach"], "", "Leave it running in the background and print its id"));
+pub const RUN: &[Flag] =
+    making!(flag(&["d", "detach"], "", "Leave it running in the background and print its id"), DETACH_KEYS, SIG_PROXY);
 /// `start`
 pub const START: &[Flag] = &[
     flag(&["a", "attach"], "", "Show its output until it ends, and end with its exit code"),
+    DETACH_KEYS,
     flag(&["i", "interactive"], "", "Connect our standard input (with -a)"),
+    SIG_PROXY,
 ];
+/// `attach`
+pub const ATTACH: &[Flag] =
+    &[DETACH_KEYS, flag(&["no-stdin"], "", "Only watch: nothing that is typed goes there"), SIG_PROXY];
 /// `update`; a limit that is not named stays.
 pub const UPDATE: &[Flag] = &[
     flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
@@ -113,6 +123,7 @@ pub const LOGS: &[Flag] = &[
 /// `exec`
 pub const EXEC: &[Flag] = &[
     flag(&["d", "detach"], "", "Do not wait for the command"),
+    DETACH_KEYS,
     flag(&["e", "env"], "KEY=VALUE", "Set an environment variable for it"),
     flag(&["env-file"], "FILE", "Read environment variables from a file"),
     flag(&["i", "interactive"], "", "Connect our standard input"),

@@ -2,6 +2,7 @@
 //! standard streams.
 
 pub mod args;
+pub mod attach;
 pub mod change;
 pub mod decide;
 pub mod exec;

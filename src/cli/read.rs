@@ -146,6 +146,25 @@ pub fn signal(text: &str) -> Result<i32> {
     number.ok_or_else(|| bad(format!("invalid signal: {}", visible(text))))
 }
 
+/// Keys by comma: one character each, or `ctrl-` and one of `@`, `a` to `z`, `[`, `\\`, `]`, `^`, `_`.
+pub fn detach_keys(text: &str) -> Result<Vec<u8>> {
+    let key = |word: &str| match (word.as_bytes(), word.strip_prefix("ctrl-").map(str::as_bytes)) {
+        ([key], _) => Some(*key),
+        (_, Some([letter @ (b'a'..=b'z')])) => Some(letter - b'a' + 1),
+        (_, Some([sign @ (b'@' | b'['..=b'_')])) => Some(sign - b'@'),
+        _ if word == "DEL" => Some(127),
+        _ => None,
+    };
+    let keys: Option<Vec<u8>> = text.split(',').map(key).collect();
+    keys.ok_or_else(|| bad(format!("Invalid detach keys ({}) provided", visible(text))))
+}
+
+/// A stream of `-a`, by its descriptor.
+pub fn stream(text: &str) -> Result<i32> {
+    let known = ["stdin", "stdout", "stderr"].iter().position(|name| text.eq_ignore_ascii_case(name));
+    known.map(|at| at as i32).ok_or_else(|| bad("valid streams are STDIN, STDOUT and STDERR".to_owned()))
+}
+
 /// `SIGTERM`, `SIGRTMIN+3`, or the bare number where there is no name.
 pub fn signal_name(number: i32) -> String {
     match usize::try_from(number).ok().and_then(|at| SIGNALS.get(at)).filter(|name| !name.is_empty()) {

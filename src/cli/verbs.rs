@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
-use super::{exec, finish, images, info, logs, ps, run, stats, top, update};
+use super::{attach, exec, finish, images, info, logs, ps, run, stats, top, update};
 
 const MANY: usize = usize::MAX;
 
@@ -69,6 +69,19 @@ pub const VERBS: &[Verb] = &[
         words: (1, 1),
         stops: false,
         run: logs::logs,
+    },
+    Verb {
+        name: "attach",
+        aliases: &["container attach"],
+        usage: "[OPTIONS] CONTAINER",
+        about: "Connect with a running container, as if run without -d",
+        long: "Shows what it says from now on; what is typed goes to it, if it was made with -i. Several may be attached.\n\
+               At a terminal, ctrl-p ctrl-q leaves the container alone.\n\n\
+               Exit code: the container's; 1 after the keys.",
+        flags: flags::ATTACH,
+        words: (1, 1),
+        stops: false,
+        run: attach::attach,
     },
     Verb {
         name: "exec",
