@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod change;
+pub mod completion;
 pub mod decide;
 pub mod exec;
 pub mod finish;
@@ -10,10 +11,14 @@ pub mod flags;
 pub mod human;
 pub mod images;
 pub mod info;
+pub mod inspect;
 pub mod logs;
+pub mod pattern;
+pub mod prune;
 pub mod ps;
 pub mod read;
 pub mod run;
+pub mod shape;
 pub mod stats;
 pub mod table;
 pub mod template;

@@ -316,6 +316,11 @@ pub fn missing(word: &str) -> Error {
     Error::new(format!("No such container: {}", word.escape_debug()))
 }
 
+/// Whether an error is the one of [`missing`]; a damaged container is not missing.
+pub fn is_missing(error: &Error) -> bool {
+    error.what.starts_with("No such container")
+}
+
 /// The id that a word stands for: a full id, a name, or a unique prefix of an id, in this order.
 pub fn resolve(store: &Store, word: &str) -> Result<String> {
     if hex::is(word, 64) && file::exists_at(store.containers.as_fd(), word) {
