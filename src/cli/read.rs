@@ -1,6 +1,7 @@
 //! Values of flags: text in, meaning out, docker's words when it has none. Every error asks for exit code 125.
 
 pub mod device;
+pub mod moment;
 pub mod mount;
 pub mod sysctl;
 pub mod tmpfs;
