@@ -89,17 +89,15 @@ fn quoted(text: &str) -> String {
 fn fish() -> String {
     let mut text = String::from("complete -c mydocker -f\n");
     for verb in VERBS.iter().filter(|verb| !verb.name.contains(' ')) {
-        let (name, about) = (verb.name, quoted(verb.about));
-        text.push_str(&format!("complete -c mydocker -n __fish_use_subcommand -a {name} -d {about}\n"));
-        let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {name}'");
-        match things(verb) {
-            "CONTAINER" => text.push_str(&format!("{condition} -a '(mydocker ps -a --format \"{{{{.Names}}}}\")'\n")),
-            "IMAGE" => {
-                let names = "mydocker images --format \"{{.Repository}}:{{.Tag}}\"";
-                text.push_str(&format!("{condition} -a '({names})'\n"));
-            }
-            _ => text.push_str(&format!("{condition} -F\n")),
-        }
+        let about = quoted(verb.about);
+        text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", verb.name, " -d ", &about, "\n"]);
+        let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name);
+        let words = match things(verb) {
+            "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
+            "IMAGE" => " -a '(mydocker images --format \"{{.Repository}}:{{.Tag}}\")'\n",
+            _ => " -F\n",
+        };
+        text.extend([&condition, words]);
         for flag in flags(verb) {
             text.push_str(&condition);
             for name in flag.names {
@@ -128,17 +126,13 @@ fn man() -> String {
         env!("CARGO_PKG_VERSION")
     );
     for verb in VERBS {
-        text.push_str(&format!(".SS mydocker {} {}", verb.name, plain(verb.usage)));
-        text.push_str(&plain(verb.about));
+        text.extend([".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
         for flag in flags(verb) {
-            text.push_str(&format!(
-                ".TP\n.B {}{}",
-                plain(&format!("{} {}", flag.spelled(), flag.value)),
-                plain(flag.help)
-            ));
+            let spelled = format!("{} {}", flag.spelled(), flag.value);
+            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help)]);
         }
         if !verb.long.is_empty() {
-            text.push_str(&format!(".PP\n.nf\n{}.fi\n", plain(verb.long)));
+            text.extend([".PP\n.nf\n", &plain(verb.long), ".fi\n"]);
         }
     }
     text.push_str(

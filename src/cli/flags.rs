@@ -43,6 +43,8 @@ macro_rules! making {
             flag(&["ipc"], "MODE", "Shared memory: private (the default), shareable, none, host, container:NAME"),
             flag(&["l", "label"], "KEY=VALUE", "Attach a label"),
             flag(&["label-file"], "FILE", "Read labels from a file"),
+            flag(&["log-driver"], "DRIVER", "json-file (the default) or local: keep its output for 'logs'; none: do not"),
+            flag(&["log-opt"], "KEY=VALUE", "max-size=10m (of a log file; -1: no limit), max-file=3 (so many are kept)"),
             seeded(&["m", "memory"], "mem", "BYTES", "Memory limit, for example 100m"),
             flag(&["memory-reservation"], "BYTES", "Memory that is left to it when memory is short"),
             flag(&["memory-swap"], "BYTES", "Limit of memory and swap together; -1 for no limit"),
@@ -114,8 +116,12 @@ pub const PS: &[Flag] = &[
 ];
 /// `logs`
 pub const LOGS: &[Flag] = &[
+    flag(&["details"], "", "Begin each line with its details, of which there are none"),
     flag(&["f", "follow"], "", "Go on with what is written, until the container ends"),
+    flag(&["since"], "TIME", "Only lines from then on: 2026-11-21T23:20 (UTC), 1795303213, or 1h30m ago"),
     flag(&["n", "tail"], "N", "Only the last N lines"),
+    flag(&["t", "timestamps"], "", "Begin each line with its time"),
+    flag(&["until"], "TIME", "Only lines until then"),
 ];
 /// `exec`
 pub const EXEC: &[Flag] = &[

@@ -126,18 +126,6 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     Ok(OK)
 }
 
-/// RFC 3339 in UTC, as image configurations have it, to nanoseconds since 1970.
-pub fn moment(text: &str) -> Option<i64> {
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let seconds = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
-    // Days since 1970 of a civil date; the year begins in March, so that the leap day is its last.
-    let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days =
-        y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (m * 153 + 2) / 5 + day - 1 - 719_468;
-    days.checked_mul(86_400)?.checked_add(seconds)?.checked_mul(time::SECOND)
-}
-
 /// `rmi IMAGE…`
 pub fn rmi(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
@@ -180,17 +168,4 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
     trash::sweep(&store)?;
     print(&format!("sha256:{id}\n"))?;
     Ok(OK)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_go_round() {
-        for at in [0, 951_782_400 * time::SECOND, 1_795_303_213 * time::SECOND, 4_102_444_799 * time::SECOND] {
-            assert_eq!(moment(&time::rfc3339(at)), Some(at));
-        }
-        assert_eq!(moment("yesterday"), None);
-    }
 }

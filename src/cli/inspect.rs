@@ -63,9 +63,8 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
             },
             "image" => match images::find(store, word) {
                 Ok(Some(found)) => Some(image::value(store, found.id())?),
-                Ok(None) => None,
                 Err(error) if error.what.starts_with("multiple") => return Err(error),
-                Err(_) => None, // a word that cannot be the name of an image
+                Ok(None) | Err(_) => None, // a word that cannot be the name of an image is none
             },
             _ if read::volume_name(word).is_ok() => {
                 volumes::created(store, word)?.map(|at| image::volume(store, word, at))

@@ -1,7 +1,7 @@
 //! `container prune`, `image prune`.
 
 use super::args::Parsed;
-use super::{OK, human, images as image_times, note, open_store, print, ps, read};
+use super::{OK, human, note, open_store, print, ps, read};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
@@ -77,7 +77,7 @@ pub fn containers(parsed: &Parsed) -> Result<u8> {
         errors.iter().for_each(&mut complain);
         for container in found {
             let spec = &container.spec;
-            let mut prune = || -> Result<Option<u64>> {
+            let prune = || -> Result<Option<u64>> {
                 let state = ps::state(&store, &container)?;
                 let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
                 if !is_over || !filters.fit(spec.created, &spec.labels) {
@@ -135,7 +135,7 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
     let image = images::get(store, id)?;
     let names: Vec<String> =
         images::references(store)?.into_iter().filter(|(_, to)| to == id).map(|(name, _)| name.text()).collect();
-    let created = image.created.as_deref().and_then(image_times::moment).unwrap_or(0);
+    let created = image.created.as_deref().and_then(read::moment::rfc3339).unwrap_or(0);
     let labels = image.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
     if !names.is_empty() && !all || !filters.fit(created, &labels) || is_used(store, id)? {
         return Ok(None);

@@ -3,6 +3,7 @@
 
 use super::control::{self, Awaited, Message};
 use super::init;
+use super::log::Log;
 use super::program::Stdio;
 use super::provide;
 use super::stream::{Keyboard, Output};
@@ -10,7 +11,7 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{fault, file, lock, sys, time};
 use crate::spec::{Spec, State, Status};
-use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
+use crate::store::containers::{Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, trash};
 use crate::walls;
 use crate::walls::cgroup::{self, Place};
@@ -60,7 +61,7 @@ struct Run {
     _held_stdin: Option<OwnedFd>,
     signals: OwnedFd,
     listener: OwnedFd,
-    log: OwnedFd,
+    log: Log,
     outputs: [Output; 2],
     keyboard: Option<Keyboard>,
     clients: Vec<Client>,
@@ -239,7 +240,7 @@ fn complete(store: &Store, container: &Container, child: &Child, ends: Ends, ter
         _held_stdin: held_stdin,
         signals: sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?,
         listener: control::listen_at(store, &container.spec.id)?,
-        log: containers::open_log(container.dir.as_fd(), true)?,
+        log: Log::open(process::duplicate(&container.dir)?, &container.spec.log)?,
         outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
         keyboard,
         clients: Vec::new(),
@@ -298,7 +299,7 @@ impl Run {
         }
         for output in &mut self.outputs {
             // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
-            if let Err(error) = output.pump(&self.log, self.has_ended) {
+            if let Err(error) = output.pump(&mut self.log, self.has_ended) {
                 self.state.error = format!("{error}");
             }
         }

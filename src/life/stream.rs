@@ -41,7 +41,7 @@ impl Output {
     }
 
     /// Moves what can be moved now. `is_last`: the container has ended, so what is not there now never comes.
-    pub fn pump(&mut self, log_file: &OwnedFd, is_last: bool) -> Result<()> {
+    pub fn pump(&mut self, log: &mut log::Log, is_last: bool) -> Result<()> {
         let mut result = Ok(());
         self.flush();
         // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back.
@@ -51,7 +51,7 @@ impl Output {
             match control::read_some(source.as_fd(), CHUNK_BYTES) {
                 None if !is_last => return result,
                 Some(bytes) if !bytes.is_empty() => {
-                    result = result.and(self.log.write(log_file, &bytes));
+                    result = result.and(self.log.write(log, &bytes));
                     if self.client.is_some() {
                         self.pending.extend_from_slice(&bytes);
                         self.flush();
@@ -61,7 +61,7 @@ impl Output {
                     }
                 }
                 _ => {
-                    result = result.and(self.log.finish(log_file));
+                    result = result.and(self.log.finish(log));
                     self.source = None;
                     self.flush();
                 }

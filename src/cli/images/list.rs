@@ -1,6 +1,5 @@
 //! `images`.
 
-use super::moment;
 use crate::cli::args::{Parsed, boolean};
 use crate::cli::pattern::{self, Pattern};
 use crate::cli::{OK, human, note, object, open_store, print, read, table, text};
@@ -135,7 +134,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
 }
 
 fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size: u64) -> Value {
-    let created = image.created.as_deref().and_then(moment);
+    let created = image.created.as_deref().and_then(read::moment::rfc3339);
     let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
     let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
     object(vec![
