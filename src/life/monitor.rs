@@ -3,6 +3,7 @@
 //! what "running" means.
 
 use super::control::{self, Message};
+use super::log::Log;
 use super::restart::{self, Action, Event, Past, Phase};
 use super::run::{self, Run, STARTER};
 use super::stream::{self, Output};
@@ -61,7 +62,7 @@ struct Monitor<'a> {
     life: Option<OwnedFd>,
     signals: OwnedFd,
     listener: OwnedFd,
-    log: OwnedFd,
+    log: Log,
     clients: Vec<Client>,
     /// The number of the one who came last.
     last_client: u32,
@@ -184,7 +185,7 @@ impl<'a> Monitor<'a> {
         let desk = || {
             let signals = sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?;
             let listener = control::listen_at(store, &container.spec.id)?;
-            Ok((signals, listener, containers::open_log(container.dir.as_fd(), true)?))
+            Ok((signals, listener, Log::open(process::duplicate(&container.dir)?, &container.spec.log)?))
         };
         let (signals, listener, log) = match desk() {
             Ok(desk) => desk,
@@ -398,14 +399,14 @@ impl<'a> Monitor<'a> {
             }
             for output in &mut run.outputs {
                 // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
-                if let Err(error) = output.pump(&self.log, run.has_ended) {
+                if let Err(error) = output.pump(&mut self.log, run.has_ended) {
                     self.state.error = format!("{error}");
                 }
             }
             run.input.pump();
         }
         self.lingering.retain_mut(|output| {
-            let _ = output.pump(&self.log, true); // its part of the log is complete
+            let _ = output.pump(&mut self.log, true); // its part of the log is complete
             output.has_reader()
         });
     }
