@@ -5,6 +5,7 @@ mod devices;
 mod ids;
 pub mod life;
 pub mod limits;
+mod log;
 mod mounts;
 mod namespaces;
 mod security;
@@ -17,7 +18,7 @@ use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Log, Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
+use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
@@ -37,9 +38,6 @@ const UMASK_MAX: u32 = 0o777;
 const GID_MAX: u64 = 2_147_483_647;
 /// What the kernel adds to a process's badness, proc(5).
 const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
-/// Size of a log file, and number of files: an endless log would fill a small disk.
-const LOG_BYTES: u64 = 10 << 20;
-const LOG_FILES: u32 = 3;
 const SIGTERM: i32 = 15;
 
 /// What was decided.
@@ -75,6 +73,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let (stop_signal, stop_timeout) = (life::stop_signal(parsed)?, life::stop_timeout(parsed)?);
     let health = life::health(parsed)?;
     refuse_sources(parsed)?;
+    let log = log::log(parsed)?;
     let (asked_env, asked_labels) = (env(parsed)?, labels(parsed)?);
     let name = parsed.last("name").map(read::container_name).transpose()?;
     let cwd = parsed.last("workdir").map(workdir).transpose()?;
@@ -116,7 +115,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         stop_timeout,
         restart,
         health: life::checked(health, config.healthcheck),
-        log: Log { is_kept: true, driver: "json-file".to_owned(), max_bytes: LOG_BYTES, max_files: LOG_FILES },
+        log,
         groups,
         umask,
         security,

@@ -180,6 +180,7 @@ fn launch(room: &Room<'_>, health: &Health, began: i64) -> Result<Probe> {
         stdin: false,
         detach: false,
         privileged: false,
+        detach_keys: Vec::new(),
     };
     let (output, write) = control::pipe()?;
     control::nonblocking(output.as_fd())?;

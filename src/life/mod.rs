@@ -1,18 +1,21 @@
 //! LIFE: processes in time. Who runs what:
 //!
 //! ```text
-//! command  create · start (forks the monitor) · relay · exec · stop, kill, pause, wait · update · watch · remove · commit
+//! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
+//!          · commit
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
-//!          so again) · health (its checks) · provide (what its child cannot get itself)
+//!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
+pub mod attach;
 pub mod commit;
 pub mod control;
 pub mod create;
 pub mod exec;
 pub mod health;
 pub mod init;
+pub mod keys;
 pub mod log;
 pub mod monitor;
 pub mod packing;

@@ -4,9 +4,10 @@
 
 use super::control::{self, Message};
 use super::health::{self, Prober, Room};
+use super::log::Log;
 use super::restart::{self, Action, Event, Past, Phase};
-use super::run::{self, Run};
-use super::stream::Output;
+use super::run::{self, Run, STARTER};
+use super::stream::{self, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, lock, process, sys, time};
 use crate::spec::{Restart, Spec, State, Status};
@@ -48,6 +49,8 @@ pub struct Order {
 
 /// One connected command.
 struct Client {
+    /// In the order in which they came.
+    number: u32,
     socket: OwnedFd,
     is_waiting: bool,
     is_freezing: bool,
@@ -60,8 +63,10 @@ struct Monitor<'a> {
     life: Option<OwnedFd>,
     signals: OwnedFd,
     listener: OwnedFd,
-    log: OwnedFd,
+    log: Log,
     clients: Vec<Client>,
+    /// The number of the one who came last.
+    last_client: u32,
     state: State,
     /// The run under way; `None` while it waits before it starts the next one.
     run: Option<Run>,
@@ -104,7 +109,7 @@ pub fn run(store: &Store, order: Order) -> ! {
     };
     monitor.life = Some(life);
     let _ = control::send(control.as_fd(), &Message::Started(monitor.state.pid)); // a starter that is gone needs no answer
-    monitor.clients.push(Client { socket: control, is_waiting: true, is_freezing: false });
+    monitor.clients.push(Client { number: STARTER, socket: control, is_waiting: true, is_freezing: false });
     fault::point("monitor:started");
     loop {
         let hold = monitor.live(&mut container);
@@ -183,7 +188,7 @@ impl<'a> Monitor<'a> {
         let desk = || {
             let signals = sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?;
             let listener = control::listen_at(store, &container.spec.id)?;
-            Ok((signals, listener, containers::open_log(container.dir.as_fd(), true)?))
+            Ok((signals, listener, Log::open(process::duplicate(&container.dir)?, &container.spec.log)?))
         };
         let (signals, listener, log) = match desk() {
             Ok(desk) => desk,
@@ -196,6 +201,7 @@ impl<'a> Monitor<'a> {
             listener,
             log,
             clients: Vec::new(),
+            last_client: STARTER,
             state: State::created(),
             run: None,
             past: Past::default(),
@@ -340,9 +346,7 @@ impl<'a> Monitor<'a> {
         if is_removed {
             let _ = trash::sweep(self.store);
         }
-        for mut output in self.lingering {
-            output.linger();
-        }
+        stream::linger(&mut self.lingering);
         sys::exit(0)
     }
 
@@ -366,9 +370,7 @@ impl<'a> Monitor<'a> {
         if let Some(run) = &self.run {
             fds.push(PollFd::from_borrowed_fd(run.child.pidfd.as_fd(), PollFlags::IN));
             run.outputs.iter().for_each(|output| output.watch(&mut fds));
-            if let Some(keyboard) = &run.keyboard {
-                keyboard.watch(&mut fds);
-            }
+            run.input.watch(&mut fds);
             if let Some(prober) = &run.prober {
                 prober.watch(&mut fds);
             }
@@ -427,16 +429,14 @@ impl<'a> Monitor<'a> {
             }
             for output in &mut run.outputs {
                 // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
-                if let Err(error) = output.pump(&self.log, run.has_ended) {
+                if let Err(error) = output.pump(&mut self.log, run.has_ended) {
                     self.state.error = format!("{error}");
                 }
             }
-            if let Some(keyboard) = &mut run.keyboard {
-                keyboard.pump();
-            }
+            run.input.pump();
         }
         self.lingering.retain_mut(|output| {
-            let _ = output.pump(&self.log, true); // its part of the log is complete
+            let _ = output.pump(&mut self.log, true); // its part of the log is complete
             output.has_reader()
         });
     }
@@ -444,14 +444,15 @@ impl<'a> Monitor<'a> {
     fn accept(&mut self) {
         use rustix::net::{SocketFlags, accept_with};
         while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
-            self.clients.push(Client { socket, is_waiting: false, is_freezing: false });
+            self.last_client += 1;
+            self.clients.push(Client { number: self.last_client, socket, is_waiting: false, is_freezing: false });
         }
     }
 
     /// One sentence of one client; a client that hangs up or talks nonsense is forgotten.
     fn listen_to(&mut self, at: usize, container: &Container) {
         let spec = &container.spec;
-        let Ok(Some((message, _))) = control::receive(self.clients[at].socket.as_fd()) else {
+        let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
             self.forget(at, spec);
             return;
         };
@@ -480,12 +481,22 @@ impl<'a> Monitor<'a> {
                 return;
             }
             Message::Resize(rows, columns) => {
-                if let Some(keyboard) = self.run.as_ref().and_then(|run| run.keyboard.as_ref()) {
-                    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-                    let _ = rustix::termios::tcsetwinsize(&keyboard.master, size); // the terminal may be gone
+                if let Some(run) = &self.run {
+                    run.input.resize(rows, columns);
                 }
                 return;
             }
+            Message::Eof => {
+                if let Some(run) = &mut self.run {
+                    run.end_input(self.clients[at].number);
+                }
+                return;
+            }
+            Message::Stream(which) => match (&mut self.run, fd) {
+                (Some(run), Some(pipe)) => run.connect(self.clients[at].number, which, pipe),
+                (None, _) => Err(super::is_restarting(&spec.id)),
+                (_, None) => Err(Error::new("no pipe came with the wish to be attached")), // EMFILE
+            },
             Message::Freeze => self.freeze(spec).map(|()| self.clients[at].is_freezing = true),
             Message::Thaw => {
                 self.clients[at].is_freezing = false;
@@ -503,7 +514,13 @@ impl<'a> Monitor<'a> {
     }
 
     fn forget(&mut self, at: usize, spec: &Spec) {
-        if self.clients.remove(at).is_freezing {
+        let client = self.clients.remove(at);
+        if let Some(run) = &mut self.run {
+            run.end_input(client.number);
+            run.outputs.iter_mut().for_each(|output| output.forget(client.number));
+        }
+        self.lingering.iter_mut().for_each(|output| output.forget(client.number));
+        if client.is_freezing {
             self.thaw(spec);
         }
     }

@@ -5,8 +5,8 @@ use super::health::Prober;
 use super::init;
 use super::program::Stdio;
 use super::provide;
-use super::stream::{Keyboard, Output};
-use crate::error::{Error, Result};
+use super::stream::{Input, Output};
+use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{fault, sys};
 use crate::spec::Spec;
@@ -19,6 +19,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::Winsize;
 
+/// The number of the client that started the container.
+pub const STARTER: u32 = 0;
 const SIGKILL: i32 = 9;
 
 /// A run of a container, from the command's start to its end.
@@ -27,12 +29,12 @@ pub struct Run {
     pub child: Child,
     /// Its mount namespace: held, its teardown is not in the way between the command's exit and our noticing.
     pub hold: Option<OwnedFd>,
-    /// Keeps a detached container's standard input open.
-    _held_stdin: Option<OwnedFd>,
     /// What it says.
     pub outputs: [Output; 2],
-    /// What is typed at its terminal.
-    pub keyboard: Option<Keyboard>,
+    /// What it reads of those who are attached.
+    pub input: Input,
+    /// Whether its standard input ends with the starter's, who writes to the pipe himself. docker calls it `StdinOnce`.
+    pub stdin_once: bool,
     /// What looks after its health, if anybody asks.
     pub prober: Option<Prober>,
     /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
@@ -44,11 +46,33 @@ pub struct Run {
     pub has_ended: bool,
 }
 
+impl Run {
+    /// Connects one more client with its standard input, output or error.
+    pub fn connect(&mut self, client: u32, which: i32, pipe: OwnedFd) -> Result<()> {
+        control::nonblocking(pipe.as_fd())?;
+        match which {
+            0 => self.input.add(pipe),
+            1 => self.outputs[0].add(client, pipe),
+            _ => self.outputs[1].add(client, pipe),
+        }
+        Ok(())
+    }
+
+    /// A client types nothing more.
+    pub fn end_input(&mut self, client: u32) {
+        if client == STARTER && self.stdin_once {
+            self.input.close();
+        }
+    }
+}
+
 /// The monitor's ends of the container's streams.
 struct Ends {
     sources: [Option<OwnedFd>; 2],
     clients: [Option<OwnedFd>; 2],
+    /// Keeps its standard input open, for those who come later.
     held_stdin: Option<OwnedFd>,
+    stdin_once: bool,
     typed: Option<OwnedFd>,
 }
 
@@ -86,7 +110,8 @@ fn make_child(
     [stdin, stdout, stderr]: [Option<OwnedFd>; 3],
     size: Winsize,
 ) -> Result<(Child, OwnedFd, Ends)> {
-    let mut ends = Ends { sources: [None, None], clients: [stdout, stderr], held_stdin: None, typed: None };
+    let clients = [stdout, stderr];
+    let mut ends = Ends { sources: [None, None], clients, held_stdin: None, stdin_once: false, typed: None };
     let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
     if spec.tty {
         ends.typed = stdin;
@@ -95,7 +120,10 @@ fn make_child(
         (stdio.stdout, stdio.stderr) = (Some(out.1), Some(err.1));
         ends.sources = [Some(out.0), Some(err.0)];
         stdio.stdin = stdin;
-        if spec.stdin && stdio.stdin.is_none() {
+        if let Some(read) = &stdio.stdin {
+            ends.stdin_once = true;
+            ends.held_stdin = Some(control::reopen(read.as_fd(), OFlags::WRONLY).tried("open standard input")?);
+        } else if spec.stdin {
             let (read, write) = control::pipe()?;
             (stdio.stdin, ends.held_stdin) = (Some(read), Some(write));
         }
@@ -124,33 +152,37 @@ fn make_child(
 
 /// Connects the streams of a command that runs.
 fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> {
-    let Ends { mut sources, clients: [stdout, stderr], held_stdin, typed } = ends;
+    let Ends { mut sources, clients, mut held_stdin, stdin_once, typed } = ends;
     let connect = || {
-        let mut keyboard = None;
         if let Some(master) = terminal {
-            let writer = process::duplicate(&master)?;
-            if let Some(typed) = &typed {
-                control::nonblocking(typed.as_fd())?;
-            }
-            keyboard = Some(Keyboard::new(typed, writer));
+            held_stdin = Some(process::duplicate(&master)?);
             sources[0] = Some(master);
         }
-        for fd in sources.iter().chain([&stdout, &stderr]).flatten() {
+        for fd in sources.iter().chain(&clients).chain([&held_stdin, &typed]).flatten() {
             control::nonblocking(fd.as_fd())?;
         }
-        Ok(keyboard)
+        Ok(())
     };
-    let keyboard = match connect() {
-        Ok(keyboard) => keyboard,
-        Err(error) => return Err(end(&child, error)),
-    };
-    let path = format!("/proc/{}/ns/mnt", child.pid);
+    if let Err(error) = connect() {
+        return Err(end(&child, error));
+    }
+    let mut input = Input::new(held_stdin);
+    if let Some(typed) = typed {
+        input.add(typed);
+    }
     let [out, err] = sources;
+    let mut outputs = [Output::new(out, "stdout"), Output::new(err, "stderr")];
+    for (output, client) in outputs.iter_mut().zip(clients) {
+        if let Some(client) = client {
+            output.add(STARTER, client);
+        }
+    }
+    let path = format!("/proc/{}/ns/mnt", child.pid);
     Ok(Run {
         hold: rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok(),
-        _held_stdin: held_stdin,
-        outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
-        keyboard,
+        outputs,
+        input,
+        stdin_once,
         prober: None,
         is_paused: false,
         kill_at: None,
