@@ -1,7 +1,6 @@
 //! Values of flags: text in, meaning out, docker's words when it has none. Every error asks for exit code 125.
 
 pub mod device;
-pub mod duration;
 pub mod moment;
 pub mod mount;
 pub mod sysctl;
@@ -10,7 +9,6 @@ pub mod ulimit;
 pub mod volume;
 
 use super::human::visible;
-pub use duration::{duration, seconds};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use std::collections::BTreeMap;
 
@@ -177,6 +175,16 @@ pub fn signal_name(number: i32) -> String {
         None if (SIGRTMIN..=SIGRTMAX).contains(&number) => format!("SIGRTMIN+{}", number - SIGRTMIN),
         None => number.to_string(),
     }
+}
+
+/// A length of time in nanoseconds, as Go writes it: `1m30s`.
+pub fn duration(text: &str) -> Result<i64> {
+    moment::duration(text).ok_or_else(|| bad(format!("time: invalid duration \"{}\"", visible(text))))
+}
+
+/// A whole number of seconds.
+pub fn seconds(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| Error::new("it is not a whole number"))
 }
 
 /// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
