@@ -147,7 +147,7 @@ fn each_run_is_made_anew() {
     ]);
     h.ended("box");
     let log = h.ok("logs box");
-    let lines: Vec<&str> = log.lines().collect();
+    let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
     assert_eq!(lines.len(), 8, "{log}");
     assert_eq!(lines[..4], lines[4..]);
 }
@@ -209,7 +209,7 @@ fn stop_takes_the_signal_and_the_time_of_the_container() {
         let mut line = vec!["run", "-d", "--name", "box"];
         line.extend(flags.split_whitespace());
         line.extend(["busybox", "sh", "-c", script]);
-        h.ok(&line);
+        h.ok(line.as_slice());
         until("it is ready", || h.ok("logs box") == "ready");
     };
     for (flags, end, status) in [
