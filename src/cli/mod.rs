@@ -27,7 +27,7 @@ pub mod update;
 pub mod verbs;
 pub mod words;
 
-use miniserde::json::Value;
+use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, process, seal, sys};
 use mydocker::store::{self, Store};
@@ -125,7 +125,11 @@ pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Re
 
 /// A JSON object from its fields.
 pub fn object(fields: Vec<(&str, Value)>) -> Value {
-    Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    let mut object = Object::new();
+    for (key, value) in fields {
+        object.insert(key.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// A JSON text.

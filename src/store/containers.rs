@@ -2,7 +2,7 @@
 
 use super::{Store, names, trash};
 use crate::error::{Error, Result};
-use crate::kernel::{fault, file, hex, lock, time};
+use crate::kernel::{fault, file, hex, lock, order, time};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -333,7 +333,7 @@ pub fn resolve(store: &Store, word: &str) -> Result<String> {
         let fits = |id: &String| !word.is_empty() && id.starts_with(word);
         let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
         if found.len() > 1 {
-            found.sort();
+            let found = order::sorted(found, &|a, b| a < b);
             let list: Vec<&str> = found.iter().map(|id| &id[..12]).collect();
             let list = list.join(", ");
             return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
@@ -356,8 +356,7 @@ pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
             Err(error) => errors.push(error),
         }
     }
-    found.sort_by_key(|container| core::cmp::Reverse(container.spec.created));
-    Ok((found, errors))
+    Ok((order::sorted(found, &|a, b| a.spec.created > b.spec.created), errors))
 }
 
 /// The anonymous volumes of a container: the ones that go with it on request.

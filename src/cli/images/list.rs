@@ -5,6 +5,7 @@ use crate::cli::pattern::{self, Pattern};
 use crate::cli::{OK, human, note, object, open_store, print, read, table, text};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
+use mydocker::kernel::order;
 use mydocker::store::Store;
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
@@ -110,8 +111,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
             rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
         }
     }
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
-    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
     if parsed.on("quiet") {
         let id = |row: &Value| match row {
             Value::Object(fields) => match fields.get("ID") {
