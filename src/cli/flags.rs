@@ -40,6 +40,12 @@ macro_rules! making {
             flag(&["e", "env"], "KEY=VALUE", "Set an environment variable; KEY alone copies ours"),
             flag(&["env-file"], "FILE", "Read environment variables from a file"),
             flag(&["group-add"], "GROUP", "Put its user into one more group"),
+            flag(&["health-cmd"], "COMMAND", "Find out its health by this line for its shell"),
+            flag(&["health-interval"], "DURATION", "Time between two checks, for example 10s (default 30s)"),
+            flag(&["health-retries"], "INT", "So many failures in a row make it unhealthy (default 3)"),
+            flag(&["health-start-interval"], "DURATION", "Time between two checks in the start period (default 5s)"),
+            flag(&["health-start-period"], "DURATION", "Time after its start in which failures do not count"),
+            flag(&["health-timeout"], "DURATION", "Time that a check may take (default 30s)"),
             flag(&["h", "hostname"], "NAME", "Name of the host inside"),
             flag(&["image"], "IMAGE", "The image; all words are then the command"),
             flag(&["init"], "", "Run a small init that reaps orphans and passes signals on"),
@@ -56,16 +62,23 @@ macro_rules! making {
             flag(&["mount"], "KEY=VALUE,…", "Mount a bind, volume or tmpfs: type=bind,src=/a,dst=/b,ro"),
             seeded(&["n", "name"], "name", "NAME", "Name of the container"),
             seeded(&["net", "network"], "net", "NETWORK", "none: only lo (the default); host: the host's network"),
+            flag(&["no-healthcheck"], "", "Do not check its health, whatever the image says"),
             flag(&["oom-kill-disable"], "", "Let it wait for memory instead of being killed (cgroup v1)"),
             flag(&["oom-score-adj"], "INT", "How gladly the kernel kills it, -1000 to 1000"),
             flag(&["pid"], "MODE", "Processes it sees: private (the default), host, container:NAME"),
             flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
+            flag(&["platform"], "OS/ARCH", "Only this host's own can be asked for"),
             flag(&["privileged"], "", "Let it do everything that root may do here, and see all devices"),
+            flag(&["pull"], "WHEN", "missing or never: there is no registry to ask"),
+            flag(&["q", "quiet"], "", "Nothing is pulled, so there is nothing to be quiet about"),
             flag(&["read-only"], "", "Make its root file system read-only"),
+            flag(&["restart"], "POLICY", "Start it again: no (the default), on-failure[:N], always, unless-stopped"),
             flag(&["rm"], "", "Remove the container when it ends"),
             flag(&["rootfs"], "DIR", "Use a directory as root file system; all words are then the command"),
             flag(&["security-opt"], "KEY=VALUE", "seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined"),
             flag(&["shm-size"], "BYTES", "Size of /dev/shm (default 64m)"),
+            flag(&["stop-signal"], "SIGNAL", "What 'stop' sends it (default the image's, or TERM)"),
+            flag(&["stop-timeout"], "SECONDS", "Time after that before SIGKILL (default 10; -1: never)"),
             flag(&["sysctl"], "KEY=VALUE", "Set a kernel parameter of its own namespaces"),
             flag(&["tmpfs"], "DST[:OPTIONS]", "Mount memory, for example /run:size=1m,mode=700"),
             flag(&["t", "tty"], "", "Give the command a terminal"),
@@ -108,6 +121,7 @@ pub const UPDATE: &[Flag] = &[
     flag(&["memory-reservation"], "BYTES", "Memory that is left to it when memory is short"),
     flag(&["memory-swap"], "BYTES", "Limit of memory and swap together; -1 for no limit"),
     flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
+    flag(&["restart"], "POLICY", "Start it again: no, on-failure[:N], always, unless-stopped"),
 ];
 /// `ps`
 pub const PS: &[Flag] = &[
@@ -146,7 +160,10 @@ pub const EXEC: &[Flag] = &[
     flag(&["w", "workdir"], "DIR", "Its working directory"),
 ];
 /// `stop`
-pub const STOP: &[Flag] = &[flag(&["time", "t", "timeout"], "SECONDS", "Time before SIGKILL (default 10; -1: never)")];
+pub const STOP: &[Flag] = &[
+    flag(&["s", "signal"], "SIGNAL", "Which signal to begin with (default the container's)"),
+    flag(&["time", "t", "timeout"], "SECONDS", "Time before SIGKILL (default the container's; -1: never)"),
+];
 /// `kill`
 pub const KILL: &[Flag] = &[flag(&["s", "signal"], "SIGNAL", "Which signal (default KILL)")];
 /// `rm`

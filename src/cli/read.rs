@@ -177,6 +177,16 @@ pub fn signal_name(number: i32) -> String {
     }
 }
 
+/// A length of time in nanoseconds, as Go writes it: `1m30s`.
+pub fn duration(text: &str) -> Result<i64> {
+    moment::duration(text).ok_or_else(|| bad(format!("time: invalid duration \"{}\"", visible(text))))
+}
+
+/// A whole number of seconds.
+pub fn seconds(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| Error::new("it is not a whole number"))
+}
+
 /// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
 /// `path` is only for the messages.
 pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>> {

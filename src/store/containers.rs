@@ -209,6 +209,12 @@ impl Container {
 
     /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
     pub fn write_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
+        self.note_state(store, state, sync)?;
+        write_info(store, &self.spec, state)
+    }
+
+    /// Writes down what happened where that changes nothing for the tutorials' readers.
+    pub fn note_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
         let bytes = json::to_string(state).into_bytes();
         match file::replace_at(self.dir.as_fd(), "state.json", &bytes, sync) {
             // A full disk must not swallow how a container ended: the old record's own block has room for the new one.
@@ -217,7 +223,11 @@ impl Container {
             }
             other => other,
         }
-        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
+        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
+    }
+
+    /// Writes down the part that is for the tutorials' readers.
+    pub fn write_info(&self, store: &Store, state: &State) -> Result<()> {
         write_info(store, &self.spec, state)
     }
 }
@@ -296,10 +306,21 @@ fn is_named(store: &Store, container: &Container) -> bool {
 
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
 /// damaged. Only what certainly was never started is thrown away.
-fn unnamed(store: &Store, container: Container) -> Result<Option<Container>> {
-    let Ok(_change) = container.lock_change(store) else { return Ok(None) };
+fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>> {
+    let Ok(_change) = container.lock_change(store) else {
+        // Somebody makes, removes or renames it: only in the last case a name leads to it.
+        return Ok(names::of(store, &container.spec.id)?.map(|name| {
+            container.spec.name = name;
+            container
+        }));
+    };
     // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
     if is_named(store, &container) {
+        return Ok(Some(container));
+    }
+    if let Some(name) = names::of(store, &container.spec.id)? {
+        container.spec.name = name; // who renamed it was killed before the record followed
+        rewrite(store, &container)?;
         return Ok(Some(container));
     }
     let upper = file::open_dir_at(container.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
