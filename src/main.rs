@@ -124,7 +124,7 @@ fn group(words: &[&str]) -> Result<u8> {
             print(&verbs::group_help(group)).map(|()| OK)
         }
         [group, verb, ..] if verbs::groups().contains(group) => {
-            let near = args::nearest(verb, verbs::of_group(group).map(|(name, _)| name));
+            let near = args::nearest(verb, verbs::of_group(group).into_iter());
             let near = near.map_or(String::new(), |name| format!("; did you mean 'mydocker {group} {name}'?"));
             let what = format!("unknown command: mydocker {group} {}{near}", verb.escape_debug());
             Err(Error::new(format!("{what} ('mydocker {group}' lists them)")).exit(1))

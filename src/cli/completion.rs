@@ -1,10 +1,9 @@
 //! `completion`: what shells offer after Tab, and the manual page, both made from the verb table.
 
 use super::args::{Flag, Parsed, Verb};
-use super::verbs::VERBS;
+use super::verbs::{self, VERBS};
 use super::{OK, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::kernel::order;
 
 const BASH: &str = r#"_mydocker() {
     local cur="${COMP_WORDS[COMP_CWORD]}" verb="" word flags="" things=""
@@ -71,13 +70,10 @@ fn bash() -> String {
         cases.push_str(&line(&pattern, &flags.join(" "), things(verb)));
     }
     let first = |name: &'static str| name.split(' ').next().unwrap_or(name);
-    let all: Vec<&str> = VERBS.iter().flat_map(names).map(first).collect();
-    let mut all = order::sorted(all, &|a, b| a < b);
-    all.dedup();
+    let all = verbs::in_order(VERBS.iter().flat_map(names).map(first).collect());
     cases.push_str(&line("\"\"", &(all.join(" ") + " help"), "\"\""));
-    for group in super::verbs::groups() {
-        let within: Vec<&str> = super::verbs::of_group(group).map(|(name, _)| name).collect();
-        cases.push_str(&line(group, &within.join(" "), "\"\""));
+    for group in verbs::groups() {
+        cases.push_str(&line(group, &verbs::of_group(group).join(" "), "\"\""));
     }
     BASH.replace("@CASES\n", &cases)
 }

@@ -1,7 +1,8 @@
 //! What docker's objects look like as text: the order of their keys, and which ones are left out.
 
+use super::{object, text};
 use miniserde::json::{self, Number, Object, Value};
-use mydocker::kernel::order;
+use std::collections::BTreeMap;
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
@@ -35,10 +36,8 @@ pub fn fields(object: &Object) -> Option<Vec<(&String, &Value)>> {
     if object.len() < 2 {
         return None;
     }
-    let rank = |(key, value)| Some((ORDER.split(' ').position(|known| known == key)?, key, value));
-    let ranked = object.iter().map(rank).collect::<Option<Vec<(usize, &String, &Value)>>>()?;
-    let ranked = order::sorted(ranked, &|a, b| a.0 < b.0);
-    Some(ranked.into_iter().map(|(_, key, value)| (key, value)).collect())
+    let found: Vec<_> = ORDER.split(' ').filter_map(|key| object.get_key_value(key)).collect();
+    (found.len() == object.len()).then_some(found)
 }
 
 /// Appends the value as JSON: on one line, or with this many levels of four spaces before each line.
@@ -104,18 +103,18 @@ pub fn number(number: i64) -> Value {
 }
 
 /// A list.
-pub fn list(values: impl IntoIterator<Item = Value>) -> Value {
+pub fn list(values: Vec<Value>) -> Value {
     Value::Array(values.into_iter().collect())
 }
 
 /// A list of texts.
-pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Value {
-    list(texts.into_iter().map(|text| Value::String(text.into())))
+pub fn texts(texts: &[String]) -> Value {
+    list(texts.iter().map(text).collect())
 }
 
 /// A map of texts.
-pub fn map<K: Into<String>, V: Into<String>>(entries: impl IntoIterator<Item = (K, V)>) -> Value {
-    Value::Object(entries.into_iter().map(|(key, value)| (key.into(), Value::String(value.into()))).collect())
+pub fn map(entries: &BTreeMap<String, String>) -> Value {
+    object(entries.iter().map(|(key, value)| (key.as_str(), text(value))).collect())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The verb table: names, usage, help, flags, and what each does. Parsing, dispatch and help all read it.
 
+use mydocker::kernel::order;
 use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
 use super::{attach, completion, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update};
-use mydocker::kernel::order;
 
 const MANY: usize = usize::MAX;
 
@@ -379,17 +379,19 @@ pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
 
 /// The first words of verbs that have two: `container`, `image` …
 pub fn groups() -> Vec<&'static str> {
-    let groups: Vec<&str> = names().filter_map(|(name, _)| Some(name.split_once(' ')?.0)).collect();
-    let mut groups = order::sorted(groups, &|a, b| a < b);
-    groups.dedup();
-    groups
+    in_order(names().filter_map(|(name, _)| Some(name.split_once(' ')?.0)).collect())
 }
 
-/// The second words of a group's verbs, in alphabetical order, with the verbs.
-pub fn of_group(group: &str) -> impl Iterator<Item = (&'static str, &'static Verb)> {
-    let all: Vec<_> =
-        names().filter_map(|(name, verb)| Some((name.strip_prefix(group)?.strip_prefix(' ')?, verb))).collect();
-    order::sorted(all, &|a, b| a.0 < b.0).into_iter()
+/// The second words of a group's verbs, in alphabetical order.
+pub fn of_group(group: &str) -> Vec<&'static str> {
+    in_order(names().filter_map(|(name, _)| name.strip_prefix(group)?.strip_prefix(' ')).collect())
+}
+
+/// Words in alphabetical order, each once.
+pub fn in_order(words: Vec<&'static str>) -> Vec<&'static str> {
+    let mut words = order::sorted(words, &|a, b| a < b);
+    words.dedup();
+    words
 }
 
 /// Every spelling of every verb.
@@ -402,8 +404,9 @@ fn names() -> impl Iterator<Item = (&'static str, &'static Verb)> {
 /// What the name of a group alone says: its verbs.
 pub fn group_help(group: &str) -> String {
     let mut text = format!("Usage:  mydocker {group} VERB [OPTIONS] …\n\nVerbs:\n");
-    for (name, verb) in of_group(group) {
-        let _ = writeln!(text, "  {name:<9} {}", verb.about); // a String takes everything
+    for name in of_group(group) {
+        let about = find(&[group, name]).map_or("", |(verb, _)| verb.about);
+        let _ = writeln!(text, "  {name:<9} {about}"); // a String takes everything
     }
     text
 }

@@ -81,7 +81,7 @@ pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) ->
             _ if last.is_empty() && !parser.inside() => return Err(Error::new("not a tar archive")),
             _ => return Err(Error::new(format!("the archive ends in the middle of a header{}", after(&last)))),
         }
-        match parser.block(&block).map_err(|e| Error { what: format!("{}{}", e.what, after(&last)), ..e })? {
+        match parser.block(&block).map_err(|e| e.reword(&|what| format!("{}{}", what, after(&last))))? {
             Step::More if zeros == 0 => {}
             Step::Zeros if !parser.inside() => zeros += 1,
             Step::Entry(entry) if zeros == 0 => {
@@ -227,7 +227,7 @@ impl<'a> Tree<'a> {
         }
         if marks(name) {
             self.whiteout(parent, &name[4..])
-                .map_err(|e| Error { what: format!("{}: {}", shown(&entry.name), e.what), ..e })?;
+                .map_err(|e| e.reword(&|what| format!("{}: {}", shown(&entry.name), what)))?;
             return stream.skip(entry);
         }
         if path.is_empty() {

@@ -7,7 +7,8 @@ use miniserde::json::Value;
 use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::spec::{
-    Checked, Health, Limits, Mount, MountKind, Namespace, Network, Owner, Policy, Spec, State, Status, Verdict,
+    Check, Checked, Device, Health, Limits, Mount, MountKind, Namespace, Network, Owner, Policy, Spec, State, Status,
+    Ulimit, Verdict,
 };
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, volumes};
@@ -29,15 +30,16 @@ pub fn moment(at: i64) -> Value {
 pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Option<Value>> {
     let spec = &container.spec;
     let Some((state, is_paused)) = ps::state(store, container)? else { return Ok(None) };
-    let mut words = spec.args();
-    let path = words.next().cloned().unwrap_or_default();
+    let words: Vec<String> = spec.args().cloned().collect();
+    let (path, args) = words.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
     let own = |name: &str| text(format!("{}/containers/{}/{name}", store.root_path, spec.id));
     let image = if spec.image_id.is_empty() { String::new() } else { format!("sha256:{}", spec.image_id) };
+    let mounts = spec.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs);
     let mut fields = vec![
         ("Id", text(&spec.id)),
         ("Created", moment(spec.created)),
         ("Path", text(path)),
-        ("Args", texts(words)),
+        ("Args", texts(args)),
         ("State", life(&state, is_paused)),
         ("Image", text(image)),
         ("ResolvConfPath", own("resolv.conf")),
@@ -51,10 +53,10 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
         ("MountLabel", text("")),
         ("ProcessLabel", text("")),
         ("AppArmorProfile", text("")),
-        ("ExecIDs", list([])),
+        ("ExecIDs", list(vec![])),
         ("HostConfig", host_config(spec)),
         ("GraphDriver", graph_driver(store, spec)),
-        ("Mounts", list(spec.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(|m| mount_of(store, m)))),
+        ("Mounts", list(mounts.map(|m| mount_of(store, m)).collect())),
         ("Config", config(spec)),
         ("NetworkSettings", network(spec)),
     ];
@@ -93,18 +95,18 @@ pub fn verdict(verdict: Verdict) -> &'static str {
 }
 
 fn health(checked: &Checked) -> Value {
-    let log = checked.log.iter().map(|check| {
+    let one = |check: &Check| {
         object(vec![
             ("Start", moment(check.start)),
             ("End", moment(check.end)),
             ("ExitCode", number(i64::from(check.exit_code))),
             ("Output", text(&check.output)),
         ])
-    });
+    };
     object(vec![
         ("Status", text(verdict(checked.status))),
         ("FailingStreak", number(i64::from(checked.failing_streak))),
-        ("Log", list(log)),
+        ("Log", list(checked.log.iter().map(one).collect())),
     ])
 }
 
@@ -129,7 +131,7 @@ fn config(spec: &Spec) -> Value {
         ("Volumes", object(vec![])),
         ("WorkingDir", text(&spec.cwd)),
         ("Entrypoint", texts(&spec.entrypoint)),
-        ("OnBuild", list([])),
+        ("OnBuild", list(vec![])),
         ("Labels", map(&spec.labels)),
         ("StopSignal", text(signal)),
         ("StopTimeout", spec.stop_timeout.map_or(Value::Null, number)),
@@ -176,11 +178,12 @@ fn host_config(spec: &Spec) -> Value {
     ];
     let is_kept_short = |mount: &&Mount| matches!(mount.kind, MountKind::Bind | MountKind::Volume);
     let memory = spec.mounts.iter().filter(|mount| mount.kind == MountKind::Tmpfs);
+    let memory = memory.map(|mount| (mount.target.as_str(), text(&mount.mode)));
     let ids = spec.ids.map_or(String::new(), |ids| format!("{}:{}", ids.first, ids.size));
     let shared = &spec.namespaces;
-    let no_list = || list([]);
+    let no_list = || list(vec![]);
     let mut fields = vec![
-        ("Binds", texts(spec.mounts.iter().filter(is_kept_short).map(bind))),
+        ("Binds", texts(&spec.mounts.iter().filter(is_kept_short).map(bind).collect::<Vec<_>>())),
         ("ContainerIDFile", text("")),
         ("LogConfig", log(spec)),
         ("NetworkMode", text(network_mode(spec))),
@@ -204,8 +207,8 @@ fn host_config(spec: &Spec) -> Value {
         ("Privileged", Value::Bool(security.privileged)),
         ("PublishAllPorts", Value::Bool(false)),
         ("ReadonlyRootfs", Value::Bool(spec.read_only)),
-        ("SecurityOpt", texts(options)),
-        ("Tmpfs", map(memory.map(|mount| (&mount.target, &mount.mode)))),
+        ("SecurityOpt", texts(&options)),
+        ("Tmpfs", object(memory.collect())),
         ("UTSMode", namespace(&shared.uts, "")),
         ("UsernsMode", text(ids)),
         ("ShmSize", number(spec.shm_bytes.unwrap_or(0) as i64)),
@@ -215,8 +218,8 @@ fn host_config(spec: &Spec) -> Value {
         ("DeviceCgroupRules", texts(&spec.device_rules)),
         ("Devices", devices(spec)),
         ("Ulimits", ulimits(spec)),
-        ("MaskedPaths", texts(masked)),
-        ("ReadonlyPaths", texts(read_only)),
+        ("MaskedPaths", texts(&masked)),
+        ("ReadonlyPaths", texts(&read_only)),
     ];
     fields.extend(limits(&spec.limits));
     object(fields)
@@ -255,28 +258,30 @@ fn limits(limits: &Limits) -> Vec<(&'static str, Value)> {
 }
 
 fn devices(spec: &Spec) -> Value {
-    list(spec.devices.iter().map(|device| {
+    let one = |device: &Device| {
         object(vec![
             ("PathOnHost", text(&device.source)),
             ("PathInContainer", text(&device.target)),
             ("CgroupPermissions", text(&device.access)),
         ])
-    }))
+    };
+    list(spec.devices.iter().map(one).collect())
 }
 
 fn ulimits(spec: &Spec) -> Value {
-    list(spec.ulimits.iter().map(|limit| {
+    let one = |limit: &Ulimit| {
         object(vec![("Name", text(&limit.name)), ("Hard", number(limit.hard)), ("Soft", number(limit.soft))])
-    }))
+    };
+    list(spec.ulimits.iter().map(one).collect())
 }
 
 fn log(spec: &Spec) -> Value {
-    let mut options: Vec<(&str, String)> = Vec::new();
+    let mut options: Vec<(&str, Value)> = Vec::new();
     if spec.log.is_kept {
-        options.extend((spec.log.max_bytes > 0).then(|| ("max-size", spec.log.max_bytes.to_string())));
-        options.push(("max-file", spec.log.max_files.to_string()));
+        options.extend((spec.log.max_bytes > 0).then(|| ("max-size", text(spec.log.max_bytes.to_string()))));
+        options.push(("max-file", text(spec.log.max_files.to_string())));
     }
-    object(vec![("Type", text(&spec.log.driver)), ("Config", map(options))])
+    object(vec![("Type", text(&spec.log.driver)), ("Config", object(options))])
 }
 
 /// A bind or a volume as `-v` has it.
@@ -309,18 +314,18 @@ fn mount_of(store: &Store, mount: &Mount) -> Value {
 
 /// The directories of its root file system. It is mounted nowhere on the host.
 fn graph_driver(store: &Store, spec: &Spec) -> Value {
-    let own = |name: &str| format!("{}/containers/{}/{name}", store.root_path, spec.id);
+    let own = |name: &str| text(format!("{}/containers/{}/{name}", store.root_path, spec.id));
     let lower = spec.layers.iter().rev().map(|layer| format!("{}/layers/{layer}/diff", store.root_path));
     let data = match &spec.rootfs {
-        Some(dir) => vec![("UpperDir", dir.clone())],
+        Some(dir) => vec![("UpperDir", text(dir))],
         None => vec![
-            ("LowerDir", lower.collect::<Vec<_>>().join(":")),
-            ("MergedDir", String::new()),
+            ("LowerDir", text(lower.collect::<Vec<_>>().join(":"))),
+            ("MergedDir", text("")),
             ("UpperDir", own("upper")),
             ("WorkDir", own("work")),
         ],
     };
-    object(vec![("Data", map(data)), ("Name", text("overlay"))])
+    object(vec![("Data", object(data)), ("Name", text("overlay"))])
 }
 
 fn network(spec: &Spec) -> Value {

@@ -18,8 +18,8 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
     let said = |field: &Option<String>| text(field.as_deref().unwrap_or(""));
     Ok(object(vec![
         ("Id", text(format!("sha256:{id}"))),
-        ("RepoTags", texts(tags.map(|(reference, _)| reference.text()))),
-        ("RepoDigests", list([])),
+        ("RepoTags", texts(&tags.map(|(reference, _)| reference.text()).collect::<Vec<_>>())),
+        ("RepoDigests", list(vec![])),
         ("Parent", text("")),
         ("Comment", text(comment.unwrap_or_default())),
         ("Created", said(&image.created)),
@@ -29,15 +29,15 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
         ("Architecture", said(&image.architecture)),
         ("Os", said(&image.os)),
         ("Size", number(images::size(store, &image)? as i64)),
-        ("RootFS", object(vec![("Type", text("layers")), ("Layers", texts(layers))])),
+        ("RootFS", object(vec![("Type", text("layers")), ("Layers", texts(&layers.collect::<Vec<_>>()))])),
     ]))
 }
 
 fn config(config: &Config) -> Value {
     let said = |field: &Option<String>| text(field.as_deref().unwrap_or(""));
-    let words = |list: &Option<Vec<String>>| texts(list.iter().flatten());
+    let words = |list: &Option<Vec<String>>| texts(list.as_deref().unwrap_or(&[]));
     let set = |set: &Option<BTreeMap<String, Empty>>| {
-        Value::Object(set.iter().flatten().map(|(key, _)| (key.clone(), object(vec![]))).collect())
+        object(set.iter().flatten().map(|(key, _)| (key.as_str(), object(vec![]))).collect())
     };
     object(vec![
         ("User", said(&config.user)),
@@ -48,8 +48,8 @@ fn config(config: &Config) -> Value {
         ("Volumes", set(&config.volumes)),
         ("WorkingDir", said(&config.working_dir)),
         ("Entrypoint", words(&config.entrypoint)),
-        ("OnBuild", list([])),
-        ("Labels", map(config.labels.iter().flatten())),
+        ("OnBuild", list(vec![])),
+        ("Labels", config.labels.as_ref().map_or(object(vec![]), map)),
         ("StopSignal", said(&config.stop_signal)),
     ])
 }
@@ -57,7 +57,7 @@ fn config(config: &Config) -> Value {
 fn checks(health: &HealthConfig) -> Value {
     let time = |ns: Option<i64>| number(ns.unwrap_or(0));
     object(vec![
-        ("Test", texts(health.test.iter().flatten())),
+        ("Test", texts(health.test.as_deref().unwrap_or(&[]))),
         ("Interval", time(health.interval)),
         ("Timeout", time(health.timeout)),
         ("StartPeriod", time(health.start_period)),
