@@ -2,7 +2,7 @@
 
 use super::args::Parsed;
 use super::{OK, each, open_store, read};
-use mydocker::error::{Error, Result};
+use mydocker::error::Result;
 use mydocker::life::{remove, rename, stop};
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, containers};
