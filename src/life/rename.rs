@@ -16,7 +16,7 @@ pub fn rename(store: &Store, container: &Container, name: &str) -> Result<()> {
         return Err(Error::new("Renaming a container with the same name as its current name"));
     }
     names::rename(store, &container.spec.name, name, &container.spec.id)
-        .map_err(|error| Error { what: format!("Error when allocating new name: {}", error.what), ..error })?;
+        .map_err(|error| error.reword(&|what| format!("Error when allocating new name: {what}")))?;
     fault::point("rename:linked");
     container.spec.name = name.into();
     containers::rewrite(store, &container)?;
