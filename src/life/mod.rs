@@ -8,6 +8,7 @@
 
 pub mod commit;
 pub mod control;
+pub mod copy;
 pub mod create;
 pub mod exec;
 pub mod init;
