@@ -122,7 +122,12 @@ fn copy_all(
     if !target.follows {
         tree.how = BELOW;
     }
-    while let Some(now) = entry {
+    while let Some(mut now) = entry {
+        // `a` in the directory `b` is `b/a` from here on, also in what is said about it.
+        now.name = tar::path(&[target.base.as_slice(), b"/", &now.name].concat())?;
+        if now.kind == Kind::HardLink {
+            now.link = [target.base.as_slice(), b"/", &now.link].concat();
+        }
         tree.add(&now, &mut archive.stream)?;
         archive.end(now)?;
         entry = archive.next()?;
@@ -169,7 +174,7 @@ impl<'a> Tree<'a> {
 
     /// Makes one entry. Reads all of its content, or fails.
     fn add(&mut self, entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
-        let path = self.place(&entry.name)?;
+        let path = tar::path(&entry.name)?;
         let (parent, name) = cut(&path);
         let marks = |part: &[u8]| self.target.is_none() && part.starts_with(b".wh.");
         if self.target.is_none() && parent.split(|b| *b == b'/').any(|part| part.starts_with(b".wh..wh.")) {
@@ -234,17 +239,6 @@ impl<'a> Tree<'a> {
                 }
             }
         }
-    }
-
-    /// The path below the root that a name in the archive stands for.
-    fn place(&self, name: &[u8]) -> Result<Vec<u8>> {
-        let path = tar::path(name)?;
-        let base = self.target.map_or(&[][..], |target| &target.base);
-        Ok(match (base, path.as_slice()) {
-            (b"", _) => path,
-            (base, b"") => base.to_vec(),
-            (base, path) => [base, b"/", path].concat(),
-        })
     }
 
     /// The directory at this path; missing ones are made.
@@ -377,7 +371,7 @@ impl<'a> Tree<'a> {
     /// A second name for what an earlier entry made.
     fn hard_link(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
         let what = || format!("link {} to {}", shown(&entry.name), shown(&entry.link));
-        let target = self.place(&entry.link)?;
+        let target = tar::path(&entry.link)?;
         let (target_parent, target_name) = cut(&target);
         let target_parent = resolve(self.root, target_parent, self.how).tried_with(what)?;
         // An empty name is the root directory itself.
