@@ -4,6 +4,7 @@
 mod devices;
 mod ids;
 pub mod limits;
+mod log;
 mod mounts;
 mod namespaces;
 mod security;
@@ -16,7 +17,7 @@ use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Log, Namespaces, Network, Owner, RECORD_VERSION, Restart, Spec, Ulimit};
+use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Restart, Spec, Ulimit};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
@@ -36,9 +37,6 @@ const UMASK_MAX: u32 = 0o777;
 const GID_MAX: u64 = 2_147_483_647;
 /// What the kernel adds to a process's badness, proc(5).
 const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
-/// Size of a log file, and number of files: an endless log would fill a small disk.
-const LOG_BYTES: u64 = 10 << 20;
-const LOG_FILES: u32 = 3;
 const SIGTERM: i32 = 15;
 
 /// What was decided.
@@ -70,6 +68,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let (ulimits, groups, umask) = (ulimits(parsed)?, groups(parsed)?, umask(parsed)?);
     let (shm_bytes, oom_score_adj) = (shm_bytes(parsed)?, oom_score_adj(parsed)?);
     let mounts = mounts::mounts(parsed)?;
+    let log = log::log(parsed)?;
     let (asked_env, asked_labels) = (env(parsed)?, labels(parsed)?);
     let name = parsed.last("name").map(read::container_name).transpose()?;
     let cwd = parsed.last("workdir").map(workdir).transpose()?;
@@ -109,7 +108,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         stop_timeout: None,
         restart: Restart::default(),
         health: None,
-        log: Log { is_kept: true, driver: "json-file".to_owned(), max_bytes: LOG_BYTES, max_files: LOG_FILES },
+        log,
         groups,
         umask,
         security,

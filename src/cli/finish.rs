@@ -76,5 +76,5 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
 
 /// Whether nothing is known under this name or id; a damaged container is not missing.
 fn is_missing(store: &Store, word: &str) -> bool {
-    containers::find(store, word).is_err_and(|error| error.what.starts_with("No such container"))
+    containers::find(store, word).is_err_and(|error| containers::is_missing(&error))
 }

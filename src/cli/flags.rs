@@ -10,10 +10,14 @@ const fn seeded(names: &'static [&'static str], seed: &'static str, value: &'sta
     Flag { names, seed, value, help }
 }
 
+const DETACH_KEYS: Flag = flag(&["detach-keys"], "KEYS", "Keys that leave it alone (default ctrl-p,ctrl-q)");
+const SIG_PROXY: Flag = flag(&["sig-proxy"], "", "Pass signals on, without -t (default; --sig-proxy=false does not)");
+
 macro_rules! making {
     ($($more:expr),*) => {
         &[
             $($more,)*
+            flag(&["a", "attach"], "STREAM", "Connect only stdin, stdout or stderr"),
             flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
             flag(&["cap-add"], "NAME", "Give it one more capability, or ALL"),
             flag(&["cap-drop"], "NAME", "Take a capability from it, or ALL"),
@@ -43,6 +47,8 @@ macro_rules! making {
             flag(&["ipc"], "MODE", "Shared memory: private (the default), shareable, none, host, container:NAME"),
             flag(&["l", "label"], "KEY=VALUE", "Attach a label"),
             flag(&["label-file"], "FILE", "Read labels from a file"),
+            flag(&["log-driver"], "DRIVER", "json-file (the default) or local: keep its output for 'logs'; none: do not"),
+            flag(&["log-opt"], "KEY=VALUE", "max-size=10m (of a log file; -1: no limit), max-file=3 (so many are kept)"),
             seeded(&["m", "memory"], "mem", "BYTES", "Memory limit, for example 100m"),
             flag(&["memory-reservation"], "BYTES", "Memory that is left to it when memory is short"),
             flag(&["memory-swap"], "BYTES", "Limit of memory and swap together; -1 for no limit"),
@@ -77,12 +83,18 @@ macro_rules! making {
 /// `create`
 pub const CREATE: &[Flag] = making!();
 /// `run`
-pub const RUN: &[Flag] = making!(flag(&["d", "detach"], "", "Leave it running in the background and print its id"));
+pub const RUN: &[Flag] =
+    making!(flag(&["d", "detach"], "", "Leave it running in the background and print its id"), DETACH_KEYS, SIG_PROXY);
 /// `start`
 pub const START: &[Flag] = &[
     flag(&["a", "attach"], "", "Show its output until it ends, and end with its exit code"),
+    DETACH_KEYS,
     flag(&["i", "interactive"], "", "Connect our standard input (with -a)"),
+    SIG_PROXY,
 ];
+/// `attach`
+pub const ATTACH: &[Flag] =
+    &[DETACH_KEYS, flag(&["no-stdin"], "", "Only watch: nothing that is typed goes there"), SIG_PROXY];
 /// `update`; a limit that is not named stays.
 pub const UPDATE: &[Flag] = &[
     flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
@@ -100,19 +112,31 @@ pub const UPDATE: &[Flag] = &[
 /// `ps`
 pub const PS: &[Flag] = &[
     flag(&["a", "all"], "", "Show all containers, not only running ones"),
-    flag(&["f", "filter"], "KEY=VALUE", "Only these: name, id, status, exited, label, ancestor"),
+    flag(
+        &["f", "filter"],
+        "KEY=VALUE",
+        "Only these: name or id (a regular expression), status, exited, health, label, ancestor, before, since, volume, network",
+    ),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Names}}', or 'table {{.ID}}\\t{{.Names}}'"),
+    flag(&["n", "last"], "N", "Only the N newest ones, running or not"),
+    flag(&["l", "latest"], "", "Only the newest one, running or not"),
     flag(&["no-trunc"], "", "Do not shorten anything"),
     flag(&["q", "quiet"], "", "Only ids"),
+    flag(&["s", "size"], "", "Show how much they wrote, and the size of all their files"),
 ];
 /// `logs`
 pub const LOGS: &[Flag] = &[
+    flag(&["details"], "", "Begin each line with its details, of which there are none"),
     flag(&["f", "follow"], "", "Go on with what is written, until the container ends"),
+    flag(&["since"], "TIME", "Only lines from then on: 2026-11-21T23:20 (UTC), 1795303213, or 1h30m ago"),
     flag(&["n", "tail"], "N", "Only the last N lines"),
+    flag(&["t", "timestamps"], "", "Begin each line with its time"),
+    flag(&["until"], "TIME", "Only lines until then"),
 ];
 /// `exec`
 pub const EXEC: &[Flag] = &[
     flag(&["d", "detach"], "", "Do not wait for the command"),
+    DETACH_KEYS,
     flag(&["e", "env"], "KEY=VALUE", "Set an environment variable for it"),
     flag(&["env-file"], "FILE", "Read environment variables from a file"),
     flag(&["i", "interactive"], "", "Connect our standard input"),
@@ -153,9 +177,34 @@ pub const IMPORT: &[Flag] = &[
 ];
 /// `images`
 pub const IMAGES: &[Flag] = &[
+    flag(&["a", "all"], "", "Show all images (as always: none is hidden)"),
+    flag(&["digests"], "", "Show a column for digests"),
+    flag(&["f", "filter"], "KEY=VALUE", "Only these: reference (a pattern), dangling, label, before, since"),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Repository}}', or 'table …'"),
     flag(&["no-trunc"], "", "Do not shorten ids"),
     flag(&["q", "quiet"], "", "Only ids"),
+];
+/// `inspect`
+pub const INSPECT: &[Flag] = &[
+    flag(&["f", "format"], "FORMAT", "json (on one line) or a template such as '{{.State.Pid}}'"),
+    flag(&["s", "size"], "", "Tell the sizes of containers, too"),
+    flag(&["type"], "TYPE", "container, image or volume"),
+];
+/// `container inspect`
+pub const INSPECT_CONTAINER: &[Flag] = &[
+    flag(&["f", "format"], "FORMAT", "json (on one line) or a template such as '{{.State.Pid}}'"),
+    flag(&["s", "size"], "", "Tell the sizes, too"),
+];
+/// `container prune`
+pub const PRUNE: &[Flag] = &[
+    flag(&["filter"], "KEY=VALUE", "Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
+    flag(&["f", "force"], "", "Do not ask"),
+];
+/// `image prune`
+pub const PRUNE_IMAGES: &[Flag] = &[
+    flag(&["a", "all"], "", "Remove all that no container uses, not only those without a name"),
+    flag(&["filter"], "KEY=VALUE", "Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
+    flag(&["f", "force"], "", "Do not ask"),
 ];
 /// `rmi`
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];

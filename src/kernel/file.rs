@@ -4,6 +4,7 @@
 use super::{hex, io};
 use crate::error::{Error, Result, Tried};
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -215,6 +216,26 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
         stack.push((sub, child, left));
     }
     Ok(())
+}
+
+/// Bytes of everything in a tree that is no directory; what has several names counts once. What disappears meanwhile, or
+/// lies deeper than a path can tell, is left out.
+pub fn tree_bytes(root: BorrowedFd<'_>) -> Result<u64> {
+    let (mut left, mut seen, mut bytes) = (alloc::vec![Vec::from(*b".")], BTreeSet::new(), 0);
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    while let Some(path) = left.pop() {
+        let Ok(dir) = openat2(root, path.as_slice(), flags, Mode::empty(), INSIDE) else { continue };
+        for (name, kind) in entries(dir.as_fd())? {
+            if kind == FileType::Directory {
+                left.push([&path, &b"/"[..], name.as_bytes()].concat());
+            } else if let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW)
+                && (stat.st_nlink == 1 || seen.insert(stat.st_ino))
+            {
+                bytes += stat.st_size as u64;
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);

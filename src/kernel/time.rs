@@ -24,6 +24,11 @@ pub fn monotonic_ns() -> i64 {
     t.tv_sec * SECOND + t.tv_nsec
 }
 
+/// Milliseconds from now to a moment, rounded up; 0 when it has come.
+pub fn ms_until(moment: i64) -> i64 {
+    moment.saturating_sub(now()).max(0).saturating_add(999_999) / 1_000_000
+}
+
 /// A moment as calendar fields, UTC.
 pub struct Civil {
     /// The year, for example 2026.
@@ -62,6 +67,16 @@ pub fn civil(moment: i64) -> Civil {
         second: of_day % 60,
         nanosecond: moment.rem_euclid(SECOND),
     }
+}
+
+/// The moment of calendar fields, unless it is too far away. The reverse of [`civil`].
+pub fn moment(t: &Civil) -> Option<i64> {
+    // The year begins in March, so that the leap day is its last.
+    let (year, month) = if t.month <= 2 { (t.year - 1, t.month + 9) } else { (t.year, t.month - 3) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = year * 365 + leap_days + (month * 153 + 2) / 5 + t.day - 1 - 719_468;
+    let seconds = days * 86_400 + t.hour * 3600 + t.minute * 60 + t.second;
+    seconds.checked_mul(SECOND)?.checked_add(t.nanosecond)
 }
 
 /// For people, in UTC: `2026-11-21 23:20:13`.

@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -50,6 +51,10 @@ pub enum Message {
     Pause,
     /// command: the pause is over.
     Unpause,
+    /// command: connect me, too, with its standard input (0), output (1) or error (2); my pipe comes with it.
+    Stream(i32),
+    /// the command that started it: my standard input has ended.
+    Eof,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
     /// monitor: here is a detached mount (a descriptor comes with it).
@@ -82,6 +87,8 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Thaw => put(b'U', &[], ""),
         Message::Pause => put(b'H', &[], ""),
         Message::Unpause => put(b'G', &[], ""),
+        Message::Stream(which) => put(b'A', &[i64::from(*which)], ""),
+        Message::Eof => put(b'Z', &[], ""),
         Message::Terminal => put(b'P', &[], ""),
         Message::Tree => put(b'M', &[], ""),
     }
@@ -108,6 +115,8 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'U' => Message::Thaw,
         b'H' => Message::Pause,
         b'G' => Message::Unpause,
+        b'A' => Message::Stream(number(0)? as i32),
+        b'Z' => Message::Eof,
         b'P' => Message::Terminal,
         b'M' => Message::Tree,
         _ => return None,
@@ -263,7 +272,14 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 /// Makes reads and writes answer `EAGAIN` instead of waiting. Only for descriptors whose other users want that too.
 pub fn nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     let flags = rustix::fs::fcntl_getfl(fd).tried("read descriptor flags")?;
-    rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK).tried("set descriptor flags")
+    rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK).tried("set descriptor flags")
+}
+
+/// Another open file for what this descriptor stands for, non-blocking without its other users noticing. For pipes and
+/// terminals; proc_pid_fd(5)
+pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty())
 }
 
 /// Reads what is there; `None` when nothing is there now, an empty vector at the end.

@@ -2,7 +2,7 @@
 
 use super::control::{self, Awaited};
 use super::program::{self, Program, Stdio};
-use super::relay::{self, Peer, Streams};
+use super::relay::{self, End, Manner, Peer, Streams};
 use super::remove;
 use crate::error::{Error, Result};
 use crate::kernel::process::{self, Never};
@@ -16,6 +16,7 @@ use crate::walls::privs::Identity;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
@@ -39,10 +40,12 @@ pub struct Exec {
     pub detach: bool,
     /// Whether it gets every capability that we have.
     pub privileged: bool,
+    /// Keys that leave it alone, at a terminal.
+    pub detach_keys: Vec<u8>,
 }
 
-/// Runs it and returns its exit code; 0 at once when it is detached.
-pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
+/// Runs it until its end, or until its keys are typed; one that nobody waits for has "ended" with 0 at once.
+pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     let spec = &container.spec;
     let init = open_init(store, container)?;
     if cgroup::is_frozen(Place::of(spec)) {
@@ -89,25 +92,50 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
     }
     let Awaited { terminal, program } = awaited?;
     let pidfd = program.unwrap_or(child).pidfd;
-    if exec.detach {
-        return Ok(0);
-    }
-    let mut resize = None;
-    if let Some(master) = terminal {
-        resize = Some(process::duplicate(&master)?);
-        if exec.stdin {
-            streams.stdin = Some(process::duplicate(&master)?);
+    if let Some(master) = &terminal {
+        if exec.detach {
+            keep(&pidfd, master)?;
         }
-        streams.stdout = Some(master);
+        streams.stdin = exec.stdin.then(|| process::duplicate(master)).transpose()?;
+        streams.stdout = Some(process::duplicate(master)?);
     }
-    relay::relay(&Peer::Child(pidfd, resize), streams)
+    if exec.detach {
+        return Ok(End::Exited(0));
+    }
+    let raw = exec.tty && exec.stdin;
+    let manner = Manner { raw, detach_keys: exec.detach_keys.clone(), proxies: true, redraws: false };
+    let peer = Peer::Child(pidfd, terminal);
+    let end = relay::relay(&peer, streams, &manner)?;
+    if let (End::Detached, Peer::Child(pidfd, Some(master))) = (&end, &peer) {
+        keep(pidfd, master)?;
+    }
+    Ok(end)
+}
+
+/// Has a process hold the terminal of a program that goes on without us, and read what it says: else the program would be
+/// hung up on, or wait for a reader.
+fn keep(pidfd: &OwnedFd, master: &OwnedFd) -> Result<()> {
+    process::spawn(0, None, &mut || {
+        // Neither can fail for a fresh fork.
+        let _ = rustix::process::setsid();
+        let _ = process::null_stdio(7);
+        loop {
+            let [end, said] = [pidfd, master].map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+            let mut fds = [end, said];
+            process::wait_for(&mut fds, -1);
+            let has_ended = !fds[0].revents().is_empty();
+            if has_ended || control::read_some(master.as_fd(), 4096).is_some_and(|bytes| bytes.is_empty()) {
+                sys::exit(0);
+            }
+        }
+    })
+    .map(drop)
 }
 
 /// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.
 fn pipes(exec: &Exec) -> Result<(Stdio, Streams)> {
-    let raw = exec.tty && exec.stdin;
     let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
-    let mut streams = Streams { stdin: None, stdout: None, stderr: None, raw };
+    let mut streams = Streams { stdin: None, stdout: None, stderr: None };
     if exec.tty || exec.detach {
         return Ok((stdio, streams));
     }

@@ -3,7 +3,7 @@
 use super::remove;
 use crate::error::{Error, Result};
 use crate::kernel::proc::{self, Process};
-use crate::kernel::{file, time};
+use crate::kernel::{file, order, time};
 use crate::spec::{Network, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
@@ -57,7 +57,7 @@ pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     if pids.is_empty() {
         return Err(not_running()); // it has ended meanwhile
     }
-    pids.sort_unstable();
+    let mut pids = order::sorted(pids, &|a, b| a < b);
     pids.dedup();
     Ok(pids.into_iter().filter_map(proc::read).collect())
 }

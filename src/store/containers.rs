@@ -1,15 +1,15 @@
 //! Containers on disk: their records, how they appear and disappear, and how they are found.
 
 use super::{Store, names, trash};
-use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, hex, lock, time};
+use crate::error::{Error, Result};
+use crate::kernel::{fault, file, hex, lock, order, time};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use miniserde::{Serialize, json};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 /// The byte of `lock` that the monitor holds for as long as it lives: the container is running.
@@ -43,7 +43,9 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
         for (name, text) in files {
             file::create_at(dir, name, text.as_bytes(), 0o644)?;
         }
-        file::create_at(dir, "log", b"", 0o600)?;
+        if spec.log.is_kept {
+            file::create_at(dir, "log", b"", 0o600)?; // now, so that a disk that is full later keeps nothing from starting
+        }
         file::create_at(dir, "config.json", json::to_string(spec).as_bytes(), 0o600)?;
         fault::point("create:filled");
         Ok(lock_file)
@@ -330,6 +332,11 @@ pub fn missing(word: &str) -> Error {
     Error::new(format!("No such container: {}", word.escape_debug()))
 }
 
+/// Whether an error is the one of [`missing`]; a damaged container is not missing.
+pub fn is_missing(error: &Error) -> bool {
+    error.what.starts_with("No such container")
+}
+
 /// The id that a word stands for: a full id, a name, or a unique prefix of an id, in this order.
 pub fn resolve(store: &Store, word: &str) -> Result<String> {
     if hex::is(word, 64) && file::exists_at(store.containers.as_fd(), word) {
@@ -340,7 +347,7 @@ pub fn resolve(store: &Store, word: &str) -> Result<String> {
         let fits = |id: &String| !word.is_empty() && id.starts_with(word);
         let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
         if found.len() > 1 {
-            found.sort();
+            let found = order::sorted(found, &|a, b| a < b);
             let list: Vec<&str> = found.iter().map(|id| &id[..12]).collect();
             let list = list.join(", ");
             return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
@@ -363,18 +370,10 @@ pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
             Err(error) => errors.push(error),
         }
     }
-    found.sort_by_key(|container| core::cmp::Reverse(container.spec.created));
-    Ok((found, errors))
+    Ok((order::sorted(found, &|a, b| a.spec.created > b.spec.created), errors))
 }
 
 /// The anonymous volumes of a container: the ones that go with it on request.
 pub fn anonymous_volumes(spec: &Spec) -> impl Iterator<Item = &str> {
     spec.mounts.iter().filter(|m| m.kind == MountKind::Anonymous).map(|m| m.source.as_str())
-}
-
-/// The log file, for appending or reading.
-pub fn open_log(dir: BorrowedFd<'_>, append: bool) -> Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags, openat};
-    let flags = if append { OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE } else { OFlags::RDONLY };
-    openat(dir, "log", flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from(0o600)).tried("open the log")
 }

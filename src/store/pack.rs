@@ -6,7 +6,7 @@
 use super::tar::{self, Entry, Kind, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Sink};
-use crate::kernel::{file, process};
+use crate::kernel::{file, order, process};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::format;
@@ -325,7 +325,8 @@ impl<'a> Walk<'a> {
             let whiteout = self.form == Form::Layer && is_whiteout(&fd, &name, kind, notes);
             left.push(Child { name, kind, whiteout });
         }
-        left.sort_unstable_by(|a, b| (a.whiteout, &b.name).cmp(&(b.whiteout, &a.name)));
+        // The next one is taken from the end: whiteouts first, then by name.
+        let left = order::sorted(left, &|a, b| (a.whiteout, &b.name) < (b.whiteout, &a.name));
         self.stack.push(Level { fd: Some(Rc::new(fd)), id: id(stat), path_bytes, left });
         if let Some(far) = self.stack.len().checked_sub(OPEN_DIRECTORIES_MAX + 1) {
             self.stack[far].fd = None;

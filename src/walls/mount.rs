@@ -11,6 +11,7 @@ mod tree;
 mod volume;
 
 pub use dev::{console, terminal};
+pub use system::covered;
 pub use volume::sources;
 
 use super::Visible;

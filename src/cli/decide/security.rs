@@ -96,7 +96,7 @@ fn profile(path: &str) -> Result<String> {
         None => fail(e.what),
     })?;
     let text = String::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".to_owned()))?;
-    seccomp::check(&text).map_err(|e| bad(format!("invalid seccomp profile ({}): {e}", visible(path))))?;
+    seccomp::check(&text).map_err(|e| bad(format!("{}: {e}", visible(path))))?;
     Ok(text)
 }
 
