@@ -31,7 +31,7 @@ struct Import<'a> {
 fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Result<String> {
     let mut source = io::File { fd: from, name: import.origin };
     let layer = layers::add(store, &mut source, &import.limits)
-        .map_err(|e| Error { what: format!("cannot import {}: {}", import.origin, e.what), ..e })?;
+        .map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
     if !layer.left_out.is_empty() {
         let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
         let shown = shown.collect::<Vec<_>>().join(", ");

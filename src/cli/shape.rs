@@ -115,7 +115,11 @@ pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Value {
 
 /// A map of texts.
 pub fn map<K: Into<String>, V: Into<String>>(entries: impl IntoIterator<Item = (K, V)>) -> Value {
-    Value::Object(entries.into_iter().map(|(key, value)| (key.into(), Value::String(value.into()))).collect())
+    let mut object = Object::new(); // a collect would sort, with a sort of its own in the program
+    for (key, value) in entries {
+        object.insert(key.into(), Value::String(value.into()));
+    }
+    Value::Object(object)
 }
 
 #[cfg(test)]

@@ -17,10 +17,8 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     each(&parsed.words, |word| {
         let container = containers::find(&store, word)?;
-        let cannot = |error: Error| Error {
-            what: format!("Cannot update container {}: {}", container.spec.id, error.what),
-            ..error
-        };
+        let cannot =
+            |error: Error| error.reword(&|what| format!("Cannot update container {}: {what}", container.spec.id));
         // A sum of memory and swap that nobody asked for stays unsaid: it is twice the memory, where the host counts swap.
         let merge = |had: &Limits| {
             let memory_swap = asked.memory_swap.or(had.memory_swap);

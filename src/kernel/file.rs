@@ -58,7 +58,7 @@ pub fn make_dir_at(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd
 pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
     let file =
         openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {name}"))?;
-    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {name}"), ..e })
+    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {name}")))
 }
 
 /// The whole content of a file by path, as text (invalid UTF-8 replaced).
@@ -266,7 +266,7 @@ pub fn read_in_root(root: BorrowedFd<'_>, path: &str, max_bytes: usize) -> Resul
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::new(format!("{path} is not a regular file")));
     }
-    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {path}"), ..e })
+    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {path}")))
 }
 
 /// Makes the directories of a path inside a root that is not trusted, where they are missing, and opens the last one.

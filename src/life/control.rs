@@ -100,11 +100,12 @@ fn decode(bytes: &[u8]) -> Option<Message> {
     let number = |i: usize| Some(i64::from_ne_bytes(rest.get(i * 8..i * 8 + 8)?.try_into().ok()?));
     Some(match letter {
         b'S' => Message::Started(number(0)? as i32),
-        b'E' => Message::Failed(Error {
-            errno: Some(number(0)? as i32).filter(|n| *n > 0).map(Errno::from_raw_os_error),
-            code: u8::try_from(number(1)?).ok(),
-            what: String::from_utf8_lossy(rest.get(16..)?).into_owned(),
-        }),
+        b'E' => {
+            let mut error = Error::new(String::from_utf8_lossy(rest.get(16..)?).into_owned());
+            error.errno = Some(number(0)? as i32).filter(|n| *n > 0).map(Errno::from_raw_os_error);
+            error.code = u8::try_from(number(1)?).ok();
+            Message::Failed(error)
+        }
         b'X' => Message::Exited(number(0)? as i32),
         b'D' => Message::Done,
         b'K' => Message::Signal(number(0)? as i32),

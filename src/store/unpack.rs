@@ -72,10 +72,24 @@ pub struct Unpacked {
 /// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
     let mut archive = Archive::new(source, limits, true);
-    let mut tree = Tree::new(into);
-    while let Some(entry) = archive.next()? {
+    let first = archive.next()?;
+    fill(Tree::new(into), archive, first)
+}
+
+/// Makes this entry and all that follow it.
+fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
+    let mut next = first;
+    while let Some(mut entry) = next {
+        if let Some(Target { base, .. }) = tree.target {
+            // `a` in the directory `b` is `b/a` from here on, also in what is said about it.
+            entry.name = tar::path(&[base, b"/".as_slice(), &entry.name].concat())?;
+            if entry.kind == Kind::HardLink {
+                entry.link = [base, b"/".as_slice(), &entry.link].concat();
+            }
+        }
         tree.add(&entry, &mut archive.stream)?;
         archive.end(entry)?;
+        next = archive.next()?;
     }
     tree.set_directory_times()?;
     Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
@@ -115,25 +129,14 @@ fn copy_all(
 ) -> Result<Unpacked> {
     let limits = Limits { bytes_max: u64::MAX, ratio_max: u64::MAX, entries_max: u64::MAX };
     let mut archive = Archive::new(source, &limits, false);
-    let mut entry = archive.next()?;
-    let target = entry.as_ref().map(place).transpose()?;
+    let first = archive.next()?;
+    let target = first.as_ref().map(place).transpose()?;
     let Some(target) = target else { return Ok(Unpacked { diff_id: String::new(), bytes: 0, left_out: Vec::new() }) };
     let mut tree = Tree { target: Some(&target), owners, ..Tree::new(target.root.as_fd()) };
     if !target.follows {
         tree.how = BELOW;
     }
-    while let Some(mut now) = entry {
-        // `a` in the directory `b` is `b/a` from here on, also in what is said about it.
-        now.name = tar::path(&[target.base.as_slice(), b"/", &now.name].concat())?;
-        if now.kind == Kind::HardLink {
-            now.link = [target.base.as_slice(), b"/", &now.link].concat();
-        }
-        tree.add(&now, &mut archive.stream)?;
-        archive.end(now)?;
-        entry = archive.next()?;
-    }
-    tree.set_directory_times()?;
-    Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
+    fill(tree, archive, first)
 }
 
 /// The directory that is being filled.
@@ -185,7 +188,7 @@ impl<'a> Tree<'a> {
         }
         if marks(name) {
             self.whiteout(parent, &name[4..])
-                .map_err(|e| Error { what: format!("{}: {}", shown(&entry.name), e.what), ..e })?;
+                .map_err(|e| e.reword(&|what| format!("{}: {}", shown(&entry.name), what)))?;
             return stream.skip(entry);
         }
         if self.target.is_some_and(|target| target.is_there && target.base == path) && entry.kind == Kind::Directory {

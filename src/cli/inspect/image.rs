@@ -37,7 +37,7 @@ fn config(config: &Config) -> Value {
     let said = |field: &Option<String>| text(field.as_deref().unwrap_or(""));
     let words = |list: &Option<Vec<String>>| texts(list.iter().flatten());
     let set = |set: &Option<BTreeMap<String, Empty>>| {
-        Value::Object(set.iter().flatten().map(|(key, _)| (key.clone(), object(vec![]))).collect())
+        object(set.iter().flatten().map(|(key, _)| (key.as_str(), object(vec![]))).collect())
     };
     object(vec![
         ("User", said(&config.user)),

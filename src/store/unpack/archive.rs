@@ -46,7 +46,7 @@ impl<'a> Archive<'a> {
                 _ => return Err(Error::new(format!("the archive ends in the middle of a header{}", after(last)))),
             }
             let step = self.parser.block(&block);
-            let entry = match step.map_err(|e| Error { what: format!("{}{}", e.what, after(last)), ..e })? {
+            let entry = match step.map_err(|e| e.reword(&|what| format!("{what}{}", after(last))))? {
                 Step::More if zeros == 0 => None,
                 Step::Zeros if !self.parser.inside() => {
                     zeros += 1;
