@@ -2,7 +2,7 @@
 
 use super::args::Parsed;
 use super::{OK, each, open_store, read};
-use mydocker::error::{Error, Result};
+use mydocker::error::Result;
 use mydocker::life::{remove, rename, stop};
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, containers};
@@ -84,7 +84,7 @@ pub fn rename(parsed: &Parsed) -> Result<u8> {
     let [old, new] = parsed.words.as_slice() else { return Ok(OK) }; // the table wants two
     let name = read::container_name(new).map_err(|error| {
         let what = format!("Error when allocating new name: {}", error.what);
-        Error { what, code: Some(1), ..error }
+        error.said(what).exit(1)
     })?;
     let store = open_store()?;
     rename::rename(&store, &containers::find(&store, old)?, name)?;
