@@ -38,7 +38,7 @@ fn running() {
     assert_eq!(answer(&h, both), "e\no");
     assert_eq!(answer(&h, "docker wait $(docker run -d busybox sh -c 'exit 7')"), "7");
     assert_eq!(answer(&h, "docker run --rm busybox wc -c </etc/passwd"), "0"); // without -i there is no input
-    assert_eq!(answer(&h, "docker run -d --rm --name gone busybox true >/dev/null && docker wait gone; :"), "0");
+    assert_eq!(answer(&h, "docker run -d --rm --name gone busybox sleep 1 >/dev/null && docker wait gone"), "0");
 }
 
 #[test]
