@@ -4,7 +4,6 @@
 use super::{hex, io};
 use crate::error::{Error, Result, Tried};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -218,20 +217,20 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
     Ok(())
 }
 
-/// Bytes of everything in a tree that is no directory; what has several names counts once. What disappears meanwhile, or
-/// lies deeper than a path can tell, is left out.
+/// Bytes of everything in a tree that is no directory; what has several names counts for each of them in equal parts. What
+/// disappears meanwhile, or lies deeper than a path can tell, is left out.
 pub fn tree_bytes(root: BorrowedFd<'_>) -> Result<u64> {
-    let (mut left, mut seen, mut bytes) = (alloc::vec![Vec::from(*b".")], BTreeSet::new(), 0);
+    let (mut left, mut bytes) = (alloc::vec![Vec::from(*b".")], 0);
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     while let Some(path) = left.pop() {
         let Ok(dir) = openat2(root, path.as_slice(), flags, Mode::empty(), INSIDE) else { continue };
         for (name, kind) in entries(dir.as_fd())? {
             if kind == FileType::Directory {
                 left.push([&path, &b"/"[..], name.as_bytes()].concat());
-            } else if let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW)
-                && (stat.st_nlink == 1 || seen.insert(stat.st_ino))
-            {
-                bytes += stat.st_size as u64;
+            } else if let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                #[allow(clippy::useless_conversion)] // narrower on other machines
+                let names = u64::from(stat.st_nlink).max(1);
+                bytes += stat.st_size as u64 / names;
             }
         }
     }
