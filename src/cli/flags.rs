@@ -179,6 +179,12 @@ pub const COMMIT: &[Flag] = &[
     flag(&["o", "output"], "FILE.tar", "Also write all that the container sees as a flat archive"),
     flag(&["p", "pause"], "", "Let the container stand still meanwhile (default; --pause=false does not)"),
 ];
+/// `cp`
+pub const CP: &[Flag] = &[
+    flag(&["a", "archive"], "", "Keep the numbers of users and groups"),
+    flag(&["L", "follow-link"], "", "Copy what a symlink SRC points to"),
+    flag(&["q", "quiet"], "", "Tell nothing on a terminal either"),
+];
 /// `import`
 pub const IMPORT: &[Flag] = &[
     flag(&["c", "change"], "INSTRUCTION", "Configure the image: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL …"),

@@ -5,6 +5,7 @@ pub mod args;
 pub mod attach;
 pub mod change;
 pub mod completion;
+pub mod cp;
 pub mod decide;
 pub mod exec;
 pub mod finish;
@@ -105,6 +106,11 @@ pub fn print(text: &str) -> Result<()> {
 /// Writes one line for the person to the standard error.
 pub fn note(text: &str) {
     let _ = io::write_all(sys::stderr(), format!("mydocker: {}\n", human::visible(text)).as_bytes()); // nowhere else to say it
+}
+
+/// Writes to the standard error, beside our output.
+pub fn print_error(text: &str) {
+    let _ = io::write_all(sys::stderr(), text.as_bytes()); // nowhere else to say it
 }
 
 /// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns

@@ -6,7 +6,7 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
-use mydocker::store::{Store, containers, images};
+use mydocker::store::{Store, containers, images, layers};
 use std::collections::BTreeMap;
 
 /// Bytes of an answer to a question.
@@ -37,9 +37,12 @@ impl<'a> Filters<'a> {
         Ok(filters)
     }
 
-    fn fit(&self, created: i64, labels: &BTreeMap<String, String>) -> bool {
+    fn fit(&self, created: i64, labels: Option<&BTreeMap<String, String>>) -> bool {
         self.until.is_none_or(|until| created < until)
-            && self.labels.iter().all(|(wanted, label)| read::has_label(labels, label) == *wanted)
+            && self
+                .labels
+                .iter()
+                .all(|(wanted, label)| labels.is_some_and(|labels| read::has_label(labels, label)) == *wanted)
     }
 }
 
@@ -80,7 +83,7 @@ pub fn containers(parsed: &Parsed) -> Result<u8> {
             let prune = || -> Result<Option<u64>> {
                 let state = ps::state(&store, &container)?;
                 let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
-                if !is_over || !filters.fit(spec.created, &spec.labels) {
+                if !is_over || !filters.fit(spec.created, Some(&spec.labels)) {
                     return Ok(None);
                 }
                 let (own, _) = ps::sizes(&store, &container).unwrap_or_default(); // unknown is not worth an error
@@ -136,13 +139,13 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
     let names: Vec<String> =
         images::references(store)?.into_iter().filter(|(_, to)| to == id).map(|(name, _)| name.text()).collect();
     let created = image.created.as_deref().and_then(read::moment::rfc3339).unwrap_or(0);
-    let labels = image.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
-    if !names.is_empty() && !all || !filters.fit(created, &labels) || is_used(store, id)? {
+    let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
+    if !names.is_empty() && !all || !filters.fit(created, labels) || is_used(store, id)? {
         return Ok(None);
     }
-    let mut sizes = BTreeMap::new();
+    let mut sizes = Vec::new();
     for layer in image.diff_ids()? {
-        sizes.insert(format!("sha256:{layer}"), mydocker::store::layers::size(store, &layer)?);
+        sizes.push((format!("sha256:{layer}"), layers::size(store, &layer)?));
     }
     let mut removed = images::Removed::default();
     // One name after the other: with several, the id alone is refused.
@@ -154,7 +157,7 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
         removed.untagged.extend(gone.untagged);
         removed.deleted.extend(gone.deleted);
     }
-    let bytes = removed.deleted.iter().filter_map(|id| sizes.get(id)).sum();
+    let bytes = sizes.iter().filter(|(layer, _)| removed.deleted.contains(layer)).map(|(_, bytes)| bytes).sum();
     Ok(Some((removed, bytes)))
 }
 

@@ -3,7 +3,8 @@
 mod filter;
 
 use super::args::Parsed;
-use super::{OK, human, inspect, note, object, open_store, print, read, table, text};
+use super::shape::{begun, put_text};
+use super::{OK, human, inspect, note, open_store, print, read, table};
 use filter::Filter;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
@@ -142,7 +143,8 @@ fn status(row: &Row) -> String {
     }
 }
 
-fn network_name(spec: &Spec) -> &'static str {
+/// docker's word for the network that a container sees.
+pub fn network_name(spec: &Spec) -> &'static str {
     match spec.network {
         Network::None => "none",
         Network::Host => "host",
@@ -168,28 +170,25 @@ fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     let mounts = mounts.map(|m| cut(&human::visible(&m.source), MOUNT_CHARS)).collect::<Vec<_>>().join(",");
     let volumes = spec.mounts.iter().filter(|m| matches!(m.kind, MountKind::Volume | MountKind::Anonymous)).count();
     let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
-    let created = format!("{} +0000 UTC", time::plain(spec.created));
     let size =
         sizes.map_or("0B".to_owned(), |(own, all)| format!("{} (virtual {})", human::size(own), human::size(all)));
-    object(vec![
-        ("ID", text(if full { &spec.id } else { &spec.id[..12] })),
-        ("Image", text(human::visible(&spec.image))),
-        ("Command", text(format!("\"{command}\""))),
-        ("CreatedAt", text(created)),
-        ("RunningFor", text(human::ago(human::elapsed(spec.created)))),
-        ("State", text(state_word(&row.state, row.is_paused))),
-        ("Status", text(status(row))),
-        ("PID", text(pid)),
-        ("Ports", text("")),
-        ("Names", text(&spec.name)),
-        ("Labels", text(labels)),
-        ("Mounts", text(mounts)),
-        ("LocalVolumes", text(volumes.to_string())),
-        ("Networks", text(network_name(spec))),
-        ("Platform", Value::Null),
-        ("Size", text(size)),
-        ("StopSignal", text(read::signal_name(spec.stop_signal))),
-    ])
+    let mut o = begun(r#"{"Ports":"","Platform":null}"#);
+    put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
+    put_text(&mut o, "Image", &human::visible(&spec.image));
+    put_text(&mut o, "Command", &format!("\"{command}\""));
+    put_text(&mut o, "CreatedAt", &format!("{} +0000 UTC", time::plain(spec.created)));
+    put_text(&mut o, "RunningFor", &human::ago(human::elapsed(spec.created)));
+    put_text(&mut o, "State", state_word(&row.state, row.is_paused));
+    put_text(&mut o, "Status", &status(row));
+    put_text(&mut o, "PID", &pid);
+    put_text(&mut o, "Names", &spec.name);
+    put_text(&mut o, "Labels", &labels);
+    put_text(&mut o, "Mounts", &mounts);
+    put_text(&mut o, "LocalVolumes", &volumes.to_string());
+    put_text(&mut o, "Networks", network_name(spec));
+    put_text(&mut o, "Size", &size);
+    put_text(&mut o, "StopSignal", &read::signal_name(spec.stop_signal));
+    Value::Object(o)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What docker's objects look like as text: the order of their keys, and which ones are left out.
 
-use super::{object, text};
 use miniserde::json::{self, Number, Object, Value};
 use std::collections::BTreeMap;
 
@@ -97,24 +96,51 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A whole number.
-pub fn number(number: i64) -> Value {
-    Value::Number(u64::try_from(number).map_or(Number::I64(number), Number::U64))
+/// An object that begins with the fields of a JSON text of ours.
+pub fn begun(text: &str) -> Object {
+    json::from_str(text).unwrap_or_default() // the tests read each of them
 }
 
-/// A list.
-pub fn list(values: Vec<Value>) -> Value {
-    Value::Array(values.into_iter().collect())
+// Calls are small; a list of many fields that is built in place is not.
+
+/// Puts a field into an object.
+#[inline(never)]
+pub fn put(object: &mut Object, key: &str, value: Value) {
+    object.insert(key.to_owned(), value);
 }
 
-/// A list of texts.
-pub fn texts(texts: &[String]) -> Value {
-    list(texts.iter().map(text).collect())
+/// Puts a text into an object.
+#[inline(never)]
+pub fn put_text(object: &mut Object, key: &str, text: &str) {
+    put(object, key, Value::String(text.to_owned()));
 }
 
-/// A map of texts.
-pub fn map(entries: &BTreeMap<String, String>) -> Value {
-    object(entries.iter().map(|(key, value)| (key.as_str(), text(value))).collect())
+/// Puts a whole number into an object.
+#[inline(never)]
+pub fn put_number(object: &mut Object, key: &str, number: i64) {
+    put(object, key, Value::Number(u64::try_from(number).map_or(Number::I64(number), Number::U64)));
+}
+
+/// Puts a truth value into an object.
+#[inline(never)]
+pub fn put_flag(object: &mut Object, key: &str, flag: bool) {
+    put(object, key, Value::Bool(flag));
+}
+
+/// Puts a list of texts into an object.
+#[inline(never)]
+pub fn put_texts(object: &mut Object, key: &str, texts: &[String]) {
+    put(object, key, Value::Array(texts.iter().map(|text| Value::String(text.clone())).collect()));
+}
+
+/// Puts a map of texts into an object.
+#[inline(never)]
+pub fn put_map(object: &mut Object, key: &str, map: &BTreeMap<String, String>) {
+    let mut inner = Object::new();
+    for (key, value) in map {
+        put_text(&mut inner, key, value);
+    }
+    put(object, key, Value::Object(inner));
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The verb table: names, usage, help, flags, and what each does. Parsing, dispatch and help all read it.
 
-use mydocker::kernel::order;
 use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
-use super::{attach, completion, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update};
+use super::{attach, completion, cp, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update};
+use mydocker::kernel::order;
 
 const MANY: usize = usize::MAX;
 
@@ -242,6 +242,21 @@ pub const VERBS: &[Verb] = &[
         words: (1, MANY),
         stops: false,
         run: finish::wait,
+    },
+    Verb {
+        name: "cp",
+        aliases: &["container cp"],
+        usage: "[OPTIONS] CONTAINER:SRC DEST|-  or  SRC|- CONTAINER:DEST",
+        about: "Copy files between a container, running or not, and the host",
+        long: "A DEST that is a directory gets SRC in it, SRC/. just what is in SRC; any other DEST is what SRC will be\n\
+               called. With - a tar archive comes from standard input, or goes to standard output. What is new belongs\n\
+               to root in a container, and to you here.\n\n\
+               Example:\n  mydocker cp web:/etc/httpd.conf .\n  mydocker cp ./site/. web:/www\n  \
+               mydocker cp web:/var/log - | tar t",
+        flags: flags::CP,
+        words: (2, 2),
+        stops: false,
+        run: cp::cp,
     },
     Verb {
         name: "commit",

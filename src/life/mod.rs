@@ -11,6 +11,7 @@
 pub mod attach;
 pub mod commit;
 pub mod control;
+pub mod copy;
 pub mod create;
 pub mod exec;
 pub mod health;

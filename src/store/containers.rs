@@ -190,20 +190,34 @@ impl Container {
 
     /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
     pub fn lock_change(&self, store: &Store) -> Result<OwnedFd> {
-        let lock_file = lock::open(self.dir.as_fd(), "lock")
-            .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
+        let lock_file = self.open_lock(store)?;
         if lock::take(lock_file.as_fd(), LOCK_CHANGE)? {
-            // Somebody may have removed it since we found it: then we have locked a thing in the trash.
-            if file::exists_at(store.containers.as_fd(), &self.spec.id) {
-                Ok(lock_file)
-            } else {
-                Err(missing(&self.spec.name))
-            }
+            self.locked(store, lock_file)
         } else {
             Err(Error::new(format!(
                 "container {} is busy: another command is making, starting or removing it; try again",
                 self.spec.name
             )))
+        }
+    }
+
+    /// The same, waiting for its turn.
+    pub fn await_change(&self, store: &Store) -> Result<OwnedFd> {
+        let lock_file = self.open_lock(store)?;
+        lock::wait(lock_file.as_fd(), LOCK_CHANGE)?;
+        self.locked(store, lock_file)
+    }
+
+    fn open_lock(&self, store: &Store) -> Result<OwnedFd> {
+        lock::open(self.dir.as_fd(), "lock").map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
+    }
+
+    /// Somebody may have removed it since we found it: then we have locked a thing in the trash.
+    fn locked(&self, store: &Store, lock_file: OwnedFd) -> Result<OwnedFd> {
+        if file::exists_at(store.containers.as_fd(), &self.spec.id) {
+            Ok(lock_file)
+        } else {
+            Err(missing(&self.spec.name))
         }
     }
 

@@ -2,7 +2,8 @@
 
 use crate::cli::args::{Parsed, boolean};
 use crate::cli::pattern::{self, Pattern};
-use crate::cli::{OK, human, note, object, open_store, print, read, table, text};
+use crate::cli::shape::{begun, put_text};
+use crate::cli::{OK, human, note, open_store, print, read, table};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::order;
@@ -137,13 +138,12 @@ fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size:
     let created = image.created.as_deref().and_then(read::moment::rfc3339);
     let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
     let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
-    object(vec![
-        ("Repository", text(name.map_or("<none>", |name| &name.name))),
-        ("Tag", text(name.map_or("<none>", |name| &name.tag))),
-        ("Digest", text("<none>")),
-        ("ID", text(shown)),
-        ("CreatedAt", text(image.created.clone().unwrap_or_default())),
-        ("CreatedSince", text(since)),
-        ("Size", text(human::size(size))),
-    ])
+    let mut o = begun(r#"{"Digest":"<none>"}"#);
+    put_text(&mut o, "Repository", name.map_or("<none>", |name| &name.name));
+    put_text(&mut o, "Tag", name.map_or("<none>", |name| &name.tag));
+    put_text(&mut o, "ID", &shown);
+    put_text(&mut o, "CreatedAt", image.created.as_deref().unwrap_or(""));
+    put_text(&mut o, "CreatedSince", &since);
+    put_text(&mut o, "Size", &human::size(size));
+    Value::Object(o)
 }
