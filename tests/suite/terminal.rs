@@ -258,7 +258,11 @@ fn an_exec_has_job_control() {
     t.expect("typed\r\ntyped\r\n");
     t.send("\x1a");
     t.expect("Stopped");
-    t.send("kill %1; exit 5\n");
+    t.send("fg\n");
+    t.expect("fg\r\ncat\r\n");
+    t.send("\x04");
+    t.expect("# ");
+    t.send("exit 5\n");
     let output = t.wait().exits(5);
     assert!(!output.out.contains("can't access tty"), "{output:?}");
 }
