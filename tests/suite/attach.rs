@@ -229,10 +229,12 @@ fn signals_are_passed_on() {
 fn signals_that_are_not_passed_on_end_only_us() {
     let h = Host::new();
     h.idle("--name box");
+    let before = open(&h);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::USR1] {
         let t = attached(&h, "attach --sig-proxy=false box", 2);
         t.signal(signal);
         t.wait().exits(128 + signal.as_raw());
+        until("it is forgotten", || open(&h) == before);
     }
     assert_eq!(h.field("box", "State"), "running");
     h.ok("stop box");
