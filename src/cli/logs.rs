@@ -1,89 +1,130 @@
 //! `logs`.
 
 use super::args::Parsed;
-use super::{OK, open_store};
-use mydocker::error::{Error, Result, Tried};
-use mydocker::kernel::{io, process, sys};
+use super::{OK, open_store, read};
+use mydocker::error::{Error, Result};
+use mydocker::kernel::{io, process, sys, time};
 use mydocker::life::control::{self, Message};
-use mydocker::life::{log, stop};
-use mydocker::store::containers;
+use mydocker::life::log::{self, Record};
+use mydocker::life::stop;
+use mydocker::store::Store;
+use mydocker::store::containers::{self, Container};
+use mydocker::store::journal::{self, Reader};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{SeekFrom, inotify, seek};
+use rustix::fd::AsFd;
 
-/// Bytes read at once.
+/// Bytes that are written at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// `logs [-f] [--tail N] CONTAINER`
+/// `logs [-f] [-t] [-n N] [--since TIME] [--until TIME] [--details] CONTAINER`
 pub fn logs(parsed: &Parsed) -> Result<u8> {
+    let now = time::now();
+    let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, now));
+    let (since, until) = (moment("since")?, moment("until")?);
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
-    let file = containers::open_log(container.dir.as_fd(), false)?;
+    if !container.spec.log.is_kept {
+        let (name, driver) = (&container.spec.name, &container.spec.log.driver);
+        let why = format!("container {name} was made with --log-driver {driver}, which keeps nothing");
+        return Err(Error::new(format!("configured logging driver does not support reading: {why}")));
+    }
     // Anything that is no number means all, as docker has it.
-    if let Some(count) = parsed.last("tail").and_then(|text| text.parse::<u64>().ok()) {
-        let at = log::tail_offset(file.as_fd(), count)?;
-        seek(&file, SeekFrom::Start(at)).tried("read the log")?;
+    let tail = parsed.last("tail").and_then(|text| text.parse().ok());
+    let reader = log::read(process::duplicate(&container.dir)?, tail)?;
+    let mut copier = Copier {
+        since: since.map(time::rfc3339),
+        until: until.map(time::rfc3339),
+        with_times: parsed.on("timestamps"),
+        with_details: parsed.on("details"),
+        is_inside: [false; 2],
+        is_shown: [true; 2],
+        out: Vec::new(),
+        is_out_stderr: false,
+    };
+    if parsed.on("follow") {
+        follow(&store, &container, reader, &mut copier, until)?;
+    } else {
+        copier.copy(&mut { reader })?;
     }
-    let mut copier = Copier { rest: Vec::new(), out: Vec::new(), is_out_stderr: false };
-    if !parsed.on("follow") {
-        copier.copy(file.as_fd())?;
-        return Ok(OK);
-    }
-    let path = format!("{}/containers/{}/log", store.root_path, container.spec.id);
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).tried("watch the log")?;
-    inotify::add_watch(&watch, path.as_str(), inotify::WatchFlags::MODIFY).tried("watch the log")?;
-    let monitor = stop::dial(&store, &container)?;
+    Ok(OK)
+}
+
+/// Copies what is there and what comes, until the container has ended or a moment has come.
+fn follow(
+    store: &Store,
+    container: &Container,
+    mut reader: Reader,
+    copier: &mut Copier,
+    until: Option<i64>,
+) -> Result<()> {
+    let watch = reader.watch()?;
+    let monitor = stop::dial(store, container)?;
     if let Some(monitor) = &monitor {
         let _ = control::send(monitor.as_fd(), &Message::Wait); // one that has just ended hangs up, which is an answer too
     }
     loop {
         // The end is asked for before the copy: what was written before it is certainly copied.
-        let is_over = monitor.as_ref().is_none_or(|monitor| process::readable(monitor.as_fd(), 0));
-        copier.copy(file.as_fd())?;
+        let left_ms = until.map_or(-1, time::ms_until);
+        let is_over = left_ms == 0 || monitor.as_ref().is_none_or(|monitor| process::readable(monitor.as_fd(), 0));
+        copier.copy(&mut reader)?;
         if is_over {
-            return Ok(OK);
+            return Ok(());
         }
         let mut fds = vec![PollFd::new(&watch, PollFlags::IN)];
         fds.extend(monitor.as_ref().map(|monitor| PollFd::new(monitor, PollFlags::IN)));
-        process::wait_for(&mut fds, -1);
-        let mut events = [0u8; 4096];
-        while rustix::io::read(&watch, &mut events).is_ok_and(|n| n > 0) {} // only that there were some matters
+        process::wait_for(&mut fds, left_ms);
+        journal::calm(&watch);
     }
 }
 
 /// Copies records to our two streams, in as few writes as possible.
 struct Copier {
-    rest: Vec<u8>,
+    /// No line before this, in the log's own words: their order is that of time.
+    since: Option<String>,
+    /// No line after this.
+    until: Option<String>,
+    with_times: bool,
+    with_details: bool,
+    /// Whether the last piece of each stream left its line unfinished, and whether that line is shown.
+    is_inside: [bool; 2],
+    is_shown: [bool; 2],
     out: Vec<u8>,
     is_out_stderr: bool,
 }
 
 impl Copier {
-    /// Copies what is in the log from its current position on.
-    fn copy(&mut self, file: BorrowedFd<'_>) -> Result<()> {
-        let mut buf = vec![0u8; CHUNK_BYTES];
-        loop {
-            let n = io::read(file, &mut buf).tried("read the log")?;
-            if n == 0 {
-                return self.flush();
+    /// Copies what is in the log now.
+    fn copy(&mut self, reader: &mut Reader) -> Result<()> {
+        while let Some(line) = reader.line()? {
+            // One that a power cut has torn is none.
+            if let Some(record) = log::parse(line) {
+                self.record(&record)?;
             }
-            let mut data = std::mem::take(&mut self.rest);
-            data.extend_from_slice(&buf[..n]);
-            let mut from = 0;
-            while let Some(length) = data[from..].iter().position(|b| *b == b'\n') {
-                self.record(&data[from..from + length])?;
-                from += length + 1;
-            }
-            data.drain(..from);
-            self.rest = data;
         }
+        self.flush()
     }
 
-    fn record(&mut self, line: &[u8]) -> Result<()> {
-        let Some(record) = log::parse(line) else { return Ok(()) };
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        let stream = usize::from(record.is_stderr);
+        let is_first = !self.is_inside[stream];
+        self.is_inside[stream] = !record.is_whole;
+        if is_first {
+            self.is_shown[stream] = self.since.as_deref().is_none_or(|since| record.time >= since)
+                && self.until.as_deref().is_none_or(|until| record.time <= until);
+        }
+        if !self.is_shown[stream] {
+            return Ok(());
+        }
         if record.is_stderr != self.is_out_stderr || self.out.len() > CHUNK_BYTES {
             self.flush()?;
             self.is_out_stderr = record.is_stderr;
+        }
+        if is_first && self.with_times {
+            self.out.extend_from_slice(record.time.as_bytes());
+            self.out.push(b' ');
+        }
+        if is_first && self.with_details {
+            self.out.push(b' '); // docker's list of labels to log with each line, which is empty
         }
         self.out.extend_from_slice(record.content);
         if record.is_whole {

@@ -1,6 +1,7 @@
 //! Values of flags: text in, meaning out, docker's words when it has none. Every error asks for exit code 125.
 
 pub mod device;
+pub mod moment;
 pub mod mount;
 pub mod sysctl;
 pub mod tmpfs;
@@ -9,6 +10,7 @@ pub mod volume;
 
 use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use std::collections::BTreeMap;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -175,6 +177,16 @@ pub fn signal_name(number: i32) -> String {
     }
 }
 
+/// A length of time in nanoseconds, as Go writes it: `1m30s`.
+pub fn duration(text: &str) -> Result<i64> {
+    moment::duration(text).ok_or_else(|| bad(format!("time: invalid duration \"{}\"", visible(text))))
+}
+
+/// A whole number of seconds.
+pub fn seconds(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| Error::new("it is not a whole number"))
+}
+
 /// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
 /// `path` is only for the messages.
 pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>> {
@@ -232,6 +244,12 @@ pub fn label(text: &str) -> Result<(String, String)> {
         return Err(bad(format!("label '{}' contains whitespaces", visible(key))));
     }
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Whether there is the label of a filter: `key`, or `key=value`.
+pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    let (key, value) = wanted.split_once('=').map_or((wanted, None), |(key, value)| (key, Some(value)));
+    labels.get(key).is_some_and(|found| value.is_none_or(|value| value == found))
 }
 
 /// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, the names of containers and volumes.

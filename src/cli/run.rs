@@ -1,7 +1,8 @@
-//! `run`, `create`, `start`.
+//! `run`, `create`, `start`, `restart`.
 
 use super::args::Parsed;
 use super::decide::{self, Decision};
+use super::finish::Ending;
 use super::{OK, attach, debug, each, note, open_store, print, read, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::attach as connect;
@@ -138,6 +139,19 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
     };
     let proxies = attach::proxies(parsed) && !spec.tty;
     attach::code(&attach::follow(&spec, control, streams, detach_keys, proxies, has_run)?)
+}
+
+/// `restart [-s SIGNAL] [-t SECONDS] CONTAINER…`: one after the other, so that each is away only for a moment.
+pub fn restart(parsed: &Parsed) -> Result<u8> {
+    let ending = Ending::read(parsed)?;
+    seal()?;
+    let store = open_store()?;
+    each(&parsed.words, |word| {
+        if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
+            stop::await_end(&socket)?;
+        }
+        start_one(&store, word, [false; 3]).map(|_| word.to_owned())
+    })
 }
 
 /// Starts a container; `None` when it runs already. `streams`: which of its standard streams are to be connected.

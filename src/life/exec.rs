@@ -5,9 +5,9 @@ use super::program::{self, Program, Stdio};
 use super::relay::{self, End, Manner, Peer, Streams};
 use super::remove;
 use crate::error::{Error, Result};
-use crate::kernel::process::{self, Never};
-use crate::kernel::sys;
-use crate::spec::{Network, Owner, Spec, Status};
+use crate::kernel::process::{self, Child, Never};
+use crate::kernel::{file, sys};
+use crate::spec::{Network, Owner, Spec, State, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
@@ -52,40 +52,8 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
         let name = &spec.name;
         return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
     }
-    let joined = cgroup::open(Place::of(spec))?;
-    let filter = walls::filter(spec, &joined)?;
-    let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
-    program::merge_env(&mut env, &exec.env);
-    let program = Program {
-        args: exec.args.clone(),
-        env,
-        cwd: exec.cwd.as_deref().unwrap_or(&spec.cwd),
-        identity: Identity {
-            user: exec.user.as_deref().unwrap_or(&spec.user),
-            // As docker: another user does not get the container's additional groups.
-            groups: if exec.user.is_some() { &[] } else { &spec.groups },
-            privileged: exec.privileged,
-            is_rootless: store.is_rootless,
-        },
-        spec,
-        is_first: false,
-        is_outside: spec.namespaces.pid.of != Owner::Host,
-        filter: filter.as_ref(),
-        terminal: exec.tty.then(relay::terminal_size),
-    };
     let (stdio, mut streams) = pipes(exec)?;
-    let (sync, child_sync) = control::pair()?;
-    let mut moved = Some((stdio, sync));
-    let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
-        let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
-        drop(sync);
-        match enter(init.as_fd(), &joined, &program, stdio, child_sync.as_fd()) {
-            Ok(never) => match never {},
-            Err(error) => program::fail(child_sync.as_fd(), error),
-        }
-    })?;
-    drop((child_sync, init));
-    let Some((_, sync)) = moved else { sys::exit(1) };
+    let (child, sync) = launch(store, container, exec, init, stdio, "")?;
     let awaited = control::await_program(sync.as_fd());
     if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
@@ -132,6 +100,57 @@ fn keep(pidfd: &OwnedFd, master: &OwnedFd) -> Result<()> {
     .map(drop)
 }
 
+/// Makes a process that enters the container and becomes the program, or has it born. It tells how that goes as
+/// [`control::hear`] has it. `oom_score` is its `oom_score_adj` where the container has none of its own; "" for ours.
+pub fn launch(
+    store: &Store,
+    container: &Container,
+    exec: &Exec,
+    init: OwnedFd,
+    stdio: Stdio,
+    oom_score: &str,
+) -> Result<(Child, OwnedFd)> {
+    let spec = &container.spec;
+    let joined = cgroup::open(Place::of(spec))?;
+    let filter = walls::filter(spec, &joined)?;
+    let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
+    program::merge_env(&mut env, &exec.env);
+    let program = Program {
+        args: exec.args.clone(),
+        env,
+        cwd: exec.cwd.as_deref().unwrap_or(&spec.cwd),
+        identity: Identity {
+            user: exec.user.as_deref().unwrap_or(&spec.user),
+            // As docker: another user does not get the container's additional groups.
+            groups: if exec.user.is_some() { &[] } else { &spec.groups },
+            privileged: exec.privileged,
+            is_rootless: store.is_rootless,
+        },
+        spec,
+        is_first: false,
+        is_outside: spec.namespaces.pid.of != Owner::Host,
+        filter: filter.as_ref(),
+        terminal: exec.tty.then(relay::terminal_size),
+    };
+    let (sync, child_sync) = control::pair()?;
+    let mut moved = Some((stdio, sync));
+    let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
+        let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
+        drop(sync);
+        if !oom_score.is_empty() {
+            let _ = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", oom_score); // it only becomes worse
+        }
+        match enter(init.as_fd(), &joined, &program, stdio, child_sync.as_fd()) {
+            Ok(never) => match never {},
+            Err(error) => program::fail(child_sync.as_fd(), error),
+        }
+    })?;
+    match moved {
+        Some((_, sync)) => Ok((child, sync)),
+        None => sys::exit(1),
+    }
+}
+
 /// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.
 fn pipes(exec: &Exec) -> Result<(Stdio, Streams)> {
     let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
@@ -153,11 +172,19 @@ fn not_running(id: &str) -> Error {
     Error::new(format!("Container {id} is not running"))
 }
 
+/// What is known of a container that runs. An error for one that is between two runs, `None` for another one.
+pub fn running(store: &Store, container: &Container) -> Result<Option<State>> {
+    match remove::settle(store, container)? {
+        Some(state) if state.status == Status::Restarting => Err(super::is_restarting(&container.spec.id)),
+        state => Ok(state.filter(|state| state.status == Status::Running)),
+    }
+}
+
 /// A pidfd of the container's first process that is certainly its: the monitor reaps it only after it has written down
 /// its end, so a record that still says "running" after the pidfd was opened vouches for the pid.
 pub fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
     let not_running = || not_running(&container.spec.id);
-    let state = remove::settle(store, container)?.filter(|s| s.status == Status::Running).ok_or_else(not_running)?;
+    let state = running(store, container)?.ok_or_else(not_running)?;
     let pidfd = process::open_pidfd(state.pid).map_err(|_| not_running())?;
     let after = container.state(store)?;
     if after.status == Status::Running && after.pid == state.pid && container.is_alive()? {

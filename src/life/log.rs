@@ -5,17 +5,100 @@
 //! 2026-11-21T23:20:13.432000001Z stderr P a piece of a line whose rest follows, or never came
 //! ```
 //!
-//! The content is the container's bytes as they are; only a newline ends a record.
+//! The content is the container's bytes as they are; only a newline ends a record. How the files follow each other is
+//! the journal's (`store/journal.rs`).
 
 use crate::error::{Result, Tried};
 use crate::kernel::{io, time};
-use alloc::vec;
+use crate::spec;
+use crate::store::journal::{self, From, Reader};
 use alloc::vec::Vec;
-use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{SeekFrom, seek};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::{Errno, pread};
 
 /// A line is cut into pieces of this size, so that memory stays bounded.
 const LINE_BYTES_MAX: usize = 16 << 10;
+/// What the files are called in the container's directory.
+const NAME: &str = "log";
+
+/// monitor: the log that is being written.
+pub struct Log {
+    /// The container's directory.
+    dir: OwnedFd,
+    /// `None`: nothing is kept.
+    file: Option<OwnedFd>,
+    /// Bytes in the file.
+    bytes: u64,
+    /// Bytes that a file may have; 0 is no limit.
+    bytes_max: u64,
+    files_max: u32,
+    /// Whether the file ends in the middle of a record: a full disk, a power cut.
+    is_torn: bool,
+}
+
+impl Log {
+    /// Opens the log in a container's directory, to go on after what is there.
+    pub fn open(dir: OwnedFd, asked: &spec::Log) -> Result<Self> {
+        let (bytes_max, files_max) = (asked.max_bytes, asked.max_files);
+        let mut log = Self { dir, file: None, bytes: 0, bytes_max, files_max, is_torn: false };
+        if asked.is_kept {
+            let file = journal::append(log.dir.as_fd(), NAME).tried("open the log")?;
+            log.bytes = rustix::fs::fstat(&file).tried("look at the log")?.st_size as u64;
+            let mut last = [b'\n'];
+            if log.bytes > 0 {
+                // What cannot be read is taken for torn: an empty line does no harm.
+                log.is_torn = pread(&file, &mut last, log.bytes - 1) != Ok(1) || last != [b'\n'];
+            }
+            log.file = Some(file);
+        }
+        Ok(log)
+    }
+
+    /// Appends records. Those that do not fit into the file any more go to the next one.
+    fn append(&mut self, records: &[u8]) -> Result<()> {
+        let mut rest = records;
+        while !rest.is_empty() {
+            let fits = self.fitting(rest);
+            if fits == 0
+                && let Ok(file) = journal::rotate(self.dir.as_fd(), NAME, self.files_max)
+            {
+                (self.file, self.bytes, self.is_torn) = (Some(file), 0, false);
+                continue;
+            }
+            // No other file could be made: rather one that is too large than nothing.
+            let (now, later) = rest.split_at(if fits == 0 { rest.len() } else { fits });
+            self.write(now).tried("write the log")?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the first records that fit into the file; one that is larger than a file fits into an empty one.
+    fn fitting(&self, records: &[u8]) -> usize {
+        let room = self.bytes_max.saturating_sub(self.bytes);
+        if self.bytes_max == 0 || records.len() as u64 <= room {
+            return records.len();
+        }
+        let in_room = records[..room as usize].iter().rposition(|byte| *byte == b'\n');
+        match in_room {
+            Some(end) => end + 1,
+            None if self.bytes > 0 => 0,
+            None => records.iter().position(|byte| *byte == b'\n').map_or(records.len(), |end| end + 1),
+        }
+    }
+
+    fn write(&mut self, records: &[u8]) -> core::result::Result<(), Errno> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if self.is_torn {
+            io::write_all(file, b"\n")?;
+            self.is_torn = false;
+        }
+        let done = io::write_all(file, records);
+        self.is_torn = done.is_err();
+        self.bytes += records.len() as u64;
+        done
+    }
+}
 
 /// What one stream has said of a line that is not finished.
 pub struct Stream {
@@ -30,7 +113,10 @@ impl Stream {
     }
 
     /// Appends what the container wrote: whole lines at once, an unfinished one when it is long enough.
-    pub fn write(&mut self, log: &OwnedFd, bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, log: &mut Log, bytes: &[u8]) -> Result<()> {
+        if log.file.is_none() {
+            return Ok(());
+        }
         let stamp = time::rfc3339(time::now());
         let mut out = Vec::with_capacity(bytes.len() + 64);
         let mut rest = bytes;
@@ -49,17 +135,16 @@ impl Stream {
                 }
             }
         }
-        io::write_all(log, &out).tried("write the log")
+        log.append(&out)
     }
 
     /// At the end of the stream: what is left becomes a piece without a newline.
-    pub fn finish(&mut self, log: &OwnedFd) -> Result<()> {
-        if self.partial.is_empty() {
-            return Ok(());
-        }
+    pub fn finish(&mut self, log: &mut Log) -> Result<()> {
         let mut out = Vec::new();
-        self.record(&mut out, &time::rfc3339(time::now()), b'P');
-        io::write_all(log, &out).tried("write the log")
+        if !self.partial.is_empty() {
+            self.record(&mut out, &time::rfc3339(time::now()), b'P');
+        }
+        log.append(&out)
     }
 
     fn record(&mut self, out: &mut Vec<u8>, stamp: &str, kind: u8) {
@@ -103,35 +188,18 @@ pub fn parse(line: &[u8]) -> Option<Record<'_>> {
     Some(Record { is_stderr, is_whole, time: core::str::from_utf8(&line[..30]).ok()?, content: &line[40..] })
 }
 
-/// Where the last `count` records of a log begin, in bytes. Reads backwards, no more than it must.
-pub fn tail_offset(log: BorrowedFd<'_>, count: u64) -> Result<u64> {
-    const BLOCK_BYTES: u64 = 64 << 10;
-    let mut end = seek(log, SeekFrom::End(0)).tried("read the log")?;
-    let mut buf = vec![0u8; BLOCK_BYTES as usize];
-    let mut newlines = 0;
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK_BYTES);
-        let block = &mut buf[..(end - start) as usize];
-        seek(log, SeekFrom::Start(start)).tried("read the log")?;
-        let mut filled = 0;
-        while filled < block.len() {
-            match io::read(log, &mut block[filled..]).tried("read the log")? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        for at in (0..filled).rev() {
-            if block[at] == b'\n' {
-                // The newline at the very end closes the last record; the one before it begins it.
-                newlines += 1;
-                if newlines == count + 1 {
-                    return Ok(start + at as u64 + 1);
-                }
-            }
-        }
-        end = start;
-    }
-    Ok(0)
+/// Reads the log in a container's directory: all of it, or from where the last `tail` lines begin, of both streams
+/// together. Its lines are for [`parse`].
+pub fn read(dir: OwnedFd, tail: Option<u64>) -> Result<Reader> {
+    // On the way back: whether more of a line of this stream was met already.
+    let mut has_more = [false; 2];
+    let mut begins_last = |line: &[u8]| {
+        let Some(record) = parse(line) else { return false };
+        let is_same = core::mem::replace(&mut has_more[usize::from(record.is_stderr)], true);
+        record.is_whole || !is_same
+    };
+    let from = tail.map_or(From::Start, |count| From::End(count, &mut begins_last));
+    Reader::open(dir, NAME, from)
 }
 
 #[cfg(test)]

@@ -4,15 +4,17 @@
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
 //!          · commit
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
-//!          so again) · stream · provide (what its child cannot get itself)
+//!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
 pub mod attach;
 pub mod commit;
 pub mod control;
+pub mod copy;
 pub mod create;
 pub mod exec;
+pub mod health;
 pub mod init;
 pub mod keys;
 pub mod log;
@@ -23,6 +25,7 @@ pub mod provide;
 pub mod reaper;
 pub mod relay;
 pub mod remove;
+pub mod rename;
 pub mod restart;
 pub mod run;
 pub mod start;

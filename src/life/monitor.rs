@@ -3,6 +3,8 @@
 //! what "running" means.
 
 use super::control::{self, Message};
+use super::health::{self, Prober, Room};
+use super::log::Log;
 use super::restart::{self, Action, Event, Past, Phase};
 use super::run::{self, Run, STARTER};
 use super::stream::{self, Output};
@@ -61,7 +63,7 @@ struct Monitor<'a> {
     life: Option<OwnedFd>,
     signals: OwnedFd,
     listener: OwnedFd,
-    log: OwnedFd,
+    log: Log,
     clients: Vec<Client>,
     /// The number of the one who came last.
     last_client: u32,
@@ -69,6 +71,8 @@ struct Monitor<'a> {
     /// The run under way; `None` while it waits before it starts the next one.
     run: Option<Run>,
     past: Past,
+    /// Whether it stays even if it was to go away with its end: somebody starts it anew.
+    stays: bool,
     /// What is to be done when the run has ended, or when there is none.
     action: Action,
     /// When the next run begins, in monotonic milliseconds.
@@ -110,7 +114,7 @@ pub fn run(store: &Store, order: Order) -> ! {
     loop {
         let hold = monitor.live(&mut container);
         if monitor.action == Action::Leave {
-            monitor.leave(&container, hold);
+            monitor.leave(&mut container, hold);
         }
         drop(hold);
         monitor.rest(&container);
@@ -120,7 +124,7 @@ pub fn run(store: &Store, order: Order) -> ! {
         if monitor.action == Action::Leave {
             monitor.state.status = Status::Exited;
             let _ = container.write_state(store, &monitor.state, false); // what is not written the next command settles
-            monitor.leave(&container, None);
+            monitor.leave(&mut container, None);
         }
     }
 }
@@ -184,7 +188,7 @@ impl<'a> Monitor<'a> {
         let desk = || {
             let signals = sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?;
             let listener = control::listen_at(store, &container.spec.id)?;
-            Ok((signals, listener, containers::open_log(container.dir.as_fd(), true)?))
+            Ok((signals, listener, Log::open(process::duplicate(&container.dir)?, &container.spec.log)?))
         };
         let (signals, listener, log) = match desk() {
             Ok(desk) => desk,
@@ -201,6 +205,7 @@ impl<'a> Monitor<'a> {
             state: State::created(),
             run: None,
             past: Past::default(),
+            stays: false,
             action: Action::Stay,
             start_at: None,
             lingering: Vec::new(),
@@ -212,13 +217,15 @@ impl<'a> Monitor<'a> {
     }
 
     /// A run is under way: it is written down. Ends it if that fails.
-    fn enter(&mut self, container: &Container, run: Run) -> Result<()> {
+    fn enter(&mut self, container: &Container, mut run: Run) -> Result<()> {
+        run.prober = container.spec.health.as_ref().map(Prober::new);
         self.state = State {
             pid: run.child.pid,
             status: Status::Running,
             started: time::now(),
             finished: self.state.finished,
             restarts: self.past.restarts,
+            health: container.spec.health.as_ref().map(|_| health::unknown()),
             ..State::created()
         };
         if let Err(error) = container.write_state(self.store, &self.state, false) {
@@ -253,7 +260,7 @@ impl<'a> Monitor<'a> {
         self.state.restarts = self.past.restarts;
         fault::point("monitor:ended");
         // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
-        if goes_on || !spec.auto_remove {
+        if goes_on || self.stays || !spec.auto_remove {
             let _ = container.write_state(self.store, &self.state, false);
         }
         let run = self.run.take()?;
@@ -262,6 +269,9 @@ impl<'a> Monitor<'a> {
         fault::point("monitor:written");
         let _ = walls::release(spec);
         fault::point("monitor:released");
+        if let Some(prober) = run.prober {
+            prober.end();
+        }
         self.lingering.extend(run.outputs);
         if goes_on {
             tell_end(&mut self.clients, exit_code);
@@ -313,26 +323,27 @@ impl<'a> Monitor<'a> {
     fn stopped_by_person(&mut self, container: &Container) {
         if !self.state.was_stopped {
             self.state.was_stopped = true;
-            let _ = container.write_state(self.store, &self.state, false); // it ends all the same
+            let _ = container.note_state(self.store, &self.state, false); // it ends all the same
         }
         self.happens(container.spec.restart, Event::Stopped);
     }
 
     /// Takes everything away, and only then tells who waits.
-    fn leave(mut self, container: &Container, hold: Option<OwnedFd>) -> ! {
-        let spec = &container.spec;
-        if spec.auto_remove {
+    fn leave(mut self, container: &mut Container, hold: Option<OwnedFd>) -> ! {
+        let is_removed = container.spec.auto_remove && !self.stays;
+        if is_removed {
             // A commit that is under way still needs it.
             let _change = lock::open(container.dir.as_fd(), "lock")
                 .map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
-            let _ = super::remove::dispose(self.store, spec, true);
+            self.reread(container); // a rename that was under way is over now
+            let _ = super::remove::dispose(self.store, &container.spec, true);
         }
         // In this order: who is cut off by the listener's end must not find the container "running" still.
         drop(self.life);
         drop(self.listener);
         tell_end(&mut self.clients, self.state.exit_code);
         drop((self.clients, hold));
-        if spec.auto_remove {
+        if is_removed {
             let _ = trash::sweep(self.store);
         }
         stream::linger(&mut self.lingering);
@@ -342,7 +353,8 @@ impl<'a> Monitor<'a> {
     /// In how many milliseconds there is something to do; negative for never.
     fn limit_ms(&self) -> i64 {
         let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
-        match kill_at.into_iter().chain(self.start_at).min() {
+        let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
+        match [kill_at, check_at, self.start_at].into_iter().flatten().min() {
             Some(at) => (at - time::monotonic_ms()).max(0),
             None => -1,
         }
@@ -359,6 +371,9 @@ impl<'a> Monitor<'a> {
             fds.push(PollFd::from_borrowed_fd(run.child.pidfd.as_fd(), PollFlags::IN));
             run.outputs.iter().for_each(|output| output.watch(&mut fds));
             run.input.watch(&mut fds);
+            if let Some(prober) = &run.prober {
+                prober.watch(&mut fds);
+            }
         }
         self.lingering.iter().for_each(|output| output.watch(&mut fds));
         process::wait_for(&mut fds, self.limit_ms());
@@ -379,6 +394,7 @@ impl<'a> Monitor<'a> {
             self.accept();
         }
         self.pump();
+        self.check(container);
         let is_due = |at: i64| time::monotonic_ms() >= at;
         if let Some(run) = self.run.as_mut().filter(|run| run.kill_at.is_some_and(is_due)) {
             run.kill_at = None;
@@ -386,6 +402,21 @@ impl<'a> Monitor<'a> {
         }
         if self.start_at.is_some_and(is_due) {
             self.happens(container.spec.restart, Event::Due);
+        }
+    }
+
+    /// Looks after its health.
+    fn check(&mut self, container: &Container) {
+        let is_frozen = self.is_frozen();
+        if let (Some(run), Some(health)) = (&mut self.run, &container.spec.health)
+            && !run.has_ended
+            && let Some(prober) = &mut run.prober
+        {
+            let init = run.child.pidfd.as_fd();
+            let room = Room { store: self.store, container, init, oom_score: &self.oom_score };
+            if prober.turn(&room, health, &mut self.state, is_frozen) {
+                let _ = container.note_state(self.store, &self.state, false); // a full disk changes nobody's health
+            }
         }
     }
 
@@ -398,14 +429,14 @@ impl<'a> Monitor<'a> {
             }
             for output in &mut run.outputs {
                 // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
-                if let Err(error) = output.pump(&self.log, run.has_ended) {
+                if let Err(error) = output.pump(&mut self.log, run.has_ended) {
                     self.state.error = format!("{error}");
                 }
             }
             run.input.pump();
         }
         self.lingering.retain_mut(|output| {
-            let _ = output.pump(&self.log, true); // its part of the log is complete
+            let _ = output.pump(&mut self.log, true); // its part of the log is complete
             output.has_reader()
         });
     }
@@ -432,8 +463,9 @@ impl<'a> Monitor<'a> {
                 }
                 self.signal(spec, signal)
             }
-            Message::Stop(signal, limit_ms) => {
+            Message::Stop(signal, limit_ms, stays) => {
                 self.clients[at].is_waiting = true;
+                self.stays |= stays;
                 self.stopped_by_person(container);
                 if self.signal(spec, signal).is_ok()
                     && limit_ms >= 0

@@ -1,6 +1,7 @@
 //! monitor: one run of a container: its walls, its streams and its first process, made anew each time.
 
 use super::control::{self, Awaited};
+use super::health::Prober;
 use super::init;
 use super::program::Stdio;
 use super::provide;
@@ -34,6 +35,8 @@ pub struct Run {
     pub input: Input,
     /// Whether its standard input ends with the starter's, who writes to the pipe himself. docker calls it `StdinOnce`.
     pub stdin_once: bool,
+    /// What looks after its health, if anybody asks.
+    pub prober: Option<Prober>,
     /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
     /// that it is frozen, not for whom.
     pub is_paused: bool,
@@ -180,6 +183,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
         outputs,
         input,
         stdin_once,
+        prober: None,
         is_paused: false,
         kill_at: None,
         has_ended: false,

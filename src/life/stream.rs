@@ -88,7 +88,7 @@ impl Output {
     }
 
     /// Moves what can be moved now. `is_last`: the container has ended, so what is not there now never comes.
-    pub fn pump(&mut self, log_file: &OwnedFd, is_last: bool) -> Result<()> {
+    pub fn pump(&mut self, log: &mut log::Log, is_last: bool) -> Result<()> {
         let mut result = Ok(());
         self.flush();
         // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back.
@@ -98,7 +98,7 @@ impl Output {
             match control::read_some(source.as_fd(), CHUNK_BYTES) {
                 None if !is_last => return result,
                 Some(bytes) if !bytes.is_empty() => {
-                    result = result.and(self.log.write(log_file, &bytes));
+                    result = result.and(self.log.write(log, &bytes));
                     for reader in &mut self.readers {
                         reader.waiting.extend_from_slice(&bytes);
                     }
@@ -108,7 +108,7 @@ impl Output {
                     }
                 }
                 _ => {
-                    result = result.and(self.log.finish(log_file));
+                    result = result.and(self.log.finish(log));
                     self.source = None;
                     self.flush();
                 }

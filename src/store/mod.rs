@@ -1,7 +1,7 @@
 //! CELLAR: what lies on disk. Knows no process: nothing here clones, kills or mounts.
 //!
 //! ```text
-//! <root>/containers/<id>/   config.json state.json lock log upper/ work/ hosts hostname resolv.conf
+//! <root>/containers/<id>/   config.json state.json lock log log.1 … upper/ work/ hosts hostname resolv.conf
 //! <root>/names/<name>       symlink → id: making it is the reservation of the name
 //! <root>/images/<id>        an image's configuration (OCI), named by its sha256
 //! <root>/refs/<reference>   symlink → id; `/` in a name is written `+`
@@ -15,6 +15,7 @@
 pub mod containers;
 pub mod gzip;
 pub mod images;
+pub mod journal;
 pub mod layers;
 pub mod names;
 pub mod pack;
@@ -84,7 +85,7 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
             root,
         })
     };
-    open().map_err(|e| Error { what: format!("cannot use the store {root_path}: {}", e.what), ..e })
+    open().map_err(|e| e.reword(&|what| format!("cannot use the store {root_path}: {what}")))
 }
 
 impl Store {

@@ -243,3 +243,19 @@ fn a_descriptor_of_the_caller_can_be_named() {
     );
     assert!(h.sh(&line).starts_with("sha256:"));
 }
+
+#[test]
+fn filters_of_images() {
+    let h = Host::new();
+    h.ok(&["import", "-c", "LABEL tier=db", busybox_tar(), "team/data:1"]);
+    let names = |filter: &str| h.ok(&["images", "-f", filter, "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert_eq!(names("reference=busy*"), "busybox:latest");
+    assert_eq!(names("reference=*/data:?"), "team/data:1");
+    assert_eq!(names("label=tier=db"), "team/data:1");
+    assert_eq!(names("before=team/data:1"), "busybox:latest");
+    assert_eq!(names("since=busybox"), "team/data:1");
+    assert_eq!(names("dangling=true"), "");
+    assert!(h.ok("images --digests").contains(" DIGEST ") && h.ok("images 'team/*' -q").lines().count() == 1);
+    h.run("images -f bogus=1").fails(1, "Invalid filter 'bogus'");
+    h.run("images -f since=nosuch").fails(1, "No such image: nosuch:latest");
+}

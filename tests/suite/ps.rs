@@ -76,8 +76,47 @@ fn several_filters_are_and_of_one_key_or() {
     let h = Host::new();
     h.ok("run --name aa -l x=1 busybox true");
     h.ok("run --name bb -l x=2 busybox true");
-    let line = "ps -a -f label=x=1 -f label=x=2 -f name=aa --format {{.Names}}";
-    assert_eq!(h.ok(line), "aa");
+    assert_eq!(h.ok("ps -a -f name=aa -f name=bb -f label=x=1 --format {{.Names}}"), "aa");
+    // Labels are the exception: docker wants all of them.
+    assert_eq!(h.ok("ps -aq -f label=x=1 -f label=x=2"), "");
+}
+
+#[test]
+fn more_filters() {
+    let h = Host::new();
+    h.ok("create --name old -v vol:/data busybox true");
+    h.ok("create --name mid --network host busybox true");
+    h.idle("--name new");
+    let names = |filter: &str| h.ok(&["ps", "-a", "--filter", filter, "--format", "{{.Names}}"]);
+    assert_eq!(names("name=^(old|mid)$"), "mid\nold");
+    assert_eq!(names("name=^/n.w$"), "new");
+    assert_eq!(names("before=mid"), "old");
+    assert_eq!(names("since=mid"), "new");
+    assert_eq!((names("volume=vol"), names("volume=/data")), ("old".to_owned(), "old".to_owned()));
+    assert_eq!(names("network=host"), "mid");
+    assert_eq!(names("health=none"), "new\nmid\nold");
+    assert_eq!((names("health=healthy"), names("is-task=true"), names("publish=80")), Default::default());
+    assert_eq!(names("is-task=false"), "new\nmid\nold");
+    h.run("ps --filter before=nosuch").fails(1, "No such container: nosuch");
+    for wrong in ["name=(", "health=ill", "publish=x", "is-task=maybe", "exited=x"] {
+        h.run(&["ps", "--filter", wrong]).fails(1, &format!("Invalid filter '{wrong}'"));
+    }
+}
+
+#[test]
+fn the_newest_and_their_sizes() {
+    let h = Host::new();
+    h.run("run --name old busybox sh -c 'echo 12345 >/f; ln /f /g'").ok();
+    h.ok("create --name new busybox true");
+    assert_eq!(h.ok("ps -l --format {{.Names}}"), "new");
+    assert_eq!(h.ok("ps -n 2 --format {{.Names}}"), "new\nold");
+    assert_eq!(h.ok("ps -n5 --filter status=exited --format {{.Names}}"), "old");
+    assert!(h.ok("ps -as").lines().next().unwrap().ends_with("   SIZE"));
+    assert!(
+        h.ok("ps -an1 -s").contains("   0B (virtual ") && h.ok("ps -a --format {{.Size}}").contains("6B (virtual ")
+    );
+    assert!(h.ok("ps -l --format json").contains("\"Platform\":null") && !h.ok("ps -l").contains("SIZE"));
+    h.run("ps -n x").fails(125, "invalid argument \"x\" for \"-n, --last\" flag");
 }
 
 #[test]
