@@ -49,7 +49,7 @@ fn kill(pid: i32) {
 }
 
 /// The monitor's pid: the parent of the first process.
-fn monitor(h: &Host, name: &str) -> i32 {
+pub fn monitor(h: &Host, name: &str) -> i32 {
     let status = fs::read_to_string(format!("/proc/{}/status", h.pid(name))).unwrap();
     status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
 }

@@ -7,6 +7,7 @@ mod host;
 mod process;
 mod tidy;
 
+mod attach;
 mod badflags;
 mod commit;
 mod contract;

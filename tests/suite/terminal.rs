@@ -1,7 +1,11 @@
 //! `-t` and `-i`, at a real terminal.
 
+use crate::attach::state;
+use crate::crash::monitor;
 use crate::host::Host;
-use crate::process::until;
+use crate::process::{Running, until};
+use rustix::process::Signal;
+use rustix::termios::LocalModes;
 
 const LOOP: &str = "while :; do sleep 0.01; done";
 
@@ -112,7 +116,7 @@ fn the_hosts_terminal_is_raw_meanwhile_and_as_before_afterwards() {
     let h = Host::new();
     let mut t = h.terminal("run --rm -it busybox sh");
     t.expect("# ");
-    assert!(!t.settings().local_modes.contains(rustix::termios::LocalModes::ICANON));
+    assert!(!t.settings().local_modes.contains(LocalModes::ICANON));
     t.send("exit\n");
     t.wait().exits(0); // wait compares the settings
 }
@@ -179,8 +183,86 @@ fn hanging_up_does_not_hurt_the_container() {
     let mut t =
         h.terminal(&["run", "--name", "box", "-it", "busybox", "sh", "-c", "trap '' HUP; echo ready; sleep 1000"]);
     t.expect("ready");
-    t.signal(rustix::process::Signal::KILL);
+    t.signal(Signal::KILL);
     t.wait().exits(137);
     assert_eq!(h.field("box", "State"), "running");
     assert_eq!(h.ok("exec box echo alive"), "alive");
+}
+
+fn is_raw(t: &Running<'_>) -> bool {
+    !t.settings().local_modes.contains(LocalModes::ICANON)
+}
+
+#[test]
+fn a_signal_ends_only_us_and_the_terminal_is_as_before() {
+    let h = Host::new();
+    h.ok("run -dit --name box busybox sh");
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::USR1] {
+        for line in ["attach box", "exec -it box sh"] {
+            let mut t = h.terminal(line);
+            t.expect("# ");
+            until("the terminal is raw", || is_raw(&t));
+            t.signal(signal);
+            t.wait().exits(128 + signal.as_raw()); // wait compares the settings
+        }
+    }
+    assert_eq!(h.field("box", "State"), "running");
+}
+
+#[test]
+fn the_containers_end_gives_the_terminal_back() {
+    let h = Host::new();
+    for way in ["kill box", "stop -t 0 box", "rm -f box"] {
+        let mut t = h.terminal("run --name box -it busybox sh");
+        t.expect("# ");
+        h.ok(way);
+        t.wait().exits(137);
+        h.run("rm -f box");
+    }
+    let mut t = h.terminal("run --name box -it busybox sh");
+    t.expect("# ");
+    h.sh(&format!("kill -KILL {}", monitor(&h, "box")));
+    t.wait().exits(137);
+}
+
+#[test]
+fn standing_still_gives_the_terminal_back_for_that_time() {
+    let h = Host::new();
+    let mut t = h.terminal("run --rm -it busybox sh");
+    t.expect("# ");
+    let before = t.settings();
+    for _ in 0..2 {
+        until("the terminal is raw", || is_raw(&t));
+        t.signal(Signal::TSTP);
+        until("it stands still", || state(&t) == 'T');
+        assert!(!is_raw(&t));
+        t.signal(Signal::CONT);
+        until("the terminal is raw again", || is_raw(&t));
+        assert_eq!(before.local_modes, t.settings().local_modes);
+        t.send("echo bac''k\n");
+        t.expect("back\r\n");
+    }
+    t.send("exit 4\n");
+    t.wait().exits(4);
+}
+
+#[test]
+fn an_exec_has_job_control() {
+    let h = Host::new();
+    h.idle("--name box");
+    let mut t = h.terminal("exec -it box sh");
+    t.expect("# ");
+    t.send("echo re''ady; cat\n");
+    t.expect("ready\r\n");
+    t.send("typed\n");
+    t.expect("typed\r\ntyped\r\n");
+    t.send("\x1a");
+    t.expect("Stopped");
+    t.send("fg\n");
+    t.expect("fg\r\ncat\r\n");
+    t.send("\x04");
+    t.expect("# ");
+    t.send("exit 5\n");
+    let output = t.wait().exits(5);
+    assert!(!output.out.contains("can't access tty"), "{output:?}");
 }
