@@ -26,6 +26,7 @@ mod logs;
 mod ps;
 mod races;
 mod rootless;
+mod rotation;
 mod run;
 mod strange;
 mod systems;
