@@ -1,9 +1,11 @@
 //! The one error type: what was tried, the errno where there is one, and the exit code it asks for.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use core::ops::{Deref, DerefMut};
 use rustix::io::Errno;
 
 /// Exit code of a command that could not be started: found, but not executable.
@@ -13,8 +15,11 @@ pub const EXIT_NOT_FOUND: u8 = 127;
 /// Exit code of our own failures in `run`, `create` and of every bad flag.
 pub const EXIT_ENGINE: u8 = 125;
 
-/// Everything that can go wrong, as one line for a person.
-pub struct Error {
+/// Everything that can go wrong, as one line for a person. One word wide: results are handed up through many hands.
+pub struct Error(Box<Told>);
+
+/// What an [`Error`] tells.
+pub struct Told {
     /// "verb object", or the whole sentence when there is no errno.
     pub what: String,
     /// The kernel's answer.
@@ -29,12 +34,26 @@ pub type Result<T> = core::result::Result<T, Error>;
 impl Error {
     /// An error that a sentence says completely.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), errno: None, code: None }
+        Self(Box::new(Told { what: what.into(), errno: None, code: None }))
     }
 
     /// An error of the kernel: what was tried, and its answer.
     pub fn os(what: impl Into<String>, errno: Errno) -> Self {
-        Self { what: what.into(), errno: Some(errno), code: None }
+        Self(Box::new(Told { what: what.into(), errno: Some(errno), code: None }))
+    }
+
+    /// The same error in other words.
+    #[must_use]
+    pub fn said(mut self, what: String) -> Self {
+        self.what = what;
+        self
+    }
+
+    /// The same error, its words put into a longer sentence.
+    #[must_use]
+    pub fn reword(self, longer: &dyn Fn(&str) -> String) -> Self {
+        let what = longer(&self.what);
+        self.said(what)
     }
 
     /// The same error with the exit code that it asks for.
@@ -47,6 +66,20 @@ impl Error {
     /// Whether the kernel answered with this errno.
     pub fn is(&self, errno: Errno) -> bool {
         self.errno == Some(errno)
+    }
+}
+
+impl Deref for Error {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Told {
+        &mut self.0
     }
 }
 

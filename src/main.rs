@@ -40,7 +40,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
         Some(_) => {}
     }
     let words: Vec<&str> = args.iter().take(2).filter_map(|arg| arg.to_str()).collect();
-    let Some((verb, count)) = verbs::find(&words) else { return Err(unknown(words[0])) };
+    let Some((verb, count)) = verbs::find(&words) else { return group(&words) };
     match args::parse(verb, args.split_off(count))? {
         Outcome::Run(parsed) => (verb.run)(&parsed),
         Outcome::Help => print(&args::help(verb)).map(|()| OK),
@@ -112,9 +112,26 @@ fn help(args: &[OsString]) -> Result<u8> {
     match (words.first(), verbs::find(&words)) {
         (None, _) => print(&verbs::overview())?,
         (_, Some((verb, _))) => print(&args::help(verb))?,
-        (Some(word), None) => return Err(unknown(word)),
+        (_, None) => return group(&words),
     }
     Ok(OK)
+}
+
+/// `container`, `image` and the like: alone they list their verbs. What is no verb at all is an error.
+fn group(words: &[&str]) -> Result<u8> {
+    match words {
+        [group] | [group, "--help" | "-h"] if verbs::groups().contains(group) => {
+            print(&verbs::group_help(group)).map(|()| OK)
+        }
+        [group, verb, ..] if verbs::groups().contains(group) => {
+            let near = args::nearest(verb, verbs::of_group(group).into_iter());
+            let near = near.map_or(String::new(), |name| format!("; did you mean 'mydocker {group} {name}'?"));
+            let what = format!("unknown command: mydocker {group} {}{near}", verb.escape_debug());
+            Err(Error::new(format!("{what} ('mydocker {group}' lists them)")).exit(1))
+        }
+        [word, ..] => Err(unknown(word)),
+        [] => Err(unknown("")),
+    }
 }
 
 /// What docker does with a registry, a builder or a cluster.

@@ -108,7 +108,7 @@ impl Flag {
     }
 
     /// `-d, --detach` or `--name`, as pflag writes it.
-    fn spelled(&self) -> String {
+    pub fn spelled(&self) -> String {
         let short = self.names.iter().find(|name| name.len() == 1);
         let long = self.names.iter().rfind(|name| name.len() > 1);
         match (short, long) {

@@ -1,8 +1,9 @@
 //! `--change`: the Dockerfile instructions that only touch an image's configuration.
 
+use super::decide::life;
 use super::read;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::store::images::{Config, Empty};
+use mydocker::store::images::{Config, Empty, HealthConfig};
 
 /// Applies one instruction, for example `CMD ["sh"]` or `ENV A=b`.
 pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
@@ -48,9 +49,45 @@ pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
             read::signal(rest)?;
             config.stop_signal = Some(rest.to_owned());
         }
-        _ => return Err(bad("known are CMD ENTRYPOINT ENV LABEL USER WORKDIR EXPOSE VOLUME STOPSIGNAL")),
+        "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest).map_err(|error| bad(&error.what))?),
+        _ => return Err(bad("known are CMD ENTRYPOINT ENV LABEL USER WORKDIR EXPOSE VOLUME STOPSIGNAL HEALTHCHECK")),
     }
     Ok(())
+}
+
+/// `NONE`, or `[--interval=30s …] CMD` and a JSON array of words or a line for the shell.
+fn healthcheck(text: &str) -> Result<HealthConfig> {
+    let mut health = HealthConfig::default();
+    let mut rest = text;
+    while let Some(option) = rest.strip_prefix("--") {
+        let (option, after) = option.split_once(char::is_whitespace).unwrap_or((option, ""));
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let time = match name {
+            "interval" => &mut health.interval,
+            "timeout" => &mut health.timeout,
+            "start-period" => &mut health.start_period,
+            "start-interval" => &mut health.start_interval,
+            "retries" => {
+                health.retries = Some(value.parse().map_err(|_| Error::new("--retries needs a whole number"))?);
+                rest = after.trim_start();
+                continue;
+            }
+            _ => return Err(Error::new(format!("unknown option --{name}"))),
+        };
+        *time = Some(read::duration(value)?);
+        rest = after.trim_start();
+    }
+    let (kind, line) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let line = line.trim();
+    health.test = Some(match (kind.to_ascii_uppercase().as_str(), line) {
+        ("NONE", "") => vec!["NONE".to_owned()],
+        ("CMD", line) if !line.is_empty() => match miniserde::json::from_str::<Vec<String>>(line) {
+            Ok(words) => std::iter::once("CMD".to_owned()).chain(words).collect(),
+            Err(_) => life::shell_test(line),
+        },
+        _ => return Err(Error::new("NONE or CMD and a command is expected")),
+    });
+    Ok(health)
 }
 
 /// A JSON array of words, or a line for the shell.
@@ -127,6 +164,16 @@ mod tests {
         let mut config = Config::default();
         apply(&mut config, "ENTRYPOINT top -b").unwrap();
         assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "top -b"]);
+        let mut config = Config::default();
+        apply(&mut config, "HEALTHCHECK --interval=5s --retries=2 CMD test -f /ok").unwrap();
+        let health = config.healthcheck.as_ref().unwrap();
+        assert_eq!((health.interval, health.retries), (Some(5_000_000_000), Some(2)));
+        assert_eq!(health.test.as_ref().unwrap(), &["CMD-SHELL", "test -f /ok"]);
+        apply(&mut config, "HEALTHCHECK CMD [\"true\"]").unwrap();
+        assert_eq!(config.healthcheck.unwrap().test.unwrap(), ["CMD", "true"]);
+        for line in ["HEALTHCHECK CMD", "HEALTHCHECK --x=1 CMD a", "HEALTHCHECK --interval=5 CMD a", "HEALTHCHECK x"] {
+            assert!(apply(&mut Config::default(), line).is_err(), "{line}");
+        }
         for line in ["RUN x", "CMD", "ENV =x y=z", "ENV a=\"b", "STOPSIGNAL NOPE"] {
             assert!(apply(&mut Config::default(), line).is_err(), "{line}");
         }

@@ -3,6 +3,7 @@
 
 mod devices;
 mod ids;
+pub mod life;
 pub mod limits;
 mod log;
 mod mounts;
@@ -17,7 +18,7 @@ use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Restart, Spec, Ulimit};
+use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
@@ -68,6 +69,10 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let (ulimits, groups, umask) = (ulimits(parsed)?, groups(parsed)?, umask(parsed)?);
     let (shm_bytes, oom_score_adj) = (shm_bytes(parsed)?, oom_score_adj(parsed)?);
     let mounts = mounts::mounts(parsed)?;
+    let restart = life::restart(parsed)?.unwrap_or_default();
+    let (stop_signal, stop_timeout) = (life::stop_signal(parsed)?, life::stop_timeout(parsed)?);
+    let health = life::health(parsed)?;
+    refuse_sources(parsed)?;
     let log = log::log(parsed)?;
     let (asked_env, asked_labels) = (env(parsed)?, labels(parsed)?);
     let name = parsed.last("name").map(read::container_name).transpose()?;
@@ -104,10 +109,12 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         mounts,
         limits,
         labels,
-        stop_signal: config.stop_signal.as_deref().and_then(|s| read::signal(s).ok()).unwrap_or(SIGTERM),
-        stop_timeout: None,
-        restart: Restart::default(),
-        health: None,
+        stop_signal: stop_signal
+            .or_else(|| config.stop_signal.and_then(|name| read::signal(&name).ok()))
+            .unwrap_or(SIGTERM),
+        stop_timeout,
+        restart,
+        health: life::checked(health, config.healthcheck),
         log,
         groups,
         umask,
@@ -125,6 +132,31 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         id,
     };
     Ok(Decision { spec, notes, is_name_generated: name.is_none() })
+}
+
+/// Flags about where images come from: there is no registry, and other machines' programs do not run here.
+fn refuse_sources(parsed: &Parsed) -> Result<()> {
+    match parsed.last("pull") {
+        None | Some("" | "missing" | "never") => {}
+        Some("always") => {
+            return Err(bad("cannot pull: there is no registry; make images with: mydocker import FILE.tar NAME"));
+        }
+        Some(other) => {
+            let known = "must be one of \"always\", \"missing\" or \"never\"";
+            return Err(bad(format!("invalid pull option: '{}': {known}", visible(other))));
+        }
+    }
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    match parsed.last("platform") {
+        Some(platform) if !["", "linux", own, &format!("linux/{own}")].contains(&platform) => {
+            Err(bad(format!("platform {} does not run here: this host is linux/{own}", visible(platform))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn refuse_cidfile(parsed: &Parsed) -> Result<()> {

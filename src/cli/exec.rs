@@ -1,8 +1,8 @@
 //! `exec`.
 
 use super::args::Parsed;
-use super::{decide, open_store, open_store_as_we_are, seal};
-use mydocker::error::{Error, Result};
+use super::{attach, decide, open_store, open_store_as_we_are, seal};
+use mydocker::error::Result;
 use mydocker::life::exec::{self, Exec};
 use mydocker::store::containers;
 use mydocker::walls::ids;
@@ -23,13 +23,14 @@ pub fn exec(parsed: &Parsed) -> Result<u8> {
         stdin: parsed.on("interactive") && !parsed.on("detach"),
         detach: parsed.on("detach"),
         privileged: parsed.on("privileged"),
+        detach_keys: attach::detach_keys(parsed)?,
     };
-    if request.tty && request.stdin && !rustix::termios::isatty(mydocker::kernel::sys::stdin()) {
-        return Err(Error::new("the input device is not a TTY").exit(1));
+    if request.tty && request.stdin {
+        attach::refuse_non_terminal()?;
     }
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
-    exec::exec(&store, &container, &request).map(|code| code as u8)
+    attach::code(&exec::exec(&store, &container, &request)?)
 }
 
 /// Who is not root has powers over a running container only in the user namespace that it was started in.

@@ -1,28 +1,46 @@
-//! `stop`, `kill`, `pause`, `unpause`, `wait`, `rm`.
+//! `stop`, `kill`, `pause`, `unpause`, `wait`, `rename`, `rm`.
 
 use super::args::Parsed;
-use super::{each, open_store, read};
-use mydocker::error::{Error, Result};
-use mydocker::life::{remove, stop};
+use super::{OK, each, open_store, read};
+use mydocker::error::Result;
+use mydocker::life::{remove, rename, stop};
+use mydocker::store::containers::Container;
 use mydocker::store::{Store, containers};
+use rustix::fd::OwnedFd;
 
 /// Seconds between the stop signal and SIGKILL, docker's.
 const STOP_SECONDS: i64 = 10;
 const SIGKILL: i32 = 9;
 
-/// `stop [-t SECONDS] CONTAINER…`
+/// How `stop` and `restart` end a container.
+pub struct Ending {
+    signal: Option<i32>,
+    seconds: Option<i64>,
+}
+
+impl Ending {
+    /// `-s` and `-t`.
+    pub fn read(parsed: &Parsed) -> Result<Self> {
+        let signal = parsed.last("signal").map(read::signal).transpose()?;
+        Ok(Self { signal, seconds: parsed.read("timeout", read::seconds)? })
+    }
+
+    /// Begins to end a container. What comes back is waited on with [`stop::await_end`].
+    pub fn begin(&self, store: &Store, container: &Container, stays: bool) -> Result<Option<OwnedFd>> {
+        let spec = &container.spec;
+        let seconds = self.seconds.or(spec.stop_timeout).unwrap_or(STOP_SECONDS);
+        // Without time to react there is no point in asking.
+        let signal = if seconds == 0 { SIGKILL } else { self.signal.unwrap_or(spec.stop_signal) };
+        stop::stop(store, container, signal, seconds.saturating_mul(1000), stays)
+    }
+}
+
+/// `stop [-s SIGNAL] [-t SECONDS] CONTAINER…`
 pub fn stop(parsed: &Parsed) -> Result<u8> {
-    let seconds =
-        parsed.read("timeout", |text| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number")))?;
-    let limit_ms = seconds.unwrap_or(STOP_SECONDS).saturating_mul(1000);
+    let ending = Ending::read(parsed)?;
     let store = open_store()?;
     // All are told before any is waited for.
-    let begin = |word: &String| {
-        let container = containers::find(&store, word)?;
-        // Without time to react there is no point in asking.
-        let signal = if limit_ms == 0 { SIGKILL } else { container.spec.stop_signal };
-        stop::stop(&store, &container, signal, limit_ms)
-    };
+    let begin = |word: &String| ending.begin(&store, &containers::find(&store, word)?, false);
     let mut begun = parsed.words.iter().map(begin).collect::<Vec<_>>().into_iter();
     each(&parsed.words, |word| {
         if let Some(socket) = begun.next().transpose()?.flatten() {
@@ -61,6 +79,18 @@ pub fn wait(parsed: &Parsed) -> Result<u8> {
     each(&parsed.words, |word| Ok(stop::wait(&store, &containers::find(&store, word)?)?.to_string()))
 }
 
+/// `rename CONTAINER NAME`
+pub fn rename(parsed: &Parsed) -> Result<u8> {
+    let [old, new] = parsed.words.as_slice() else { return Ok(OK) }; // the table wants two
+    let name = read::container_name(new).map_err(|error| {
+        let what = format!("Error when allocating new name: {}", error.what);
+        error.said(what).exit(1)
+    })?;
+    let store = open_store()?;
+    rename::rename(&store, &containers::find(&store, old)?, name)?;
+    Ok(OK)
+}
+
 /// `rm [-f] [-v] CONTAINER…`
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
@@ -76,5 +106,5 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
 
 /// Whether nothing is known under this name or id; a damaged container is not missing.
 fn is_missing(store: &Store, word: &str) -> bool {
-    containers::find(store, word).is_err_and(|error| error.what.starts_with("No such container"))
+    containers::find(store, word).is_err_and(|error| containers::is_missing(&error))
 }

@@ -10,10 +10,14 @@ const fn seeded(names: &'static [&'static str], seed: &'static str, value: &'sta
     Flag { names, seed, value, help }
 }
 
+const DETACH_KEYS: Flag = flag(&["detach-keys"], "KEYS", "Keys that leave it alone (default ctrl-p,ctrl-q)");
+const SIG_PROXY: Flag = flag(&["sig-proxy"], "", "Pass signals on, without -t (default; --sig-proxy=false does not)");
+
 macro_rules! making {
     ($($more:expr),*) => {
         &[
             $($more,)*
+            flag(&["a", "attach"], "STREAM", "Connect only stdin, stdout or stderr"),
             flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
             flag(&["cap-add"], "NAME", "Give it one more capability, or ALL"),
             flag(&["cap-drop"], "NAME", "Take a capability from it, or ALL"),
@@ -36,6 +40,12 @@ macro_rules! making {
             flag(&["e", "env"], "KEY=VALUE", "Set an environment variable; KEY alone copies ours"),
             flag(&["env-file"], "FILE", "Read environment variables from a file"),
             flag(&["group-add"], "GROUP", "Put its user into one more group"),
+            flag(&["health-cmd"], "COMMAND", "Find out its health by this line for its shell"),
+            flag(&["health-interval"], "DURATION", "Time between two checks, for example 10s (default 30s)"),
+            flag(&["health-retries"], "INT", "So many failures in a row make it unhealthy (default 3)"),
+            flag(&["health-start-interval"], "DURATION", "Time between two checks in the start period (default 5s)"),
+            flag(&["health-start-period"], "DURATION", "Time after its start in which failures do not count"),
+            flag(&["health-timeout"], "DURATION", "Time that a check may take (default 30s)"),
             flag(&["h", "hostname"], "NAME", "Name of the host inside"),
             flag(&["image"], "IMAGE", "The image; all words are then the command"),
             flag(&["init"], "", "Run a small init that reaps orphans and passes signals on"),
@@ -52,16 +62,23 @@ macro_rules! making {
             flag(&["mount"], "KEY=VALUE,…", "Mount a bind, volume or tmpfs: type=bind,src=/a,dst=/b,ro"),
             seeded(&["n", "name"], "name", "NAME", "Name of the container"),
             seeded(&["net", "network"], "net", "NETWORK", "none: only lo (the default); host: the host's network"),
+            flag(&["no-healthcheck"], "", "Do not check its health, whatever the image says"),
             flag(&["oom-kill-disable"], "", "Let it wait for memory instead of being killed (cgroup v1)"),
             flag(&["oom-score-adj"], "INT", "How gladly the kernel kills it, -1000 to 1000"),
             flag(&["pid"], "MODE", "Processes it sees: private (the default), host, container:NAME"),
             flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
+            flag(&["platform"], "OS/ARCH", "Only this host's own can be asked for"),
             flag(&["privileged"], "", "Let it do everything that root may do here, and see all devices"),
+            flag(&["pull"], "WHEN", "missing or never: there is no registry to ask"),
+            flag(&["q", "quiet"], "", "Nothing is pulled, so there is nothing to be quiet about"),
             flag(&["read-only"], "", "Make its root file system read-only"),
+            flag(&["restart"], "POLICY", "Start it again: no (the default), on-failure[:N], always, unless-stopped"),
             flag(&["rm"], "", "Remove the container when it ends"),
             flag(&["rootfs"], "DIR", "Use a directory as root file system; all words are then the command"),
             flag(&["security-opt"], "KEY=VALUE", "seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined"),
             flag(&["shm-size"], "BYTES", "Size of /dev/shm (default 64m)"),
+            flag(&["stop-signal"], "SIGNAL", "What 'stop' sends it (default the image's, or TERM)"),
+            flag(&["stop-timeout"], "SECONDS", "Time after that before SIGKILL (default 10; -1: never)"),
             flag(&["sysctl"], "KEY=VALUE", "Set a kernel parameter of its own namespaces"),
             flag(&["tmpfs"], "DST[:OPTIONS]", "Mount memory, for example /run:size=1m,mode=700"),
             flag(&["t", "tty"], "", "Give the command a terminal"),
@@ -79,12 +96,18 @@ macro_rules! making {
 /// `create`
 pub const CREATE: &[Flag] = making!();
 /// `run`
-pub const RUN: &[Flag] = making!(flag(&["d", "detach"], "", "Leave it running in the background and print its id"));
+pub const RUN: &[Flag] =
+    making!(flag(&["d", "detach"], "", "Leave it running in the background and print its id"), DETACH_KEYS, SIG_PROXY);
 /// `start`
 pub const START: &[Flag] = &[
     flag(&["a", "attach"], "", "Show its output until it ends, and end with its exit code"),
+    DETACH_KEYS,
     flag(&["i", "interactive"], "", "Connect our standard input (with -a)"),
+    SIG_PROXY,
 ];
+/// `attach`
+pub const ATTACH: &[Flag] =
+    &[DETACH_KEYS, flag(&["no-stdin"], "", "Only watch: nothing that is typed goes there"), SIG_PROXY];
 /// `update`; a limit that is not named stays.
 pub const UPDATE: &[Flag] = &[
     flag(&["blkio-weight"], "INT", "Weight of disk use against other containers, 10 to 1000"),
@@ -98,14 +121,22 @@ pub const UPDATE: &[Flag] = &[
     flag(&["memory-reservation"], "BYTES", "Memory that is left to it when memory is short"),
     flag(&["memory-swap"], "BYTES", "Limit of memory and swap together; -1 for no limit"),
     flag(&["pids-limit"], "INT", "Number of processes; -1 for no limit"),
+    flag(&["restart"], "POLICY", "Start it again: no, on-failure[:N], always, unless-stopped"),
 ];
 /// `ps`
 pub const PS: &[Flag] = &[
     flag(&["a", "all"], "", "Show all containers, not only running ones"),
-    flag(&["f", "filter"], "KEY=VALUE", "Only these: name, id, status, exited, label, ancestor"),
+    flag(
+        &["f", "filter"],
+        "KEY=VALUE",
+        "Only these: name or id (a regular expression), status, exited, health, label, ancestor, before, since, volume, network",
+    ),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Names}}', or 'table {{.ID}}\\t{{.Names}}'"),
+    flag(&["n", "last"], "N", "Only the N newest ones, running or not"),
+    flag(&["l", "latest"], "", "Only the newest one, running or not"),
     flag(&["no-trunc"], "", "Do not shorten anything"),
     flag(&["q", "quiet"], "", "Only ids"),
+    flag(&["s", "size"], "", "Show how much they wrote, and the size of all their files"),
 ];
 /// `logs`
 pub const LOGS: &[Flag] = &[
@@ -119,6 +150,7 @@ pub const LOGS: &[Flag] = &[
 /// `exec`
 pub const EXEC: &[Flag] = &[
     flag(&["d", "detach"], "", "Do not wait for the command"),
+    DETACH_KEYS,
     flag(&["e", "env"], "KEY=VALUE", "Set an environment variable for it"),
     flag(&["env-file"], "FILE", "Read environment variables from a file"),
     flag(&["i", "interactive"], "", "Connect our standard input"),
@@ -128,7 +160,10 @@ pub const EXEC: &[Flag] = &[
     flag(&["w", "workdir"], "DIR", "Its working directory"),
 ];
 /// `stop`
-pub const STOP: &[Flag] = &[flag(&["time", "t", "timeout"], "SECONDS", "Time before SIGKILL (default 10; -1: never)")];
+pub const STOP: &[Flag] = &[
+    flag(&["s", "signal"], "SIGNAL", "Which signal to begin with (default the container's)"),
+    flag(&["time", "t", "timeout"], "SECONDS", "Time before SIGKILL (default the container's; -1: never)"),
+];
 /// `kill`
 pub const KILL: &[Flag] = &[flag(&["s", "signal"], "SIGNAL", "Which signal (default KILL)")];
 /// `rm`
@@ -144,6 +179,12 @@ pub const COMMIT: &[Flag] = &[
     flag(&["o", "output"], "FILE.tar", "Also write all that the container sees as a flat archive"),
     flag(&["p", "pause"], "", "Let the container stand still meanwhile (default; --pause=false does not)"),
 ];
+/// `cp`
+pub const CP: &[Flag] = &[
+    flag(&["a", "archive"], "", "Keep the numbers of users and groups"),
+    flag(&["L", "follow-link"], "", "Copy what a symlink SRC points to"),
+    flag(&["q", "quiet"], "", "Tell nothing on a terminal either"),
+];
 /// `import`
 pub const IMPORT: &[Flag] = &[
     flag(&["c", "change"], "INSTRUCTION", "Configure the image: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL …"),
@@ -153,9 +194,34 @@ pub const IMPORT: &[Flag] = &[
 ];
 /// `images`
 pub const IMAGES: &[Flag] = &[
+    flag(&["a", "all"], "", "Show all images (as always: none is hidden)"),
+    flag(&["digests"], "", "Show a column for digests"),
+    flag(&["f", "filter"], "KEY=VALUE", "Only these: reference (a pattern), dangling, label, before, since"),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Repository}}', or 'table …'"),
     flag(&["no-trunc"], "", "Do not shorten ids"),
     flag(&["q", "quiet"], "", "Only ids"),
+];
+/// `inspect`
+pub const INSPECT: &[Flag] = &[
+    flag(&["f", "format"], "FORMAT", "json (on one line) or a template such as '{{.State.Pid}}'"),
+    flag(&["s", "size"], "", "Tell the sizes of containers, too"),
+    flag(&["type"], "TYPE", "container, image or volume"),
+];
+/// `container inspect`
+pub const INSPECT_CONTAINER: &[Flag] = &[
+    flag(&["f", "format"], "FORMAT", "json (on one line) or a template such as '{{.State.Pid}}'"),
+    flag(&["s", "size"], "", "Tell the sizes, too"),
+];
+/// `container prune`
+pub const PRUNE: &[Flag] = &[
+    flag(&["filter"], "KEY=VALUE", "Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
+    flag(&["f", "force"], "", "Do not ask"),
+];
+/// `image prune`
+pub const PRUNE_IMAGES: &[Flag] = &[
+    flag(&["a", "all"], "", "Remove all that no container uses, not only those without a name"),
+    flag(&["filter"], "KEY=VALUE", "Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
+    flag(&["f", "force"], "", "Do not ask"),
 ];
 /// `rmi`
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];

@@ -1,14 +1,17 @@
 //! `import`, `images`, `rmi`, `commit`.
 
+mod list;
+
+pub use list::images;
+
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
-use super::{OK, change, each, human, note, object, open_store, print, read, table, text};
-use miniserde::json::Value;
+use super::{OK, change, each, note, open_store, print, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::store::images::{self, Config, History, Image, RootFs};
-use mydocker::store::reference::{self, Reference};
+use mydocker::store::reference;
 use mydocker::store::unpack::Limits;
 use mydocker::store::{Store, containers, layers, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,7 +31,7 @@ struct Import<'a> {
 fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Result<String> {
     let mut source = io::File { fd: from, name: import.origin };
     let layer = layers::add(store, &mut source, &import.limits)
-        .map_err(|e| Error { what: format!("cannot import {}: {}", import.origin, e.what), ..e })?;
+        .map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
     if !layer.left_out.is_empty() {
         let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
         let shown = shown.collect::<Vec<_>>().join(", ");
@@ -121,76 +124,6 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     trash::sweep(&store)?;
     print(&format!("sha256:{id}\n"))?;
     Ok(OK)
-}
-
-/// `images [REFERENCE]`
-pub fn images(parsed: &Parsed) -> Result<u8> {
-    let store = open_store()?;
-    let wanted = parsed.words.first().map(|text| reference::parse(text)).transpose()?;
-    let has_tag =
-        parsed.words.first().is_some_and(|text| text.rsplit('/').next().is_some_and(|part| part.contains(':')));
-    let refs = images::references(&store)?;
-    let mut code = OK;
-    let mut rows: Vec<(String, Value)> = Vec::new();
-    for id in images::ids(&store)? {
-        let read = images::get(&store, &id).and_then(|image| images::size(&store, &image).map(|size| (image, size)));
-        let (image, size) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                note(&error.to_string());
-                code = 1;
-                continue;
-            }
-        };
-        let names: Vec<&Reference> = refs.iter().filter(|(_, to)| *to == id).map(|(reference, _)| reference).collect();
-        let none = [None];
-        let names: Vec<Option<&Reference>> =
-            if names.is_empty() { none.to_vec() } else { names.into_iter().map(Some).collect() };
-        for name in names {
-            if let Some(wanted) = &wanted
-                && !name.is_some_and(|name| name.name == wanted.name && (!has_tag || name.tag == wanted.tag))
-            {
-                continue;
-            }
-            rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
-        }
-    }
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
-    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-    if parsed.on("quiet") {
-        for row in &rows {
-            if let Value::Object(fields) = row
-                && let Some(Value::String(id)) = fields.get("ID")
-            {
-                print(&format!("{id}\n"))?;
-            }
-        }
-        return Ok(code);
-    }
-    let headers = [
-        ("Repository", "REPOSITORY"),
-        ("Tag", "TAG"),
-        ("ID", "IMAGE ID"),
-        ("CreatedSince", "CREATED"),
-        ("Size", "SIZE"),
-    ];
-    let default = "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}";
-    print(&table::print(parsed.last("format"), default, &headers, &rows)?)?;
-    Ok(code)
-}
-
-fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size: u64) -> Value {
-    let created = image.created.as_deref().and_then(read::moment::rfc3339);
-    let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
-    let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
-    object(vec![
-        ("Repository", text(name.map_or("<none>", |name| &name.name))),
-        ("Tag", text(name.map_or("<none>", |name| &name.tag))),
-        ("ID", text(shown)),
-        ("CreatedAt", text(image.created.clone().unwrap_or_default())),
-        ("CreatedSince", text(since)),
-        ("Size", text(human::size(size))),
-    ])
 }
 
 /// `rmi IMAGE…`

@@ -2,7 +2,7 @@
 
 use super::args::Parsed;
 use super::template::Template;
-use super::{OK, human, object, open_store, print, text};
+use super::{OK, human, object, open_store, print, read, text};
 use miniserde::json::{Number, Value};
 use mydocker::error::Result;
 use mydocker::kernel::file;
@@ -58,7 +58,8 @@ pub fn info(parsed: &Parsed) -> Result<u8> {
         t.lines().find_map(|l| l.strip_prefix("MemTotal:")?.trim().trim_end_matches(" kB").parse::<u64>().ok())
     });
     let memory = memory.unwrap_or(0) * 1024;
-    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let online = file::read_text("/sys/devices/system/cpu/online").unwrap_or_default();
+    let cpus = read::cpu_list(online.trim(), "").map_or(1, |list| list.len() as u64);
     let number = |n: u64| Value::Number(Number::U64(n));
     let total: u64 = counts.iter().sum();
     let image_count = images::ids(&store)?.len() as u64;

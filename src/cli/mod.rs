@@ -2,7 +2,10 @@
 //! standard streams.
 
 pub mod args;
+pub mod attach;
 pub mod change;
+pub mod completion;
+pub mod cp;
 pub mod decide;
 pub mod exec;
 pub mod finish;
@@ -10,10 +13,14 @@ pub mod flags;
 pub mod human;
 pub mod images;
 pub mod info;
+pub mod inspect;
 pub mod logs;
+pub mod pattern;
+pub mod prune;
 pub mod ps;
 pub mod read;
 pub mod run;
+pub mod shape;
 pub mod stats;
 pub mod table;
 pub mod template;
@@ -22,7 +29,7 @@ pub mod update;
 pub mod verbs;
 pub mod words;
 
-use miniserde::json::Value;
+use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, process, seal, sys};
 use mydocker::store::{self, Store};
@@ -101,6 +108,11 @@ pub fn note(text: &str) {
     let _ = io::write_all(sys::stderr(), format!("mydocker: {}\n", human::visible(text)).as_bytes()); // nowhere else to say it
 }
 
+/// Writes to the standard error, beside our output.
+pub fn print_error(text: &str) {
+    let _ = io::write_all(sys::stderr(), text.as_bytes()); // nowhere else to say it
+}
+
 /// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns
 /// is printed.
 pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Result<u8> {
@@ -120,7 +132,11 @@ pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Re
 
 /// A JSON object from its fields.
 pub fn object(fields: Vec<(&str, Value)>) -> Value {
-    Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    let mut object = Object::new();
+    for (key, value) in fields {
+        object.insert(key.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// A JSON text.

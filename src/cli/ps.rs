@@ -1,29 +1,54 @@
 //! `ps`.
 
+mod filter;
+
 use super::args::Parsed;
-use super::{OK, human, note, object, open_store, print, read, table, text};
+use super::{OK, human, inspect, note, object, open_store, print, read, table, text};
+use filter::Filter;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::time;
+use mydocker::kernel::{file, time};
 use mydocker::life::remove;
 use mydocker::spec::{MountKind, Network, Spec, State, Status};
-use mydocker::store::Store;
 use mydocker::store::containers::{self, Container};
+use mydocker::store::{Store, layers};
 use mydocker::walls::cgroup::{self, Place};
+use rustix::fd::AsFd;
 
 /// Characters of a command that are shown.
 const COMMAND_CHARS: usize = 20;
+/// Characters of a mount's name that are shown.
+const MOUNT_CHARS: usize = 15;
+
+const HEADERS: [(&str, &str); 11] = [
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("RunningFor", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Status", "STATUS"),
+    ("PID", "PID"),
+    ("Ports", "PORTS"),
+    ("Names", "NAMES"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("StopSignal", "STOP SIGNAL"),
+];
 
 struct Row {
-    spec: Spec,
+    container: Container,
     state: State,
     is_paused: bool,
 }
 
 /// `ps [OPTIONS]`
 pub fn ps(parsed: &Parsed) -> Result<u8> {
-    let filters = parsed.all("filter").into_iter().map(Filter::parse).collect::<Result<Vec<_>>>()?;
     let store = open_store()?;
+    let filters = parsed.all("filter").into_iter().map(|typed| Filter::parse(&store, typed));
+    let filters = filters.collect::<Result<Vec<_>>>()?;
+    let last = parsed.read("last", |text| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number")))?;
+    // All of them unless a number above zero is asked for; then also the ones that do not run.
+    let count = if parsed.on("latest") { 1 } else { last.and_then(|n| usize::try_from(n).ok()).unwrap_or(0) };
+    let show_all = parsed.on("all") || count > 0 || filters.iter().any(Filter::wants_all);
     let (found, errors) = containers::all(&store)?;
     let mut code = OK;
     let mut complain = |error: &Error| {
@@ -31,136 +56,67 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
         code = 1;
     };
     errors.iter().for_each(&mut complain);
-    let show_all = parsed.on("all") || filters.iter().any(|f| matches!(f, Filter::Status(_) | Filter::Exited(_)));
     let mut rows = Vec::new();
     for container in found {
-        match look(&store, container) {
-            Ok(Some(row)) if (show_all || row.state.status == Status::Running) && matches(&filters, &row) => {
-                rows.push(row);
+        match state(&store, &container) {
+            Ok(Some((state, is_paused))) => {
+                let is_on = matches!(state.status, Status::Running | Status::Restarting);
+                let row = Row { container, state, is_paused };
+                if (show_all || is_on) && filter::fits(&filters, &row) && (count == 0 || rows.len() < count) {
+                    rows.push(row);
+                }
             }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => complain(&error),
         }
     }
     let full = parsed.on("no-trunc");
+    let format = parsed.last("format").unwrap_or_default();
     if parsed.on("quiet") {
-        for row in &rows {
-            print(&format!("{}\n", if full { &row.spec.id } else { &row.spec.id[..12] }))?;
+        if !format.is_empty() {
+            note("--format is ignored, because --quiet is there, too");
         }
+        let id = |row: &Row| if full { &row.container.spec.id } else { &row.container.spec.id[..12] }.to_owned() + "\n";
+        print(&rows.iter().map(id).collect::<String>())?;
         return Ok(code);
     }
-    let headers = [
-        ("ID", "CONTAINER ID"),
-        ("Image", "IMAGE"),
-        ("Command", "COMMAND"),
-        ("RunningFor", "CREATED"),
-        ("CreatedAt", "CREATED AT"),
-        ("Status", "STATUS"),
-        ("PID", "PID"),
-        ("Ports", "PORTS"),
-        ("Names", "NAMES"),
-    ];
-    let default = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}";
-    let values: Vec<Value> = rows.iter().map(|row| value(row, full)).collect();
-    print(&table::print(parsed.last("format"), default, &headers, &values)?)?;
+    let with_size = parsed.on("size") || format.contains(".Size");
+    let mut default = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}".to_owned();
+    if with_size {
+        default.push_str("\\t{{.Size}}");
+    }
+    let mut values = Vec::new();
+    for row in &rows {
+        let sizes = if with_size { Some(sizes(&store, &row.container)?) } else { None };
+        values.push(value(row, full, sizes));
+    }
+    print(&table::print(Some(format), &default, &HEADERS, &values)?)?;
     Ok(code)
 }
 
-fn look(store: &Store, container: Container) -> Result<Option<Row>> {
-    let Some(state) = remove::settle(store, &container)? else { return Ok(None) };
+/// What is true of a container now, and whether it is paused; `None` when it has just gone.
+pub fn state(store: &Store, container: &Container) -> Result<Option<(State, bool)>> {
+    let Some(state) = remove::settle(store, container)? else { return Ok(None) };
     let is_paused = state.status == Status::Running && cgroup::is_frozen(Place::of(&container.spec));
-    Ok(Some(Row { spec: container.spec, state, is_paused }))
+    Ok(Some((state, is_paused)))
 }
 
-/// `--filter`: different keys must all fit, of one key any value.
-enum Filter {
-    Id(String),
-    Name(String),
-    Status(String),
-    Exited(i32),
-    Label(String),
-    Ancestor(String),
+/// Bytes of what a container changed, and of all its files together.
+pub fn sizes(store: &Store, container: &Container) -> Result<(u64, u64)> {
+    let spec = &container.spec;
+    let own = match spec.rootfs {
+        Some(_) => 0, // what it changed there is not told apart
+        None => file::tree_bytes(file::open_dir_at(container.dir.as_fd(), "upper")?.as_fd())?,
+    };
+    let below: u64 = spec.layers.iter().map(|layer| layers::size(store, layer)).sum::<Result<u64>>()?;
+    Ok((own, own + below))
 }
 
-const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
-
-impl Filter {
-    fn parse(text: &str) -> Result<Self> {
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| Error::new(format!("bad format of filter '{text}' (expected name=value)")).exit(1))?;
-        let value = value.to_owned();
-        let bad = |what: String| Error::new(what).exit(1);
-        Ok(match key {
-            "id" => Self::Id(value),
-            "name" => Self::Name(value),
-            "status" if STATES.contains(&value.as_str()) => Self::Status(value),
-            "status" => return Err(bad(format!("invalid filter 'status={value}': one of {}", STATES.join(", ")))),
-            "exited" => Self::Exited(value.parse().map_err(|_| bad(format!("invalid filter 'exited={value}'")))?),
-            "label" => Self::Label(value),
-            "ancestor" => Self::Ancestor(value),
-            _ => {
-                return Err(bad(format!(
-                    "Invalid filter '{key}': known are ancestor, exited, id, label, name, status"
-                )));
-            }
-        })
-    }
-
-    fn key(&self) -> u8 {
-        match self {
-            Self::Id(_) => 0,
-            Self::Name(_) => 1,
-            Self::Status(_) => 2,
-            Self::Exited(_) => 3,
-            Self::Label(_) => 4,
-            Self::Ancestor(_) => 5,
-        }
-    }
-
-    fn fits(&self, row: &Row) -> bool {
-        let spec = &row.spec;
-        match self {
-            Self::Id(start) => spec.id.starts_with(start.as_str()),
-            Self::Name(pattern) => name_fits(pattern, &spec.name),
-            Self::Status(word) => state_word(row) == word,
-            Self::Exited(code) => row.state.status == Status::Exited && row.state.exit_code == *code,
-            Self::Label(label) => match label.split_once('=') {
-                Some((key, value)) => spec.labels.get(key).is_some_and(|v| v == value),
-                None => spec.labels.contains_key(label),
-            },
-            Self::Ancestor(image) => {
-                let digits = image.strip_prefix("sha256:").unwrap_or(image);
-                spec.image == *image
-                    || spec.image.strip_suffix(":latest") == Some(image.as_str())
-                    || image.strip_suffix(":latest") == Some(spec.image.as_str())
-                    || digits.len() >= 4 && spec.image_id.starts_with(digits)
-            }
-        }
-    }
-}
-
-/// docker matches names by regular expression; here `^` and `$` anchor, and everything else stands for itself.
-fn name_fits(pattern: &str, name: &str) -> bool {
-    let pattern = pattern.trim_start_matches('/');
-    let (start, rest) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest.trim_start_matches('/')));
-    let (end, word) = rest.strip_suffix('$').map_or((false, rest), |word| (true, word));
-    match (start, end) {
-        (true, true) => name == word,
-        (true, false) => name.starts_with(word),
-        (false, true) => name.ends_with(word),
-        (false, false) => name.contains(word),
-    }
-}
-
-fn matches(filters: &[Filter], row: &Row) -> bool {
-    filters.iter().all(|one| filters.iter().filter(|other| other.key() == one.key()).any(|f| f.fits(row)))
-}
-
-fn state_word(row: &Row) -> &'static str {
-    match row.state.status {
+/// docker's word for a state.
+pub fn state_word(state: &State, is_paused: bool) -> &'static str {
+    match state.status {
         Status::Created => "created",
-        Status::Running if row.is_paused => "paused",
+        Status::Running if is_paused => "paused",
         Status::Running => "running",
         Status::Exited => "exited",
         Status::Restarting => "restarting",
@@ -169,44 +125,59 @@ fn state_word(row: &Row) -> &'static str {
 
 fn status(row: &Row) -> String {
     let state = &row.state;
+    let ended = || human::ago(human::elapsed(state.finished));
     match state.status {
         Status::Created => "Created".to_owned(),
         Status::Running => {
-            let paused = if row.is_paused { " (Paused)" } else { "" };
-            format!("Up {}{paused}", human::duration(human::elapsed(state.started)))
+            let more = match state.health.as_ref().map(|checked| inspect::verdict(checked.status)) {
+                _ if row.is_paused => " (Paused)".to_owned(),
+                Some("starting") => " (health: starting)".to_owned(),
+                Some(verdict) => format!(" ({verdict})"),
+                None => String::new(),
+            };
+            format!("Up {}{more}", human::duration(human::elapsed(state.started)))
         }
-        Status::Exited => format!("Exited ({}) {}", state.exit_code, human::ago(human::elapsed(state.finished))),
-        Status::Restarting => {
-            format!("Restarting ({}) {}", state.exit_code, human::ago(human::elapsed(state.finished)))
-        }
+        Status::Exited => format!("Exited ({}) {}", state.exit_code, ended()),
+        Status::Restarting => format!("Restarting ({}) {}", state.exit_code, ended()),
     }
 }
 
-fn value(row: &Row, full: bool) -> Value {
-    let spec = &row.spec;
-    let command = spec.args().map(String::as_str).collect::<Vec<_>>().join(" ");
-    let command = human::visible(&command);
-    let command = if full || command.chars().count() <= COMMAND_CHARS {
-        command
-    } else {
-        command.chars().take(COMMAND_CHARS - 1).chain(['…']).collect()
-    };
-    let labels = spec.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
-    let mounts = spec.mounts.iter().map(|m| m.source.as_str()).collect::<Vec<_>>().join(",");
-    let volumes = spec.mounts.iter().filter(|m| m.kind != MountKind::Bind).count();
-    let network = match spec.network {
+fn network_name(spec: &Spec) -> &'static str {
+    match spec.network {
         Network::None => "none",
         Network::Host => "host",
-    };
+    }
+}
+
+/// The beginning of a text, with an ellipsis where it was longer.
+fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        text.to_owned()
+    } else {
+        text.chars().take(chars_max - 1).chain(['…']).collect()
+    }
+}
+
+fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
+    let spec = &row.container.spec;
+    let command = spec.args().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let cut = |text: &str, chars_max: usize| if full { text.to_owned() } else { cut(text, chars_max) };
+    let command = cut(&human::visible(&command), COMMAND_CHARS);
+    let labels = spec.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+    let mounts = spec.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs);
+    let mounts = mounts.map(|m| cut(&human::visible(&m.source), MOUNT_CHARS)).collect::<Vec<_>>().join(",");
+    let volumes = spec.mounts.iter().filter(|m| matches!(m.kind, MountKind::Volume | MountKind::Anonymous)).count();
     let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
     let created = format!("{} +0000 UTC", time::plain(spec.created));
+    let size =
+        sizes.map_or("0B".to_owned(), |(own, all)| format!("{} (virtual {})", human::size(own), human::size(all)));
     object(vec![
         ("ID", text(if full { &spec.id } else { &spec.id[..12] })),
         ("Image", text(human::visible(&spec.image))),
         ("Command", text(format!("\"{command}\""))),
         ("CreatedAt", text(created)),
         ("RunningFor", text(human::ago(human::elapsed(spec.created)))),
-        ("State", text(state_word(row))),
+        ("State", text(state_word(&row.state, row.is_paused))),
         ("Status", text(status(row))),
         ("PID", text(pid)),
         ("Ports", text("")),
@@ -214,7 +185,9 @@ fn value(row: &Row, full: bool) -> Value {
         ("Labels", text(labels)),
         ("Mounts", text(mounts)),
         ("LocalVolumes", text(volumes.to_string())),
-        ("Networks", text(network)),
+        ("Networks", text(network_name(spec))),
+        ("Platform", Value::Null),
+        ("Size", text(size)),
         ("StopSignal", text(read::signal_name(spec.stop_signal))),
     ])
 }
@@ -224,8 +197,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fit_like_dockers() {
-        assert!(name_fits("web", "my-web-1") && name_fits("^web", "web1") && name_fits("^/web$", "web"));
-        assert!(!name_fits("^web$", "web1") && !name_fits("x", "web"));
+    fn long_texts_are_cut() {
+        assert_eq!(cut("sleep 1000", 20), "sleep 1000");
+        assert_eq!(cut("aaaaaä", 5), "aaaa…");
     }
 }

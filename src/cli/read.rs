@@ -10,6 +10,7 @@ pub mod volume;
 
 use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use std::collections::BTreeMap;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -147,6 +148,25 @@ pub fn signal(text: &str) -> Result<i32> {
     number.ok_or_else(|| bad(format!("invalid signal: {}", visible(text))))
 }
 
+/// Keys by comma: one character each, or `ctrl-` and one of `@`, `a` to `z`, `[`, `\\`, `]`, `^`, `_`.
+pub fn detach_keys(text: &str) -> Result<Vec<u8>> {
+    let key = |word: &str| match (word.as_bytes(), word.strip_prefix("ctrl-").map(str::as_bytes)) {
+        ([key], _) => Some(*key),
+        (_, Some([letter @ (b'a'..=b'z')])) => Some(letter - b'a' + 1),
+        (_, Some([sign @ (b'@' | b'['..=b'_')])) => Some(sign - b'@'),
+        _ if word == "DEL" => Some(127),
+        _ => None,
+    };
+    let keys: Option<Vec<u8>> = text.split(',').map(key).collect();
+    keys.ok_or_else(|| bad(format!("Invalid detach keys ({}) provided", visible(text))))
+}
+
+/// A stream of `-a`, by its descriptor.
+pub fn stream(text: &str) -> Result<i32> {
+    let known = ["stdin", "stdout", "stderr"].iter().position(|name| text.eq_ignore_ascii_case(name));
+    known.map(|at| at as i32).ok_or_else(|| bad("valid streams are STDIN, STDOUT and STDERR".to_owned()))
+}
+
 /// `SIGTERM`, `SIGRTMIN+3`, or the bare number where there is no name.
 pub fn signal_name(number: i32) -> String {
     match usize::try_from(number).ok().and_then(|at| SIGNALS.get(at)).filter(|name| !name.is_empty()) {
@@ -155,6 +175,16 @@ pub fn signal_name(number: i32) -> String {
         None if (SIGRTMIN..=SIGRTMAX).contains(&number) => format!("SIGRTMIN+{}", number - SIGRTMIN),
         None => number.to_string(),
     }
+}
+
+/// A length of time in nanoseconds, as Go writes it: `1m30s`.
+pub fn duration(text: &str) -> Result<i64> {
+    moment::duration(text).ok_or_else(|| bad(format!("time: invalid duration \"{}\"", visible(text))))
+}
+
+/// A whole number of seconds.
+pub fn seconds(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| Error::new("it is not a whole number"))
 }
 
 /// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
@@ -214,6 +244,12 @@ pub fn label(text: &str) -> Result<(String, String)> {
         return Err(bad(format!("label '{}' contains whitespaces", visible(key))));
     }
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Whether there is the label of a filter: `key`, or `key=value`.
+pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    let (key, value) = wanted.split_once('=').map_or((wanted, None), |(key, value)| (key, Some(value)));
+    labels.get(key).is_some_and(|found| value.is_none_or(|value| value == found))
 }
 
 /// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, the names of containers and volumes.

@@ -1,12 +1,14 @@
-//! `run`, `create`, `start`.
+//! `run`, `create`, `start`, `restart`.
 
 use super::args::Parsed;
 use super::decide::{self, Decision};
-use super::{OK, debug, each, note, open_store, print, seal};
+use super::finish::Ending;
+use super::{OK, attach, debug, each, note, open_store, print, read, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::life::attach as connect;
 use mydocker::life::create::{self, Created};
-use mydocker::life::relay::{self, Peer, Streams};
-use mydocker::life::start::{self, Attach, Started};
+use mydocker::life::relay::End;
+use mydocker::life::start::{self, Started};
 use mydocker::life::{remove, stop};
 use mydocker::spec::{Spec, State};
 use mydocker::store::{Store, containers, trash};
@@ -17,21 +19,29 @@ const NAME_TRIES: u32 = 6;
 /// `run [OPTIONS] IMAGE [COMMAND] [ARG...]`
 pub fn run(parsed: &Parsed) -> Result<u8> {
     let attached = !parsed.on("detach");
-    if attached && parsed.on("tty") && parsed.on("interactive") {
-        refuse_non_terminal()?;
+    let detach_keys = attach::detach_keys(parsed)?;
+    let streams = streams(parsed)?;
+    if streams[0] && parsed.on("tty") && parsed.on("interactive") {
+        attach::refuse_non_terminal()?;
     }
     seal().map_err(engine)?;
     let store = open_store().map_err(engine)?;
     let Created { container, change, made } = make(parsed, &store, !attached && !parsed.on("rm"))?;
     let spec = container.spec.clone();
-    let attach = attachment(&spec, attached, attached && spec.stdin);
-    match start::start(&store, container, change, &attach, true) {
-        Ok(started) if !attached => {
-            debug(|| format!("running as process {}", started.pid));
-            print(&format!("{}\n", spec.id)).map_err(engine)?;
-            Ok(OK)
+    match start::start(&store, container, change, &attach::wanted(&spec, streams), true) {
+        Ok(Started { pid, control, streams }) => {
+            debug(|| format!("running as process {pid}"));
+            if streams.stdout.is_none() && streams.stderr.is_none() {
+                print(&format!("{}\n", spec.id)).map_err(engine)?;
+                if streams.stdin.is_none() {
+                    return Ok(OK);
+                }
+            }
+            match attach::follow(&spec, control, streams, detach_keys, attach::proxies(parsed), false) {
+                Ok(End::Detached) => Ok(OK),
+                end => end.and_then(|end| attach::code(&end)).map_err(engine),
+            }
         }
-        Ok(started) => follow(&spec, started).map_err(engine),
         Err(error) => {
             made.undo(&store);
             if let Some(path) = parsed.last("cidfile") {
@@ -44,6 +54,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
 
 /// `create [OPTIONS] IMAGE [COMMAND] [ARG...]`
 pub fn create(parsed: &Parsed) -> Result<u8> {
+    streams(parsed)?;
     let store = open_store().map_err(engine)?;
     let created = make(parsed, &store, true)?;
     created.container.write_state(&store, &State::created(), true)?;
@@ -57,11 +68,13 @@ fn engine(error: Error) -> Error {
     error.exit(code)
 }
 
-fn refuse_non_terminal() -> Result<()> {
-    if rustix::termios::isatty(mydocker::kernel::sys::stdin()) {
-        Ok(())
-    } else {
-        Err(Error::new("the input device is not a TTY").exit(1))
+/// Which of standard input, output and error are connected: all, those of `-a`, or with `-d` none.
+fn streams(parsed: &Parsed) -> Result<[bool; 3]> {
+    let asked = parsed.read_all("attach", read::stream)?;
+    match (parsed.on("detach"), asked.is_empty()) {
+        (true, true) => Ok([false; 3]),
+        (true, false) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
+        (false, is_all) => Ok([0, 1, 2].map(|which| is_all || asked.contains(&which))),
     }
 }
 
@@ -103,39 +116,50 @@ fn write_cidfile(path: &str, id: &str) -> Result<()> {
     write().map_err(|e| Error::new(format!("cannot write the container ID file {path}: {e}")).exit(EXIT_ENGINE))
 }
 
-fn attachment(spec: &Spec, output: bool, input: bool) -> Attach {
-    let none = rustix::termios::Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    Attach { output, input, size: if spec.tty { relay::terminal_size() } else { none } }
-}
-
-/// Stays with a container in the foreground until it ends.
-fn follow(spec: &Spec, started: Started) -> Result<u8> {
-    let Started { control, stdin, stdout, stderr, .. } = started;
-    let raw = spec.tty && stdin.is_some();
-    let code = relay::relay(&Peer::Monitor(control), Streams { stdin, stdout, stderr, raw })?;
-    Ok(code as u8)
-}
-
 /// `start [-a] [-i] CONTAINER…`
 pub fn start(parsed: &Parsed) -> Result<u8> {
     seal()?;
     let store = open_store()?;
-    let (attach, interactive) = (parsed.on("attach"), parsed.on("interactive"));
-    if (attach || interactive) && parsed.words.len() > 1 {
+    let (is_attached, interactive) = (parsed.on("attach"), parsed.on("interactive"));
+    if !(is_attached || interactive) {
+        return each(&parsed.words, |word| start_one(&store, word, [false; 3]).map(|_| word.to_owned()));
+    }
+    let [word] = &parsed.words[..] else {
         return Err(Error::new("you cannot start and attach multiple containers at once").exit(1));
-    }
-    if !(attach || interactive) {
-        return each(&parsed.words, |word| start_one(&store, word, false, false).map(|_| word.to_owned()));
-    }
-    match start_one(&store, &parsed.words[0], true, interactive)? {
-        Some((spec, started)) => follow(&spec, started),
-        None => Err(Error::new(format!("container {} is already running", parsed.words[0])).exit(1)),
-    }
+    };
+    let detach_keys = attach::detach_keys(parsed)?;
+    let streams = [interactive, true, true];
+    let (spec, control, streams, has_run) = match start_one(&store, word, streams)? {
+        Some((spec, started)) => (spec, started.control, started.streams, false),
+        None => {
+            let container = containers::find(&store, word)?;
+            let (control, streams) = connect::attach(&store, &container, &attach::wanted(&container.spec, streams))?;
+            (container.spec, control, streams, true)
+        }
+    };
+    let proxies = attach::proxies(parsed) && !spec.tty;
+    attach::code(&attach::follow(&spec, control, streams, detach_keys, proxies, has_run)?)
 }
 
-/// Starts a container; `None` when it runs already.
-fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Result<Option<(Spec, Started)>> {
+/// `restart [-s SIGNAL] [-t SECONDS] CONTAINER…`: one after the other, so that each is away only for a moment.
+pub fn restart(parsed: &Parsed) -> Result<u8> {
+    let ending = Ending::read(parsed)?;
+    seal()?;
+    let store = open_store()?;
+    each(&parsed.words, |word| {
+        if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
+            stop::await_end(&socket)?;
+        }
+        start_one(&store, word, [false; 3]).map(|_| word.to_owned())
+    })
+}
+
+/// Starts a container; `None` when it runs already. `streams`: which of its standard streams are to be connected.
+fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<(Spec, Started)>> {
     let container = containers::find(store, word)?;
+    if streams[0] && container.spec.stdin && container.spec.tty {
+        attach::refuse_non_terminal()?;
+    }
     remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
     if stop::is_running(store, &container)? {
         if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
@@ -150,10 +174,6 @@ fn start_one(store: &Store, word: &str, output: bool, interactive: bool) -> Resu
     // A start that was killed half-way may have left its cgroup.
     mydocker::walls::release(&container.spec)?;
     let spec = container.spec.clone();
-    let input = interactive && spec.stdin;
-    if input && spec.tty {
-        refuse_non_terminal()?;
-    }
-    let attach = attachment(&spec, output, input);
-    start::start(store, container, change, &attach, false).map(|started| Some((spec, started)))
+    let wanted = attach::wanted(&spec, streams);
+    start::start(store, container, change, &wanted, false).map(|started| Some((spec, started)))
 }

@@ -1,7 +1,8 @@
 //! Tables as docker's tabwriter aligns them, and the driver of `--format`.
 
+use super::object;
 use super::template::{Template, unescape};
-use miniserde::json::{self, Object, Value};
+use miniserde::json::{self, Value};
 use mydocker::error::Result;
 
 /// Narrowest column, its padding included, of all tables but `top`'s.
@@ -62,9 +63,8 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)
         return rows.iter().map(|row| Ok(template.render(row)? + "\n")).collect();
     };
     let template = Template::parse(&unescape(columns.trim_matches(' ')))?;
-    let words: Object =
-        headers.iter().map(|(field, word)| ((*field).to_owned(), Value::String((*word).to_owned()))).collect();
-    let mut text = vec![template.render_header(&Value::Object(words))?];
+    let words = object(headers.iter().map(|(field, word)| (*field, Value::String((*word).to_owned()))).collect());
+    let mut text = vec![template.render_header(&words)?];
     for row in rows {
         text.push(template.render(row)?);
     }

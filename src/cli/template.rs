@@ -3,8 +3,9 @@
 mod functions;
 mod parse;
 
+use super::shape;
 use functions::{VALUE_BYTES_MAX, call, kind, show, truth};
-use miniserde::json::{Number, Value};
+use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
 use std::borrow::Cow;
@@ -88,7 +89,9 @@ impl<'a> Run<'a> {
                 Node::Show(pipe) => {
                     let value = self.pipe(pipe, dot)?;
                     if pipe.names.is_empty() {
-                        show(&mut self.out, &value, "<no value>", 0);
+                        // What is there and null is a nil pointer; a key that a map does not have is made here.
+                        let null = if matches!(value, Cow::Borrowed(_)) { "<nil>" } else { "<no value>" };
+                        show(&mut self.out, &value, null, 0);
                     } else {
                         self.bind(pipe, &[value]);
                     }
@@ -283,10 +286,10 @@ impl<'a> Run<'a> {
 
     /// `.A.B` of a value.
     fn fields(&self, mut value: Seen<'a>, names: &'a [String], span: Span) -> Result<Seen<'a>> {
-        for name in names {
+        for (at, name) in names.iter().enumerate() {
             let found = match &value {
-                Cow::Borrowed(Value::Object(map)) => map.get(name).map(Cow::Borrowed),
-                Cow::Owned(Value::Object(map)) => map.get(name).map(|value| Cow::Owned(value.clone())),
+                Cow::Borrowed(Value::Object(map)) => map.get(spelled(map, name)).map(Cow::Borrowed),
+                Cow::Owned(Value::Object(map)) => map.get(spelled(map, name)).map(|value| Cow::Owned(value.clone())),
                 _ if self.header => None,
                 other => {
                     return Err(self.fail(
@@ -301,11 +304,17 @@ impl<'a> Run<'a> {
             value = match found {
                 Some(found) => found,
                 None if self.header => Cow::Owned(Value::String(name.to_uppercase())),
+                None if at > 0 && shape::is_map(&names[at - 1]) => Cow::Owned(Value::Null),
                 None => return Err(self.fail(span, &format!("map has no entry for key \"{name}\""))),
             };
         }
         Ok(value)
     }
+}
+
+/// docker's structures have ID where its JSON has Id, and templates use both.
+fn spelled<'a>(map: &Object, name: &'a String) -> &'a str {
+    if name == "ID" && !map.contains_key(name) { "Id" } else { name }
 }
 
 fn whole_span(pipe: &Pipe) -> Span {
@@ -363,8 +372,8 @@ mod tests {
         for (text, want) in [
             ("x {{.Name}} y{{ .State.Pid }}", "x /p1 y7"),
             (
-                "{{.Args}} {{.Labels}} {{.Nothing}} {{.Float}} {{.State}}",
-                "[a b] map[a:b x.y:1] <no value> 0.5 map[Error: Health:<nil> Pid:7 Running:true]",
+                "{{.Args}} {{.Labels}} {{.Labels.no}} {{.Nothing}} {{.Float}} {{.State}}",
+                "[a b] map[a:b x.y:1] <no value> <nil> 0.5 {true 7  <nil>}",
             ),
             ("{{json .Args}}{{json .State.Error}}{{json .Nothing}}", "[\"a\",\"b\"]\"\"null"),
             ("{{.Name | upper | printf \"%s!\"}}", "/P1!"),

@@ -1,7 +1,7 @@
 //! `update`.
 
 use super::args::Parsed;
-use super::decide::limits;
+use super::decide::{life, limits};
 use super::{each, open_store};
 use mydocker::error::{Error, Result};
 use mydocker::life::update;
@@ -14,19 +14,20 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
         return Err(Error::new("you must provide one or more flags when using this command").exit(1));
     }
     let asked = limits::limits(parsed)?;
+    let restart = life::restart(parsed)?;
+    let has_limits = parsed.flags.iter().any(|(key, _)| *key != "restart");
     let store = open_store()?;
     each(&parsed.words, |word| {
         let container = containers::find(&store, word)?;
-        let cannot = |error: Error| Error {
-            what: format!("Cannot update container {}: {}", container.spec.id, error.what),
-            ..error
-        };
+        let cannot =
+            |error: Error| error.reword(&|what| format!("Cannot update container {}: {what}", container.spec.id));
         // A sum of memory and swap that nobody asked for stays unsaid: it is twice the memory, where the host counts swap.
         let merge = |had: &Limits| {
             let memory_swap = asked.memory_swap.or(had.memory_swap);
             limits::updated(had, &asked).map(|limits| Limits { memory_swap, ..limits })
         };
-        update::update(&store, &container, &merge).map_err(cannot)?;
+        let merge: Option<&dyn Fn(&Limits) -> Result<Limits>> = if has_limits { Some(&merge) } else { None };
+        update::update(&store, &container, merge, restart).map_err(cannot)?;
         Ok(word.to_owned())
     })
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
-use super::{exec, finish, images, info, logs, ps, run, stats, top, update};
+use super::{attach, completion, cp, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update};
+use mydocker::kernel::order;
 
 const MANY: usize = usize::MAX;
 
@@ -71,6 +72,19 @@ pub const VERBS: &[Verb] = &[
         run: logs::logs,
     },
     Verb {
+        name: "attach",
+        aliases: &["container attach"],
+        usage: "[OPTIONS] CONTAINER",
+        about: "Connect with a running container, as if run without -d",
+        long: "Shows what it says from now on; what is typed goes to it, if it was made with -i. Several may be attached.\n\
+               At a terminal, ctrl-p ctrl-q leaves the container alone.\n\n\
+               Exit code: the container's; 1 after the keys.",
+        flags: flags::ATTACH,
+        words: (1, 1),
+        stops: false,
+        run: attach::attach,
+    },
+    Verb {
         name: "exec",
         aliases: &["container exec"],
         usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
@@ -106,6 +120,31 @@ pub const VERBS: &[Verb] = &[
         run: stats::stats,
     },
     Verb {
+        name: "inspect",
+        aliases: &[],
+        usage: "[OPTIONS] NAME [NAME...]",
+        about: "Tell everything about containers, images and volumes, as JSON",
+        long: "Examples:\n  mydocker inspect -f '{{.State.Status}} {{.State.ExitCode}}' web\n  \
+               mydocker inspect -f '{{range .Mounts}}{{.Source}} {{end}}' web\n  \
+               mydocker inspect -f '{{json .Config.Labels}}' --type image busybox\n\n\
+               Exit code: 1 when something is not there (the others are told all the same), 64 for a bad template.",
+        flags: flags::INSPECT,
+        words: (1, MANY),
+        stops: false,
+        run: inspect::inspect,
+    },
+    Verb {
+        name: "port",
+        aliases: &["container port"],
+        usage: "CONTAINER [PORT[/PROTOCOL]]",
+        about: "Show which ports of the host lead to a container",
+        long: "",
+        flags: &[],
+        words: (1, 2),
+        stops: false,
+        run: inspect::port,
+    },
+    Verb {
         name: "stop",
         aliases: &["container stop"],
         usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -115,6 +154,17 @@ pub const VERBS: &[Verb] = &[
         words: (1, MANY),
         stops: false,
         run: finish::stop,
+    },
+    Verb {
+        name: "restart",
+        aliases: &["container restart"],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Stop containers and start them again",
+        long: "",
+        flags: flags::STOP,
+        words: (1, MANY),
+        stops: false,
+        run: run::restart,
     },
     Verb {
         name: "kill",
@@ -153,7 +203,7 @@ pub const VERBS: &[Verb] = &[
         name: "update",
         aliases: &["container update"],
         usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Change the limits of containers, running or not",
+        about: "Change limits and restart policies of containers, running or not",
         long: "What is not named stays as it is.\n\nExample:\n  mydocker update -m 200m --memory-swap 400m --cpus 1.5 web",
         flags: flags::UPDATE,
         words: (1, MANY),
@@ -172,6 +222,17 @@ pub const VERBS: &[Verb] = &[
         run: finish::rm,
     },
     Verb {
+        name: "rename",
+        aliases: &["container rename"],
+        usage: "CONTAINER NEW_NAME",
+        about: "Give a container another name",
+        long: "",
+        flags: &[],
+        words: (2, 2),
+        stops: false,
+        run: finish::rename,
+    },
+    Verb {
         name: "wait",
         aliases: &["container wait"],
         usage: "CONTAINER [CONTAINER...]",
@@ -181,6 +242,21 @@ pub const VERBS: &[Verb] = &[
         words: (1, MANY),
         stops: false,
         run: finish::wait,
+    },
+    Verb {
+        name: "cp",
+        aliases: &["container cp"],
+        usage: "[OPTIONS] CONTAINER:SRC DEST|-  or  SRC|- CONTAINER:DEST",
+        about: "Copy files between a container, running or not, and the host",
+        long: "A DEST that is a directory gets SRC in it, SRC/. just what is in SRC; any other DEST is what SRC will be\n\
+               called. With - a tar archive comes from standard input, or goes to standard output. What is new belongs\n\
+               to root in a container, and to you here.\n\n\
+               Example:\n  mydocker cp web:/etc/httpd.conf .\n  mydocker cp ./site/. web:/www\n  \
+               mydocker cp web:/var/log - | tar t",
+        flags: flags::CP,
+        words: (2, 2),
+        stops: false,
+        run: cp::cp,
     },
     Verb {
         name: "commit",
@@ -228,6 +304,63 @@ pub const VERBS: &[Verb] = &[
         run: images::rmi,
     },
     Verb {
+        name: "container inspect",
+        aliases: &[],
+        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+        about: "Tell everything about containers, as JSON",
+        long: "",
+        flags: flags::INSPECT_CONTAINER,
+        words: (1, MANY),
+        stops: false,
+        run: inspect::inspect,
+    },
+    Verb {
+        name: "container prune",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Remove all containers that do not run",
+        long: "Example:\n  mydocker container prune -f --filter until=24h --filter label!=keep",
+        flags: flags::PRUNE,
+        words: (0, 0),
+        stops: false,
+        run: prune::containers,
+    },
+    Verb {
+        name: "image inspect",
+        aliases: &[],
+        usage: "[OPTIONS] IMAGE [IMAGE...]",
+        about: "Tell everything about images, as JSON",
+        long: "",
+        flags: flags::FORMAT,
+        words: (1, MANY),
+        stops: false,
+        run: inspect::inspect,
+    },
+    Verb {
+        name: "image prune",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Remove all images that have no name",
+        long: "",
+        flags: flags::PRUNE_IMAGES,
+        words: (0, 0),
+        stops: false,
+        run: prune::images,
+    },
+    Verb {
+        name: "completion",
+        aliases: &[],
+        usage: "bash|zsh|fish|man",
+        about: "Print what a shell needs to complete our words after Tab, or the manual page",
+        long: "Examples:\n  source <(mydocker completion bash)\n  mydocker completion zsh >~/.zfunc/_mydocker\n  \
+               mydocker completion fish >~/.config/fish/completions/mydocker.fish\n  \
+               mydocker completion man >/usr/local/share/man/man1/mydocker.1",
+        flags: &[],
+        words: (1, 1),
+        stops: false,
+        run: completion::completion,
+    },
+    Verb {
         name: "info",
         aliases: &["system info"],
         usage: "[OPTIONS]",
@@ -259,6 +392,40 @@ pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
     two.and_then(|two| Some((named(&two)?, 2))).or_else(|| Some((named(first)?, 1)))
 }
 
+/// The first words of verbs that have two: `container`, `image` …
+pub fn groups() -> Vec<&'static str> {
+    in_order(names().filter_map(|(name, _)| Some(name.split_once(' ')?.0)).collect())
+}
+
+/// The second words of a group's verbs, in alphabetical order.
+pub fn of_group(group: &str) -> Vec<&'static str> {
+    in_order(names().filter_map(|(name, _)| name.strip_prefix(group)?.strip_prefix(' ')).collect())
+}
+
+/// Words in alphabetical order, each once.
+pub fn in_order(words: Vec<&'static str>) -> Vec<&'static str> {
+    let mut words = order::sorted(words, &|a, b| a < b);
+    words.dedup();
+    words
+}
+
+/// Every spelling of every verb.
+fn names() -> impl Iterator<Item = (&'static str, &'static Verb)> {
+    VERBS
+        .iter()
+        .flat_map(|verb| core::iter::once(verb.name).chain(verb.aliases.iter().copied()).map(move |name| (name, verb)))
+}
+
+/// What the name of a group alone says: its verbs.
+pub fn group_help(group: &str) -> String {
+    let mut text = format!("Usage:  mydocker {group} VERB [OPTIONS] …\n\nVerbs:\n");
+    for name in of_group(group) {
+        let about = find(&[group, name]).map_or("", |(verb, _)| verb.about);
+        let _ = writeln!(text, "  {name:<9} {about}"); // a String takes everything
+    }
+    text
+}
+
 /// What `mydocker help` says.
 pub fn overview() -> String {
     let mut text = String::from(
@@ -266,7 +433,7 @@ pub fn overview() -> String {
          Containers in one file, without a daemon.\n\nVerbs:\n",
     );
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<9} {}", verb.name, verb.about); // a String takes everything
+        let _ = writeln!(text, "  {:<17} {}", verb.name, verb.about); // a String takes everything
     }
     text.push_str(
         "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \

@@ -4,12 +4,13 @@
 use super::{hex, io};
 use crate::error::{Error, Result, Tried};
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::fs::{fsync, mkdirat, openat, openat2, readlinkat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -57,7 +58,7 @@ pub fn make_dir_at(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd
 pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
     let file =
         openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {name}"))?;
-    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {name}"), ..e })
+    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {name}")))
 }
 
 /// The whole content of a file by path, as text (invalid UTF-8 replaced).
@@ -217,13 +218,40 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
     Ok(())
 }
 
+/// Bytes of everything in a tree that is no directory; what has several names counts once. What disappears meanwhile, or
+/// lies deeper than a path can tell, is left out.
+pub fn tree_bytes(root: BorrowedFd<'_>) -> Result<u64> {
+    let (mut left, mut seen, mut bytes) = (alloc::vec![Vec::from(*b".")], BTreeSet::new(), 0);
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    while let Some(path) = left.pop() {
+        let Ok(dir) = openat2(root, path.as_slice(), flags, Mode::empty(), INSIDE) else { continue };
+        for (name, kind) in entries(dir.as_fd())? {
+            if kind == FileType::Directory {
+                left.push([&path, &b"/"[..], name.as_bytes()].concat());
+            } else if let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW)
+                && (stat.st_nlink == 1 || seen.insert(stat.st_ino))
+            {
+                bytes += stat.st_size as u64;
+            }
+        }
+    }
+    Ok(bytes)
+}
+
 const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+/// As many as the kernel follows in one path. path_resolution(7)
+const SYMLINKS_MAX: u32 = 40;
 
 /// Opens a path inside a root that is not trusted: `/`, `..` and symlinks all stay in it (openat2(2), RESOLVE_IN_ROOT).
 pub fn open_in_root(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
+    open_inside(root, path.as_bytes(), flags)
+}
+
+fn open_inside(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
+    let path = if path.is_empty() { b"." } else { path };
     let mut tries_left = 32; // EAGAIN: something was renamed meanwhile, and the kernel cannot vouch for `..`
     loop {
-        match openat2(root, if path.is_empty() { "." } else { path }, flags | OFlags::CLOEXEC, Mode::empty(), INSIDE) {
+        match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), INSIDE) {
             Err(Errno::AGAIN) if tries_left > 0 => tries_left -= 1,
             other => return other,
         }
@@ -238,7 +266,7 @@ pub fn read_in_root(root: BorrowedFd<'_>, path: &str, max_bytes: usize) -> Resul
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::new(format!("{path} is not a regular file")));
     }
-    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| Error { what: format!("read {path}"), ..e })
+    io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {path}")))
 }
 
 /// Makes the directories of a path inside a root that is not trusted, where they are missing, and opens the last one.
@@ -266,6 +294,47 @@ pub fn make_dirs_in_root(root: BorrowedFd<'_>, path: &str, mode: u32) -> core::r
         };
     }
     Ok(parent)
+}
+
+/// A name in a directory, found in a root that is not trusted.
+pub struct Found {
+    /// The directory; for the root itself, and for a path that ends in `..`, it is what was meant.
+    pub dir: OwnedFd,
+    /// The name in it, `.` for `dir` itself.
+    pub name: CString,
+    /// What is there, a symlink only if it was not to be followed; `None` when there is nothing.
+    pub stat: Option<Stat>,
+}
+
+/// Finds a path that may not be there, but for its last component. Where that is a symlink and `follow` says so, the
+/// symlink's target is found, also one that is not there. Every step stays inside the root, and nothing found is opened.
+pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::result::Result<Found, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let mut path = path.as_bytes().to_vec();
+    for _ in 0..SYMLINKS_MAX {
+        while path.last() == Some(&b'/') {
+            path.pop();
+        }
+        let cut = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+        let name = CString::new(&path[cut..]).map_err(|_| Errno::INVAL)?;
+        if matches!(name.to_bytes(), b"" | b"." | b"..") {
+            let dir = open_inside(root, &path, flags)?;
+            let stat = Some(rustix::fs::fstat(&dir)?);
+            return Ok(Found { dir, name: c".".to_owned(), stat });
+        }
+        let dir = open_inside(root, &path[..cut], flags)?;
+        let stat = match statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => None,
+            stat => Some(stat?),
+        };
+        if !follow || stat.is_none_or(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Symlink) {
+            return Ok(Found { dir, name, stat });
+        }
+        let target = readlinkat(&dir, &name, Vec::new())?.into_bytes();
+        path.truncate(if target.starts_with(b"/") { 0 } else { cut });
+        path.extend(target);
+    }
+    Err(Errno::LOOP)
 }
 
 /// Whether there is something at this name.

@@ -94,12 +94,42 @@ pub fn rfc3339(moment: i64) -> String {
     )
 }
 
+/// A length of time as Go writes it: `1m30s`, `1.5s`, `250ms`, `0s`.
+pub fn go(nanoseconds: i64) -> String {
+    if nanoseconds < SECOND {
+        // docker takes nothing shorter than a millisecond
+        return if nanoseconds == 0 { "0s".into() } else { decimal(nanoseconds, 1_000_000) + "ms" };
+    }
+    let seconds = decimal(nanoseconds % (60 * SECOND), SECOND) + "s";
+    match (nanoseconds / SECOND / 3600, nanoseconds / SECOND / 60 % 60) {
+        (0, 0) => seconds,
+        (0, minutes) => format!("{minutes}m{seconds}"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+    }
+}
+
+fn decimal(value: i64, unit: i64) -> String {
+    let text = format!("{}.{:09}", value / unit, value % unit * (SECOND / unit));
+    text.trim_end_matches('0').trim_end_matches('.').into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn known_moments() {
+        for (ns, text) in [
+            (0, "0s"),
+            (1_500_000, "1.5ms"),
+            (250_000_000, "250ms"),
+            (30 * SECOND, "30s"),
+            (90 * SECOND, "1m30s"),
+            (3600 * SECOND, "1h0m0s"),
+            (SECOND + 10_000_000, "1.01s"),
+        ] {
+            assert_eq!(go(ns), text);
+        }
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(rfc3339(-1), "1969-12-31T23:59:59.999999999Z");
         assert_eq!(rfc3339(951_782_400 * SECOND + 7), "2000-02-29T00:00:00.000000007Z");

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, io, process, time};
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
-use crate::store::images::{self, Config, History, Image, RootFs};
+use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
 use crate::store::unpack::Limits;
@@ -48,6 +48,20 @@ pub fn config_of(store: &Store, spec: &Spec) -> Config {
         working_dir: text(&spec.cwd),
         user: text(&spec.user),
         labels: (!spec.labels.is_empty()).then(|| spec.labels.clone()),
+        healthcheck: match &spec.health {
+            Some(health) => Some(HealthConfig {
+                test: Some(health.test.clone()),
+                interval: Some(health.interval_ns),
+                timeout: Some(health.timeout_ns),
+                start_period: Some(health.start_period_ns),
+                start_interval: Some(health.start_interval_ns),
+                retries: Some(health.retries),
+            }),
+            // Nobody asks, so nobody is to ask in the image's containers either.
+            None => base
+                .healthcheck
+                .map(|_| HealthConfig { test: Some(["NONE".to_string()].into()), ..HealthConfig::default() }),
+        },
         ..base
     }
 }

@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -36,8 +37,9 @@ pub enum Message {
     Done,
     /// command: send this signal to the first process.
     Signal(i32),
-    /// command: stop with this signal, and after so many milliseconds (negative: never) with SIGKILL.
-    Stop(i32, i64),
+    /// command: stop with this signal, and after so many milliseconds (negative: never) with SIGKILL. With true it stays
+    /// even if it was to go away with its end: it is to be started again.
+    Stop(i32, i64, bool),
     /// command: tell me when it has ended.
     Wait,
     /// command: the terminal has so many rows and columns.
@@ -50,6 +52,10 @@ pub enum Message {
     Pause,
     /// command: the pause is over.
     Unpause,
+    /// command: connect me, too, with its standard input (0), output (1) or error (2); my pipe comes with it.
+    Stream(i32),
+    /// the command that started it: my standard input has ended.
+    Eof,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
     /// monitor: here is a detached mount (a descriptor comes with it).
@@ -75,13 +81,15 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Exited(code) => put(b'X', &[i64::from(*code)], ""),
         Message::Done => put(b'D', &[], ""),
         Message::Signal(signal) => put(b'K', &[i64::from(*signal)], ""),
-        Message::Stop(signal, limit_ms) => put(b'T', &[i64::from(*signal), *limit_ms], ""),
+        Message::Stop(signal, limit_ms, stays) => put(b'T', &[i64::from(*signal), *limit_ms, i64::from(*stays)], ""),
         Message::Wait => put(b'W', &[], ""),
         Message::Resize(rows, columns) => put(b'R', &[i64::from(*rows), i64::from(*columns)], ""),
         Message::Freeze => put(b'F', &[], ""),
         Message::Thaw => put(b'U', &[], ""),
         Message::Pause => put(b'H', &[], ""),
         Message::Unpause => put(b'G', &[], ""),
+        Message::Stream(which) => put(b'A', &[i64::from(*which)], ""),
+        Message::Eof => put(b'Z', &[], ""),
         Message::Terminal => put(b'P', &[], ""),
         Message::Tree => put(b'M', &[], ""),
     }
@@ -93,21 +101,24 @@ fn decode(bytes: &[u8]) -> Option<Message> {
     let number = |i: usize| Some(i64::from_ne_bytes(rest.get(i * 8..i * 8 + 8)?.try_into().ok()?));
     Some(match letter {
         b'S' => Message::Started(number(0)? as i32),
-        b'E' => Message::Failed(Error {
-            errno: Some(number(0)? as i32).filter(|n| *n > 0).map(Errno::from_raw_os_error),
-            code: u8::try_from(number(1)?).ok(),
-            what: String::from_utf8_lossy(rest.get(16..)?).into_owned(),
-        }),
+        b'E' => {
+            let mut error = Error::new(String::from_utf8_lossy(rest.get(16..)?).into_owned());
+            error.errno = Some(number(0)? as i32).filter(|n| *n > 0).map(Errno::from_raw_os_error);
+            error.code = u8::try_from(number(1)?).ok();
+            Message::Failed(error)
+        }
         b'X' => Message::Exited(number(0)? as i32),
         b'D' => Message::Done,
         b'K' => Message::Signal(number(0)? as i32),
-        b'T' => Message::Stop(number(0)? as i32, number(1)?),
+        b'T' => Message::Stop(number(0)? as i32, number(1)?, number(2)? != 0),
         b'W' => Message::Wait,
         b'R' => Message::Resize(number(0)? as u16, number(1)? as u16),
         b'F' => Message::Freeze,
         b'U' => Message::Thaw,
         b'H' => Message::Pause,
         b'G' => Message::Unpause,
+        b'A' => Message::Stream(number(0)? as i32),
+        b'Z' => Message::Eof,
         b'P' => Message::Terminal,
         b'M' => Message::Tree,
         _ => return None,
@@ -225,24 +236,32 @@ pub struct Awaited {
 pub fn await_program(sync: BorrowedFd<'_>) -> Result<Awaited> {
     let mut awaited = Awaited::default();
     loop {
-        match receive(sync)? {
-            None => return Ok(awaited),
-            Some((Message::Terminal, fd)) if awaited.terminal.is_none() => awaited.terminal = fd,
-            // In another container's pid namespace somebody may trace our child, and speak for it.
-            Some((Message::Started(_), Some(pidfd)))
-                if awaited.program.is_none() && process::is_child(pidfd.as_fd()) =>
-            {
-                awaited.program = Some(Child { pid: process::pid_of(pidfd.as_fd())?, pidfd });
-            }
-            Some((Message::Failed(error), _)) => {
+        match hear(&mut awaited, sync) {
+            Ok(true) => {}
+            Ok(false) => return Ok(awaited),
+            Err(error) => {
                 if let Some(program) = awaited.program {
                     process::wait(program.pidfd.as_fd());
                 }
                 return Err(error);
             }
-            Some(_) => {}
         }
     }
+}
+
+/// parent: the next thing that the child says on its way; false at the execve.
+pub fn hear(awaited: &mut Awaited, sync: BorrowedFd<'_>) -> Result<bool> {
+    match receive(sync)? {
+        None => return Ok(false),
+        Some((Message::Terminal, fd)) if awaited.terminal.is_none() => awaited.terminal = fd,
+        // In another container's pid namespace somebody may trace our child, and speak for it.
+        Some((Message::Started(_), Some(pidfd))) if awaited.program.is_none() && process::is_child(pidfd.as_fd()) => {
+            awaited.program = Some(Child { pid: process::pid_of(pidfd.as_fd())?, pidfd });
+        }
+        Some((Message::Failed(error), _)) => return Err(error),
+        Some(_) => {}
+    }
+    Ok(true)
 }
 
 /// Everything a peer of the socket says is small: it can be checked that nothing more is waiting.
@@ -263,7 +282,14 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 /// Makes reads and writes answer `EAGAIN` instead of waiting. Only for descriptors whose other users want that too.
 pub fn nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     let flags = rustix::fs::fcntl_getfl(fd).tried("read descriptor flags")?;
-    rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK).tried("set descriptor flags")
+    rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK).tried("set descriptor flags")
+}
+
+/// Another open file for what this descriptor stands for, non-blocking without its other users noticing. For pipes and
+/// terminals; proc_pid_fd(5)
+pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty())
 }
 
 /// Reads what is there; `None` when nothing is there now, an empty vector at the end.
@@ -288,7 +314,7 @@ mod tests {
         let error = Error::os("do it", Errno::NOENT).exit(127);
         let Some(Message::Failed(back)) = decode(&encode(&Message::Failed(error))) else { panic!() };
         assert!(back.what == "do it" && back.is(Errno::NOENT) && back.code == Some(127));
-        assert!(matches!(decode(&encode(&Message::Stop(15, -1))), Some(Message::Stop(15, -1))));
+        assert!(matches!(decode(&encode(&Message::Stop(15, -1, true))), Some(Message::Stop(15, -1, true))));
         assert!(matches!(decode(&encode(&Message::Resize(24, 80))), Some(Message::Resize(24, 80))));
         assert!(decode(b"").is_none() && decode(b"X123").is_none() && decode(b"?").is_none());
         let long = Error::new("x".repeat(9999));

@@ -118,7 +118,7 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()
     };
     let mut reader = |source: &mut dyn io::Source| unpack::unpack(source, data.as_fd(), &Limits::default()).map(drop);
     packing::packed(&mut writer, &mut reader)
-        .map_err(|e| Error { what: format!("fill the volume {}: {}", mount.source, e.what), ..e })
+        .map_err(|e| e.reword(&|what| format!("fill the volume {}: {}", mount.source, what)))
 }
 
 fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {

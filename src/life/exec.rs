@@ -2,12 +2,12 @@
 
 use super::control::{self, Awaited};
 use super::program::{self, Program, Stdio};
-use super::relay::{self, Peer, Streams};
+use super::relay::{self, End, Manner, Peer, Streams};
 use super::remove;
 use crate::error::{Error, Result};
-use crate::kernel::process::{self, Never};
-use crate::kernel::sys;
-use crate::spec::{Network, Owner, Spec, Status};
+use crate::kernel::process::{self, Child, Never};
+use crate::kernel::{file, sys};
+use crate::spec::{Network, Owner, Spec, State, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
@@ -16,6 +16,7 @@ use crate::walls::privs::Identity;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
@@ -39,16 +40,77 @@ pub struct Exec {
     pub detach: bool,
     /// Whether it gets every capability that we have.
     pub privileged: bool,
+    /// Keys that leave it alone, at a terminal.
+    pub detach_keys: Vec<u8>,
 }
 
-/// Runs it and returns its exit code; 0 at once when it is detached.
-pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
+/// Runs it until its end, or until its keys are typed; one that nobody waits for has "ended" with 0 at once.
+pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     let spec = &container.spec;
     let init = open_init(store, container)?;
     if cgroup::is_frozen(Place::of(spec)) {
         let name = &spec.name;
         return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
     }
+    let (stdio, mut streams) = pipes(exec)?;
+    let (child, sync) = launch(store, container, exec, init, stdio, "")?;
+    let awaited = control::await_program(sync.as_fd());
+    if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
+        process::wait(child.pidfd.as_fd()); // it has handed over, or failed
+    }
+    let Awaited { terminal, program } = awaited?;
+    let pidfd = program.unwrap_or(child).pidfd;
+    if let Some(master) = &terminal {
+        if exec.detach {
+            keep(&pidfd, master)?;
+        }
+        streams.stdin = exec.stdin.then(|| process::duplicate(master)).transpose()?;
+        streams.stdout = Some(process::duplicate(master)?);
+    }
+    if exec.detach {
+        return Ok(End::Exited(0));
+    }
+    let raw = exec.tty && exec.stdin;
+    let manner = Manner { raw, detach_keys: exec.detach_keys.clone(), proxies: true, redraws: false };
+    let peer = Peer::Child(pidfd, terminal);
+    let end = relay::relay(&peer, streams, &manner)?;
+    if let (End::Detached, Peer::Child(pidfd, Some(master))) = (&end, &peer) {
+        keep(pidfd, master)?;
+    }
+    Ok(end)
+}
+
+/// Has a process hold the terminal of a program that goes on without us, and read what it says: else the program would be
+/// hung up on, or wait for a reader.
+fn keep(pidfd: &OwnedFd, master: &OwnedFd) -> Result<()> {
+    process::spawn(0, None, &mut || {
+        // Neither can fail for a fresh fork.
+        let _ = rustix::process::setsid();
+        let _ = process::null_stdio(7);
+        loop {
+            let [end, said] = [pidfd, master].map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+            let mut fds = [end, said];
+            process::wait_for(&mut fds, -1);
+            let has_ended = !fds[0].revents().is_empty();
+            if has_ended || control::read_some(master.as_fd(), 4096).is_some_and(|bytes| bytes.is_empty()) {
+                sys::exit(0);
+            }
+        }
+    })
+    .map(drop)
+}
+
+/// Makes a process that enters the container and becomes the program, or has it born. It tells how that goes as
+/// [`control::hear`] has it. `oom_score` is its `oom_score_adj` where the container has none of its own; "" for ours.
+pub fn launch(
+    store: &Store,
+    container: &Container,
+    exec: &Exec,
+    init: OwnedFd,
+    stdio: Stdio,
+    oom_score: &str,
+) -> Result<(Child, OwnedFd)> {
+    let spec = &container.spec;
     let joined = cgroup::open(Place::of(spec))?;
     let filter = walls::filter(spec, &joined)?;
     let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
@@ -70,44 +132,29 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
         filter: filter.as_ref(),
         terminal: exec.tty.then(relay::terminal_size),
     };
-    let (stdio, mut streams) = pipes(exec)?;
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some((stdio, sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
         let Some((stdio, sync)) = moved.take() else { sys::exit(1) };
         drop(sync);
+        if !oom_score.is_empty() {
+            let _ = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", oom_score); // it only becomes worse
+        }
         match enter(init.as_fd(), &joined, &program, stdio, child_sync.as_fd()) {
             Ok(never) => match never {},
             Err(error) => program::fail(child_sync.as_fd(), error),
         }
     })?;
-    drop((child_sync, init));
-    let Some((_, sync)) = moved else { sys::exit(1) };
-    let awaited = control::await_program(sync.as_fd());
-    if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
-        process::wait(child.pidfd.as_fd()); // it has handed over, or failed
+    match moved {
+        Some((_, sync)) => Ok((child, sync)),
+        None => sys::exit(1),
     }
-    let Awaited { terminal, program } = awaited?;
-    let pidfd = program.unwrap_or(child).pidfd;
-    if exec.detach {
-        return Ok(0);
-    }
-    let mut resize = None;
-    if let Some(master) = terminal {
-        resize = Some(process::duplicate(&master)?);
-        if exec.stdin {
-            streams.stdin = Some(process::duplicate(&master)?);
-        }
-        streams.stdout = Some(master);
-    }
-    relay::relay(&Peer::Child(pidfd, resize), streams)
 }
 
 /// The child's ends and ours. With a terminal, or nobody to wait for it, there are none.
 fn pipes(exec: &Exec) -> Result<(Stdio, Streams)> {
-    let raw = exec.tty && exec.stdin;
     let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
-    let mut streams = Streams { stdin: None, stdout: None, stderr: None, raw };
+    let mut streams = Streams { stdin: None, stdout: None, stderr: None };
     if exec.tty || exec.detach {
         return Ok((stdio, streams));
     }
@@ -125,11 +172,19 @@ fn not_running(id: &str) -> Error {
     Error::new(format!("Container {id} is not running"))
 }
 
+/// What is known of a container that runs. An error for one that is between two runs, `None` for another one.
+pub fn running(store: &Store, container: &Container) -> Result<Option<State>> {
+    match remove::settle(store, container)? {
+        Some(state) if state.status == Status::Restarting => Err(super::is_restarting(&container.spec.id)),
+        state => Ok(state.filter(|state| state.status == Status::Running)),
+    }
+}
+
 /// A pidfd of the container's first process that is certainly its: the monitor reaps it only after it has written down
 /// its end, so a record that still says "running" after the pidfd was opened vouches for the pid.
 pub fn open_init(store: &Store, container: &Container) -> Result<OwnedFd> {
     let not_running = || not_running(&container.spec.id);
-    let state = remove::settle(store, container)?.filter(|s| s.status == Status::Running).ok_or_else(not_running)?;
+    let state = running(store, container)?.ok_or_else(not_running)?;
     let pidfd = process::open_pidfd(state.pid).map_err(|_| not_running())?;
     let after = container.state(store)?;
     if after.status == Status::Running && after.pid == state.pid && container.is_alive()? {

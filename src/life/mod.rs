@@ -1,16 +1,22 @@
 //! LIFE: processes in time. Who runs what:
 //!
 //! ```text
-//! command  create · start (forks the monitor) · relay · exec · stop, kill, pause, wait · update · watch · remove · commit
-//! monitor  monitor (one per container: logs, reaps, answers, removes) · provide (what its child cannot get itself)
+//! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
+//!          · commit
+//! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
+//!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
+pub mod attach;
 pub mod commit;
 pub mod control;
+pub mod copy;
 pub mod create;
 pub mod exec;
+pub mod health;
 pub mod init;
+pub mod keys;
 pub mod log;
 pub mod monitor;
 pub mod packing;
@@ -19,8 +25,18 @@ pub mod provide;
 pub mod reaper;
 pub mod relay;
 pub mod remove;
+pub mod rename;
+pub mod restart;
+pub mod run;
 pub mod start;
 pub mod stop;
 pub mod stream;
 pub mod update;
 pub mod watch;
+
+use crate::error::Error;
+
+/// docker's answer to who wants something of a container that is between two runs.
+pub(crate) fn is_restarting(id: &str) -> Error {
+    Error::new(alloc::format!("Container {id} is restarting, wait until the container is running"))
+}

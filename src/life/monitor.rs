@@ -1,30 +1,31 @@
 //! monitor: the one process that stays with a container. It starts the first process, writes the log, answers commands,
-//! and takes everything down at the end. As long as it lives it holds `LOCK_LIFE`: that is what "running" means.
+//! takes everything down at the end, and may start it again (`restart`). As long as it lives it holds `LOCK_LIFE`: that is
+//! what "running" means.
 
-use super::control::{self, Awaited, Message};
-use super::init;
+use super::control::{self, Message};
+use super::health::{self, Prober, Room};
 use super::log::Log;
-use super::program::Stdio;
-use super::provide;
-use super::stream::{Keyboard, Output};
+use super::restart::{self, Action, Event, Past, Phase};
+use super::run::{self, Run, STARTER};
+use super::stream::{self, Output};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::process::{self, Child};
-use crate::kernel::{fault, file, lock, sys, time};
-use crate::spec::{Spec, State, Status};
-use crate::store::containers::{Container, LOCK_CHANGE, LOCK_LIFE};
+use crate::kernel::{fault, file, lock, process, sys, time};
+use crate::spec::{Restart, Spec, State, Status};
+use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, trash};
 use crate::walls;
 use crate::walls::cgroup::{self, Place};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use rustix::termios::Winsize;
 
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
+/// The exit code of a run that could not begin, docker's.
+const EXIT_UNSTARTED: u8 = 128;
 
 /// What the starting command hands over.
 pub struct Order {
@@ -48,58 +49,84 @@ pub struct Order {
 
 /// One connected command.
 struct Client {
+    /// In the order in which they came.
+    number: u32,
     socket: OwnedFd,
     is_waiting: bool,
     is_freezing: bool,
 }
 
-/// A run of a container, from the command's start to its end.
-struct Run {
-    /// Its mount namespace: held, its teardown is not in the way between the command's exit and our noticing.
-    hold: Option<OwnedFd>,
-    /// Keeps a detached container's standard input open.
-    _held_stdin: Option<OwnedFd>,
+/// A monitor at its desk: what stays while runs of its container come and go.
+struct Monitor<'a> {
+    store: &'a Store,
+    /// Its life lock.
+    life: Option<OwnedFd>,
     signals: OwnedFd,
     listener: OwnedFd,
     log: Log,
-    outputs: [Output; 2],
-    keyboard: Option<Keyboard>,
     clients: Vec<Client>,
-    /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
-    /// that it is frozen, not for whom.
-    is_paused: bool,
-    /// When SIGKILL is due, in monotonic milliseconds.
-    kill_at: Option<i64>,
-    has_ended: bool,
+    /// The number of the one who came last.
+    last_client: u32,
     state: State,
+    /// The run under way; `None` while it waits before it starts the next one.
+    run: Option<Run>,
+    past: Past,
+    /// Whether it stays even if it was to go away with its end: somebody starts it anew.
+    stays: bool,
+    /// What is to be done when the run has ended, or when there is none.
+    action: Action,
+    /// When the next run begins, in monotonic milliseconds.
+    start_at: Option<i64>,
+    /// What the readers of earlier runs have not taken yet.
+    lingering: Vec<Output>,
+    size: Winsize,
+    /// Our own `oom_score_adj` before we protected ourselves: what a container's processes inherit.
+    oom_score: String,
 }
 
-/// monitor: one run of a container. Forked by the starting command.
+/// monitor: all runs of a container until nobody wants another one. Forked by the starting command.
 pub fn run(store: &Store, order: Order) -> ! {
-    let Order { container, change, control, stdin, stdout, stderr, size, fresh } = order;
+    let Order { mut container, change, control, stdin, stdout, stderr, size, fresh } = order;
     sys::block_signals(!0);
     // Neither can fail for a fresh fork; a monitor with the wrong name or session would still work.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"mydocker-mon");
-    let mut life = None;
-    let begun = process::null_stdio(7).and_then(|()| {
+    let alive = process::null_stdio(7).and_then(|()| {
         rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
-        life = Some(take_life(&container)?);
-        drop(change);
-        fault::point("monitor:alive");
-        begin(store, &container, [stdin, stdout, stderr], size)
+        take_life(&container)
     });
-    let (child, mut run) = match begun {
-        Ok(begun) => begun,
-        Err(error) => give_up(store, &container, life, control.as_fd(), fresh, error),
+    let life = match alive {
+        Ok(life) => life,
+        Err(error) => give_up(store, &container, None, control.as_fd(), fresh, error),
     };
-    let _ = control::send(control.as_fd(), &Message::Started(child.pid)); // a starter that is gone needs no answer
-    run.clients.push(Client { socket: control, is_waiting: true, is_freezing: false });
+    drop(change);
+    fault::point("monitor:alive");
+    let begun = run::begin(store, &container, [stdin, stdout, stderr], size)
+        .and_then(|run| Monitor::open(store, &container, run, size));
+    let mut monitor = match begun {
+        Ok(monitor) => monitor,
+        Err(error) => give_up(store, &container, Some(life), control.as_fd(), fresh, error),
+    };
+    monitor.life = Some(life);
+    let _ = control::send(control.as_fd(), &Message::Started(monitor.state.pid)); // a starter that is gone needs no answer
+    monitor.clients.push(Client { number: STARTER, socket: control, is_waiting: true, is_freezing: false });
     fault::point("monitor:started");
-    while !run.has_ended {
-        run.turn(&child, &container.spec);
+    loop {
+        let hold = monitor.live(&mut container);
+        if monitor.action == Action::Leave {
+            monitor.leave(&mut container, hold);
+        }
+        drop(hold);
+        monitor.rest(&container);
+        if monitor.action == Action::Start {
+            monitor.again(&mut container);
+        }
+        if monitor.action == Action::Leave {
+            monitor.state.status = Status::Exited;
+            let _ = container.write_state(store, &monitor.state, false); // what is not written the next command settles
+            monitor.leave(&mut container, None);
+        }
     }
-    finish(store, &container, &child, run, life)
 }
 
 fn take_life(container: &Container) -> Result<OwnedFd> {
@@ -137,204 +164,315 @@ fn give_up(
     sys::exit(1)
 }
 
-/// The monitor's ends of the container's streams.
-struct Ends {
-    sources: [Option<OwnedFd>; 2],
-    clients: [Option<OwnedFd>; 2],
-    held_stdin: Option<OwnedFd>,
-    typed: Option<OwnedFd>,
-}
-
-/// Makes the walls, the streams and the first process, and waits until that has become the command.
-fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<(Child, Run)> {
-    let spec = &container.spec;
-    let prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
-    fault::point("monitor:prepared");
-    let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
-    fault::point("monitor:cloned");
-    let provided = provide::provide(store, spec, child.pid, &prepared.joins, sync.as_fd());
-    let awaited = provided.and_then(|()| control::await_program(sync.as_fd()));
-    let (child, terminal) = match awaited {
-        Ok(Awaited { terminal, program: None }) => (child, terminal),
-        Ok(Awaited { terminal, program: Some(program) }) => {
-            process::wait(child.pidfd.as_fd()); // it has handed over
-            (program, terminal)
+/// Who waits for the end of a run hears of it. Nobody's freeze outlives it.
+fn tell_end(clients: &mut [Client], exit_code: i32) {
+    for client in clients {
+        if client.is_waiting {
+            let _ = control::send(client.socket.as_fd(), &Message::Exited(exit_code)); // it may have gone
         }
-        Err(error) => return Err(end(&child, error)),
-    };
-    match complete(store, container, &child, ends, terminal) {
-        Ok(run) => Ok((child, run)),
-        Err(error) => Err(end(&child, error)),
+        (client.is_waiting, client.is_freezing) = (false, false);
     }
 }
 
-/// Ends a child that cannot become the command.
-fn end(child: &Child, error: Error) -> Error {
-    let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
-    process::wait(child.pidfd.as_fd());
-    error
-}
-
-fn make_child(
-    store: &Store,
-    spec: &Spec,
-    prepared: &walls::Prepared,
-    [stdin, stdout, stderr]: [Option<OwnedFd>; 3],
-    size: Winsize,
-) -> Result<(Child, OwnedFd, Ends)> {
-    let mut ends = Ends { sources: [None, None], clients: [stdout, stderr], held_stdin: None, typed: None };
-    let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
-    if spec.tty {
-        ends.typed = stdin;
-    } else {
-        let (out, err) = (control::pipe()?, control::pipe()?);
-        (stdio.stdout, stdio.stderr) = (Some(out.1), Some(err.1));
-        ends.sources = [Some(out.0), Some(err.0)];
-        stdio.stdin = stdin;
-        if spec.stdin && stdio.stdin.is_none() {
-            let (read, write) = control::pipe()?;
-            (stdio.stdin, ends.held_stdin) = (Some(read), Some(write));
-        }
-    }
-    let (sync, child_sync) = control::pair()?;
-    // What only the child's copy may keep, and what it must not keep: the closing of `sync` and of the write end of its
-    // standard input is how it learns that nobody is there any more.
-    let mut moved = Some((stdio, sync, ends));
-    let cgroup = prepared.cgroup.into.as_ref().map(AsFd::as_fd);
-    let child = process::spawn(walls::namespaces(spec), cgroup, &mut || {
-        let Some((stdio, sync, ends)) = moved.take() else { sys::exit(1) };
-        drop((sync, ends));
-        init::run(store, spec, prepared, stdio, size, &child_sync)
-    })
-    .map_err(|error| match error.errno {
-        // cgroups(7), "delegation": whoever is not root moves nobody across the border of its own tree.
-        Some(Errno::ACCESS) if cgroup.is_some() => Error::os(
-            "make a process in the container's cgroup: start it from within the same delegated tree",
-            Errno::ACCESS,
-        ),
-        _ => error,
-    })?;
-    let Some((_, sync, ends)) = moved else { sys::exit(1) };
-    Ok((child, sync, ends))
-}
-
-/// Everything between execve and "it is running".
-fn complete(store: &Store, container: &Container, child: &Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> {
-    let Ends { mut sources, clients: [stdout, stderr], held_stdin, typed } = ends;
-    let mut keyboard = None;
-    if let Some(master) = terminal {
-        let writer = process::duplicate(&master)?;
-        if let Some(typed) = &typed {
-            control::nonblocking(typed.as_fd())?;
-        }
-        keyboard = Some(Keyboard::new(typed, writer));
-        sources[0] = Some(master);
-    }
-    for fd in sources.iter().chain([&stdout, &stderr]).flatten() {
-        control::nonblocking(fd.as_fd())?;
-    }
-    let path = format!("/proc/{}/ns/mnt", child.pid);
-    let [out, err] = sources;
-    let run = Run {
-        hold: rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok(),
-        _held_stdin: held_stdin,
-        signals: sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?,
-        listener: control::listen_at(store, &container.spec.id)?,
-        log: Log::open(process::duplicate(&container.dir)?, &container.spec.log)?,
-        outputs: [Output::new(out, stdout, "stdout"), Output::new(err, stderr, "stderr")],
-        keyboard,
-        clients: Vec::new(),
-        is_paused: false,
-        kill_at: None,
-        has_ended: false,
-        state: State { pid: child.pid, status: Status::Running, started: time::now(), ..State::created() },
-    };
-    container.write_state(store, &run.state, false)?;
-    protect_from_oom();
-    Ok(run)
-}
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// The kernel should take the container's processes before the one that tells about it. Needs CAP_SYS_RESOURCE, which
 /// not every host gives: then we are as likely as others.
 fn protect_from_oom() {
-    let _ = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", "-999");
+    let _ = file::write_at(rustix::fs::CWD, OOM_SCORE, "-999");
 }
 
-impl Run {
-    /// Waits for something to happen, and deals with all that did.
-    fn turn(&mut self, child: &Child, spec: &Spec) {
-        let limit = match self.kill_at {
+impl<'a> Monitor<'a> {
+    /// What it needs for its work, and the record that the first run is under way. Ends the run if something fails.
+    fn open(store: &'a Store, container: &Container, run: Run, size: Winsize) -> Result<Self> {
+        let desk = || {
+            let signals = sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?;
+            let listener = control::listen_at(store, &container.spec.id)?;
+            Ok((signals, listener, Log::open(process::duplicate(&container.dir)?, &container.spec.log)?))
+        };
+        let (signals, listener, log) = match desk() {
+            Ok(desk) => desk,
+            Err(error) => return Err(run::end(&run.child, error)),
+        };
+        let mut monitor = Self {
+            store,
+            life: None,
+            signals,
+            listener,
+            log,
+            clients: Vec::new(),
+            last_client: STARTER,
+            state: State::created(),
+            run: None,
+            past: Past::default(),
+            stays: false,
+            action: Action::Stay,
+            start_at: None,
+            lingering: Vec::new(),
+            size,
+            oom_score: file::read_text(OOM_SCORE).unwrap_or_default(),
+        };
+        monitor.enter(container, run)?;
+        Ok(monitor)
+    }
+
+    /// A run is under way: it is written down. Ends it if that fails.
+    fn enter(&mut self, container: &Container, mut run: Run) -> Result<()> {
+        run.prober = container.spec.health.as_ref().map(Prober::new);
+        self.state = State {
+            pid: run.child.pid,
+            status: Status::Running,
+            started: time::now(),
+            finished: self.state.finished,
+            restarts: self.past.restarts,
+            health: container.spec.health.as_ref().map(|_| health::unknown()),
+            ..State::created()
+        };
+        if let Err(error) = container.write_state(self.store, &self.state, false) {
+            return Err(run::end(&run.child, error));
+        }
+        protect_from_oom();
+        self.action = Action::Stay;
+        self.run = Some(run);
+        Ok(())
+    }
+
+    /// Stays with a run until its end. Then that is written down and everything of it taken away; who waits is told now if
+    /// it is to be started again. What is returned may be let go of when everybody has been told.
+    fn live(&mut self, container: &mut Container) -> Option<OwnedFd> {
+        while self.run.as_ref().is_some_and(|run| !run.has_ended) {
+            self.turn(container);
+        }
+        // Its name, its limits and its policy may have been changed meanwhile.
+        self.reread(container);
+        let spec = &container.spec;
+        let run = self.run.as_ref()?;
+        let exit_code = process::peek(run.child.pidfd.as_fd());
+        self.state.exit_code = exit_code;
+        self.state.finished = time::now();
+        self.state.pid = 0;
+        // The limit itself may have come later than our copy of the record.
+        self.state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
+        let ran_ms = (self.state.finished - self.state.started) / (time::SECOND / 1000);
+        self.happens(spec.restart, Event::Ended(exit_code, ran_ms));
+        let goes_on = self.action != Action::Leave;
+        self.state.status = if goes_on { Status::Restarting } else { Status::Exited };
+        self.state.restarts = self.past.restarts;
+        fault::point("monitor:ended");
+        // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
+        if goes_on || self.stays || !spec.auto_remove {
+            let _ = container.write_state(self.store, &self.state, false);
+        }
+        let run = self.run.take()?;
+        // Reaped only now: until here its pid could not become another process's.
+        process::wait(run.child.pidfd.as_fd());
+        fault::point("monitor:written");
+        let _ = walls::release(spec);
+        fault::point("monitor:released");
+        if let Some(prober) = run.prober {
+            prober.end();
+        }
+        self.lingering.extend(run.outputs);
+        if goes_on {
+            tell_end(&mut self.clients, exit_code);
+        }
+        run.hold
+    }
+
+    /// Waits until it is time for the next run, or until nobody wants one any more.
+    fn rest(&mut self, container: &Container) {
+        while let Action::Wait(wait_ms) = self.action {
+            self.start_at.get_or_insert_with(|| time::monotonic_ms() + wait_ms);
+            self.turn(container);
+        }
+        self.start_at = None;
+    }
+
+    /// The next run. If it cannot be, that is the end.
+    fn again(&mut self, container: &mut Container) {
+        fault::point("monitor:again");
+        self.reread(container);
+        let _ = file::write_at(rustix::fs::CWD, OOM_SCORE, &self.oom_score); // what is not allowed was not changed
+        let begun = run::begin(self.store, container, [None, None, None], self.size);
+        match begun.and_then(|run| self.enter(container, run)) {
+            Ok(()) => fault::point("monitor:restarted"),
+            Err(error) => {
+                let _ = walls::release(&container.spec); // the next command finds what is left
+                self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
+                self.state.error = format!("{error}");
+                self.happens(container.spec.restart, Event::Failed);
+            }
+        }
+    }
+
+    fn reread(&self, container: &mut Container) {
+        if let Ok(fresh) = containers::open(self.store, &container.spec.id) {
+            container.spec = fresh.spec;
+        }
+    }
+
+    fn happens(&mut self, restart: Restart, event: Event) {
+        let phase = if self.run.is_some() { Phase::Running } else { Phase::Waiting };
+        match restart::next(restart, &mut self.past, phase, event) {
+            Action::Stay => {}
+            action => self.action = action,
+        }
+    }
+
+    /// A person wants it to end, and not to be started again before somebody says so. Written down before it is done.
+    fn stopped_by_person(&mut self, container: &Container) {
+        if !self.state.was_stopped {
+            self.state.was_stopped = true;
+            let _ = container.note_state(self.store, &self.state, false); // it ends all the same
+        }
+        self.happens(container.spec.restart, Event::Stopped);
+    }
+
+    /// Takes everything away, and only then tells who waits.
+    fn leave(mut self, container: &mut Container, hold: Option<OwnedFd>) -> ! {
+        let is_removed = container.spec.auto_remove && !self.stays;
+        if is_removed {
+            // A commit that is under way still needs it.
+            let _change = lock::open(container.dir.as_fd(), "lock")
+                .map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
+            self.reread(container); // a rename that was under way is over now
+            let _ = super::remove::dispose(self.store, &container.spec, true);
+        }
+        // In this order: who is cut off by the listener's end must not find the container "running" still.
+        drop(self.life);
+        drop(self.listener);
+        tell_end(&mut self.clients, self.state.exit_code);
+        drop((self.clients, hold));
+        if is_removed {
+            let _ = trash::sweep(self.store);
+        }
+        stream::linger(&mut self.lingering);
+        sys::exit(0)
+    }
+
+    /// In how many milliseconds there is something to do; negative for never.
+    fn limit_ms(&self) -> i64 {
+        let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
+        let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
+        match [kill_at, check_at, self.start_at].into_iter().flatten().min() {
             Some(at) => (at - time::monotonic_ms()).max(0),
             None => -1,
-        };
+        }
+    }
+
+    /// Waits for something to happen, and deals with all that did.
+    fn turn(&mut self, container: &Container) {
         let mut fds: Vec<PollFd<'_>> = Vec::new();
         for fd in [self.signals.as_fd(), self.listener.as_fd()] {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         }
         fds.extend(self.clients.iter().map(|client| PollFd::from_borrowed_fd(client.socket.as_fd(), PollFlags::IN)));
-        fds.push(PollFd::from_borrowed_fd(child.pidfd.as_fd(), PollFlags::IN));
-        self.outputs.iter().for_each(|output| output.watch(&mut fds));
-        if let Some(keyboard) = &self.keyboard {
-            keyboard.watch(&mut fds);
+        if let Some(run) = &self.run {
+            fds.push(PollFd::from_borrowed_fd(run.child.pidfd.as_fd(), PollFlags::IN));
+            run.outputs.iter().for_each(|output| output.watch(&mut fds));
+            run.input.watch(&mut fds);
+            if let Some(prober) = &run.prober {
+                prober.watch(&mut fds);
+            }
         }
-        process::wait_for(&mut fds, limit);
+        self.lingering.iter().for_each(|output| output.watch(&mut fds));
+        process::wait_for(&mut fds, self.limit_ms());
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(fds);
         if ready[0] {
             while sys::next_signal(self.signals.as_fd()).is_some() {
-                let _ = self.signal(child, spec, spec.stop_signal); // nobody asked for an answer
+                self.happens(container.spec.restart, Event::Stopped);
+                let _ = self.signal(&container.spec, container.spec.stop_signal); // nobody asked for an answer
             }
         }
         for at in (0..self.clients.len()).rev() {
             if ready[2 + at] {
-                self.listen_to(at, child, spec);
+                self.listen_to(at, container);
             }
         }
         if ready[1] {
             self.accept();
         }
-        if process::readable(child.pidfd.as_fd(), 0) {
-            self.has_ended = true;
-            self.kill_at = None;
+        self.pump();
+        self.check(container);
+        let is_due = |at: i64| time::monotonic_ms() >= at;
+        if let Some(run) = self.run.as_mut().filter(|run| run.kill_at.is_some_and(is_due)) {
+            run.kill_at = None;
+            let _ = self.signal(&container.spec, SIGKILL); // ESRCH: it has just ended
         }
-        for output in &mut self.outputs {
-            // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
-            if let Err(error) = output.pump(&mut self.log, self.has_ended) {
-                self.state.error = format!("{error}");
+        if self.start_at.is_some_and(is_due) {
+            self.happens(container.spec.restart, Event::Due);
+        }
+    }
+
+    /// Looks after its health.
+    fn check(&mut self, container: &Container) {
+        let is_frozen = self.is_frozen();
+        if let (Some(run), Some(health)) = (&mut self.run, &container.spec.health)
+            && !run.has_ended
+            && let Some(prober) = &mut run.prober
+        {
+            let init = run.child.pidfd.as_fd();
+            let room = Room { store: self.store, container, init, oom_score: &self.oom_score };
+            if prober.turn(&room, health, &mut self.state, is_frozen) {
+                let _ = container.note_state(self.store, &self.state, false); // a full disk changes nobody's health
             }
         }
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.pump();
+    }
+
+    /// Moves what the container and its readers have for each other, and notices the end.
+    fn pump(&mut self) {
+        if let Some(run) = &mut self.run {
+            if process::readable(run.child.pidfd.as_fd(), 0) {
+                run.has_ended = true;
+                run.kill_at = None;
+            }
+            for output in &mut run.outputs {
+                // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
+                if let Err(error) = output.pump(&mut self.log, run.has_ended) {
+                    self.state.error = format!("{error}");
+                }
+            }
+            run.input.pump();
         }
-        if self.kill_at.is_some_and(|at| time::monotonic_ms() >= at) {
-            self.kill_at = None;
-            let _ = self.signal(child, spec, SIGKILL); // ESRCH: it has just ended
-        }
+        self.lingering.retain_mut(|output| {
+            let _ = output.pump(&mut self.log, true); // its part of the log is complete
+            output.has_reader()
+        });
     }
 
     fn accept(&mut self) {
         use rustix::net::{SocketFlags, accept_with};
         while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
-            self.clients.push(Client { socket, is_waiting: false, is_freezing: false });
+            self.last_client += 1;
+            self.clients.push(Client { number: self.last_client, socket, is_waiting: false, is_freezing: false });
         }
     }
 
     /// One sentence of one client; a client that hangs up or talks nonsense is forgotten.
-    fn listen_to(&mut self, at: usize, child: &Child, spec: &Spec) {
-        let Ok(Some((message, _))) = control::receive(self.clients[at].socket.as_fd()) else {
+    fn listen_to(&mut self, at: usize, container: &Container) {
+        let spec = &container.spec;
+        let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
             self.forget(at, spec);
             return;
         };
-        let answer = match message {
-            Message::Signal(signal) => match self.signal(child, spec, signal) {
-                Ok(()) => Message::Done,
-                Err(error) => Message::Failed(error),
-            },
-            Message::Stop(signal, limit_ms) => {
+        let done = match message {
+            Message::Signal(signal) => {
+                if signal == SIGKILL || signal == spec.stop_signal {
+                    self.stopped_by_person(container);
+                }
+                self.signal(spec, signal)
+            }
+            Message::Stop(signal, limit_ms, stays) => {
                 self.clients[at].is_waiting = true;
-                if self.signal(child, spec, signal).is_ok() && limit_ms >= 0 {
+                self.stays |= stays;
+                self.stopped_by_person(container);
+                if self.signal(spec, signal).is_ok()
+                    && limit_ms >= 0
+                    && let Some(run) = &mut self.run
+                {
                     let at = time::monotonic_ms().saturating_add(limit_ms);
-                    self.kill_at = Some(self.kill_at.map_or(at, |other| other.min(at)));
+                    run.kill_at = Some(run.kill_at.map_or(at, |other| other.min(at)));
                 }
                 return;
             }
@@ -343,79 +481,107 @@ impl Run {
                 return;
             }
             Message::Resize(rows, columns) => {
-                if let Some(keyboard) = &self.keyboard {
-                    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-                    let _ = rustix::termios::tcsetwinsize(&keyboard.master, size); // the terminal may be gone
+                if let Some(run) = &self.run {
+                    run.input.resize(rows, columns);
                 }
                 return;
             }
-            Message::Freeze => match cgroup::freeze(Place::of(spec), true) {
-                Ok(()) => {
-                    self.clients[at].is_freezing = true;
-                    Message::Done
+            Message::Eof => {
+                if let Some(run) = &mut self.run {
+                    run.end_input(self.clients[at].number);
                 }
-                Err(error) => Message::Failed(error),
+                return;
+            }
+            Message::Stream(which) => match (&mut self.run, fd) {
+                (Some(run), Some(pipe)) => run.connect(self.clients[at].number, which, pipe),
+                (None, _) => Err(super::is_restarting(&spec.id)),
+                (_, None) => Err(Error::new("no pipe came with the wish to be attached")), // EMFILE
             },
+            Message::Freeze => self.freeze(spec).map(|()| self.clients[at].is_freezing = true),
             Message::Thaw => {
                 self.clients[at].is_freezing = false;
                 self.thaw(spec);
-                Message::Done
+                Ok(())
             }
-            Message::Pause => self.pause(spec).map_or_else(Message::Failed, |()| Message::Done),
-            Message::Unpause => self.unpause(spec).map_or_else(Message::Failed, |()| Message::Done),
+            Message::Pause => self.pause(spec),
+            Message::Unpause => self.unpause(spec),
             _ => return self.forget(at, spec),
         };
+        let answer = done.map_or_else(Message::Failed, |()| Message::Done);
         if control::send(self.clients[at].socket.as_fd(), &answer).is_err() {
             self.forget(at, spec);
         }
     }
 
     fn forget(&mut self, at: usize, spec: &Spec) {
-        if self.clients.remove(at).is_freezing {
+        let client = self.clients.remove(at);
+        if let Some(run) = &mut self.run {
+            run.end_input(client.number);
+            run.outputs.iter_mut().for_each(|output| output.forget(client.number));
+        }
+        self.lingering.iter_mut().for_each(|output| output.forget(client.number));
+        if client.is_freezing {
             self.thaw(spec);
         }
     }
 
+    fn is_paused(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.is_paused)
+    }
+
     fn is_frozen(&self) -> bool {
-        self.is_paused || self.clients.iter().any(|client| client.is_freezing)
+        self.is_paused() || self.clients.iter().any(|client| client.is_freezing)
+    }
+
+    /// Makes it stand still, if it runs.
+    fn freeze(&self, spec: &Spec) -> Result<()> {
+        if self.run.is_some() { cgroup::freeze(Place::of(spec), true) } else { Err(super::is_restarting(&spec.id)) }
     }
 
     /// Lets it go on, unless somebody else wants it to stand still.
     fn thaw(&mut self, spec: &Spec) {
-        if !self.is_frozen() {
+        if self.run.is_some() && !self.is_frozen() {
             let _ = cgroup::freeze(Place::of(spec), false); // what cannot be thawed now is thawed by being killed
         }
     }
 
     fn pause(&mut self, spec: &Spec) -> Result<()> {
-        if self.is_paused {
+        if self.is_paused() {
             return Err(Error::new(format!("Container {} is already paused", spec.id)));
         }
-        let frozen = cgroup::freeze(Place::of(spec), true);
-        self.is_paused = frozen.is_ok();
-        frozen
+        self.freeze(spec)?;
+        self.set_paused(true);
+        Ok(())
     }
 
     fn unpause(&mut self, spec: &Spec) -> Result<()> {
-        if !self.is_paused {
+        if !self.is_paused() {
             return Err(Error::new(format!("Container {} is not paused", spec.id)));
         }
-        self.is_paused = false;
+        self.set_paused(false);
         if self.is_frozen() {
             return Ok(()); // a commit is at it, and lets it go on at its end
         }
         let thawed = cgroup::freeze(Place::of(spec), false);
-        self.is_paused = thawed.is_err();
+        self.set_paused(thawed.is_err());
         thawed
     }
 
-    /// Sends a signal to the first process. The stop signal ends a pause, as docker has it: a frozen process notices
-    /// nothing. SIGKILL ends every process of the pid namespace; on v1 the frozen ones only once they are thawed.
-    fn signal(&mut self, child: &Child, spec: &Spec, signal: i32) -> Result<()> {
-        let sent = sys::signal(child.pidfd.as_fd(), signal).tried("signal the container");
+    fn set_paused(&mut self, is_paused: bool) {
+        if let Some(run) = &mut self.run {
+            run.is_paused = is_paused;
+        }
+    }
+
+    /// Sends a signal to the first process, if there is one. The stop signal ends a pause, as docker has it: a frozen
+    /// process notices nothing. SIGKILL ends every process of the pid namespace; on v1 the frozen ones only once they are
+    /// thawed.
+    fn signal(&mut self, spec: &Spec, signal: i32) -> Result<()> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let sent = sys::signal(run.child.pidfd.as_fd(), signal).tried("signal the container");
         let was_frozen = self.is_frozen();
         if signal == SIGKILL || signal == spec.stop_signal {
-            self.is_paused = false;
+            self.set_paused(false);
         }
         if signal == SIGKILL {
             self.clients.iter_mut().for_each(|client| client.is_freezing = false);
@@ -425,47 +591,4 @@ impl Run {
         }
         sent
     }
-}
-
-/// Writes down how it ended, takes everything away, and only then tells who waits.
-fn finish(store: &Store, container: &Container, child: &Child, run: Run, life: Option<OwnedFd>) -> ! {
-    let spec = &container.spec;
-    let Run { mut state, clients, hold, listener, outputs, .. } = run;
-    let exit_code = process::peek(child.pidfd.as_fd());
-    state.status = Status::Exited;
-    state.exit_code = exit_code;
-    state.finished = time::now();
-    state.pid = 0;
-    // The limit itself may have come later than our copy of the record.
-    state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
-    fault::point("monitor:ended");
-    // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
-    if !spec.auto_remove {
-        let _ = container.write_state(store, &state, false);
-    }
-    // Reaped only now: until here its pid could not become another process's.
-    process::wait(child.pidfd.as_fd());
-    fault::point("monitor:written");
-    let _ = walls::release(spec);
-    fault::point("monitor:released");
-    if spec.auto_remove {
-        // A commit that is under way still needs it.
-        let _change =
-            lock::open(container.dir.as_fd(), "lock").map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
-        let _ = super::remove::dispose(store, spec, true);
-    }
-    // In this order: who is cut off by the listener's end must not find the container "running" still.
-    drop(life);
-    drop(listener);
-    for client in clients.iter().filter(|client| client.is_waiting) {
-        let _ = control::send(client.socket.as_fd(), &Message::Exited(exit_code));
-    }
-    drop((clients, hold));
-    if spec.auto_remove {
-        let _ = trash::sweep(store);
-    }
-    for mut output in outputs {
-        output.linger();
-    }
-    sys::exit(0)
 }

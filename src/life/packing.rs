@@ -31,12 +31,17 @@ pub fn spawn_writer(
     to: BorrowedFd<'_>,
     close: &mut dyn FnMut(),
 ) -> Result<(process::Child, OwnedFd)> {
+    spawn(&mut || writer(&mut io::File { fd: to, name: "the archive" }), close)
+}
+
+/// A child that does this work. `close` closes, in it, what only the parent may hold.
+pub fn spawn(work: &mut dyn FnMut() -> Result<()>, close: &mut dyn FnMut()) -> Result<(process::Child, OwnedFd)> {
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
     let child = process::spawn(0, None, &mut || {
         drop(moved.take());
         close();
-        match writer(&mut io::File { fd: to, name: "the archive" }) {
+        match work() {
             Ok(()) => sys::exit(0),
             Err(error) => program::fail(child_sync.as_fd(), error),
         }
@@ -47,12 +52,12 @@ pub fn spawn_writer(
     }
 }
 
-/// Waits until the writer is done, and tells what it reported.
+/// Waits until the child is done, and tells what it reported.
 pub fn await_writer(child: &process::Child, sync: BorrowedFd<'_>) -> Result<()> {
     let code = process::wait(child.pidfd.as_fd());
     match control::receive(sync)? {
         Some((Message::Failed(error), _)) => Err(error),
         _ if code == 0 => Ok(()),
-        _ => Err(Error::new("the process that writes the archive was killed")),
+        _ => Err(Error::new("the process that handles the archive was killed")),
     }
 }

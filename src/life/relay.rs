@@ -1,23 +1,34 @@
 //! command: connects our own standard streams and signals with a container's process until that ends.
 
 use super::control::{self, Message};
+use super::keys::Keys;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{io, process, sys};
+use crate::kernel::{process, sys, time};
+use alloc::vec;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::pipe::{SpliceFlags, splice};
+use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// Bytes moved at once.
 const CHUNK_BYTES: usize = 64 << 10;
-const SIGWINCH: i32 = 28;
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
+/// How long a program may take to begin to draw anew for a size that is not ours.
+const REDRAW_MS: i64 = 100;
 /// So many interruptions are passed on before we leave, as docker has it.
 const INTERRUPTS_MAX: u32 = 3;
-/// Signals that are passed on: hang-up, interrupt, quit, user 1, user 2, alarm, terminate. SIGWINCH becomes a new size.
-const PROXIED: [i32; 7] = [1, 2, 3, 10, 12, 14, 15];
+const SIGINT: i32 = 2;
+const SIGPIPE: i32 = 13;
+const SIGTERM: i32 = 15;
+const SIGCHLD: i32 = 17;
+const SIGCONT: i32 = 18;
+const SIGTSTP: i32 = 20;
+const SIGTTIN: i32 = 21;
+const SIGTTOU: i32 = 22;
+const SIGURG: i32 = 23;
+const SIGWINCH: i32 = 28;
 
 /// What the process is to us.
 pub enum Peer {
@@ -35,8 +46,28 @@ pub struct Streams {
     pub stdout: Option<OwnedFd>,
     /// What comes to our standard error.
     pub stderr: Option<OwnedFd>,
+}
+
+/// How we are connected.
+pub struct Manner {
     /// Whether our terminal is to be raw meanwhile: then the other side has the line discipline.
     pub raw: bool,
+    /// Typed at a raw terminal, they end the connection.
+    pub detach_keys: Vec<u8>,
+    /// Whether signals are passed on; at a raw terminal the keys do that, and signals end the connection.
+    pub proxies: bool,
+    /// Whether the process has a terminal that somebody else has seen before: it is made to draw it anew.
+    pub redraws: bool,
+}
+
+/// How a connection ended.
+pub enum End {
+    /// The process has ended with this code, and everything that it said is written.
+    Exited(i32),
+    /// The keys were typed, or there was only input, and it has ended.
+    Detached,
+    /// This signal told us to go.
+    Signalled(i32),
 }
 
 /// The size of the terminal at our standard streams; 0 × 0 when there is none.
@@ -46,150 +77,322 @@ pub fn terminal_size() -> Winsize {
 }
 
 /// Our terminal in raw mode, restored when this is dropped.
-struct Raw(Termios);
+struct Raw {
+    before: Termios,
+}
 
 impl Raw {
-    fn enter() -> Option<Self> {
-        let before = tcgetattr(sys::stdin()).ok()?;
-        let mut raw = before.clone();
+    fn new() -> Option<Self> {
+        let raw = Self { before: tcgetattr(sys::stdin()).ok()? };
+        raw.enter();
+        Some(raw)
+    }
+
+    fn enter(&self) {
+        let mut raw = self.before.clone();
         raw.make_raw();
-        tcsetattr(sys::stdin(), OptionalActions::Drain, &raw).ok()?;
-        Some(Self(before))
+        let _ = tcsetattr(sys::stdin(), OptionalActions::Now, &raw); // a terminal that is gone ends our input, too
+    }
+
+    fn leave(&self) {
+        let _ = tcsetattr(sys::stdin(), OptionalActions::Now, &self.before); // it may be gone
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        let _ = tcsetattr(sys::stdin(), OptionalActions::Drain, &self.0); // the terminal may be gone
+        self.leave();
+    }
+}
+
+/// One direction of bytes.
+struct Flow {
+    from: OwnedFd,
+    /// Non-blocking where that can be had without others noticing.
+    to: OwnedFd,
+    waiting: Vec<u8>,
+    /// Whether `to` has to take something before more is read.
+    is_full: bool,
+    /// Whether the kernel may move the bytes without showing them to us, splice(2).
+    splices: bool,
+}
+
+impl Flow {
+    fn new(from: OwnedFd, to: OwnedFd, splices: bool) -> Self {
+        Self { from, to, waiting: Vec::new(), is_full: false, splices }
+    }
+
+    fn awaits(&self) -> (BorrowedFd<'_>, PollFlags) {
+        if self.is_full { (self.to.as_fd(), PollFlags::OUT) } else { (self.from.as_fd(), PollFlags::IN) }
+    }
+
+    /// Whether everything that is there now has gone through.
+    fn is_idle(&self) -> bool {
+        !self.is_full && !process::readable(self.from.as_fd(), 0)
+    }
+
+    /// Moves what can be moved now; `filter` changes what was read. False at the end. The error is that of `to`.
+    fn step(&mut self, filter: &mut dyn FnMut(&mut Vec<u8>)) -> core::result::Result<bool, Errno> {
+        if self.is_full {
+            self.is_full = false;
+            return self.write().map(|()| true);
+        }
+        if self.splices {
+            match splice(&self.from, None, &self.to, None, CHUNK_BYTES, SpliceFlags::NONBLOCK) {
+                Ok(n) => return Ok(n > 0),
+                Err(Errno::INTR) => return Ok(true),
+                Err(Errno::AGAIN) => {
+                    self.is_full = true; // `from` was readable
+                    return Ok(true);
+                }
+                Err(Errno::PIPE) => return Err(Errno::PIPE),
+                Err(_) => self.splices = false, // a terminal, or a file to append to
+            }
+        }
+        match control::read_some(self.from.as_fd(), CHUNK_BYTES) {
+            Some(bytes) => {
+                let is_open = !bytes.is_empty();
+                self.waiting = bytes;
+                filter(&mut self.waiting);
+                self.write().map(|()| is_open || self.is_full)
+            }
+            None => Ok(true),
+        }
+    }
+
+    fn write(&mut self) -> core::result::Result<(), Errno> {
+        while !self.waiting.is_empty() {
+            match rustix::io::write(&self.to, &self.waiting) {
+                Ok(n) => drop(self.waiting.drain(..n)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.is_full = true;
+                    return Ok(());
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A descriptor for one of our standard outputs that makes nobody wait: a terminal that was told to stand still must not
+/// keep us from hearing signals. Only pipes and terminals can make us wait, and can be opened anew.
+fn output(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let is_slow = rustix::fs::fstat(fd)
+        .is_ok_and(|stat| matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::CharacterDevice));
+    match is_slow.then(|| control::reopen(fd, OFlags::WRONLY)) {
+        Some(Ok(own)) => Ok(own),
+        _ => process::duplicate(fd),
     }
 }
 
 /// What a descriptor in the poll set is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Event {
     End,
     Signal,
-    Typed,
-    Writable,
-    Output,
-    Errors,
+    /// Something can be done about this one of the flows.
+    Flow(usize),
 }
 
-/// Relays until the process has ended and everything it said is written. Returns its exit code.
-pub fn relay(peer: &Peer, mut streams: Streams) -> Result<i32> {
-    let set = PROXIED.iter().fold(sys::signal_bit(SIGWINCH), |set, signal| set | sys::signal_bit(*signal));
+/// A connection.
+struct Relay<'a> {
+    peer: &'a Peer,
+    manner: &'a Manner,
+    keys: Keys<'a>,
+    has_detached: bool,
+    signals: OwnedFd,
+    raw: Option<Raw>,
+    /// Standard input, output and error; `None` after their end.
+    flows: [Option<Flow>; 3],
+    interrupts: u32,
+    code: Option<i32>,
+    /// When the terminal gets its true size, in monotonic milliseconds.
+    redraw_at: Option<i64>,
+}
+
+/// Relays until the process has ended and everything it said is written, or until we are told to leave.
+pub fn relay(peer: &Peer, streams: Streams, manner: &Manner) -> Result<End> {
+    let Streams { stdin, stdout, stderr } = streams;
+    let only_input = stdout.is_none() && stderr.is_none();
+    let set = caught(manner);
     sys::block_signals(set);
     let signals = sys::signalfd(set).tried("watch signals")?;
-    let _raw = if streams.raw { Raw::enter() } else { None };
-    if let Some(stdin) = &streams.stdin {
-        control::nonblocking(stdin.as_fd())?; // a full pipe must not keep us from reading what comes back
+    let raw = if manner.raw { Raw::new() } else { None };
+    let typed = match stdin {
+        Some(stdin) => {
+            control::nonblocking(stdin.as_fd())?; // a full pipe must not keep us from reading what comes back
+            Some(Flow::new(process::duplicate(sys::stdin())?, stdin, !manner.raw))
+        }
+        None => None,
+    };
+    let flow = |from: Option<OwnedFd>, to: BorrowedFd<'_>| {
+        from.map(|from| output(to).map(|to| Flow::new(from, to, true))).transpose()
+    };
+    let mut relay = Relay {
+        peer,
+        manner,
+        keys: Keys::new(if raw.is_some() { &manner.detach_keys } else { &[] }),
+        has_detached: false,
+        signals,
+        raw,
+        flows: [typed, flow(stdout, sys::stdout())?, flow(stderr, sys::stderr())?],
+        interrupts: 0,
+        code: None,
+        redraw_at: None,
+    };
+    if manner.redraws {
+        relay.redraw();
     }
-    let mut pending: Vec<u8> = Vec::new();
-    let mut code = None;
-    let mut interrupts = 0;
     loop {
-        if let Some(code) = code {
-            match peer {
-                Peer::Monitor(_) if streams.stdout.is_none() && streams.stderr.is_none() => return Ok(code),
-                Peer::Monitor(_) => {}
-                Peer::Child(..) => {
-                    // Whoever still holds a child's pipes (a background process) is not waited for.
-                    drain(&mut streams)?;
-                    return Ok(code);
-                }
-            }
+        if relay.has_detached || only_input && relay.flows[0].is_none() {
+            return Ok(End::Detached);
         }
-        for event in next_events(peer, &streams, &signals, !pending.is_empty(), code.is_none()) {
-            match event {
-                Event::End => code = code.or(peer.code()?),
-                Event::Signal => {
-                    while let Some(signal) = sys::next_signal(signals.as_fd()) {
-                        peer.signal(signal);
-                        interrupts += u32::from(matches!(signal, SIGINT | SIGTERM));
-                    }
-                    // A first process without a handler ignores them: who insists gets away.
-                    if interrupts >= INTERRUPTS_MAX {
-                        return Err(Error::new("interrupted three times: it goes on without us").exit(1));
-                    }
-                }
-                Event::Typed => match control::read_some(sys::stdin(), CHUNK_BYTES) {
-                    Some(bytes) if bytes.is_empty() => streams.stdin = None,
-                    Some(bytes) => pending = bytes,
-                    None => {}
-                },
-                Event::Writable => {}
-                Event::Output => forward(&mut streams.stdout, sys::stdout())?,
-                Event::Errors => forward(&mut streams.stderr, sys::stderr())?,
-            }
-        }
-        push(&mut streams.stdin, &mut pending);
-    }
-}
-
-/// Waits, and tells what can be done now.
-fn next_events(peer: &Peer, streams: &Streams, signals: &OwnedFd, is_pending: bool, is_running: bool) -> Vec<Event> {
-    let mut watched: Vec<(Event, BorrowedFd<'_>, PollFlags)> = Vec::new();
-    watched.push((Event::Signal, signals.as_fd(), PollFlags::IN));
-    if is_running {
-        watched.push((Event::End, peer.end(), PollFlags::IN));
-        if let Some(stdin) = &streams.stdin {
-            watched.push(if is_pending {
-                (Event::Writable, stdin.as_fd(), PollFlags::OUT)
-            } else {
-                (Event::Typed, sys::stdin(), PollFlags::IN)
-            });
-        }
-    }
-    for (event, source) in [(Event::Output, &streams.stdout), (Event::Errors, &streams.stderr)] {
-        if let Some(source) = source {
-            watched.push((event, source.as_fd(), PollFlags::IN));
-        }
-    }
-    let mut fds: Vec<PollFd<'_>> = watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-    process::wait_for(&mut fds, -1);
-    // Output before the end: what a dead process said is still to be shown.
-    let ready = watched.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-    ready.map(|((event, ..), _)| *event).collect()
-}
-
-/// Moves one chunk from the process to us.
-fn forward(source: &mut Option<OwnedFd>, to: BorrowedFd<'_>) -> Result<()> {
-    let Some(from) = source else { return Ok(()) };
-    match control::read_some(from.as_fd(), CHUNK_BYTES) {
-        Some(bytes) if bytes.is_empty() => *source = None,
-        Some(bytes) => io::write_all(to, &bytes).tried("write our output")?,
-        None => {}
-    }
-    Ok(())
-}
-
-/// Writes what was typed, as much as fits now.
-fn push(stdin: &mut Option<OwnedFd>, pending: &mut Vec<u8>) {
-    while !pending.is_empty()
-        && let Some(to) = stdin
-    {
-        match rustix::io::write(&*to, pending) {
-            Ok(n) => drop(pending.drain(..n)),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return,
-            Err(_) => *stdin = None, // EPIPE: nobody reads it any more
-        }
-    }
-    if stdin.is_none() {
-        pending.clear();
-    }
-}
-
-/// Takes what is there, without waiting for more.
-fn drain(streams: &mut Streams) -> Result<()> {
-    for (source, to) in [(&mut streams.stdout, sys::stdout()), (&mut streams.stderr, sys::stderr())] {
-        while let Some(from) = &*source
-            && process::readable(from.as_fd(), 0)
+        if let Some(code) = relay.code
+            && relay.has_said_all()
         {
-            forward(source, to)?;
+            return Ok(if only_input { End::Detached } else { End::Exited(code) });
+        }
+        if let Some(end) = relay.turn()? {
+            return Ok(end);
         }
     }
-    Ok(())
+}
+
+/// The signals that we want to hear about instead of being ended or stopped by them.
+fn caught(manner: &Manner) -> sys::SignalSet {
+    if !manner.raw && !manner.proxies {
+        return sys::signal_bit(SIGWINCH);
+    }
+    // Of these docker passes none on, either. The last two stop a job in the background that wants the terminal.
+    let mut free = vec![SIGPIPE, SIGCHLD, SIGURG];
+    if isatty(sys::stdin()) {
+        free.extend([SIGTTIN, SIGTTOU]);
+    }
+    free.into_iter().fold(!0, |set, signal| set & !sys::signal_bit(signal))
+}
+
+impl Relay<'_> {
+    /// Waits, and does what can be done then.
+    fn turn(&mut self) -> Result<Option<End>> {
+        for event in self.next_events() {
+            match event {
+                Event::End => self.code = self.code.or(self.peer.code()?),
+                Event::Signal => {
+                    while let Some(signal) = sys::next_signal(self.signals.as_fd()) {
+                        if self.hear(signal)? {
+                            return Ok(Some(End::Signalled(signal)));
+                        }
+                    }
+                }
+                Event::Flow(at) => self.step(at)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits, and tells what can be done now.
+    fn next_events(&mut self) -> Vec<Event> {
+        let mut watched: Vec<(Event, BorrowedFd<'_>, PollFlags)> = Vec::new();
+        watched.push((Event::Signal, self.signals.as_fd(), PollFlags::IN));
+        if self.code.is_none() {
+            watched.push((Event::End, self.peer.end(), PollFlags::IN));
+        }
+        for (at, flow) in self.flows.iter().enumerate().skip(usize::from(self.code.is_some())) {
+            if let Some(flow) = flow {
+                let (fd, flags) = flow.awaits();
+                watched.push((Event::Flow(at), fd, flags));
+            }
+        }
+        let mut fds: Vec<PollFd<'_>> =
+            watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+        let limit = self.redraw_at.map_or(-1, |at| (at - time::monotonic_ms()).max(0));
+        process::wait_for(&mut fds, limit);
+        let ready = watched.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        let events: Vec<Event> = ready.map(|((event, ..), _)| *event).collect();
+        drop(fds);
+        if let Some(at) = self.redraw_at
+            && (events.contains(&Event::Flow(1)) || time::monotonic_ms() >= at)
+        {
+            self.redraw_at = None;
+            self.peer.resize(terminal_size());
+        }
+        events
+    }
+
+    /// Whether everything that the process said before its end is written.
+    fn has_said_all(&self) -> bool {
+        let mut open = self.flows[1..].iter().flatten();
+        match self.peer {
+            Peer::Monitor(_) => open.next().is_none(),
+            // Whoever still holds a child's pipes (a background process) is not waited for.
+            Peer::Child(..) => open.all(Flow::is_idle),
+        }
+    }
+
+    fn step(&mut self, at: usize) -> Result<()> {
+        let Some(flow) = &mut self.flows[at] else { return Ok(()) };
+        let (keys, has_detached) = (&mut self.keys, &mut self.has_detached);
+        let is_raw = self.raw.is_some();
+        let stepped = flow.step(&mut |bytes: &mut Vec<u8>| {
+            if at == 0 && is_raw {
+                let typed = core::mem::take(bytes);
+                *has_detached = keys.filter(&typed, bytes);
+                if typed.is_empty() {
+                    keys.finish(bytes);
+                }
+            }
+        });
+        match stepped {
+            Ok(true) => {}
+            Err(errno) if at > 0 => return Err(Error::os("write our output", errno)),
+            _ => {
+                self.flows[at] = None;
+                if let (0, Peer::Monitor(control)) = (at, self.peer) {
+                    let _ = control::send(control.as_fd(), &Message::Eof); // it may have ended
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A signal for us. True when it makes us leave.
+    fn hear(&mut self, signal: i32) -> Result<bool> {
+        match (&self.raw, signal) {
+            (_, SIGWINCH) => self.peer.resize(terminal_size()),
+            (Some(raw), SIGTSTP) => {
+                raw.leave();
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            }
+            // Whoever had the terminal meanwhile has changed it.
+            (Some(raw), SIGCONT) => {
+                raw.enter();
+                self.redraw();
+            }
+            (None, _) if self.manner.proxies => {
+                self.peer.signal(signal);
+                self.interrupts += u32::from(matches!(signal, SIGINT | SIGTERM));
+                // A first process without a handler ignores them: who insists gets away.
+                if self.interrupts >= INTERRUPTS_MAX {
+                    return Err(Error::new("interrupted three times: it goes on without us").exit(1));
+                }
+            }
+            _ => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    /// Makes a program at the other terminal draw all of it: it gets a size that is wrong, then the true one. One after the
+    /// other at once would be one change, or none.
+    fn redraw(&mut self) {
+        let size = terminal_size();
+        if size.ws_row > 0 {
+            let wrong = Winsize { ws_row: size.ws_row + 1, ws_col: size.ws_col + 1, ..size };
+            self.peer.resize(wrong);
+            self.redraw_at = Some(time::monotonic_ms() + REDRAW_MS);
+        }
+    }
 }
 
 impl Peer {
@@ -213,21 +416,26 @@ impl Peer {
         }
     }
 
-    /// Passes a signal on. The process may have ended: then there is nobody to tell.
-    fn signal(&self, signal: i32) {
-        match (self, signal) {
-            (Self::Monitor(control), SIGWINCH) => {
-                let size = terminal_size();
+    /// Gives its terminal, if it has one, a size. The process may have ended: then there is nobody to tell.
+    fn resize(&self, size: Winsize) {
+        match self {
+            Self::Monitor(control) => {
                 let _ = control::send(control.as_fd(), &Message::Resize(size.ws_row, size.ws_col));
             }
-            (Self::Child(_, Some(master)), SIGWINCH) => {
-                let _ = rustix::termios::tcsetwinsize(master, terminal_size());
+            Self::Child(_, Some(master)) => {
+                let _ = rustix::termios::tcsetwinsize(master, size);
             }
-            (Self::Child(_, None), SIGWINCH) => {}
-            (Self::Monitor(control), signal) => {
+            Self::Child(_, None) => {}
+        }
+    }
+
+    /// Passes a signal on. The process may have ended: then there is nobody to tell.
+    fn signal(&self, signal: i32) {
+        match self {
+            Self::Monitor(control) => {
                 let _ = control::send(control.as_fd(), &Message::Signal(signal));
             }
-            (Self::Child(pidfd, _), signal) => {
+            Self::Child(pidfd, _) => {
                 let _ = sys::signal(pidfd.as_fd(), signal);
             }
         }

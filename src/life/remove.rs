@@ -15,22 +15,27 @@ use rustix::fd::AsFd;
 /// nothing of it runs any more, and its record says so. `None`: it was to go away with its end, and now it has.
 pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     let state = container.state(store)?;
-    if state.status != Status::Running || container.is_alive()? {
+    let is_over = |state: &State| matches!(state.status, Status::Created | Status::Exited);
+    if is_over(&state) || container.is_alive()? {
         return Ok(Some(state));
     }
-    let ended = |state: State| State {
-        status: Status::Exited,
-        pid: 0,
-        exit_code: 137,
-        finished: time::now(),
-        error: "its monitor was killed".to_owned(),
-        ..state
+    let ended = |state: State| {
+        // Between two runs its end is known already.
+        let is_known = state.status == Status::Restarting;
+        State {
+            status: Status::Exited,
+            pid: 0,
+            exit_code: if is_known { state.exit_code } else { 137 },
+            finished: if is_known { state.finished } else { time::now() },
+            error: "its monitor was killed".to_owned(),
+            ..state
+        }
     };
     let Ok(_change) = container.lock_change(store) else {
         return Ok(Some(ended(state))); // somebody is at it: the truth is known, the putting right is theirs
     };
     let state = container.state(store)?;
-    if state.status != Status::Running || container.is_alive()? {
+    if is_over(&state) || container.is_alive()? {
         return Ok(Some(state));
     }
     walls::release(&container.spec)?;
@@ -76,8 +81,10 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
             let why = "container is paused and must be unpaused first";
             return Err(Error::new(format!("cannot remove container \"{word}\": {why}")));
         }
+        let is_waiting = container.state(store).is_ok_and(|state| state.status == Status::Restarting);
+        let how = if is_waiting { "restarting" } else { "running" };
         return Err(Error::new(format!(
-            "cannot remove container \"{word}\": container is running: stop the container before removing or force remove"
+            "cannot remove container \"{word}\": container is {how}: stop the container before removing or force remove"
         )));
     }
     // First the lock, then the kill: a commit that is under way must not find its container gone.
@@ -89,6 +96,8 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         }
         stop::kill_and_wait(stop::dial(store, &container)?)?;
     }
+    // Somebody may have renamed it between our look and the lock.
+    let container = containers::open(store, &id)?;
     walls::release(&container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
     trash::sweep(store)

@@ -2,6 +2,7 @@
 
 use super::control::{self, Message};
 use super::monitor::{self, Order};
+use super::relay::Streams;
 use crate::error::{Error, Result};
 use crate::kernel::process;
 use crate::store::Store;
@@ -10,12 +11,14 @@ use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::termios::Winsize;
 
-/// How the one who starts a container is connected to it.
+/// How somebody is connected to a container.
 pub struct Attach {
-    /// Whether its output comes here; without this, nothing does.
-    pub output: bool,
     /// Whether our standard input goes there.
-    pub input: bool,
+    pub stdin: bool,
+    /// Whether its output comes here.
+    pub stdout: bool,
+    /// Whether its errors come here; with a terminal there is only the output.
+    pub stderr: bool,
     /// The size of our terminal, 0 × 0 when we have none.
     pub size: Winsize,
 }
@@ -26,34 +29,26 @@ pub struct Started {
     pub pid: i32,
     /// The conversation with the monitor; it says how the container ends.
     pub control: OwnedFd,
-    /// Where its standard input is written to.
-    pub stdin: Option<OwnedFd>,
-    /// Where its output is read from.
-    pub stdout: Option<OwnedFd>,
-    /// Where its errors are read from; with a terminal there is only the output.
-    pub stderr: Option<OwnedFd>,
+    /// Our ends of its streams.
+    pub streams: Streams,
+}
+
+/// Pipes for what is to be connected: our ends, and the container's for standard input, output and error.
+pub fn pipes(attach: &Attach, tty: bool) -> Result<(Streams, [Option<OwnedFd>; 3])> {
+    let pipe = |wanted: bool| if wanted { control::pipe().map(|(r, w)| (Some(r), Some(w))) } else { Ok((None, None)) };
+    let (stdin_read, stdin) = pipe(attach.stdin)?;
+    let (stdout, stdout_write) = pipe(attach.stdout)?;
+    let (stderr, stderr_write) = pipe(attach.stderr && !tty)?;
+    Ok((Streams { stdin, stdout, stderr }, [stdin_read, stdout_write, stderr_write]))
 }
 
 /// Starts the container. On an error it is as it was; a `fresh` one (made for this start) is gone.
 pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Attach, fresh: bool) -> Result<Started> {
     let name = container.spec.name.clone();
-    let with_errors = attach.output && !container.spec.tty;
-    let pipe = |wanted: bool| if wanted { control::pipe().map(|(r, w)| (Some(r), Some(w))) } else { Ok((None, None)) };
-    let (stdin_read, stdin) = pipe(attach.input)?;
-    let (stdout, stdout_write) = pipe(attach.output)?;
-    let (stderr, stderr_write) = pipe(with_errors)?;
+    let (streams, [stdin, stdout, stderr]) = pipes(attach, container.spec.tty)?;
     let (control, monitor_control) = control::pair()?;
-    let order = Order {
-        container,
-        change,
-        control: monitor_control,
-        stdin: stdin_read,
-        stdout: stdout_write,
-        stderr: stderr_write,
-        size: attach.size,
-        fresh,
-    };
-    let mut moved = Some((order, (control, stdin, stdout, stderr)));
+    let order = Order { container, change, control: monitor_control, stdin, stdout, stderr, size: attach.size, fresh };
+    let mut moved = Some((order, (control, streams)));
     let monitor = process::spawn(0, None, &mut || match moved.take() {
         Some((order, ours)) => {
             drop(ours);
@@ -61,12 +56,12 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         }
         None => crate::kernel::sys::exit(1),
     })?;
-    let Some((order, (control, stdin, stdout, stderr))) = moved else { crate::kernel::sys::exit(1) };
+    let Some((order, (control, streams))) = moved else { crate::kernel::sys::exit(1) };
     // Our copies of the monitor's ends go, the change lock not before the monitor has given its answer.
     let Order { change, container, control: monitors, .. } = order;
     drop(monitors);
     match control::answer(control.as_fd()) {
-        Ok(Message::Started(pid)) => Ok(Started { pid, control, stdin, stdout, stderr }),
+        Ok(Message::Started(pid)) => Ok(Started { pid, control, streams }),
         Ok(_) => Err(Error::new(format!("the monitor of container {name} gave a strange answer"))),
         Err(error) => {
             // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.

@@ -52,17 +52,18 @@ pub fn is_running(store: &Store, container: &Container) -> Result<bool> {
 }
 
 /// Begins to end a container: `signal`, then after `limit_ms` (negative: never) SIGKILL. What [`await_end`] waits on is
-/// returned; one that does not run is fine, and there is nothing to wait for.
-pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64) -> Result<Option<OwnedFd>> {
+/// returned; one that does not run is fine, and there is nothing to wait for. With `stays` even one that was to go away
+/// with its end is still there afterwards.
+pub fn stop(store: &Store, container: &Container, signal: i32, limit_ms: i64, stays: bool) -> Result<Option<OwnedFd>> {
     match dial(store, container)? {
-        Some(socket) => ask(socket, signal, limit_ms),
+        Some(socket) => ask(socket, &Message::Stop(signal, limit_ms, stays)),
         None => remove::settle(store, container).map(|_| None),
     }
 }
 
 /// `None` when the monitor has just ended.
-fn ask(socket: OwnedFd, signal: i32, limit_ms: i64) -> Result<Option<OwnedFd>> {
-    match control::send(socket.as_fd(), &Message::Stop(signal, limit_ms)) {
+fn ask(socket: OwnedFd, message: &Message) -> Result<Option<OwnedFd>> {
+    match control::send(socket.as_fd(), message) {
         Err(error) if error.is(Errno::PIPE) => Ok(None),
         sent => sent.map(|()| Some(socket)),
     }
@@ -72,7 +73,7 @@ fn ask(socket: OwnedFd, signal: i32, limit_ms: i64) -> Result<Option<OwnedFd>> {
 /// caller releases what is left.
 pub fn kill_and_wait(monitor: Option<OwnedFd>) -> Result<()> {
     let Some(socket) = monitor else { return Ok(()) };
-    match ask(socket, SIGKILL, -1)? {
+    match ask(socket, &Message::Stop(SIGKILL, -1, false))? {
         Some(socket) => await_end(&socket).map(drop),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! monitor: bytes between the container and whoever started it in the foreground, with the log in the middle.
+//! monitor: bytes between the container and whoever is attached to it, with the log in the middle.
 
 use super::control;
 use super::log;
@@ -8,36 +8,83 @@ use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::termios::Winsize;
 
 /// Bytes moved at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// So much may wait for one reader before it holds the container, and with it the other readers, back: docker's limit.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
+/// Writes what can be written now. False when nobody reads any more.
+fn write_some(to: &OwnedFd, waiting: &mut Vec<u8>) -> bool {
+    let mut done = 0;
+    let mut is_read = true;
+    while is_read && done < waiting.len() {
+        match rustix::io::write(to, &waiting[done..]) {
+            Ok(n) => done += n,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(_) => is_read = false, // EPIPE, and EIO of a terminal
+        }
+    }
+    waiting.drain(..done);
+    is_read
+}
+
+/// One who reads along.
+struct Reader {
+    /// The client whose it is.
+    of: u32,
+    /// Non-blocking.
+    to: OwnedFd,
+    waiting: Vec<u8>,
+}
 
 /// One output stream of a container. A reader that is slow holds the container back, as a pipe would; one that is gone
 /// is forgotten.
 pub struct Output {
     /// Non-blocking; `None` after its end.
     source: Option<OwnedFd>,
-    client: Option<OwnedFd>,
-    pending: Vec<u8>,
+    readers: Vec<Reader>,
     log: log::Stream,
 }
 
 impl Output {
-    /// A stream from `source`, to the log as `name`, and to `client` while it listens. Both must be non-blocking.
-    pub fn new(source: Option<OwnedFd>, client: Option<OwnedFd>, name: &'static str) -> Self {
-        let client = client.filter(|_| source.is_some());
-        Self { source, client, pending: Vec::new(), log: log::Stream::new(name) }
+    /// A stream from `source` (non-blocking) to the log as `name`.
+    pub fn new(source: Option<OwnedFd>, name: &'static str) -> Self {
+        Self { source, readers: Vec::new(), log: log::Stream::new(name) }
+    }
+
+    /// From now on it goes to this pipe, too, until the client is forgotten. The pipe must be non-blocking.
+    pub fn add(&mut self, of: u32, to: OwnedFd) {
+        if self.source.is_some() {
+            self.readers.push(Reader { of, to, waiting: Vec::new() });
+        }
+    }
+
+    /// A client has left.
+    pub fn forget(&mut self, of: u32) {
+        self.readers.retain(|reader| reader.of != of);
     }
 
     /// Adds what this stream waits for.
     pub fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
-        match (&self.source, &self.client) {
-            (_, Some(client)) if !self.pending.is_empty() => {
-                fds.push(PollFd::from_borrowed_fd(client.as_fd(), PollFlags::OUT));
-            }
-            (Some(source), _) => fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN)),
-            _ => {}
+        let late = self.readers.iter().filter(|reader| !reader.waiting.is_empty());
+        fds.extend(late.map(|reader| PollFd::from_borrowed_fd(reader.to.as_fd(), PollFlags::OUT)));
+        if let Some(source) = &self.source
+            && !self.is_held_back()
+        {
+            fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
         }
+    }
+
+    /// Whether somebody still reads it.
+    pub fn has_reader(&self) -> bool {
+        !self.readers.is_empty()
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.readers.iter().any(|reader| reader.waiting.len() >= WAITING_BYTES_MAX)
     }
 
     /// Moves what can be moved now. `is_last`: the container has ended, so what is not there now never comes.
@@ -45,17 +92,17 @@ impl Output {
         let mut result = Ok(());
         self.flush();
         // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back.
-        while (is_last || self.pending.is_empty())
+        while (is_last || !self.is_held_back())
             && let Some(source) = &self.source
         {
             match control::read_some(source.as_fd(), CHUNK_BYTES) {
                 None if !is_last => return result,
                 Some(bytes) if !bytes.is_empty() => {
                     result = result.and(self.log.write(log, &bytes));
-                    if self.client.is_some() {
-                        self.pending.extend_from_slice(&bytes);
-                        self.flush();
+                    for reader in &mut self.readers {
+                        reader.waiting.extend_from_slice(&bytes);
                     }
+                    self.flush();
                     if !is_last {
                         return result; // everybody gets a turn
                     }
@@ -71,74 +118,92 @@ impl Output {
     }
 
     fn flush(&mut self) {
-        while !self.pending.is_empty()
-            && let Some(client) = &self.client
-        {
-            match rustix::io::write(client, &self.pending) {
-                Ok(n) => drop(self.pending.drain(..n)),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => self.client = None, // EPIPE: nobody reads any more
-            }
-        }
-        if self.client.is_none() {
-            self.pending.clear();
-        }
-        if self.source.is_none() {
-            self.client = None; // closing it is how the reader learns of the end
-        }
-    }
-
-    /// After the end: passes on what its reader has not taken yet, however long that takes.
-    pub fn linger(&mut self) {
-        while let Some(client) = &self.client {
-            let mut fds = [PollFd::from_borrowed_fd(client.as_fd(), PollFlags::OUT)];
-            process::wait_for(&mut fds, -1);
-            self.flush();
-        }
+        let is_open = self.source.is_some();
+        // Closing the pipe is how its reader learns of the end.
+        self.readers.retain_mut(|reader| {
+            write_some(&reader.to, &mut reader.waiting) && (is_open || !reader.waiting.is_empty())
+        });
     }
 }
 
-/// The way of keystrokes: from the starter's pipe to the terminal's master.
-pub struct Keyboard {
-    source: Option<OwnedFd>,
-    /// The terminal's master (non-blocking).
-    pub master: OwnedFd,
-    pending: Vec<u8>,
+/// After the end: passes on what readers have not taken yet, however long that takes.
+pub fn linger(outputs: &mut [Output]) {
+    loop {
+        let mut fds = Vec::new();
+        for output in &*outputs {
+            output.watch(&mut fds);
+        }
+        if fds.is_empty() {
+            return;
+        }
+        process::wait_for(&mut fds, -1);
+        drop(fds);
+        outputs.iter_mut().for_each(Output::flush);
+    }
 }
 
-impl Keyboard {
-    /// Keystrokes from `source` (non-blocking), if anybody types.
-    pub fn new(source: Option<OwnedFd>, master: OwnedFd) -> Self {
-        Self { source, master, pending: Vec::new() }
+/// What the container reads: what all who are attached type or send.
+pub struct Input {
+    /// Non-blocking.
+    sources: Vec<OwnedFd>,
+    /// A terminal's master, or a pipe's write end (non-blocking); `None` when the container reads nothing, or no more.
+    sink: Option<OwnedFd>,
+    waiting: Vec<u8>,
+}
+
+impl Input {
+    /// What goes to `sink`.
+    pub fn new(sink: Option<OwnedFd>) -> Self {
+        Self { sources: Vec::new(), sink, waiting: Vec::new() }
+    }
+
+    /// One more who types; its pipe must be non-blocking.
+    pub fn add(&mut self, source: OwnedFd) {
+        if self.sink.is_some() {
+            self.sources.push(source);
+        }
+    }
+
+    /// The container finds the end of its input.
+    pub fn close(&mut self) {
+        *self = Self::new(None);
+    }
+
+    /// The terminal, if it is one, has another size.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        if let Some(sink) = &self.sink {
+            let _ = rustix::termios::tcsetwinsize(sink, size); // a pipe has none; the terminal may be gone
+        }
     }
 
     /// Adds what this stream waits for.
     pub fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
-        if !self.pending.is_empty() {
-            fds.push(PollFd::from_borrowed_fd(self.master.as_fd(), PollFlags::OUT));
-        } else if let Some(source) = &self.source {
-            fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
+        match &self.sink {
+            Some(sink) if !self.waiting.is_empty() => {
+                fds.push(PollFd::from_borrowed_fd(sink.as_fd(), PollFlags::OUT));
+            }
+            _ => fds.extend(self.sources.iter().map(|s| PollFd::from_borrowed_fd(s.as_fd(), PollFlags::IN))),
         }
     }
 
     /// Moves what can be moved now.
     pub fn pump(&mut self) {
-        if self.pending.is_empty()
-            && let Some(source) = &self.source
-        {
-            match control::read_some(source.as_fd(), CHUNK_BYTES) {
-                Some(bytes) if bytes.is_empty() => self.source = None,
-                Some(bytes) => self.pending = bytes,
-                None => {}
-            }
+        let Some(sink) = &self.sink else { return };
+        if self.waiting.is_empty() {
+            self.sources.retain(|source| match control::read_some(source.as_fd(), CHUNK_BYTES) {
+                Some(bytes) => {
+                    self.waiting.extend_from_slice(&bytes);
+                    !bytes.is_empty()
+                }
+                None => true,
+            });
         }
-        while !self.pending.is_empty() {
-            match rustix::io::write(&self.master, &self.pending) {
-                Ok(n) => drop(self.pending.drain(..n)),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => self.pending.clear(), // EIO: nobody holds the other side
+        if !write_some(sink, &mut self.waiting) {
+            if rustix::termios::isatty(sink) {
+                self.waiting.clear(); // nobody holds its other side now; somebody may again
+            } else {
+                self.close(); // those who send learn it from their pipes
             }
         }
     }

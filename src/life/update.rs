@@ -1,22 +1,36 @@
-//! command: changes the limits of containers that exist.
+//! command: changes the limits and restart policies of containers that exist.
 
 use super::stop;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::fault;
-use crate::spec::Limits;
+use crate::spec::{Limits, Policy, Restart, Status};
 use crate::store::Store;
 use crate::store::containers::{self, Container};
 use crate::walls::cgroup::{self, Place};
 
-/// Changes the limits of a container as `merge` says, which gets the present ones. First the kernel's, if the container
-/// runs, then the record's: what the kernel refuses is not written down.
-pub fn update(store: &Store, container: &Container, merge: &dyn Fn(&Limits) -> Result<Limits>) -> Result<()> {
+/// Changes the limits of a container as `merge` says, which gets the present ones, and its restart policy if there is a new
+/// one. First the kernel's limits, if the container runs, then the record: what the kernel refuses is not written down. The
+/// monitor reads the record at the end of each run.
+pub fn update(
+    store: &Store,
+    container: &Container,
+    merge: Option<&dyn Fn(&Limits) -> Result<Limits>>,
+    restart: Option<Restart>,
+) -> Result<()> {
     let _change = container.lock_change(store)?;
     // Somebody may have changed it between our look and the lock.
     let mut container = containers::open(store, &container.spec.id)?;
+    if let Some(restart) = restart {
+        if container.spec.auto_remove && restart.policy != Policy::No {
+            let why = "Restart policy cannot be updated because AutoRemove is enabled for the container";
+            return Err(Error::new(why));
+        }
+        container.spec.restart = restart;
+    }
     let old = container.spec.limits.clone();
-    let new = merge(&old)?;
-    let is_set = stop::is_running(store, &container)? && set(store, &container, &new)?;
+    let new = merge.map_or_else(|| Ok(old.clone()), |merge| merge(&old))?;
+    let runs = || Ok(stop::is_running(store, &container)? && container.state(store)?.status == Status::Running);
+    let is_set = merge.is_some() && runs()? && set(store, &container, &new)?;
     fault::point("update:set");
     container.spec.limits = new;
     let written = containers::rewrite(store, &container);

@@ -3,7 +3,7 @@
 use super::remove;
 use crate::error::{Error, Result};
 use crate::kernel::proc::{self, Process};
-use crate::kernel::{file, time};
+use crate::kernel::{file, order, time};
 use crate::spec::{Network, Status};
 use crate::store::Store;
 use crate::store::containers::Container;
@@ -46,7 +46,7 @@ pub fn sample(store: &Store, container: &Container) -> Result<Option<Sample>> {
 /// The processes of a running container, by pid. One that ends meanwhile is left out.
 pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     let not_running = || Error::new(format!("Container {} is not running", container.spec.id));
-    let init = init_of(store, container)?.ok_or_else(not_running)?;
+    let init = super::exec::running(store, container)?.ok_or_else(not_running)?.pid;
     let mut pids = match cgroup::pids(Place::of(&container.spec)) {
         Err(error) if is_missing(&error) => Vec::new(),
         other => other?,
@@ -57,7 +57,7 @@ pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     if pids.is_empty() {
         return Err(not_running()); // it has ended meanwhile
     }
-    pids.sort_unstable();
+    let mut pids = order::sorted(pids, &|a, b| a < b);
     pids.dedup();
     Ok(pids.into_iter().filter_map(proc::read).collect())
 }

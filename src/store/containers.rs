@@ -2,7 +2,7 @@
 
 use super::{Store, names, trash};
 use crate::error::{Error, Result};
-use crate::kernel::{fault, file, hex, lock, time};
+use crate::kernel::{fault, file, hex, lock, order, time};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -190,15 +190,9 @@ impl Container {
 
     /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
     pub fn lock_change(&self, store: &Store) -> Result<OwnedFd> {
-        let lock_file = lock::open(self.dir.as_fd(), "lock")
-            .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
+        let lock_file = self.open_lock(store)?;
         if lock::take(lock_file.as_fd(), LOCK_CHANGE)? {
-            // Somebody may have removed it since we found it: then we have locked a thing in the trash.
-            if file::exists_at(store.containers.as_fd(), &self.spec.id) {
-                Ok(lock_file)
-            } else {
-                Err(missing(&self.spec.name))
-            }
+            self.locked(store, lock_file)
         } else {
             Err(Error::new(format!(
                 "container {} is busy: another command is making, starting or removing it; try again",
@@ -207,8 +201,34 @@ impl Container {
         }
     }
 
+    /// The same, waiting for its turn.
+    pub fn await_change(&self, store: &Store) -> Result<OwnedFd> {
+        let lock_file = self.open_lock(store)?;
+        lock::wait(lock_file.as_fd(), LOCK_CHANGE)?;
+        self.locked(store, lock_file)
+    }
+
+    fn open_lock(&self, store: &Store) -> Result<OwnedFd> {
+        lock::open(self.dir.as_fd(), "lock").map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
+    }
+
+    /// Somebody may have removed it since we found it: then we have locked a thing in the trash.
+    fn locked(&self, store: &Store, lock_file: OwnedFd) -> Result<OwnedFd> {
+        if file::exists_at(store.containers.as_fd(), &self.spec.id) {
+            Ok(lock_file)
+        } else {
+            Err(missing(&self.spec.name))
+        }
+    }
+
     /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
     pub fn write_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
+        self.note_state(store, state, sync)?;
+        write_info(store, &self.spec, state)
+    }
+
+    /// Writes down what happened where that changes nothing for the tutorials' readers.
+    pub fn note_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
         let bytes = json::to_string(state).into_bytes();
         match file::replace_at(self.dir.as_fd(), "state.json", &bytes, sync) {
             // A full disk must not swallow how a container ended: the old record's own block has room for the new one.
@@ -217,7 +237,11 @@ impl Container {
             }
             other => other,
         }
-        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))?;
+        .map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
+    }
+
+    /// Writes down the part that is for the tutorials' readers.
+    pub fn write_info(&self, store: &Store, state: &State) -> Result<()> {
         write_info(store, &self.spec, state)
     }
 }
@@ -296,10 +320,21 @@ fn is_named(store: &Store, container: &Container) -> bool {
 
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
 /// damaged. Only what certainly was never started is thrown away.
-fn unnamed(store: &Store, container: Container) -> Result<Option<Container>> {
-    let Ok(_change) = container.lock_change(store) else { return Ok(None) };
+fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>> {
+    let Ok(_change) = container.lock_change(store) else {
+        // Somebody makes, removes or renames it: only in the last case a name leads to it.
+        return Ok(names::of(store, &container.spec.id)?.map(|name| {
+            container.spec.name = name;
+            container
+        }));
+    };
     // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
     if is_named(store, &container) {
+        return Ok(Some(container));
+    }
+    if let Some(name) = names::of(store, &container.spec.id)? {
+        container.spec.name = name; // who renamed it was killed before the record followed
+        rewrite(store, &container)?;
         return Ok(Some(container));
     }
     let upper = file::open_dir_at(container.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
@@ -318,6 +353,11 @@ pub fn missing(word: &str) -> Error {
     Error::new(format!("No such container: {}", word.escape_debug()))
 }
 
+/// Whether an error is the one of [`missing`]; a damaged container is not missing.
+pub fn is_missing(error: &Error) -> bool {
+    error.what.starts_with("No such container")
+}
+
 /// The id that a word stands for: a full id, a name, or a unique prefix of an id, in this order.
 pub fn resolve(store: &Store, word: &str) -> Result<String> {
     if hex::is(word, 64) && file::exists_at(store.containers.as_fd(), word) {
@@ -328,7 +368,7 @@ pub fn resolve(store: &Store, word: &str) -> Result<String> {
         let fits = |id: &String| !word.is_empty() && id.starts_with(word);
         let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
         if found.len() > 1 {
-            found.sort();
+            let found = order::sorted(found, &|a, b| a < b);
             let list: Vec<&str> = found.iter().map(|id| &id[..12]).collect();
             let list = list.join(", ");
             return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
@@ -351,8 +391,7 @@ pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
             Err(error) => errors.push(error),
         }
     }
-    found.sort_by_key(|container| core::cmp::Reverse(container.spec.created));
-    Ok((found, errors))
+    Ok((order::sorted(found, &|a, b| a.spec.created > b.spec.created), errors))
 }
 
 /// The anonymous volumes of a container: the ones that go with it on request.

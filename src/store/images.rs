@@ -3,7 +3,7 @@
 use super::reference::Reference;
 use super::{Store, containers, layers, reference, trash};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, hex};
+use crate::kernel::{fault, file, hex, order};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -191,8 +191,10 @@ pub fn references(store: &Store) -> Result<Vec<(Reference, String)>> {
             all.push((name, id));
         }
     }
-    all.sort();
-    Ok(all.into_iter().filter_map(|(name, id)| Some((Reference::from_file_name(&name)?, id))).collect())
+    Ok(order::sorted(all, &|a, b| a.0 < b.0)
+        .into_iter()
+        .filter_map(|(name, id)| Some((Reference::from_file_name(&name)?, id)))
+        .collect())
 }
 
 /// The ids of all images, in no order.
@@ -232,7 +234,7 @@ pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     if !digits.is_empty() && digits.len() <= 64 && hex::is(digits, digits.len()) {
         let mut fits: Vec<String> = ids(store)?.into_iter().filter(|id| id.starts_with(digits)).collect();
         if fits.len() > 1 {
-            fits.sort();
+            let fits = order::sorted(fits, &|a, b| a < b);
             let list: Vec<&str> = fits.iter().map(|id| &id[..12]).collect();
             return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({})", list.join(", "))));
         }
@@ -354,15 +356,20 @@ pub fn collect(store: &Store) -> Result<Vec<String>> {
 /// could be the one that needs a layer.
 fn collect_layers(store: &Store) -> Result<Vec<String>> {
     let mut used: BTreeSet<String> = BTreeSet::new();
+    let mut note = |layers: Vec<String>| {
+        for layer in layers {
+            used.insert(layer);
+        }
+    };
     for id in ids(store)? {
         match get(store, &id).and_then(|image| image.diff_ids()) {
-            Ok(layers) => used.extend(layers),
+            Ok(layers) => note(layers),
             Err(_) => return Ok(Vec::new()),
         }
     }
     for id in containers::ids(store)? {
         match containers::open(store, &id) {
-            Ok(container) => used.extend(container.spec.layers),
+            Ok(container) => note(container.spec.layers),
             Err(_) if containers::is_going(store, &id) => {}
             Err(_) => return Ok(Vec::new()),
         }

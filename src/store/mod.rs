@@ -85,7 +85,7 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
             root,
         })
     };
-    open().map_err(|e| Error { what: format!("cannot use the store {root_path}: {}", e.what), ..e })
+    open().map_err(|e| e.reword(&|what| format!("cannot use the store {root_path}: {what}")))
 }
 
 impl Store {

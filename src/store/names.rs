@@ -7,7 +7,7 @@ use crate::kernel::{file, hex};
 use alloc::format;
 use alloc::string::String;
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, FlockOperation, flock, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock, fsync, renameat_with, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 /// Reserves the name for the container. Its directory must be in place already.
@@ -19,25 +19,53 @@ pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
     // Taken, or left over. Whoever changes an existing link does so under this lock.
     let _lock = lock(store)?;
     loop {
-        if file::exists_at(store.names.as_fd(), name) {
-            if let Some(holder) = holder(store, name)
-                && file::exists_at(store.containers.as_fd(), &holder)
-            {
-                return Err(Error::new(format!(
-                    "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
-                     You have to remove (or rename) that container to be able to reuse that name."
-                )));
-            }
-            match unlinkat(&store.names, name, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(Error::os(format!("replace the stale name {name}"), errno)),
-            }
-        }
+        free(store, name)?;
         match symlinkat(id, &store.names, name) {
             Err(Errno::EXIST) => {} // somebody without the lock was faster; now it has a living holder
             other => return other.tried_with(|| format!("reserve the name {name}")),
         }
     }
+}
+
+/// Removes a name that leads nowhere; an error for one that is taken.
+fn free(store: &Store, name: &str) -> Result<()> {
+    if !file::exists_at(store.names.as_fd(), name) {
+        return Ok(());
+    }
+    if let Some(holder) = holder(store, name)
+        && file::exists_at(store.containers.as_fd(), &holder)
+    {
+        return Err(Error::new(format!(
+            "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
+             You have to remove (or rename) that container to be able to reuse that name."
+        )));
+    }
+    match unlinkat(&store.names, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(Error::os(format!("replace the stale name {name}"), errno)),
+    }
+}
+
+/// Makes a container's name another one, in one step and durably.
+pub fn rename(store: &Store, old: &str, new: &str, id: &str) -> Result<()> {
+    let _lock = lock(store)?;
+    if holder(store, old).as_deref() != Some(id) {
+        return Err(Error::new(format!("the name {old} does not lead to container {id}")));
+    }
+    loop {
+        free(store, new)?;
+        match renameat_with(&store.names, old, &store.names, new, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {} // somebody without the lock was faster
+            other => break other.tried_with(|| format!("rename {old} to {new}"))?,
+        }
+    }
+    fsync(&store.names).tried("sync the names")
+}
+
+/// The name that leads to a container, for when its record does not tell. Looks at every name.
+pub fn of(store: &Store, id: &str) -> Result<Option<String>> {
+    let names = file::names(store.names.as_fd())?;
+    Ok(names.into_iter().find(|name| holder(store, name).as_deref() == Some(id)))
 }
 
 /// Gives the name back, if it is still this container's.

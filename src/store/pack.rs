@@ -6,7 +6,7 @@
 use super::tar::{self, Entry, Kind, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Sink};
-use crate::kernel::{file, process};
+use crate::kernel::{file, order, process};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::format;
@@ -42,29 +42,37 @@ pub enum Form {
 /// no slash at its end; an entry that it wants skipped is left out with all that is in it. Sockets are always skipped,
 /// and what is mounted in the tree is an empty directory. An entry that vanishes meanwhile is left out.
 pub fn pack(dir: BorrowedFd<'_>, form: Form, skip: &dyn Fn(&str) -> bool, sink: &mut dyn Sink) -> Result<()> {
-    let out = Out { sink, buf: vec![0; BUFFER_BYTES], filled: 0 };
-    let mut walk = Walk {
-        form,
-        skip,
-        out,
-        stack: Vec::new(),
-        path: Vec::new(),
-        links: BTreeMap::new(),
-        scratch: vec![0; XATTR_BYTES_MAX],
-        overlay: if process::is_in_first_user_namespace() { "trusted.overlay." } else { "user.overlay." },
-    };
+    let mut walk = Walk::new(form, skip, sink);
     let top = openat(dir, ".", DIRECTORY, Mode::empty()).tried("open the directory to pack")?;
     let stat = fstat(&top).tried("look at the directory to pack")?;
     let notes = walk.attributes(&top)?;
     walk.enter(top, &stat, &notes)?;
-    while let Some(level) = walk.stack.last_mut() {
-        match level.left.pop() {
-            Some(name) => walk.entry(&name)?,
-            None => walk.leave()?,
-        }
-    }
-    walk.out.zeros(2 * tar::BLOCK_BYTES as u64)?;
-    walk.out.flush()
+    walk.finish().map(drop)
+}
+
+/// Writes one entry of a directory, with all that is in it and is mounted in it (but for the kernel's own file systems),
+/// as a tar archive in which it is called `called`. `skip` as for [`pack`], with paths that begin so. Returns the bytes of
+/// its regular files.
+pub fn pack_entry(
+    dir: &OwnedFd,
+    name: &CStr,
+    called: &str,
+    skip: &dyn Fn(&str) -> bool,
+    sink: &mut dyn Sink,
+) -> Result<u64> {
+    let mut walk = Walk::new(Form::Flat, skip, sink);
+    (walk.across, walk.path) = (true, called.as_bytes().to_vec());
+    walk.add(dir, name, FileType::Unknown)?;
+    walk.finish()
+}
+
+/// Whether the kernel makes up what is in this file system: nothing to be copied.
+pub fn is_made_up(fd: impl AsFd) -> bool {
+    // linux/magic.h: proc, sysfs, cgroup, cgroup2, devpts, mqueue, debugfs, tracefs, securityfs, bpf
+    const MAGIC: [u32; 10] = [
+        0x9fa0, 0x62656572, 0x0027e0eb, 0x63677270, 0x1cd1, 0x19800202, 0x64626720, 0x74726163, 0x73636673, 0xcafe4a11,
+    ];
+    rustix::fs::fstatfs(fd).is_ok_and(|found| MAGIC.contains(&(found.f_type as u32)))
 }
 
 const DIRECTORY: OFlags =
@@ -148,6 +156,10 @@ struct Notes {
 
 struct Walk<'a> {
     form: Form,
+    /// Whether what is mounted in the tree belongs to it.
+    across: bool,
+    /// Bytes of regular files so far.
+    bytes: u64,
     skip: &'a dyn Fn(&str) -> bool,
     out: Out<'a>,
     stack: Vec<Level>,
@@ -161,7 +173,35 @@ struct Walk<'a> {
     overlay: &'static str,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(form: Form, skip: &'a dyn Fn(&str) -> bool, sink: &'a mut dyn Sink) -> Self {
+        Self {
+            form,
+            across: false,
+            bytes: 0,
+            skip,
+            out: Out { sink, buf: vec![0; BUFFER_BYTES], filled: 0 },
+            stack: Vec::new(),
+            path: Vec::new(),
+            links: BTreeMap::new(),
+            scratch: vec![0; XATTR_BYTES_MAX],
+            overlay: if process::is_in_first_user_namespace() { "trusted.overlay." } else { "user.overlay." },
+        }
+    }
+
+    /// Everything that is left to do, and the end of the archive.
+    fn finish(mut self) -> Result<u64> {
+        while let Some(level) = self.stack.last_mut() {
+            match level.left.pop() {
+                Some(name) => self.entry(&name)?,
+                None => self.leave()?,
+            }
+        }
+        self.out.zeros(2 * tar::BLOCK_BYTES as u64)?;
+        self.out.flush()?;
+        Ok(self.bytes)
+    }
+
     fn entry(&mut self, next: &Child) -> Result<()> {
         let Some(Level { fd: Some(dir), path_bytes, .. }) = self.stack.last() else { return Ok(()) };
         let dir = Rc::clone(dir);
@@ -179,14 +219,17 @@ impl Walk<'_> {
         if self.form == Form::Layer && next.name.to_bytes().starts_with(b".wh.") {
             return Err(Error::new(format!("{}: a layer cannot hold a name that begins with .wh.", shown(&self.path))));
         }
-        let done = match next.kind {
-            FileType::RegularFile => self.file(&dir, &next.name),
-            FileType::Directory => self.directory(&dir, &next.name),
-            _ => self.special(&dir, &next.name),
-        };
-        match done {
+        match self.add(&dir, &next.name, next.kind) {
             Err(error) if error.is(Errno::NOENT) => Ok(()), // removed since the directory was read
             other => other,
+        }
+    }
+
+    fn add(&mut self, dir: &OwnedFd, name: &CStr, kind: FileType) -> Result<()> {
+        match kind {
+            FileType::RegularFile => self.file(dir, name),
+            FileType::Directory => self.directory(dir, name),
+            _ => self.special(dir, name),
         }
     }
 
@@ -202,6 +245,7 @@ impl Walk<'_> {
         }
         entry.xattrs = self.attributes(&fd)?.xattrs;
         entry.stored = stat.st_size as u64;
+        self.bytes += entry.stored;
         self.emit(&entry)?;
         // A file that is being written: the header has said its size, so the rest is cut off, or zeros.
         let mut left = entry.stored;
@@ -218,7 +262,14 @@ impl Walk<'_> {
     }
 
     fn directory(&mut self, dir: &OwnedFd, name: &CStr) -> Result<()> {
-        match openat2(dir, name, DIRECTORY, Mode::empty(), SAME_MOUNT) {
+        let mut opened = openat2(dir, name, DIRECTORY, Mode::empty(), SAME_MOUNT);
+        if self.across && matches!(opened, Err(Errno::XDEV)) {
+            opened = openat(dir, name, DIRECTORY, Mode::empty());
+            if opened.as_ref().is_ok_and(is_made_up) {
+                opened = Err(Errno::XDEV);
+            }
+        }
+        match opened {
             Err(Errno::XDEV) => {
                 // A mount point: what is mounted there is not ours to pack.
                 let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).tried_with(|| self.what("look at"))?;
@@ -270,11 +321,12 @@ impl Walk<'_> {
             self.path.truncate(path_bytes);
         }
         let mut left = Vec::new();
-        for (name, kind) in file::entries(fd.as_fd()).map_err(|e| Error { what: self.what(&e.what), ..e })? {
+        for (name, kind) in file::entries(fd.as_fd()).map_err(|e| e.reword(&|what| self.what(what)))? {
             let whiteout = self.form == Form::Layer && is_whiteout(&fd, &name, kind, notes);
             left.push(Child { name, kind, whiteout });
         }
-        left.sort_unstable_by(|a, b| (a.whiteout, &b.name).cmp(&(b.whiteout, &a.name)));
+        // The next one is taken from the end: whiteouts first, then by name.
+        let left = order::sorted(left, &|a, b| (a.whiteout, &b.name) < (b.whiteout, &a.name));
         self.stack.push(Level { fd: Some(Rc::new(fd)), id: id(stat), path_bytes, left });
         if let Some(far) = self.stack.len().checked_sub(OPEN_DIRECTORIES_MAX + 1) {
             self.stack[far].fd = None;

@@ -307,7 +307,7 @@ impl Parser {
                 shown(&entry.name)
             )));
         }
-        let named = |error: Error| Error { what: format!("{}: {}", shown(&entry.name), error.what), ..error };
+        let named = |error: Error| error.reword(&|what| format!("{}: {}", shown(&entry.name), what));
         entry.mode = (number(&block[100..108]).map_err(named)? & 0o7777) as u32;
         entry.uid = pax.uid.map_or_else(|| owner(&block[108..116]), Ok).map_err(named)?;
         entry.gid = pax.gid.map_or_else(|| owner(&block[116..124]), Ok).map_err(named)?;

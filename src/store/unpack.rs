@@ -3,23 +3,27 @@
 //! The archive is hostile. Nothing outside the directory is touched, whatever names, links and numbers say: every path
 //! is resolved by the kernel inside the directory (openat2(2), `RESOLVE_IN_ROOT`), and no last component is ever followed.
 
+mod archive;
 mod dress;
 
-use super::tar::{self, Entry, Kind, Parser, Region, Step, Time, shown};
+pub use dress::Owners;
+
+use super::tar::{self, Entry, Kind, Region, Time, shown};
 use crate::error::{Error, Result, Tried};
+use crate::kernel::file;
 use crate::kernel::io::{self, Source};
-use crate::kernel::{file, hex};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
+use archive::{Archive, Stream};
 use dress::{dress, dress_at, set_opaque, times};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat, fchmod, ftruncate, linkat};
-use rustix::fs::{makedev, mkdirat, mknodat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat};
+use rustix::fs::{
+    futimens, makedev, mkdirat, mknodat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat,
+};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
 /// A shorter run of zeros is written: a block of most file systems.
 const HOLE_BYTES_MIN: usize = 4096;
@@ -35,7 +39,6 @@ const DIRECTORY_NAMES_BYTES_MAX: usize = 256 << 20;
 const LEFT_OUT_MAX: usize = 100;
 /// Longest path for one kernel call (`PATH_MAX` with its NUL).
 const PATH_BYTES_MAX: usize = 4095;
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// What an archive may cost.
 pub struct Limits {
@@ -68,127 +71,82 @@ pub struct Unpacked {
 /// it does not have are left out. What the archive does not say of `into`
 /// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
-    let mut stream = Stream::new(source, limits.bytes_max);
-    let mut tree = Tree::new(into);
-    let mut parser = Parser::default();
-    let (mut blocks_left, mut zeros) = (limits.entries_max, 0);
-    let mut last = Vec::new();
-    while zeros < 2 {
-        let mut block = [0; tar::BLOCK_BYTES];
-        match stream.block(&mut block)? {
-            0 if !parser.inside() && (zeros > 0 || !last.is_empty()) => break, // some writers leave the end marker out
-            tar::BLOCK_BYTES => {}
-            _ if last.is_empty() && !parser.inside() => return Err(Error::new("not a tar archive")),
-            _ => return Err(Error::new(format!("the archive ends in the middle of a header{}", after(&last)))),
-        }
-        match parser.block(&block).map_err(|e| Error { what: format!("{}{}", e.what, after(&last)), ..e })? {
-            Step::More if zeros == 0 => {}
-            Step::Zeros if !parser.inside() => zeros += 1,
-            Step::Entry(entry) if zeros == 0 => {
-                tree.add(&entry, &mut stream)?;
-                stream.end_of_content(tar::padding(entry.stored))?;
-                last = entry.name;
+    let mut archive = Archive::new(source, limits, true);
+    let first = archive.next()?;
+    fill(Tree::new(into), archive, first)
+}
+
+/// Makes this entry and all that follow it.
+fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
+    let mut next = first;
+    while let Some(mut entry) = next {
+        if let Some(Target { base, .. }) = tree.target {
+            // `a` in the directory `b` is `b/a` from here on, also in what is said about it.
+            entry.name = tar::path(&[base, b"/".as_slice(), &entry.name].concat())?;
+            if entry.kind == Kind::HardLink {
+                entry.link = [base, b"/".as_slice(), &entry.link].concat();
             }
-            _ => return Err(Error::new(format!("a block of zeros between headers{}", after(&last)))),
         }
-        blocks_left = blocks_left
-            .checked_sub(1)
-            .ok_or_else(|| Error::new(format!("the archive has more than {} entries", limits.entries_max)))?;
+        tree.add(&entry, &mut archive.stream)?;
+        archive.end(entry)?;
+        next = archive.next()?;
     }
     tree.set_directory_times()?;
-    Ok(Unpacked { diff_id: stream.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
+    Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
 }
 
-fn after(last: &[u8]) -> String {
-    if last.is_empty() { String::new() } else { format!(" (after {})", shown(last)) }
+/// Where the entries of an archive go that is copied into a living tree.
+pub struct Target {
+    /// A directory. Nothing outside of it is touched.
+    pub root: OwnedFd,
+    /// The path from there that the archive's own root (`.`) stands for; empty for the directory itself.
+    pub base: Vec<u8>,
+    /// Whether that is there already, and stays as it is.
+    pub is_there: bool,
+    /// Whether symlinks on the way to an entry are followed, inside the root. Otherwise they are an error.
+    pub follows: bool,
 }
 
-/// The uncompressed archive: buffered, hashed, counted.
-struct Stream<'a> {
-    source: &'a mut dyn Source,
-    buf: Vec<u8>,
-    at: usize,
-    end: usize,
-    hash: Sha256,
-    bytes_max: u64,
-    bytes_left: u64,
+/// Copies what is in a tar archive (plain bytes) to where `place` says, once it has seen the first entry. What is in the
+/// tree stays, unless an entry has its name; a directory never takes the place of something else, nor the other way round.
+/// Names that begin with `.wh.` are names like others. Others may change the tree meanwhile, with ill will.
+pub fn copy(
+    source: &mut dyn Source,
+    owners: Owners,
+    place: &mut dyn FnMut(&Entry) -> Result<Target>,
+) -> Result<Unpacked> {
+    // What cannot be opened gets its whole mode when it is made: nobody can put a symlink there before a second step.
+    let umask = rustix::process::umask(Mode::empty());
+    let done = copy_all(source, owners, place);
+    rustix::process::umask(umask);
+    done
 }
 
-impl<'a> Stream<'a> {
-    fn new(source: &'a mut dyn Source, bytes_max: u64) -> Self {
-        let (hash, buf) = (Sha256::new(), vec![0; BUFFER_BYTES]);
-        Self { source, buf, at: 0, end: 0, hash, bytes_max, bytes_left: bytes_max }
+fn copy_all(
+    source: &mut dyn Source,
+    owners: Owners,
+    place: &mut dyn FnMut(&Entry) -> Result<Target>,
+) -> Result<Unpacked> {
+    let limits = Limits { bytes_max: u64::MAX, ratio_max: u64::MAX, entries_max: u64::MAX };
+    let mut archive = Archive::new(source, &limits, false);
+    let first = archive.next()?;
+    let target = first.as_ref().map(place).transpose()?;
+    let Some(target) = target else { return Ok(Unpacked { diff_id: String::new(), bytes: 0, left_out: Vec::new() }) };
+    let mut tree = Tree { target: Some(&target), owners, ..Tree::new(target.root.as_fd()) };
+    if !target.follows {
+        tree.how = BELOW;
     }
-
-    /// The next bytes, `max` at most; none at the end.
-    fn some(&mut self, max: u64) -> Result<&[u8]> {
-        if self.at == self.end {
-            self.end = self.source.read(&mut self.buf)?;
-            self.at = 0;
-            self.hash.update(&self.buf[..self.end]);
-            self.bytes_left = self
-                .bytes_left
-                .checked_sub(self.end as u64)
-                .ok_or_else(|| Error::new(format!("the archive has more than {} bytes", self.bytes_max)))?;
-        }
-        let from = self.at;
-        self.at += max.min((self.end - from) as u64) as usize;
-        Ok(&self.buf[from..self.at])
-    }
-
-    /// Fills a block and says how much of it there was.
-    fn block(&mut self, block: &mut tar::Block) -> Result<usize> {
-        let mut filled = 0;
-        while filled < block.len() {
-            let bytes = self.some((block.len() - filled) as u64)?;
-            if bytes.is_empty() {
-                break;
-            }
-            block[filled..filled + bytes.len()].copy_from_slice(bytes);
-            filled += bytes.len();
-        }
-        Ok(filled)
-    }
-
-    /// Passes the next bytes of the entry's content on.
-    fn content(&mut self, entry: &Entry, bytes: u64, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut left = bytes;
-        while left > 0 {
-            let bytes = self.some(left)?;
-            if bytes.is_empty() {
-                return Err(Error::new(format!("the archive ends in the middle of {}", shown(&entry.name))));
-            }
-            left -= bytes.len() as u64;
-            take(bytes)?;
-        }
-        Ok(())
-    }
-
-    fn skip(&mut self, entry: &Entry) -> Result<()> {
-        self.content(entry, entry.stored, &mut |_| Ok(()))
-    }
-
-    /// Skips the zeros after the content. At the very end of an archive they may be missing.
-    fn end_of_content(&mut self, mut padding: usize) -> Result<()> {
-        while padding > 0 {
-            match self.some(padding as u64)?.len() {
-                0 => break,
-                n => padding -= n,
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what stands behind the archive, because it belongs to the digest.
-    fn finish(mut self) -> Result<String> {
-        while !self.some(u64::MAX)?.is_empty() {}
-        Ok(hex::encode(&self.hash.finalize()))
-    }
+    fill(tree, archive, first)
 }
 
 /// The directory that is being filled.
 struct Tree<'a> {
     root: BorrowedFd<'a>,
+    /// How paths below the root are resolved.
+    how: ResolveFlags,
+    /// Where a copy goes in the root; `None` for a layer.
+    target: Option<&'a Target>,
+    owners: Owners,
     /// The directory of the last entry and its path: the next entry is usually in it too.
     last_parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
     directories: Vec<(Vec<u8>, Time)>,
@@ -205,6 +163,9 @@ impl<'a> Tree<'a> {
     fn new(root: BorrowedFd<'a>) -> Self {
         Self {
             root,
+            how: INSIDE,
+            target: None,
+            owners: Owners::Kept,
             last_parent: None,
             directories: Vec::new(),
             directory_names_bytes: 0,
@@ -218,8 +179,8 @@ impl<'a> Tree<'a> {
     fn add(&mut self, entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
         let path = tar::path(&entry.name)?;
         let (parent, name) = cut(&path);
-        let marks = |part: &[u8]| part.starts_with(b".wh.");
-        if parent.split(|b| *b == b'/').any(|part| part.starts_with(b".wh..wh.")) {
+        let marks = |part: &[u8]| self.target.is_none() && part.starts_with(b".wh.");
+        if self.target.is_none() && parent.split(|b| *b == b'/').any(|part| part.starts_with(b".wh..wh.")) {
             return stream.skip(entry); // AUFS kept its own things there
         }
         if parent.split(|b| *b == b'/').any(marks) {
@@ -227,33 +188,41 @@ impl<'a> Tree<'a> {
         }
         if marks(name) {
             self.whiteout(parent, &name[4..])
-                .map_err(|e| Error { what: format!("{}: {}", shown(&entry.name), e.what), ..e })?;
+                .map_err(|e| e.reword(&|what| format!("{}: {}", shown(&entry.name), what)))?;
             return stream.skip(entry);
+        }
+        if self.target.is_some_and(|target| target.is_there && target.base == path) && entry.kind == Kind::Directory {
+            return Ok(());
         }
         if path.is_empty() {
             if entry.kind != Kind::Directory {
                 return Err(Error::new(format!("{}: the root can only be a directory", shown(&entry.name))));
             }
             let root = openat(self.root, ".", DIRECTORY, Mode::empty()).tried("open the root directory")?;
-            return self.dress_directory(path, &root, entry);
+            return self.dress_directory(path, &root, entry, false);
         }
         if let Some(why) = unwanted(entry) {
             self.leave_out(entry, why);
             return stream.skip(entry);
         }
-        let parent = self.parent(parent).tried_with(|| format!("reach the directory of {}", shown(&entry.name)))?;
-        let what = |verb: &str| format!("{verb} {}", shown(&entry.name));
+        let parent = self.parent(parent).tried_with(|| format!("reach the directory of {}", shown(&path)))?;
+        let what = |verb: &str| format!("{verb} {}", shown(&path));
+        if self.target.is_some() {
+            refuse_other_kind(&parent, name, &path, entry)?;
+        }
         match entry.kind {
             Kind::Directory => {
-                let made = self.directory(&parent, name, true).tried_with(|| what("make the directory"))?;
-                self.dress_directory(path, &made, entry)
+                let replace = self.target.is_none();
+                let (made, is_new) =
+                    self.directory(&parent, name, replace).tried_with(|| what("make the directory"))?;
+                self.dress_directory(path, &made, entry, is_new)
             }
             Kind::File => self.file(&parent, name, entry, stream),
             Kind::HardLink => self.hard_link(&parent, name, entry),
             Kind::Symlink => {
                 self.make(&parent, name, &mut || symlinkat(entry.link.as_slice(), &*parent, name))
                     .tried_with(|| what("make the symlink"))?;
-                dress_at(&parent, name, entry)
+                dress_at(&parent, name, entry, self.owners, self.target.is_none())
             }
             Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Other(_) => {
                 let (kind, device) = match entry.kind {
@@ -267,7 +236,9 @@ impl<'a> Tree<'a> {
                         self.leave_out(entry, "no permission to make devices");
                         Ok(())
                     }
-                    other => other.tried_with(|| what("make")).and_then(|()| dress_at(&parent, name, entry)),
+                    other => other
+                        .tried_with(|| what("make"))
+                        .and_then(|()| dress_at(&parent, name, entry, self.owners, self.target.is_none())),
                 }
             }
         }
@@ -289,20 +260,20 @@ impl<'a> Tree<'a> {
                 }
             }
         }
-        match resolve(self.root, path) {
+        match resolve(self.root, path, self.how) {
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             other => return Ok(self.remember(path, other?)),
         }
-        let mut fd = resolve(self.root, b"")?;
+        let mut fd = resolve(self.root, b"", self.how)?;
         let mut end = 0;
         for name in path.split(|b| *b == b'/') {
             end += name.len();
             fd = match open_below(fd.as_fd(), name, OFlags::PATH | OFlags::DIRECTORY, BELOW) {
-                Err(Errno::LOOP | Errno::NOTDIR) => match resolve(self.root, &path[..end]) {
-                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, name, false)?,
+                Err(Errno::LOOP | Errno::NOTDIR) => match resolve(self.root, &path[..end], self.how) {
+                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, name, false)?.0,
                     other => other?,
                 },
-                Err(Errno::NOENT) => self.directory(&fd, name, false)?,
+                Err(Errno::NOENT) => self.directory(&fd, name, false)?.0,
                 other => other?,
             };
             end += 1;
@@ -317,15 +288,15 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes a directory, or keeps the one that is there. A whiteout of the same archive hides only what lies below,
-    /// so together the two are an opaque directory. Anything else is replaced if `replace`.
-    fn directory(&mut self, parent: &OwnedFd, name: &[u8], replace: bool) -> Answer<OwnedFd> {
+    /// so together the two are an opaque directory. Anything else is replaced if `replace`. Says whether it is new.
+    fn directory(&mut self, parent: &OwnedFd, name: &[u8], replace: bool) -> Answer<(OwnedFd, bool)> {
         let mut opaque = false;
         let mut made = mkdirat(parent, name, Mode::from(0o755));
         if made == Err(Errno::EXIST) {
             let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            opaque = is_whiteout(&stat);
+            opaque = self.target.is_none() && is_whiteout(&stat);
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                return openat(parent, name, DIRECTORY, Mode::empty());
+                return Ok((openat(parent, name, DIRECTORY, Mode::empty())?, false));
             }
             if !replace && !opaque {
                 return Err(Errno::NOTDIR);
@@ -339,7 +310,7 @@ impl<'a> Tree<'a> {
         if opaque {
             set_opaque(&fd)?;
         }
-        Ok(fd)
+        Ok((fd, true))
     }
 
     /// `.wh.NAME` as overlayfs says it, or the mark of an opaque directory.
@@ -396,7 +367,8 @@ impl<'a> Tree<'a> {
             ftruncate(&fd, entry.size).tried_with(|| what("set the size of"))?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);
-        dress(&fd, entry, true)
+        dress(&fd, entry, self.owners.of(entry, true), self.target.is_none())?;
+        futimens(&fd, &times(entry.mtime)).tried_with(|| what("set the time of"))
     }
 
     /// A second name for what an earlier entry made.
@@ -404,7 +376,7 @@ impl<'a> Tree<'a> {
         let what = || format!("link {} to {}", shown(&entry.name), shown(&entry.link));
         let target = tar::path(&entry.link)?;
         let (target_parent, target_name) = cut(&target);
-        let target_parent = resolve(self.root, target_parent).tried_with(what)?;
+        let target_parent = resolve(self.root, target_parent, self.how).tried_with(what)?;
         // An empty name is the root directory itself.
         let looked = if target_name.is_empty() { b"." } else { target_name };
         let stat = statat(&target_parent, looked, AtFlags::SYMLINK_NOFOLLOW).tried_with(what)?;
@@ -436,6 +408,9 @@ impl<'a> Tree<'a> {
             Err(Errno::ISDIR | Errno::PERM) => {}
             other => return other,
         }
+        if self.target.is_some() {
+            return Err(Errno::ISDIR);
+        }
         match unlinkat(parent, name, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY) => {}
             other => return other,
@@ -444,8 +419,8 @@ impl<'a> Tree<'a> {
         file::remove_tree(parent.as_fd(), REPLACED).map_err(|e| e.errno.unwrap_or(Errno::IO))
     }
 
-    fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry) -> Result<()> {
-        dress(fd, entry, false)?;
+    fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry, is_new: bool) -> Result<()> {
+        dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none())?;
         self.directory_names_bytes += path.len();
         if self.directory_names_bytes > DIRECTORY_NAMES_BYTES_MAX {
             return Err(Error::new("the archive has too many directories"));
@@ -462,7 +437,7 @@ impl<'a> Tree<'a> {
             let tried = |answer: Answer<()>| answer.tried_with(|| format!("set the time of {}", shown(&path)));
             let parent = match &self.last_parent {
                 Some((last, fd)) if last == parent => Rc::clone(fd),
-                _ => match resolve(self.root, parent) {
+                _ => match resolve(self.root, parent, self.how) {
                     Ok(fd) => self.remember(parent, fd),
                     Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue, // a later entry replaced it
                     Err(errno) => return tried(Err(errno)),
@@ -521,23 +496,33 @@ fn open_below(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, how: ResolveFlags
     Err(Errno::AGAIN)
 }
 
-/// A directory by its path below the root, symlinks resolved inside the root. A path longer than one call can take
+/// A directory by its path below the root, symlinks resolved as `how` says. A path longer than one call can take
 /// is walked in pieces, and only the first of them may have symlinks.
-fn resolve(root: BorrowedFd<'_>, path: &[u8]) -> Answer<OwnedFd> {
+fn resolve(root: BorrowedFd<'_>, path: &[u8], how: ResolveFlags) -> Answer<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let mut left = path;
     let mut at = None;
     while left.len() > PATH_BYTES_MAX {
         let slash = left[..PATH_BYTES_MAX].iter().rposition(|b| *b == b'/').ok_or(Errno::NAMETOOLONG)?;
         at = Some(match &at {
-            None => open_below(root, &left[..slash], flags, INSIDE)?,
+            None => open_below(root, &left[..slash], flags, how)?,
             Some(fd) => open_below(OwnedFd::as_fd(fd), &left[..slash], flags, BELOW)?,
         });
         left = &left[slash + 1..];
     }
     match &at {
-        None => open_below(root, left, flags, INSIDE),
+        None => open_below(root, left, flags, how),
         Some(fd) => open_below(fd.as_fd(), left, flags, BELOW),
+    }
+}
+
+/// In a copy a directory stays one, and what is none never becomes one.
+fn refuse_other_kind(parent: &OwnedFd, name: &[u8], path: &[u8], entry: &Entry) -> Result<()> {
+    let Ok(there) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
+    match (FileType::from_raw_mode(there.st_mode) == FileType::Directory, entry.kind == Kind::Directory) {
+        (true, false) => Err(Error::new(format!("cannot overwrite directory \"{}\" with non-directory", shown(path)))),
+        (false, true) => Err(Error::new(format!("cannot overwrite non-directory \"{}\" with directory", shown(path)))),
+        _ => Ok(()),
     }
 }
 

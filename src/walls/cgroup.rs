@@ -73,7 +73,7 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
                 }
                 let what =
                     format!("cannot set limits without the host's root, or a --cgroup-parent of ours: {}", error.what);
-                return Err(Error { what, ..error });
+                return Err(error.said(what));
             }
             other => other?,
         };

@@ -11,6 +11,7 @@ mod tree;
 mod volume;
 
 pub use dev::{console, terminal};
+pub use system::covered;
 pub use volume::sources;
 
 use super::Visible;
@@ -84,6 +85,32 @@ pub fn root_alone(store: &Store, spec: &Spec) -> Result<OwnedFd> {
     api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
     let root = root::open(store, spec, false, None)?;
     tree::attach(&root, rustix::fs::CWD)?;
+    Ok(root)
+}
+
+/// child: the files of a container that does not run as its programs would see them, volumes and all, with their ids as
+/// on disk. The current directory is the container's. This becomes the process's root, too. `writes`: see [`view`].
+pub fn view_alone(store: &Store, spec: &Spec, writes: bool) -> Result<OwnedFd> {
+    sys::unshare(CLONE_NEWNS).tried("make a mount namespace")?;
+    // Nothing of it is shared with the host, and a later start finds its upper directory as it was.
+    let mut spec = Spec { auto_remove: false, tty: false, ..spec.clone() };
+    spec.mounts.iter_mut().for_each(|mount| mount.propagation.clear());
+    let mut trees = sources(store, &spec, None)?.into_iter();
+    let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
+    tree::attach(&root, rustix::fs::CWD)?;
+    volume::mount_all(&spec, root.as_fd(), trees)?;
+    if spec.read_only {
+        tree::protect(&root)?;
+    }
+    pivot(root.as_fd())?;
+    view(writes)
+}
+
+/// child: a copy of all that this process sees, mounts and all, in which no device can be opened, and, unless `writes`,
+/// nothing can be changed.
+pub fn view(writes: bool) -> Result<OwnedFd> {
+    let root = tree::clone_tree(rustix::fs::CWD, "/", true)?;
+    tree::restrict_copy(&root, writes)?;
     Ok(root)
 }
 

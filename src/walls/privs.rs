@@ -152,6 +152,17 @@ pub fn lock(user: &User) -> Result<()> {
     rustix::thread::set_capabilities(None, sets).tried("set the capabilities")
 }
 
+/// child that copies files: gives up every capability but those to read and make any file.
+pub fn keep_for_files() -> Result<()> {
+    const FILES: CapabilitySet = CapabilitySet::CHOWN
+        .union(CapabilitySet::DAC_OVERRIDE)
+        .union(CapabilitySet::FOWNER)
+        .union(CapabilitySet::FSETID)
+        .union(CapabilitySet::MKNOD)
+        .union(CapabilitySet::SETFCAP);
+    lock(&User { home: String::new(), keep: FILES })
+}
+
 /// child: whatever it does, execve gives no more rights than it has. prctl(2)
 pub fn forbid_new() -> Result<()> {
     rustix::thread::set_no_new_privs(true).tried("forbid new privileges")

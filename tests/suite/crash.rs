@@ -427,3 +427,38 @@ fn a_layer_that_nobody_refers_to_goes_with_the_next_import() {
     h.ok(&["import", &h.path("other.tar"), "other"]);
     assert_eq!(layers(), before + 1);
 }
+
+#[test]
+fn while_it_starts_again() {
+    for step in ["monitor:ended", "monitor:written", "monitor:released", "monitor:again", "monitor:restarted"] {
+        let h = Host::new();
+        let before = h.snapshot();
+        let line = "run -d --name box --restart always busybox sh -c 'sleep 0.1; exit 3'";
+        let Some(output) = dying(&h, step, line) else { return };
+        output.exits(0);
+        h.ended("box");
+        let status = h.field("box", "Status");
+        // Between two runs the code of the last one is known.
+        let is_known = ["monitor:written", "monitor:released", "monitor:again"].contains(&step);
+        assert!(status.starts_with(if is_known { "Exited (3) " } else { "Exited (137) " }), "{step}: {status}");
+        h.ok("start box");
+        h.ok("rm -f box");
+        recovers(&h, &before, step);
+    }
+}
+
+#[test]
+fn while_it_is_renamed() {
+    for (step, name) in [("rename:linked", "new"), ("rename:written", "new")] {
+        let h = Host::new();
+        let before = h.snapshot();
+        h.idle("--name box");
+        let Some(output) = dying(&h, step, "rename box new") else { return };
+        output.exits(137);
+        assert_eq!(h.ok("ps --format '{{.Names}}'"), name, "{step}");
+        assert_eq!(h.ok("exec new echo here"), "here", "{step}");
+        h.ok("create --name box busybox true");
+        h.ok("rm -f new box");
+        recovers(&h, &before, step);
+    }
+}

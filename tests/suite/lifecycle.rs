@@ -217,3 +217,32 @@ fn several_are_stopped_side_by_side() {
     assert_eq!(output.out, "first\nsecond\n");
     assert!(output.err.contains("No such container: nosuch"));
 }
+
+#[test]
+fn rename_gives_another_name() {
+    let h = Host::new();
+    let id = h.idle("--name old");
+    h.ok("create --name other busybox true");
+    assert_eq!(h.ok("rename old new"), "");
+    assert_eq!(h.ok("ps -q --no-trunc --filter name=^new$"), id);
+    h.run("exec old true").fails(1, "No such container: old");
+    h.run("rename new new").fails(1, "Renaming a container with the same name as its current name");
+    h.run("rename nosuch y1").fails(1, "No such container: nosuch");
+    h.run("rename new other").fails(1, "Conflict. The container name \"/other\" is already in use by container \"");
+    h.run("rename new 'a b'").fails(1, "Invalid container name (a b)");
+    h.ok("create --name old busybox true");
+    h.ok("stop -t 0 new");
+    assert!(h.field("new", "Status").starts_with("Exited"));
+    let info = std::fs::read_to_string(h.run_dir.join(&id).join("containerInfo.json")).unwrap();
+    assert!(info.contains("\"name\":\"new\""), "{info}");
+}
+
+#[test]
+fn a_renamed_container_goes_away_with_its_end() {
+    let h = Host::new();
+    h.idle("--rm --name old");
+    h.ok("rename old new");
+    h.ok("stop -t 0 new");
+    until("it goes away", || h.ok("ps -aq").is_empty());
+    h.ok("create --name new busybox true");
+}

@@ -6,7 +6,7 @@ use super::super::read::volume::{Source, group};
 use super::super::read::{self, mount, tmpfs, volume};
 use super::{bad, from_our_env};
 use mydocker::error::Result;
-use mydocker::kernel::{file, hex};
+use mydocker::kernel::{file, hex, order};
 use mydocker::spec::{Mount, MountKind, Recursion};
 
 /// What `-v`, `--mount` and `--tmpfs` ask for, in the order in which it is mounted.
@@ -37,7 +37,8 @@ pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
         }
     }
     // A mount below another one must come after it, whatever the order of the flags.
-    mounts.sort_by_key(|mount| mount.target.matches('/').count());
+    let depth = |mount: &Mount| mount.target.matches('/').count();
+    let mounts: Vec<Mount> = order::sorted(mounts, &|a, b| depth(a) < depth(b));
     Ok(mounts)
 }
 

@@ -93,10 +93,10 @@ fn profile(path: &str) -> Result<String> {
     let fail = |why: String| bad(format!("opening seccomp profile ({}) failed: {why}", visible(path)));
     let bytes = read_flag_file(path).map_err(|e| match e.errno {
         Some(errno) => fail(mydocker::error::text(errno)),
-        None => fail(e.what),
+        None => fail(e.what.clone()),
     })?;
     let text = String::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".to_owned()))?;
-    seccomp::check(&text).map_err(|e| bad(format!("invalid seccomp profile ({}): {e}", visible(path))))?;
+    seccomp::check(&text).map_err(|e| bad(format!("{}: {e}", visible(path))))?;
     Ok(text)
 }
 

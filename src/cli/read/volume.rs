@@ -66,7 +66,7 @@ pub fn volume(text: &str) -> Result<VolumeFlag> {
     if !host && options.iter().any(|option| group(option) == Some(2)) {
         return Err(fail("field BindOptions must not be specified".to_owned()));
     }
-    let target = super::target(target).map_err(|e| fail(e.what))?;
+    let target = super::target(target).map_err(|e| fail(e.what.clone()))?;
     let read_only = options.contains(&"ro");
     let options = options.into_iter().filter(|option| group(option) != Some(0)).map(str::to_owned).collect();
     Ok(VolumeFlag { source, target, read_only, options })

@@ -1,7 +1,8 @@
 //! The functions of templates: Go's own, and the ones docker adds.
 
 use super::super::human::visible;
-use miniserde::json::{self, Number, Value};
+use super::super::shape;
+use miniserde::json::{Number, Value};
 
 /// Most spaces that a format may ask for in one place.
 const PAD_MAX: usize = 1024;
@@ -37,7 +38,11 @@ pub fn call(name: &str, args: &[&Value]) -> Answer {
         return Err(format!("wrong number of args for {name}: want {wants} got {}", args.len()));
     }
     Ok(match (name, args) {
-        ("json", [value]) => Value::String(json::to_string(value)),
+        ("json", [value]) => {
+            let mut text = String::new();
+            shape::write(&mut text, value, None);
+            Value::String(text)
+        }
         ("upper", [value]) => Value::String(string(value)?.to_uppercase()),
         ("lower", [value]) => Value::String(string(value)?.to_lowercase()),
         ("title", [value]) => Value::String(title(string(value)?)),
@@ -118,6 +123,15 @@ pub fn show(out: &mut String, value: &Value, null: &str, depth: usize) {
             out.push(']');
         }
         Value::Object(all) => {
+            if let Some(fields) = shape::fields(all) {
+                // Go prints a structure without the names of its fields.
+                for (at, (_, value)) in fields.into_iter().enumerate() {
+                    out.push(if at > 0 { ' ' } else { '{' });
+                    show(out, value, "<nil>", depth + 1);
+                }
+                out.push('}');
+                return;
+            }
             out.push_str("map[");
             for (at, (key, value)) in all.iter().enumerate() {
                 out.push_str(if at > 0 { " " } else { "" });

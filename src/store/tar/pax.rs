@@ -44,8 +44,7 @@ impl Pax {
             let record = &bytes[space + 1..size - 1];
             let equals = record.iter().position(|b| *b == b'=').ok_or_else(bad)?;
             let (key, value) = (&record[..equals], &record[equals + 1..]);
-            self.set(key, value)
-                .map_err(|e| Error { what: format!("{} in the pax record {}", e.what, shown(key)), ..e })?;
+            self.set(key, value).map_err(|e| e.reword(&|what| format!("{} in the pax record {}", what, shown(key))))?;
             bytes = &bytes[size..];
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::store::tar::{self, Entry, Kind, Time, shown};
 use alloc::format;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
-use rustix::fs::{chmodat, chownat, fchmod, fchown, fsetxattr, futimens, utimensat};
+use rustix::fs::{chmodat, chownat, fchmod, fchown, fsetxattr, utimensat};
 use rustix::io::Errno;
 
 type Answer<T> = core::result::Result<T, Errno>;
@@ -30,33 +30,60 @@ pub fn times(mtime: Time) -> Timestamps {
     Timestamps { last_access: moment, last_modification: moment }
 }
 
-/// Owner, attributes, mode and time of an open file or directory, in the order in which they do not undo each other:
-/// chown(2) drops setuid bits and capabilities, an ACL changes the mode.
-pub fn dress(fd: &OwnedFd, entry: &Entry, with_time: bool) -> Result<()> {
+/// Who owns what is unpacked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// Whom the archive names.
+    Kept,
+    /// What is new belongs to root.
+    Root,
+    /// What is new belongs to whom the kernel gives it: us.
+    Ours,
+}
+
+/// An owner and a group, where there is one to set.
+pub type Owner = Option<(Uid, Gid)>;
+
+impl Owners {
+    /// The owner of an entry; `is_new` unless it is a directory that was there.
+    pub fn of(self, entry: &Entry, is_new: bool) -> Owner {
+        match self {
+            Self::Kept => Some((Uid::from_raw(entry.uid), Gid::from_raw(entry.gid))),
+            Self::Root if is_new => Some((Uid::ROOT, Gid::ROOT)),
+            Self::Root | Self::Ours => None,
+        }
+    }
+}
+
+/// Owner, attributes and mode of an open file or directory, in the order in which they do not undo each other:
+/// chown(2) drops setuid bits and capabilities, an ACL changes the mode. `strict`: an attribute that we may not set is an
+/// error.
+pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
-    let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
-    unless_unmapped(fchown(fd, uid, gid)).tried_with(|| what("owner"))?;
+    if let Some((uid, gid)) = owner {
+        unless_unmapped(fchown(fd, Some(uid), Some(gid))).tried_with(|| what("owner"))?;
+    }
     for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name)) {
         match fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
             // tmpfs before 6.6 has no user attributes. A capability must not be lost silently.
             Err(Errno::OPNOTSUPP) if name != b"security.capability" => {}
+            Err(Errno::PERM | Errno::OPNOTSUPP) if !strict => {}
             other => other.tried_with(|| what(&format!("attribute {}", shown(name))))?,
         }
     }
-    fchmod(fd, Mode::from(entry.mode)).tried_with(|| what("mode"))?;
-    if with_time {
-        futimens(fd, &times(entry.mtime)).tried_with(|| what("time"))?;
-    }
-    Ok(())
+    fchmod(fd, Mode::from(entry.mode)).tried_with(|| what("mode"))
 }
 
 /// The same for what cannot be opened: symlinks, pipes, devices. Their attributes are not worth the way through /proc.
-pub fn dress_at(parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
+/// `alone`: nobody else writes here. Otherwise the mode must have come with the making.
+pub fn dress_at(parent: &OwnedFd, name: &[u8], entry: &Entry, owners: Owners, alone: bool) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
-    let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
-    unless_unmapped(chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)).tried_with(|| what("owner"))?;
-    if entry.kind != Kind::Symlink {
-        // This would follow a symlink, but we have just made the pipe or device, and nobody else writes here.
+    if let Some((uid, gid)) = owners.of(entry, true) {
+        let done = chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        unless_unmapped(done).tried_with(|| what("owner"))?;
+    }
+    if entry.kind != Kind::Symlink && alone {
+        // This would follow a symlink, but we have just made the pipe or device.
         chmodat(parent, name, Mode::from(entry.mode), AtFlags::empty()).tried_with(|| what("mode"))?;
     }
     utimensat(parent, name, &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).tried_with(|| what("time"))

@@ -219,7 +219,7 @@ pub fn in_user_namespace() -> bool {
 pub fn children(path: &str) -> Result<Vec<String>> {
     use rustix::fd::AsFd;
     let dir = file::open_dir(path)?;
-    let entries = file::entries(dir.as_fd()).map_err(|e| Error { what: format!("read {path}"), ..e })?;
+    let entries = file::entries(dir.as_fd()).map_err(|e| e.said(format!("read {path}")))?;
     let dirs = entries.into_iter().filter(|(_, kind)| *kind == rustix::fs::FileType::Directory);
     Ok(dirs.filter_map(|(name, _)| name.into_string().ok()).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::place::{Group, Hierarchy, Place, children, hierarchies};
 use crate::error::{Error, Result};
-use crate::kernel::file;
+use crate::kernel::{file, order};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -79,7 +79,7 @@ pub fn pids(place: Place<'_>) -> Result<Vec<i32>> {
         pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
         dirs.extend(children(&dir).unwrap_or_default().into_iter().map(|name| format!("{dir}/{name}")));
     }
-    pids.sort_unstable();
+    let mut pids = order::sorted(pids, &|a, b| a < b);
     pids.dedup();
     Ok(pids)
 }

@@ -59,7 +59,7 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
     }
     for device in &spec.devices {
         asked(root, &dev, device)
-            .map_err(|e| Error { what: format!("add the device {}: {}", device.source, e.what), ..e })?;
+            .map_err(|e| e.reword(&|what| format!("add the device {}: {}", device.source, what)))?;
     }
     rustix::process::umask(Mode::from(0o022));
     Ok(dev)

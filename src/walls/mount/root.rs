@@ -28,6 +28,10 @@ pub fn open(store: &Store, spec: &Spec, volatile: bool, ids: Option<BorrowedFd<'
     if let Some(ids) = ids {
         map_layers(spec, ids)?;
     }
+    if volatile {
+        // It was started before, and ended in an orderly way: then the kernel's mark of a lost cache does not count.
+        let _ = file::remove_tree(rustix::fs::CWD, "work/work/incompat/volatile"); // what stays the mount tells of
+    }
     match overlay_by_steps(store, spec, volatile) {
         Err(error) if error.is(Errno::INVAL) || error.is(Errno::NOSYS) => overlay_in_one_string(store, spec, volatile),
         other => other,

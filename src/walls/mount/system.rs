@@ -8,6 +8,7 @@ use super::tree::{
 use crate::error::{Error, Result, Tried};
 use crate::kernel::file;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -20,6 +21,14 @@ const MASKED_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
 const READ_ONLY_PATHS: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// What of /sys is covered.
 const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
+
+/// The paths of a container that are masked, and the ones that are read-only; each CPU's are not among them.
+pub fn covered() -> (Vec<String>, Vec<String>) {
+    let proc = |name: &&str| format!("/proc/{name}");
+    let masked = MASKED_FILES.iter().chain(&MASKED_DIRECTORIES).map(proc);
+    let masked = masked.chain(MASKED_SYS.iter().map(|name| format!("/sys/{name}")));
+    (masked.collect(), READ_ONLY_PATHS.iter().map(proc).collect())
+}
 
 /// /proc with docker's read-only and masked paths. They are covered through the new proc itself, before anybody can
 /// interfere. `others` is the /proc of a container whose pid namespace it shares.

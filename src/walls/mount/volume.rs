@@ -151,7 +151,7 @@ fn bind_file(spec: &Spec, tree: &OwnedFd, root: BorrowedFd<'_>, path: &str) -> R
         Err(Errno::ROFS) => return Ok(()), // a read-only volume is there, without a place for it
         target => target.tried_with(|| format!("make {path}"))?,
     };
-    refuse_shared(spec, &target).map_err(|e| Error { what: format!("mount {path}: {}", e.what), ..e })?;
+    refuse_shared(spec, &target).map_err(|e| e.reword(&|what| format!("mount {path}: {what}")))?;
     attach(tree, target.as_fd())
 }
 

@@ -1,0 +1,161 @@
+//! `completion`: what shells offer after Tab, and the manual page, both made from the verb table.
+
+use super::args::{Flag, Parsed, Verb};
+use super::verbs::{self, VERBS};
+use super::{OK, print};
+use mydocker::error::{EXIT_ENGINE, Error, Result};
+
+const BASH: &str = r#"_mydocker() {
+    local cur="${COMP_WORDS[COMP_CWORD]}" verb="" word flags="" things=""
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case "$word" in -*) continue ;; esac
+        case "$verb" in "" | container | image | system) verb="${verb:+$verb }$word" ;; *) break ;; esac
+    done
+    case "$verb" in
+@CASES
+    esac
+    case "$cur$things" in
+    -*) things="" ;;
+    *CONTAINER) things="$(mydocker ps -a --format '{{.Names}}' 2>/dev/null)" flags="" ;;
+    *IMAGE) things="$(mydocker images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null)" flags="" ;;
+    *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
+    esac
+    COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
+}
+complete -F _mydocker mydocker
+"#;
+
+/// `completion bash|zsh|fish|man`
+pub fn completion(parsed: &Parsed) -> Result<u8> {
+    let text = match parsed.words[0].as_str() {
+        "bash" => bash(),
+        "zsh" => format!("#compdef mydocker\nautoload -U +X bashcompinit && bashcompinit\n{}", bash()),
+        "fish" => fish(),
+        "man" => man(),
+        other => {
+            let why = format!("invalid shell '{}': bash, zsh, fish or man", other.escape_debug());
+            return Err(Error::new(why).exit(EXIT_ENGINE));
+        }
+    };
+    print(&text)?;
+    Ok(OK)
+}
+
+/// All spellings of a verb.
+fn names(verb: &Verb) -> impl Iterator<Item = &'static str> {
+    core::iter::once(verb.name).chain(verb.aliases.iter().copied())
+}
+
+/// Its flags as they are typed, without the ones that help does not show.
+fn flags(verb: &Verb) -> impl Iterator<Item = &'static Flag> {
+    verb.flags.iter().filter(|flag| !flag.help.is_empty())
+}
+
+fn long_of(flag: &Flag) -> Option<&'static str> {
+    flag.names.iter().rfind(|name| name.len() > 1).copied()
+}
+
+/// What its words are: a kind of things that can be listed, or files.
+fn things(verb: &Verb) -> &'static str {
+    ["CONTAINER", "IMAGE"].into_iter().find(|kind| verb.usage.contains(kind)).unwrap_or("FILE")
+}
+
+fn bash() -> String {
+    let line =
+        |pattern: &str, flags: &str, things: &str| format!("    {pattern}) flags=\"{flags}\" things={things} ;;\n");
+    let mut cases = String::new();
+    for verb in VERBS {
+        let pattern = names(verb).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" | ");
+        let flags: Vec<String> = flags(verb).filter_map(long_of).map(|name| format!("--{name}")).collect();
+        cases.push_str(&line(&pattern, &flags.join(" "), things(verb)));
+    }
+    let first = |name: &'static str| name.split(' ').next().unwrap_or(name);
+    let all = verbs::in_order(VERBS.iter().flat_map(names).map(first).collect());
+    cases.push_str(&line("\"\"", &(all.join(" ") + " help"), "\"\""));
+    for group in verbs::groups() {
+        cases.push_str(&line(group, &verbs::of_group(group).join(" "), "\"\""));
+    }
+    BASH.replace("@CASES\n", &cases)
+}
+
+/// Text between single quotes of fish.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+fn fish() -> String {
+    let mut text = String::from("complete -c mydocker -f\n");
+    for verb in VERBS.iter().filter(|verb| !verb.name.contains(' ')) {
+        let about = quoted(verb.about);
+        text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", verb.name, " -d ", &about, "\n"]);
+        let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name);
+        let words = match things(verb) {
+            "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
+            "IMAGE" => " -a '(mydocker images --format \"{{.Repository}}:{{.Tag}}\")'\n",
+            _ => " -F\n",
+        };
+        text.extend([&condition, words]);
+        for flag in flags(verb) {
+            text.push_str(&condition);
+            for name in flag.names {
+                text.extend([if name.len() == 1 { " -s " } else { " -l " }, name]);
+            }
+            let value = if flag.value.is_empty() { "" } else { " -r" };
+            text.extend([value, " -d ", &quoted(flag.help), "\n"]);
+        }
+    }
+    text
+}
+
+/// Text of a manual page, man(7): nothing of it is a request or an escape.
+fn plain(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
+    escaped
+        .lines()
+        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { format!("{line}\n") })
+        .collect()
+}
+
+fn man() -> String {
+    let mut text = format!(
+        ".TH MYDOCKER 1 \"\" \"mydocker {}\"\n.SH NAME\nmydocker \\- containers in one file, without a daemon\n\
+         .SH SYNOPSIS\n.B mydocker\n[\\-\\-root DIR] [\\-\\-run\\-root DIR] [\\-\\-debug] VERB [OPTIONS] ...\n.SH VERBS\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for verb in VERBS {
+        text.extend([".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
+        for flag in flags(verb) {
+            let spelled = format!("{} {}", flag.spelled(), flag.value);
+            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help)]);
+        }
+        if !verb.long.is_empty() {
+            text.extend([".PP\n.nf\n", &plain(verb.long), ".fi\n"]);
+        }
+    }
+    text.push_str(
+        ".SH EXIT STATUS\nThat of the command; 125 an error of mydocker, 126 the command is not executable, 127 it is not\n\
+         found, 128+n it was killed by signal n.\n.SH ENVIRONMENT\nMYDOCKER_ROOT, MYDOCKER_RUN: \\-\\-root and \\-\\-run\\-root.\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_and_flag_is_there() {
+        let (bash, fish, man) = (bash(), fish(), man());
+        for verb in VERBS {
+            assert!(bash.contains(&format!("\"{}\"", verb.name)), "{}", verb.name);
+            assert!(man.contains(&format!(".SS mydocker {} ", verb.name)), "{}", verb.name);
+            for name in flags(verb).filter_map(long_of) {
+                assert!(bash.contains(&format!("--{name}")), "{name}");
+                assert!(verb.name.contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
+            }
+        }
+        assert!(!bash.contains('@') && bash.contains("container) flags="));
+        assert_eq!(plain(".a\\-b\n'c"), "\\&.a\\e\\-b\n\\&'c\n");
+        assert_eq!(quoted("it's \\t"), r"'it\'s \\t'");
+    }
+}

@@ -1,0 +1,155 @@
+//! `cp`.
+
+use super::args::Parsed;
+use super::exec::enter_user_namespace_of;
+use super::{OK, human, note, open_store, open_store_as_we_are, print_error, seal};
+use mydocker::error::{Error, Result};
+use mydocker::kernel::{file, sys, time};
+use mydocker::life::copy::{self, Copied, Copy};
+use mydocker::life::exec;
+use mydocker::store::containers;
+use rustix::termios::isatty;
+
+/// Faster copies show no progress.
+const PATIENCE_MS: i64 = 1000;
+/// Milliseconds between two words about progress.
+const STEP_MS: i64 = 75;
+/// Names of what was left out that are shown.
+const LEFT_OUT_SHOWN_MAX: usize = 3;
+
+/// `cp [-a] [-L] [-q] CONTAINER:SRC DEST|-` and `cp [-a] [-L] [-q] SRC|- CONTAINER:DEST`
+pub fn cp(parsed: &Parsed) -> Result<u8> {
+    let [source, destination] = [&parsed.words[0], &parsed.words[1]];
+    for (word, what) in [(source, "source"), (destination, "destination")] {
+        if word.is_empty() {
+            return Err(Error::new(format!("{what} can not be empty")));
+        }
+    }
+    let (is_into, (word, inside), typed) = match (split(source), split(destination)) {
+        (Some(_), Some(_)) => return Err(Error::new("copying between containers is not supported")),
+        (None, None) => return Err(Error::new("must specify at least one container source")),
+        (Some(container), None) => (false, container, destination),
+        (None, Some(container)) => (true, container, source),
+    };
+    if inside.is_empty() {
+        return Err(Error::new(format!("no path in container {word}: {word}:/ is all of it")));
+    }
+    if !rustix::process::geteuid().is_root() && is_running(word)? {
+        enter_user_namespace_of(word)?;
+    }
+    seal()?;
+    let store = open_store()?;
+    let container = containers::find(&store, word)?;
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let absolute = || file::absolute(cwd.to_str().unwrap_or("/"), typed);
+    let request = Copy {
+        word,
+        inside,
+        outside: (typed != "-").then(|| (typed.as_str(), absolute())),
+        keeps_owners: parsed.on("archive"),
+        follows: parsed.on("follow-link"),
+    };
+    // As docker: whoever reads our output in a script wants no more than the copy.
+    let is_quiet = if parsed.given("quiet") { parsed.on("quiet") } else { !isatty(sys::stdout()) };
+    let mut progress = Progress::new(is_into, !is_quiet && isatty(sys::stderr()));
+    let copied = if is_into {
+        copy::into(&store, &container, &request, &mut |bytes| progress.tell(bytes))
+    } else {
+        copy::out_of(&store, &container, &request, &mut |bytes| progress.tell(bytes))
+    };
+    progress.clear();
+    let copied = copied?;
+    if !copied.left_out.is_empty() {
+        let shown = &copied.left_out[..copied.left_out.len().min(LEFT_OUT_SHOWN_MAX)];
+        let more = if copied.left_out.len() > shown.len() { " …" } else { "" };
+        note(&format!("not copied: {}{more}", shown.join(", ")));
+    }
+    let is_stream = request.outside.is_none();
+    if !is_quiet && (is_into || !is_stream) {
+        let to = if is_into { destination.clone() } else { absolute() };
+        print_error(&summary(&copied, &to));
+    }
+    Ok(OK)
+}
+
+/// `CONTAINER:PATH`. As scp: a path of the host with a colon in it begins with `/` or `.`.
+fn split(word: &str) -> Option<(&str, &str)> {
+    word.split_once(':').filter(|(container, _)| !container.is_empty() && !word.starts_with(['/', '.']))
+}
+
+fn is_running(word: &str) -> Result<bool> {
+    let store = open_store_as_we_are()?;
+    let container = containers::find(&store, word)?;
+    Ok(exec::open_init(&store, &container).is_ok())
+}
+
+fn summary(copied: &Copied, to: &str) -> String {
+    let all = human::size(copied.transferred);
+    match copied.content {
+        Some(content) if content != copied.transferred => {
+            format!("Successfully copied {} (transferred {all}) to {}\n", human::size(content), human::visible(to))
+        }
+        _ => format!("Successfully copied {all} to {}\n", human::visible(to)),
+    }
+}
+
+/// One line about a copy that takes long, on a terminal.
+struct Progress {
+    header: &'static str,
+    next_ms: i64,
+    is_shown: bool,
+}
+
+impl Progress {
+    fn new(is_into: bool, is_wanted: bool) -> Self {
+        let header = if is_into { "Copying to container - " } else { "Copying from container - " };
+        let next_ms = if is_wanted { time::monotonic_ms() + PATIENCE_MS } else { i64::MAX };
+        Self { header, next_ms, is_shown: false }
+    }
+
+    fn tell(&mut self, bytes: u64) {
+        let now = time::monotonic_ms();
+        if now >= self.next_ms {
+            (self.next_ms, self.is_shown) = (now + STEP_MS, true);
+            print_error(&format!("\r{}{}\x1b[K", self.header, human::size(bytes)));
+        }
+    }
+
+    fn clear(&self) {
+        if self.is_shown {
+            print_error("\r\x1b[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_and_paths() {
+        for (word, parts) in [
+            ("box:/a:b", Some(("box", "/a:b"))),
+            ("box:a", Some(("box", "a"))),
+            ("box:", Some(("box", ""))),
+            ("/a:b", None),
+            ("./a:b", None),
+            ("../a:b", None),
+            ("a", None),
+            ("-", None),
+            (":a", None),
+        ] {
+            assert_eq!(split(word), parts, "{word}");
+        }
+    }
+
+    #[test]
+    fn summaries() {
+        let copied = |content, transferred| Copied { content, transferred, left_out: Vec::new() };
+        assert_eq!(
+            summary(&copied(Some(3), 2048), "box:/x"),
+            "Successfully copied 3B (transferred 2.05kB) to box:/x\n"
+        );
+        assert_eq!(summary(&copied(None, 2048), "/x"), "Successfully copied 2.05kB to /x\n");
+    }
+}

@@ -1,0 +1,97 @@
+//! `inspect`, `port`.
+
+mod container;
+mod image;
+
+pub use container::verdict;
+
+use super::args::Parsed;
+use super::template::Template;
+use super::{OK, note, open_store, print, read, shape};
+use miniserde::json::Value;
+use mydocker::error::{Error, Result};
+use mydocker::store::{Store, containers, images, volumes};
+
+/// What may be inspected, in the order in which a name is looked for.
+const KINDS: [&str; 3] = ["container", "image", "volume"];
+
+/// `inspect [OPTIONS] NAME…`, and the same for one kind of things (`container inspect`).
+pub fn inspect(parsed: &Parsed) -> Result<u8> {
+    let kind = parsed.verb.strip_suffix(" inspect").or(parsed.last("type")).unwrap_or("");
+    if !kind.is_empty() && !KINDS.contains(&kind) {
+        return Err(Error::new(format!("\"{}\" is not a valid value for --type", kind.escape_debug())).exit(1));
+    }
+    let template = match parsed.last("format").unwrap_or_default() {
+        "" | "json" => None,
+        text => Some(Template::parse(text)?),
+    };
+    let store = open_store()?;
+    let (mut found, mut lines) = (Vec::new(), String::new());
+    let mut errors: Vec<Error> = Vec::new();
+    for word in &parsed.words {
+        match (look(&store, kind, word, parsed.on("size")), &template) {
+            (Err(error), _) => errors.push(error),
+            (Ok(value), None) => found.push(value),
+            (Ok(value), Some(template)) => match template.render(&value) {
+                Ok(text) => lines.extend([text.as_str(), "\n"]),
+                Err(error) => errors.push(error),
+            },
+        }
+    }
+    if template.is_none() {
+        let level = (!parsed.given("format")).then_some(0);
+        shape::write(&mut lines, &Value::Array(found.into_iter().collect()), level);
+    }
+    if template.is_none() || lines.is_empty() {
+        lines.push('\n'); // docker ends an answer that is empty, too
+    }
+    print(&lines)?;
+    for error in &errors {
+        note(&error.to_string());
+    }
+    Ok(if errors.is_empty() { OK } else { 1 })
+}
+
+/// The object that a word stands for.
+fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value> {
+    for candidate in KINDS.into_iter().filter(|candidate| kind.is_empty() || kind == *candidate) {
+        let found = match candidate {
+            "container" => match containers::find(store, word) {
+                Ok(container) => container::value(store, &container, with_size)?,
+                Err(error) if containers::is_missing(&error) => None,
+                Err(error) => return Err(error),
+            },
+            "image" => match images::find(store, word) {
+                Ok(Some(found)) => Some(image::value(store, found.id())?),
+                Err(error) if error.what.starts_with("multiple") => return Err(error),
+                Ok(None) | Err(_) => None, // a word that cannot be the name of an image is none
+            },
+            _ if read::volume_name(word).is_ok() => {
+                volumes::created(store, word)?.map(|at| image::volume(store, word, at))
+            }
+            _ => None,
+        };
+        if let Some(value) = found {
+            return Ok(value);
+        }
+    }
+    Err(match kind {
+        "container" => containers::missing(word),
+        "image" => images::missing(word),
+        "volume" => Error::new(format!("get {0}: no such volume", word.escape_debug())),
+        _ => Error::new(format!("Error: No such object: {}", word.escape_debug())),
+    })
+}
+
+/// `port CONTAINER [PORT[/PROTOCOL]]`. No port is published yet.
+pub fn port(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    let container = containers::find(&store, &parsed.words[0])?;
+    let Some(port) = parsed.words.get(1) else { return Ok(OK) };
+    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    if number.parse::<u16>().is_err() || !matches!(protocol, "tcp" | "udp" | "sctp") {
+        let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
+        return Err(Error::new(format!("invalid port '{}': {why}", port.escape_debug())));
+    }
+    Err(Error::new(format!("No public port '{port}' published for {}", container.spec.name)))
+}

@@ -1,0 +1,167 @@
+//! `container prune`, `image prune`.
+
+use super::args::Parsed;
+use super::{OK, human, note, open_store, print, ps, read};
+use mydocker::error::{Error, Result};
+use mydocker::kernel::{io, sys, time};
+use mydocker::life::remove;
+use mydocker::spec::Status;
+use mydocker::store::{Store, containers, images};
+use std::collections::BTreeMap;
+
+/// Bytes of an answer to a question.
+const ANSWER_BYTES: usize = 256;
+
+/// `--filter`: what is kept although it is not used.
+struct Filters<'a> {
+    /// Only what was made before this moment, in nanoseconds since 1970.
+    until: Option<i64>,
+    /// Labels that must be there (`true`), or must not.
+    labels: Vec<(bool, &'a str)>,
+}
+
+impl<'a> Filters<'a> {
+    fn parse(parsed: &'a Parsed) -> Result<Self> {
+        let mut filters = Filters { until: None, labels: Vec::new() };
+        for typed in parsed.all("filter") {
+            match typed.split_once('=') {
+                Some(("until", value)) => filters.until = Some(read::moment::moment(value, time::now())?),
+                Some(("label", value)) => filters.labels.push((true, value)),
+                Some(("label!", value)) => filters.labels.push((false, value)),
+                _ => {
+                    let why = "known are until=TIME, label=KEY, label=KEY=VALUE, label!=…";
+                    return Err(Error::new(format!("Invalid filter '{}': {why}", typed.escape_debug())));
+                }
+            }
+        }
+        Ok(filters)
+    }
+
+    fn fit(&self, created: i64, labels: &BTreeMap<String, String>) -> bool {
+        self.until.is_none_or(|until| created < until)
+            && self.labels.iter().all(|(wanted, label)| read::has_label(labels, label) == *wanted)
+    }
+}
+
+/// Asks whether to go on, unless `-f` has said so. No answer is a no.
+fn is_agreed(parsed: &Parsed, warning: &str) -> Result<bool> {
+    if parsed.on("force") {
+        return Ok(true);
+    }
+    print(&format!("WARNING! This will remove {warning}.\nAre you sure you want to continue? [y/N] "))?;
+    let mut answer = [0; ANSWER_BYTES];
+    let count = io::read(sys::stdin(), &mut answer).unwrap_or(0);
+    Ok(matches!(answer[..count].trim_ascii(), b"y" | b"Y"))
+}
+
+/// What was deleted, and how much room there is now.
+fn tell(heading: &str, deleted: &[String], bytes: u64) -> Result<()> {
+    let mut text = String::new();
+    if !deleted.is_empty() {
+        text.extend([heading, "\n", &deleted.join("\n"), "\n\n"]);
+    }
+    print(&format!("{text}Total reclaimed space: {}\n", human::size(bytes)))
+}
+
+/// `container prune`: all containers that do not run go away.
+pub fn containers(parsed: &Parsed) -> Result<u8> {
+    let filters = Filters::parse(parsed)?;
+    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
+    if is_agreed(parsed, "all stopped containers")? {
+        let store = open_store()?;
+        let (found, errors) = containers::all(&store)?;
+        let mut complain = |error: &Error| {
+            note(&error.to_string());
+            code = 1;
+        };
+        errors.iter().for_each(&mut complain);
+        for container in found {
+            let spec = &container.spec;
+            let prune = || -> Result<Option<u64>> {
+                let state = ps::state(&store, &container)?;
+                let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
+                if !is_over || !filters.fit(spec.created, &spec.labels) {
+                    return Ok(None);
+                }
+                let (own, _) = ps::sizes(&store, &container).unwrap_or_default(); // unknown is not worth an error
+                remove::remove(&store, &spec.id, false, false).map(|()| Some(own))
+            };
+            match prune() {
+                Ok(Some(own)) => {
+                    bytes += own;
+                    deleted.push(spec.id.clone());
+                }
+                Ok(None) => {}
+                // Somebody else was faster, or is making it right now.
+                Err(error) if containers::is_missing(&error) => {}
+                Err(error) => complain(&error),
+            }
+        }
+    }
+    tell("Deleted Containers:", &deleted, bytes)?;
+    Ok(code)
+}
+
+/// `image prune`: images without a name go away, with `-a` all that no container uses.
+pub fn images(parsed: &Parsed) -> Result<u8> {
+    let filters = Filters::parse(parsed)?;
+    let all = parsed.on("all");
+    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
+    let warning =
+        if all { "all images without at least one container associated to them" } else { "all dangling images" };
+    if is_agreed(parsed, warning)? {
+        let store = open_store()?;
+        for id in images::ids(&store)? {
+            match prune_image(&store, &filters, all, &id) {
+                Ok(Some((removed, size))) => {
+                    deleted.extend(removed.untagged.iter().map(|name| format!("untagged: {name}")));
+                    deleted.extend(removed.deleted.iter().map(|id| format!("deleted: {id}")));
+                    bytes += size;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    note(&error.to_string());
+                    code = 1;
+                }
+            }
+        }
+    }
+    tell("Deleted Images:", &deleted, bytes)?;
+    Ok(code)
+}
+
+/// Removes one image, if it is to go; tells what went, and how many bytes of layers.
+fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Result<Option<(images::Removed, u64)>> {
+    let image = images::get(store, id)?;
+    let names: Vec<String> =
+        images::references(store)?.into_iter().filter(|(_, to)| to == id).map(|(name, _)| name.text()).collect();
+    let created = image.created.as_deref().and_then(read::moment::rfc3339).unwrap_or(0);
+    let labels = image.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
+    if !names.is_empty() && !all || !filters.fit(created, &labels) || is_used(store, id)? {
+        return Ok(None);
+    }
+    let mut sizes = BTreeMap::new();
+    for layer in image.diff_ids()? {
+        sizes.insert(format!("sha256:{layer}"), mydocker::store::layers::size(store, &layer)?);
+    }
+    let mut removed = images::Removed::default();
+    // One name after the other: with several, the id alone is refused.
+    let words = if names.is_empty() { vec![id.to_owned()] } else { names };
+    for word in words {
+        let gone = images::remove(store, &word, false);
+        store.unlock_images();
+        let gone = gone?;
+        removed.untagged.extend(gone.untagged);
+        removed.deleted.extend(gone.deleted);
+    }
+    let bytes = removed.deleted.iter().filter_map(|id| sizes.get(id)).sum();
+    Ok(Some((removed, bytes)))
+}
+
+fn is_used(store: &Store, id: &str) -> Result<bool> {
+    let (all, errors) = containers::all(store)?;
+    if let Some(error) = errors.into_iter().next() {
+        return Err(Error::new(format!("cannot tell whether image {} is in use: {error}", &id[..12])));
+    }
+    Ok(all.iter().any(|container| container.spec.image_id == id))
+}

@@ -1,0 +1,111 @@
+//! `--filter` of `ps`.
+
+use super::{Row, state_word};
+use crate::cli::args::boolean;
+use crate::cli::inspect::verdict;
+use crate::cli::pattern::{self, Pattern};
+use crate::cli::read;
+use mydocker::error::{Error, Result};
+use mydocker::spec::{MountKind, Status};
+use mydocker::store::Store;
+use mydocker::store::containers;
+
+const KEYS: &str = "ancestor before exited expose health id is-task label name network publish since status volume";
+const STATES: &str = "created running paused restarting removing exited dead";
+const VERDICTS: &str = "starting healthy unhealthy none";
+
+/// One filter: its key and value, and what is known beforehand.
+pub struct Filter {
+    key: &'static str,
+    value: String,
+    pattern: Option<Pattern>,
+    /// For `before` and `since`: when that container was made, and its id.
+    other: Option<(i64, String)>,
+}
+
+impl Filter {
+    /// Whether it is about containers that do not run.
+    pub fn wants_all(&self) -> bool {
+        matches!(self.key, "status" | "exited")
+    }
+
+    /// Reads `key=value`.
+    pub fn parse(store: &Store, typed: &str) -> Result<Self> {
+        let shown = typed.escape_debug();
+        let (key, value) = typed
+            .split_once('=')
+            .ok_or_else(|| Error::new(format!("bad format of filter '{shown}' (expected name=value)")))?;
+        let Some(key) = KEYS.split(' ').find(|known| *known == key) else {
+            let known = KEYS.replace(' ', ", ");
+            return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
+        };
+        let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
+        let one_of = |words: &str| {
+            let is_known = words.split(' ').any(|word| word == value);
+            if is_known { Ok(()) } else { Err(bad(&format!("one of {}", words.replace(' ', ", ")))) }
+        };
+        match key {
+            "status" => one_of(STATES)?,
+            "health" => one_of(VERDICTS)?,
+            "exited" => drop(value.parse::<i32>().map_err(|_| bad("it is not a whole number"))?),
+            "is-task" => drop(boolean(value).ok_or_else(|| bad("true or false"))?),
+            "publish" | "expose" if !is_port(value) => return Err(bad("PORT[-PORT][/PROTOCOL] is expected")),
+            _ => {}
+        }
+        let pattern = matches!(key, "name" | "id").then(|| pattern::regex(value).map_err(|error| bad(&error.what)));
+        let other = match key {
+            "before" | "since" => {
+                let spec = containers::find(store, value)?.spec;
+                Some((spec.created, spec.id))
+            }
+            _ => None,
+        };
+        Ok(Self { key, value: value.to_owned(), pattern: pattern.transpose()?, other })
+    }
+
+    fn fits(&self, row: &Row) -> bool {
+        let (spec, value) = (&row.container.spec, self.value.as_str());
+        let matches = |text: &str| text == value || self.pattern.as_ref().is_some_and(|pattern| pattern.fits(text));
+        let other = |fits: &dyn Fn(i64) -> bool| {
+            self.other.as_ref().is_some_and(|(created, id)| *id != spec.id && fits(*created))
+        };
+        match self.key {
+            "id" => matches(&spec.id),
+            "name" => matches(&spec.name) || matches(&format!("/{}", spec.name)),
+            "status" => state_word(&row.state, row.is_paused) == value,
+            "exited" => row.state.status == Status::Exited && value.parse() == Ok(row.state.exit_code),
+            "label" => read::has_label(&spec.labels, value),
+            "ancestor" => is_ancestor(&spec.image, &spec.image_id, value),
+            "before" => other(&|created| spec.created < created),
+            "since" => other(&|created| spec.created > created),
+            "health" => row.state.health.as_ref().map_or("none", |checked| verdict(checked.status)) == value,
+            "volume" => {
+                spec.mounts.iter().any(|m| m.kind != MountKind::Tmpfs && (m.source == value || m.target == value))
+            }
+            "network" => super::network_name(spec) == value,
+            "is-task" => boolean(value) == Some(false),
+            _ => false, // no port is published or exposed yet
+        }
+    }
+}
+
+/// Whether a container fits: of one key any value, of different keys all; but all labels.
+pub fn fits(filters: &[Filter], row: &Row) -> bool {
+    filters.iter().all(|one| {
+        one.fits(row) || one.key != "label" && filters.iter().any(|other| other.key == one.key && other.fits(row))
+    })
+}
+
+/// `80`, `80/tcp`, `8000-8080/udp`.
+fn is_port(text: &str) -> bool {
+    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    matches!(protocol, "tcp" | "udp" | "sctp") && range.splitn(2, '-').all(|port| port.parse::<u16>().is_ok())
+}
+
+fn is_ancestor(image: &str, image_id: &str, value: &str) -> bool {
+    let digits = value.strip_prefix("sha256:").unwrap_or(value);
+    image == value
+        || image.strip_suffix(":latest") == Some(value)
+        || value.strip_suffix(":latest") == Some(image)
+        || digits.len() >= 4 && image_id.starts_with(digits)
+}

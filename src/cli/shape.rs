@@ -1,0 +1,144 @@
+//! What docker's objects look like as text: the order of their keys, and which ones are left out.
+
+use super::{object, text};
+use miniserde::json::{self, Number, Object, Value};
+use std::collections::BTreeMap;
+
+/// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
+const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
+    Running Paused Restarting OOMKilled Dead Pid Start End ExitCode Error StartedAt FinishedAt Output Health FailingStreak \
+    Log Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd \
+    Healthcheck Test Interval Timeout StartPeriod StartInterval Retries Image Volumes WorkingDir Entrypoint OnBuild Labels \
+    StopSignal StopTimeout ResolvConfPath HostnamePath HostsPath LogPath Type Data Name Hard Soft MaximumRetryCount \
+    RestartCount Source Destination Driver Mode RW Propagation Platform MountLabel ProcessLabel AppArmorProfile ExecIDs \
+    HostConfig GraphDriver SizeRw SizeRootFs Mounts Config NetworkSettings Architecture Os Size RootFS Layers Metadata \
+    PathOnHost PathInContainer CgroupPermissions";
+/// Keys that are left out of the JSON when their value is empty.
+const LEFT_OUT: &str = "Health Healthcheck Interval Timeout StartPeriod StartInterval Retries StopSignal StopTimeout Name \
+    Driver Tmpfs Sysctls SizeRw SizeRootFs Init";
+/// Keys of lists and maps that are `null` in the JSON when they are empty.
+const NULL: &str = "ExecIDs Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules \
+    DeviceRequests Env Cmd Volumes Entrypoint OnBuild";
+/// Keys of maps: what these do not have is no mistake.
+const MAPS: &str = "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data";
+
+fn is_in(words: &str, word: &str) -> bool {
+    words.split(' ').any(|known| known == word)
+}
+
+/// Whether what is behind this key is a map.
+pub fn is_map(key: &str) -> bool {
+    is_in(MAPS, key)
+}
+
+/// The fields of a structure in docker's order; `None` for a map.
+pub fn fields(object: &Object) -> Option<Vec<(&String, &Value)>> {
+    if object.len() < 2 {
+        return None;
+    }
+    let found: Vec<_> = ORDER.split(' ').filter_map(|key| object.get_key_value(key)).collect();
+    (found.len() == object.len()).then_some(found)
+}
+
+/// Appends the value as JSON: on one line, or with this many levels of four spaces before each line.
+pub fn write(out: &mut String, value: &Value, level: Option<usize>) {
+    let inner = level.map(|level| level + 1);
+    let line = |out: &mut String, level: Option<usize>| {
+        if let Some(level) = level {
+            out.push('\n');
+            out.extend(core::iter::repeat_n("    ", level));
+        }
+    };
+    match value {
+        Value::Array(all) if !all.is_empty() => {
+            for (at, value) in all.iter().enumerate() {
+                out.push(if at == 0 { '[' } else { ',' });
+                line(out, inner);
+                write(out, value, inner);
+            }
+            line(out, level);
+            out.push(']');
+        }
+        Value::Object(all) => {
+            let fields = fields(all).unwrap_or_else(|| all.iter().collect());
+            let mut mark = '{';
+            for (key, value) in fields {
+                if is_empty(value) && is_in(LEFT_OUT, key) {
+                    continue;
+                }
+                out.push(mark);
+                mark = ',';
+                line(out, inner);
+                out.push_str(&json::to_string(key));
+                out.push_str(if level.is_some() { ": " } else { ":" });
+                let is_null =
+                    matches!(value, Value::Array(_) | Value::Object(_)) && is_empty(value) && is_in(NULL, key);
+                write(out, if is_null { &Value::Null } else { value }, inner);
+            }
+            if mark == '{' {
+                out.push_str("{}");
+            } else {
+                line(out, level);
+                out.push('}');
+            }
+        }
+        other => out.push_str(&json::to_string(other)),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Number(Number::U64(number)) => *number == 0,
+        Value::String(text) => text.is_empty(),
+        Value::Array(all) => all.is_empty(),
+        Value::Object(all) => all.is_empty(),
+        _ => false,
+    }
+}
+
+/// A whole number.
+pub fn number(number: i64) -> Value {
+    Value::Number(u64::try_from(number).map_or(Number::I64(number), Number::U64))
+}
+
+/// A list.
+pub fn list(values: Vec<Value>) -> Value {
+    Value::Array(values.into_iter().collect())
+}
+
+/// A list of texts.
+pub fn texts(texts: &[String]) -> Value {
+    list(texts.iter().map(text).collect())
+}
+
+/// A map of texts.
+pub fn map(entries: &BTreeMap<String, String>) -> Value {
+    object(entries.iter().map(|(key, value)| (key.as_str(), text(value))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structures_and_maps() {
+        let text = r#"{"Name":"","MaximumRetryCount":0,"Type":"bind"}"#;
+        let Ok(structure) = json::from_str::<Value>(text) else { panic!() };
+        let mut out = String::new();
+        write(&mut out, &structure, None);
+        assert_eq!(out, r#"{"Type":"bind","MaximumRetryCount":0}"#);
+        let Ok(map) = json::from_str::<Value>(r#"{"b":[],"Name":"x","Env":[],"Labels":{}}"#) else { panic!() };
+        out.clear();
+        write(&mut out, &map, Some(0));
+        assert_eq!(out, "{\n    \"Env\": null,\n    \"Labels\": {},\n    \"Name\": \"x\",\n    \"b\": []\n}");
+    }
+
+    #[test]
+    fn each_key_has_one_place() {
+        let mut keys: Vec<&str> = ORDER.split(' ').collect();
+        assert!(keys.iter().all(|key| !key.is_empty()));
+        keys.sort_unstable();
+        assert!(keys.is_sorted_by(|a, b| a < b));
+    }
+}

@@ -1,0 +1,53 @@
+//! command: connects our standard streams with a container that runs already.
+
+use super::control::{self, Message};
+use super::relay::Streams;
+use super::start::{self, Attach};
+use super::{remove, stop};
+use crate::error::{Error, Result};
+use crate::spec::Status;
+use crate::store::Store;
+use crate::store::containers::Container;
+use crate::walls::cgroup::{self, Place};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+/// Connects to a running container: from now on its output comes to us, too. Returns the conversation with its monitor,
+/// which tells how the container ends, and our ends of the streams.
+pub fn attach(store: &Store, container: &Container, attach: &Attach) -> Result<(OwnedFd, Streams)> {
+    let spec = &container.spec;
+    if remove::settle(store, container)?.is_some_and(|state| state.status == Status::Restarting) {
+        return Err(Error::new("You cannot attach to a restarting container, wait until it is running"));
+    }
+    let control = stop::dial(store, container)?.ok_or_else(stopped)?;
+    if cgroup::is_frozen(Place::of(spec)) {
+        return Err(Error::new("You cannot attach to a paused container, unpause it first"));
+    }
+    let (ours, [stdin, stdout, stderr]) = start::pipes(attach, spec.tty)?;
+    // What is typed comes last: nothing may be answered before we listen.
+    for (which, pipe) in [(1, stdout), (2, stderr), (0, stdin)] {
+        if let Some(pipe) = pipe {
+            ask(control.as_fd(), &Message::Stream(which), pipe.as_fd())?;
+        }
+    }
+    match control::send(control.as_fd(), &Message::Wait) {
+        Err(error) if error.is(Errno::PIPE) => Err(stopped()),
+        sent => sent.map(|()| (control, ours)),
+    }
+}
+
+fn stopped() -> Error {
+    Error::new("You cannot attach to a stopped container, start it first")
+}
+
+/// Says something and waits until it is done. A monitor that hangs up instead has just ended.
+fn ask(control: BorrowedFd<'_>, message: &Message, fd: BorrowedFd<'_>) -> Result<()> {
+    let answer = control::send_with(control, message, Some(fd)).and_then(|()| control::receive(control));
+    match answer {
+        Ok(Some((Message::Failed(error), _))) => Err(error),
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(stopped()),
+        Err(error) if error.is(Errno::PIPE) => Err(stopped()),
+        Err(error) => Err(error),
+    }
+}
