@@ -26,7 +26,7 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
             let memory_swap = asked.memory_swap.or(had.memory_swap);
             limits::updated(had, &asked).map(|limits| Limits { memory_swap, ..limits })
         };
-        let merge: Option<&dyn Fn(&Limits) -> Result<Limits>> = if has_limits { Some(&merge) } else { None };
+        let merge: Option<&update::Merge<'_>> = if has_limits { Some(&merge) } else { None };
         update::update(&store, &container, merge, restart).map_err(cannot)?;
         Ok(word.to_owned())
     })

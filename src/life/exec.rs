@@ -53,7 +53,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
         return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
     }
     let (stdio, mut streams) = pipes(exec)?;
-    let (child, sync) = launch(store, container, exec, init, stdio, "")?;
+    let (child, sync) = launch(store, container, exec, init.as_fd(), stdio, "")?;
     let awaited = control::await_program(sync.as_fd());
     if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
@@ -106,7 +106,7 @@ pub fn launch(
     store: &Store,
     container: &Container,
     exec: &Exec,
-    init: OwnedFd,
+    init: BorrowedFd<'_>,
     stdio: Stdio,
     oom_score: &str,
 ) -> Result<(Child, OwnedFd)> {
@@ -140,7 +140,7 @@ pub fn launch(
         if !oom_score.is_empty() {
             let _ = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", oom_score); // it only becomes worse
         }
-        match enter(init.as_fd(), &joined, &program, stdio, child_sync.as_fd()) {
+        match enter(init, &joined, &program, stdio, child_sync.as_fd()) {
             Ok(never) => match never {},
             Err(error) => program::fail(child_sync.as_fd(), error),
         }

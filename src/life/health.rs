@@ -185,8 +185,7 @@ fn launch(room: &Room<'_>, health: &Health, began: i64) -> Result<Probe> {
     let (output, write) = control::pipe()?;
     control::nonblocking(output.as_fd())?;
     let stdio = Stdio { stdin: None, stdout: Some(process::duplicate(&write)?), stderr: Some(write) };
-    let init = process::duplicate(room.init)?;
-    let (child, sync) = exec::launch(room.store, room.container, &exec, init, stdio, room.oom_score)?;
+    let (child, sync) = exec::launch(room.store, room.container, &exec, room.init, stdio, room.oom_score)?;
     Ok(Probe {
         began,
         child,

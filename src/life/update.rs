@@ -8,15 +8,13 @@ use crate::store::Store;
 use crate::store::containers::{self, Container};
 use crate::walls::cgroup::{self, Place};
 
+/// How limits change, from the present ones.
+pub type Merge<'a> = dyn Fn(&Limits) -> Result<Limits> + 'a;
+
 /// Changes the limits of a container as `merge` says, which gets the present ones, and its restart policy if there is a new
 /// one. First the kernel's limits, if the container runs, then the record: what the kernel refuses is not written down. The
 /// monitor reads the record at the end of each run.
-pub fn update(
-    store: &Store,
-    container: &Container,
-    merge: Option<&dyn Fn(&Limits) -> Result<Limits>>,
-    restart: Option<Restart>,
-) -> Result<()> {
+pub fn update(store: &Store, container: &Container, merge: Option<&Merge<'_>>, restart: Option<Restart>) -> Result<()> {
     let _change = container.lock_change(store)?;
     // Somebody may have changed it between our look and the lock.
     let mut container = containers::open(store, &container.spec.id)?;
