@@ -8,7 +8,7 @@ use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::spec::{
     Check, Checked, Device, Health, Limits, Mount, MountKind, Namespace, Network, Owner, Policy, Spec, State, Status,
-    Ulimit, Verdict,
+    Ulimit,
 };
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, volumes};
@@ -85,15 +85,6 @@ fn life(state: &State, is_paused: bool) -> Value {
     ])
 }
 
-/// docker's word for a verdict.
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Starting => "starting",
-        Verdict::Healthy => "healthy",
-        Verdict::Unhealthy => "unhealthy",
-    }
-}
-
 fn health(checked: &Checked) -> Value {
     let one = |check: &Check| {
         object(vec![
@@ -104,7 +95,7 @@ fn health(checked: &Checked) -> Value {
         ])
     };
     object(vec![
-        ("Status", text(verdict(checked.status))),
+        ("Status", text(super::verdict(checked.status))),
         ("FailingStreak", number(i64::from(checked.failing_streak))),
         ("Log", list(checked.log.iter().map(one).collect())),
     ])
