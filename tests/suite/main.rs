@@ -15,6 +15,7 @@ mod cves;
 mod disk;
 mod env;
 mod escape;
+mod events;
 mod exec;
 mod flags;
 mod health;
