@@ -57,6 +57,15 @@ pub struct Prober {
     at: Option<i64>,
 }
 
+/// docker's word for a verdict.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Starting => "starting",
+        Verdict::Healthy => "healthy",
+        Verdict::Unhealthy => "unhealthy",
+    }
+}
+
 /// The verdict before the first check.
 pub fn unknown() -> Checked {
     Checked { status: Verdict::Starting, failing_streak: 0, log: Vec::new() }

@@ -4,8 +4,8 @@ use super::stop;
 use crate::error::{Error, Result};
 use crate::kernel::fault;
 use crate::spec::{Limits, Policy, Restart, Status};
-use crate::store::Store;
 use crate::store::containers::{self, Container};
+use crate::store::{Store, events};
 use crate::walls::cgroup::{self, Place};
 
 /// How limits change, from the present ones.
@@ -32,6 +32,9 @@ pub fn update(store: &Store, container: &Container, merge: Option<&Merge<'_>>, r
     fault::point("update:set");
     container.spec.limits = new;
     let written = containers::rewrite(store, &container);
+    if written.is_ok() {
+        events::container(store, "update", &container.spec, &[]);
+    }
     if written.is_err() && is_set {
         let _ = cgroup::update(Place::of(&container.spec), &old); // the first error is the one to tell
     }
