@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
-use super::{attach, completion, cp, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update};
+use super::{
+    attach, completion, cp, diff, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update,
+};
 use mydocker::kernel::order;
 
 const MANY: usize = usize::MAX;
@@ -235,6 +237,17 @@ pub const VERBS: &[Verb] = &[
         words: (2, 2),
         stops: false,
         run: cp::cp,
+    },
+    Verb {
+        name: "diff",
+        aliases: &["container diff"],
+        usage: "CONTAINER",
+        about: "Show what a container added (A), changed (C) and deleted (D) in its files",
+        long: "",
+        flags: &[],
+        words: (1, 1),
+        stops: false,
+        run: diff::diff,
     },
     Verb {
         name: "commit",
