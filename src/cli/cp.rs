@@ -39,7 +39,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     }
     seal()?;
     let store = open_store()?;
-    let container = containers::find(&store, word)?;
+    let mut container = containers::find(&store, word)?;
     let cwd = std::env::current_dir().unwrap_or_default();
     let absolute = || file::absolute(cwd.to_str().unwrap_or("/"), typed);
     let request = Copy {
@@ -53,9 +53,9 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     let is_quiet = if parsed.given("quiet") { parsed.on("quiet") } else { !isatty(sys::stdout()) };
     let mut progress = Progress::new(is_into, !is_quiet && isatty(sys::stderr()));
     let copied = if is_into {
-        copy::into(&store, &container, &request, &mut |bytes| progress.tell(bytes))
+        copy::into(&store, &mut container, &request, &mut |bytes| progress.tell(bytes))
     } else {
-        copy::out_of(&store, &container, &request, &mut |bytes| progress.tell(bytes))
+        copy::out_of(&store, &mut container, &request, &mut |bytes| progress.tell(bytes))
     };
     progress.clear();
     let copied = copied?;

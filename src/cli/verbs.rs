@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, completion, cp, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update,
+    attach, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update,
 };
 use mydocker::kernel::order;
 
@@ -271,6 +271,17 @@ pub const VERBS: &[Verb] = &[
         words: (2, 2),
         stops: false,
         run: cp::cp,
+    },
+    Verb {
+        name: "diff",
+        aliases: &["container diff"],
+        usage: "CONTAINER",
+        about: "Show what a container added (A), changed (C) and deleted (D) in its files",
+        long: "",
+        flags: &[],
+        words: (1, 1),
+        stops: false,
+        run: diff::diff,
     },
     Verb {
         name: "commit",

@@ -150,7 +150,7 @@ fn pack_layer(container: &Container, sink: &mut dyn io::Sink) -> Result<()> {
 }
 
 /// Mount points that starting a container makes in its root: not the container's doing.
-fn is_ours(path: &str) -> bool {
+pub fn is_ours(path: &str) -> bool {
     matches!(path, "proc" | "sys" | "dev" | "etc/hosts" | "etc/hostname" | "etc/resolv.conf" | containers::MARK)
 }
 

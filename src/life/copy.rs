@@ -100,14 +100,19 @@ impl Path {
 }
 
 /// Copies from the container to the host. `progress` is told how much of the archive has passed.
-pub fn out_of(store: &Store, container: &Container, copy: &Copy<'_>, progress: &mut dyn FnMut(u64)) -> Result<Copied> {
+pub fn out_of(
+    store: &Store,
+    container: &mut Container,
+    copy: &Copy<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Copied> {
     let outside = copy.outside.as_ref().map(|(typed, absolute)| Path::new(typed, absolute.clone()));
     let destination = outside.as_ref().map(destination_on_host).transpose()?;
     let side = Side::take(store, container)?;
     let source = Path::new(copy.inside, file::absolute("/", copy.inside));
     // The entries of an archive that somebody else unpacks have the source's name, those of ours none.
     let called = if destination.is_some() { "." } else { source.name() };
-    let work = |to: BorrowedFd<'_>| -> Result<()> {
+    let mut work = |to: BorrowedFd<'_>| -> Result<()> {
         let root = side.enter(store, container, false)?;
         let found = source_in(root.as_fd(), &source, copy)?;
         let sink = &mut io::File { fd: to, name: "the archive" };
@@ -142,7 +147,12 @@ pub fn out_of(store: &Store, container: &Container, copy: &Copy<'_>, progress: &
 }
 
 /// Copies from the host to the container. `progress` is told how much of the archive has passed.
-pub fn into(store: &Store, container: &Container, copy: &Copy<'_>, progress: &mut dyn FnMut(u64)) -> Result<Copied> {
+pub fn into(
+    store: &Store,
+    container: &mut Container,
+    copy: &Copy<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Copied> {
     let source = match &copy.outside {
         Some((typed, absolute)) => {
             let path = Path::new(typed, absolute.clone());
@@ -265,8 +275,8 @@ impl Side {
 
     /// child: becomes a process that sees the container's files and can do nothing but to read and (`writes`) write them.
     /// Ids are the container's own.
-    fn enter(&self, store: &Store, container: &Container, writes: bool) -> Result<OwnedFd> {
-        let spec = &container.spec;
+    fn enter(&self, store: &Store, container: &mut Container, writes: bool) -> Result<OwnedFd> {
+        let spec = &mut container.spec;
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable); // it knows no other error
         let root = match self {
             Self::Running(init) => {

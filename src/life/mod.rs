@@ -13,6 +13,7 @@ pub mod commit;
 pub mod control;
 pub mod copy;
 pub mod create;
+pub mod diff;
 pub mod exec;
 pub mod health;
 pub mod init;

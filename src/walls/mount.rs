@@ -90,15 +90,15 @@ pub fn root_alone(store: &Store, spec: &Spec) -> Result<OwnedFd> {
 
 /// child: the files of a container that does not run as its programs would see them, volumes and all, with their ids as
 /// on disk. The current directory is the container's. This becomes the process's root, too. `writes`: see [`view`].
-pub fn view_alone(store: &Store, spec: &Spec, writes: bool) -> Result<OwnedFd> {
+pub fn view_alone(store: &Store, spec: &mut Spec, writes: bool) -> Result<OwnedFd> {
     sys::unshare(CLONE_NEWNS).tried("make a mount namespace")?;
     // Nothing of it is shared with the host, and a later start finds its upper directory as it was.
-    let mut spec = Spec { auto_remove: false, tty: false, ..spec.clone() };
+    (spec.auto_remove, spec.tty) = (false, false);
     spec.mounts.iter_mut().for_each(|mount| mount.propagation.clear());
-    let mut trees = sources(store, &spec, None)?.into_iter();
+    let mut trees = sources(store, spec, None)?.into_iter();
     let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
     tree::attach(&root, rustix::fs::CWD)?;
-    volume::mount_all(&spec, root.as_fd(), trees)?;
+    volume::mount_all(spec, root.as_fd(), trees)?;
     if spec.read_only {
         tree::protect(&root)?;
     }

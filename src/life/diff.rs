@@ -1,0 +1,180 @@
+//! command: what a container has changed in its root file system: the overlay's upper directory against the layers below.
+//! Read from the disk, whether it runs or not: overlayfs.rst tells how deletions are written down there.
+
+use super::commit::is_ours;
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{file, process};
+use crate::store::Store;
+use crate::store::containers::Container;
+use crate::store::tar::shown;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat2, statat};
+use rustix::io::Errno;
+
+/// `A`, `C` or `D` for each path that was added, changed or deleted. A path begins with a NUL where a slash is shown, and
+/// has one in place of each slash: that sorts a directory right before what is in it.
+pub type Changes = BTreeMap<Vec<u8>, u8>;
+
+/// A directory that is still to be compared.
+struct Pair {
+    /// From the root, with a slash before each component.
+    path: Vec<u8>,
+    /// The layers in which it is to be seen, the uppermost first.
+    layers: Vec<usize>,
+    /// Whether all that is below is hidden unless it is here, too.
+    hides: bool,
+}
+
+/// What a container has added, changed and deleted, with the directories that this changed. Where we mount something of
+/// ours is left out.
+pub fn diff(store: &Store, container: &Container) -> Result<Changes> {
+    let spec = &container.spec;
+    if let Some(path) = &spec.rootfs {
+        let why = format!("it has no image but {path} as its root (--rootfs): there is nothing to compare it with");
+        return Err(Error::new(format!("cannot tell what container {} changed: {why}", spec.name)));
+    }
+    let upper = file::open_dir_at(container.dir.as_fd(), "upper")?;
+    let mut layers = Vec::new();
+    for layer in spec.layers.iter().rev() {
+        layers.push(file::open_dir(&format!("{}/layers/{layer}/diff", store.root_path))?);
+    }
+    let marks = if process::is_in_first_user_namespace() { "trusted" } else { "user" };
+    let look = Look { upper, layers, opaque: format!("{marks}.overlay.opaque") };
+    let mut changes = Changes::new();
+    let all = (0..look.layers.len()).collect();
+    let mut left = alloc::vec![Pair { path: Vec::new(), layers: all, hides: false }];
+    while let Some(pair) = left.pop() {
+        look.compare(&pair, &mut left, &mut changes)?;
+    }
+    for path in changes.keys().cloned().collect::<Vec<_>>() {
+        let mut parent = path.as_slice();
+        while let Some(end @ 1..) = parent.iter().rposition(|b| *b == 0) {
+            parent = &parent[..end];
+            changes.entry(parent.to_vec()).or_insert(b'C');
+        }
+    }
+    // An image without /etc gets one for our files.
+    let etc: &[u8] = b"\0etc";
+    if changes.get(etc) == Some(&b'A') && !changes.keys().any(|path| path.starts_with(b"\0etc\0")) {
+        changes.remove(etc);
+    }
+    Ok(changes)
+}
+
+struct Look {
+    upper: OwnedFd,
+    /// The uppermost first.
+    layers: Vec<OwnedFd>,
+    /// The attribute of a directory that hides all below.
+    opaque: String,
+}
+
+impl Look {
+    fn compare(&self, pair: &Pair, left: &mut Vec<Pair>, changes: &mut Changes) -> Result<()> {
+        let Some(here) = open(&self.upper, &pair.path)? else { return Ok(()) };
+        let hides = pair.hides || self.is_opaque(&here);
+        let mut below = Vec::new();
+        for at in &pair.layers {
+            below.extend(open(&self.layers[*at], &pair.path)?.map(|fd| (*at, fd)));
+        }
+        let mut hidden = Changes::new();
+        for (_, fd) in below.iter().filter(|_| hides) {
+            for (name, _) in file::entries(fd.as_fd())? {
+                hidden.insert(name.into_bytes(), b'D');
+            }
+        }
+        for (name, _) in file::entries(here.as_fd())? {
+            let name = name.to_bytes();
+            hidden.remove(name);
+            let path = [&pair.path, b"/".as_slice(), name].concat();
+            if is_ours(&String::from_utf8_lossy(&path[1..])) {
+                continue;
+            }
+            let Some(new) = look(&here, name)? else { continue };
+            let old = self.old(&below, name)?;
+            let old_stat = old.as_ref().map(|(stat, _)| stat);
+            let kind = match (old_stat, is_whiteout(&new)) {
+                (None, true) => None,
+                (Some(_), true) => Some(b'D'),
+                (None, false) => Some(b'A'),
+                (Some(old), false) => differs(old, &new).then_some(b'C'),
+            };
+            changes.extend(kind.map(|kind| (key(&path), kind)));
+            if is_directory(&new) {
+                let layers = old.map(|(_, layers)| layers).unwrap_or_default();
+                left.push(Pair { path, layers, hides });
+            }
+        }
+        for name in hidden.into_keys() {
+            if self.old(&below, &name)?.is_some() {
+                changes.insert(key(&[&pair.path, b"/".as_slice(), &name].concat()), b'D');
+            }
+        }
+        Ok(())
+    }
+
+    /// What the layers show under this name, and, if it is a directory, those that it is to be seen in.
+    fn old(&self, below: &[(usize, OwnedFd)], name: &[u8]) -> Result<Option<(Stat, Vec<usize>)>> {
+        let mut found: Option<(Stat, Vec<usize>)> = None;
+        for (at, fd) in below {
+            let Some(stat) = look(fd, name)? else { continue };
+            let is_directory = is_directory(&stat);
+            match &mut found {
+                _ if is_whiteout(&stat) => break,
+                Some(_) if !is_directory => break,
+                Some((_, layers)) => layers.push(*at),
+                None => found = Some((stat, if is_directory { alloc::vec![*at] } else { Vec::new() })),
+            }
+            if !is_directory || open(fd, name)?.is_some_and(|fd| self.is_opaque(&fd)) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn is_opaque(&self, dir: &OwnedFd) -> bool {
+        let mut value = [0u8; 8];
+        matches!(fgetxattr(dir, self.opaque.as_str(), &mut value[..]), Ok(1) if value[0] == b'y')
+    }
+}
+
+/// A directory below another one; `None` when it has just gone, or has become something else.
+fn open(top: &OwnedFd, path: &[u8]) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let path = path.strip_prefix(b"/").unwrap_or(path);
+    match openat2(top, if path.is_empty() { b"." } else { path }, flags, Mode::empty(), inside) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        other => other.tried_with(|| format!("open /{}", shown(path))).map(Some),
+    }
+}
+
+fn look(dir: &OwnedFd, name: &[u8]) -> Result<Option<Stat>> {
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(None),
+        other => other.tried_with(|| format!("look at {}", shown(name))).map(Some),
+    }
+}
+
+fn key(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|b| if *b == b'/' { 0 } else { *b }).collect()
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+/// As docker: the time and size of a directory tell nothing of itself.
+fn differs(old: &Stat, new: &Stat) -> bool {
+    let of_all = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_rdev);
+    let of_files = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+    of_all(old) != of_all(new) || !is_directory(new) && of_files(old) != of_files(new)
+}
