@@ -278,7 +278,11 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
 }
 
 /// The known word that a mistyped one most probably means: at most two edits away, one for a short word.
-pub fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, mut among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_of(word, &mut among)
+}
+
+fn nearest_of<'a>(word: &str, among: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(NEAREST_CHARS_MAX).collect();
     let limit = match word.len() {
         0 | 1 => 0,

@@ -3,6 +3,7 @@
 mod container;
 mod image;
 
+pub use container::moment;
 pub use mydocker::life::health::word as verdict;
 
 use super::args::Parsed;

@@ -6,6 +6,7 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
+use mydocker::store::images::Image;
 use mydocker::store::{Store, containers, images, layers};
 use std::collections::BTreeMap;
 
@@ -143,10 +144,7 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
     if !names.is_empty() && !all || !filters.fit(created, labels) || is_used(store, id)? {
         return Ok(None);
     }
-    let mut sizes = Vec::new();
-    for layer in image.diff_ids()? {
-        sizes.push((format!("sha256:{layer}"), layers::size(store, &layer)?));
-    }
+    let before = size_of(store, &image);
     let mut removed = images::Removed::default();
     // One name after the other: with several, the id alone is refused.
     let words = if names.is_empty() { vec![id.to_owned()] } else { names };
@@ -157,8 +155,14 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
         removed.untagged.extend(gone.untagged);
         removed.deleted.extend(gone.deleted);
     }
-    let bytes = sizes.iter().filter(|(layer, _)| removed.deleted.contains(layer)).map(|(_, bytes)| bytes).sum();
+    let bytes = before - size_of(store, &image);
     Ok(Some((removed, bytes)))
+}
+
+/// Bytes of the layers of an image that are in the store.
+fn size_of(store: &Store, image: &Image) -> u64 {
+    let layers = image.diff_ids().unwrap_or_default();
+    layers.iter().map(|layer| layers::size(store, layer).unwrap_or(0)).sum() // of one that is gone
 }
 
 fn is_used(store: &Store, id: &str) -> Result<bool> {

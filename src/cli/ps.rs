@@ -3,7 +3,7 @@
 mod filter;
 
 use super::args::Parsed;
-use super::shape::{begun, put_text};
+use super::shape::{picked, put_text};
 use super::{OK, human, inspect, note, open_store, print, read, table};
 use filter::Filter;
 use miniserde::json::Value;
@@ -172,7 +172,7 @@ fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
     let size =
         sizes.map_or("0B".to_owned(), |(own, all)| format!("{} (virtual {})", human::size(own), human::size(all)));
-    let mut o = begun(r#"{"Ports":"","Platform":null}"#);
+    let mut o = picked("Ports - \"\",Platform -,", &Value::Null);
     put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
     put_text(&mut o, "Image", &human::visible(&spec.image));
     put_text(&mut o, "Command", &format!("\"{command}\""));

@@ -1,7 +1,7 @@
 //! What docker's objects look like as text: the order of their keys, and which ones are left out.
 
+use super::inspect::moment;
 use miniserde::json::{self, Number, Object, Value};
-use std::collections::BTreeMap;
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
@@ -96,9 +96,29 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// An object that begins with the fields of a JSON text of ours.
-pub fn begun(text: &str) -> Object {
-    json::from_str(text).unwrap_or_default() // the tests read each of them
+/// An object with the rows of a table, each ended by a comma: `Key path`, or `Key path DEFAULT` for what is not in the
+/// record, or null there. The path leads through the objects of the record; `@` in front makes a time of nanoseconds.
+/// The default is JSON. Much smaller than a line of code for each field.
+pub fn picked(table: &str, record: &Value) -> Object {
+    let mut object = Object::new();
+    for row in table.split_terminator(',') {
+        let mut words = row.splitn(3, ' ');
+        let (key, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let mut found = Some(record);
+        for name in path.trim_start_matches('@').split('.') {
+            found = match found {
+                Some(Value::Object(object)) => object.get(name),
+                _ => None,
+            };
+        }
+        let value = match found {
+            Some(Value::Number(Number::U64(at))) if path.starts_with('@') => Value::String(moment(*at as i64)),
+            Some(Value::Null) | None => words.next().and_then(|text| json::from_str(text).ok()).unwrap_or(Value::Null),
+            Some(value) => value.clone(),
+        };
+        put(&mut object, key, value);
+    }
+    object
 }
 
 // Calls are small; a list of many fields that is built in place is not.
@@ -131,16 +151,6 @@ pub fn put_flag(object: &mut Object, key: &str, flag: bool) {
 #[inline(never)]
 pub fn put_texts(object: &mut Object, key: &str, texts: &[String]) {
     put(object, key, Value::Array(texts.iter().map(|text| Value::String(text.clone())).collect()));
-}
-
-/// Puts a map of texts into an object.
-#[inline(never)]
-pub fn put_map(object: &mut Object, key: &str, map: &BTreeMap<String, String>) {
-    let mut inner = Object::new();
-    for (key, value) in map {
-        put_text(&mut inner, key, value);
-    }
-    put(object, key, Value::Object(inner));
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use crate::cli::args::{Parsed, boolean};
 use crate::cli::pattern::{self, Pattern};
-use crate::cli::shape::{begun, put_text};
+use crate::cli::shape::put_text;
 use crate::cli::{OK, human, note, open_store, print, read, table};
-use miniserde::json::Value;
+use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::order;
 use mydocker::store::Store;
@@ -138,7 +138,8 @@ fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size:
     let created = image.created.as_deref().and_then(read::moment::rfc3339);
     let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
     let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
-    let mut o = begun(r#"{"Digest":"<none>"}"#);
+    let mut o = Object::new();
+    put_text(&mut o, "Digest", "<none>");
     put_text(&mut o, "Repository", name.map_or("<none>", |name| &name.name));
     put_text(&mut o, "Tag", name.map_or("<none>", |name| &name.tag));
     put_text(&mut o, "ID", &shown);

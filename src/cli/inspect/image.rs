@@ -1,83 +1,43 @@
 //! What `inspect` tells about an image or a volume, in docker's words.
 
-use super::super::shape::{begun, put, put_map, put_number, put_text, put_texts};
+use super::super::shape::{picked, put, put_number, put_text, put_texts};
 use super::container;
-use miniserde::json::{Object, Value};
+use miniserde::json::{self, Value};
 use mydocker::error::Result;
-use mydocker::spec::Health;
-use mydocker::store::images::{self, Config, Empty};
-use mydocker::store::{Store, volumes};
-use std::collections::BTreeMap;
+use mydocker::store::{Store, images, volumes};
+
+const IMAGE: &str = "RepoDigests - [],Parent - \"\",DockerVersion - \"\",Created created \"\",Author author \"\",\
+    Architecture architecture \"\",Os os \"\",";
+const CONFIG: &str = "User config.User \"\",WorkingDir config.WorkingDir \"\",StopSignal config.StopSignal \"\",\
+    Env config.Env [],Cmd config.Cmd [],Entrypoint config.Entrypoint [],ExposedPorts config.ExposedPorts {},\
+    Volumes config.Volumes {},OnBuild - [],Healthcheck config.Healthcheck,Labels config.Labels {},";
+const ROOT_FS: &str = "Type - \"layers\",Layers rootfs.diff_ids [],";
+const VOLUME: &str = "Driver - \"local\",Labels - null,Options - null,Scope - \"local\",";
 
 /// An image.
 pub fn value(store: &Store, id: &str) -> Result<Value> {
     let image = images::get(store, id)?;
-    let tags = images::references(store)?.into_iter().filter(|(_, to)| to == id);
-    let tags: Vec<String> = tags.map(|(reference, _)| reference.text()).collect();
-    let comment = image.history.iter().flatten().last().and_then(|step| step.comment.as_deref());
-    let layers: Vec<String> = image.diff_ids()?.into_iter().map(|layer| format!("sha256:{layer}")).collect();
-    let mut o = begun(r#"{"RepoDigests":[],"Parent":"","DockerVersion":""}"#);
+    let record: Value = json::from_str(&json::to_string(&image)).unwrap_or(Value::Null); // what we wrote ourselves
+    let mut tags = Vec::new();
+    for (reference, to) in images::references(store)? {
+        if to == id {
+            tags.push(reference.text());
+        }
+    }
+    let comment = image.history.as_deref().and_then(|steps| steps.last()?.comment.as_deref());
+    let mut o = picked(IMAGE, &record);
     put_text(&mut o, "Id", &format!("sha256:{id}"));
     put_texts(&mut o, "RepoTags", &tags);
     put_text(&mut o, "Comment", comment.unwrap_or(""));
-    for (key, said) in [
-        ("Created", &image.created),
-        ("Author", &image.author),
-        ("Architecture", &image.architecture),
-        ("Os", &image.os),
-    ] {
-        put_text(&mut o, key, said.as_deref().unwrap_or(""));
-    }
-    put(&mut o, "Config", config(image.config.as_ref().unwrap_or(&Config::default())));
+    put(&mut o, "Config", Value::Object(picked(CONFIG, &record)));
     put_number(&mut o, "Size", images::size(store, &image)? as i64);
-    let mut root = begun(r#"{"Type":"layers"}"#);
-    put_texts(&mut root, "Layers", &layers);
-    put(&mut o, "RootFS", Value::Object(root));
+    put(&mut o, "RootFS", Value::Object(picked(ROOT_FS, &record)));
     Ok(Value::Object(o))
-}
-
-fn config(config: &Config) -> Value {
-    let mut o = begun(r#"{"OnBuild":[],"Healthcheck":null,"Labels":{}}"#);
-    for (key, said) in
-        [("User", &config.user), ("WorkingDir", &config.working_dir), ("StopSignal", &config.stop_signal)]
-    {
-        put_text(&mut o, key, said.as_deref().unwrap_or(""));
-    }
-    for (key, words) in [("Env", &config.env), ("Cmd", &config.cmd), ("Entrypoint", &config.entrypoint)] {
-        put_texts(&mut o, key, words.as_deref().unwrap_or(&[]));
-    }
-    for (key, set) in [("ExposedPorts", &config.exposed_ports), ("Volumes", &config.volumes)] {
-        put(&mut o, key, set_of(set.as_ref()));
-    }
-    if let Some(labels) = &config.labels {
-        put_map(&mut o, "Labels", labels);
-    }
-    if let Some(health) = &config.healthcheck {
-        let asked = Health {
-            test: health.test.clone().unwrap_or_default(),
-            interval_ns: health.interval.unwrap_or(0),
-            timeout_ns: health.timeout.unwrap_or(0),
-            start_period_ns: health.start_period.unwrap_or(0),
-            start_interval_ns: health.start_interval.unwrap_or(0),
-            retries: health.retries.unwrap_or(0),
-        };
-        put(&mut o, "Healthcheck", container::checks(&asked));
-    }
-    Value::Object(o)
-}
-
-/// A set as the specification spells it: a map to `{}`.
-fn set_of(set: Option<&BTreeMap<String, Empty>>) -> Value {
-    let mut o = Object::new();
-    for key in set.into_iter().flatten().map(|(key, _)| key) {
-        put(&mut o, key, Value::Object(Object::new()));
-    }
-    Value::Object(o)
 }
 
 /// A volume that was made at this moment (nanoseconds since 1970).
 pub fn volume(store: &Store, name: &str, created: i64) -> Value {
-    let mut o = begun(r#"{"Driver":"local","Labels":null,"Options":null,"Scope":"local"}"#);
+    let mut o = picked(VOLUME, &Value::Null);
     put_text(&mut o, "CreatedAt", &container::moment(created));
     put_text(&mut o, "Mountpoint", &volumes::path(store, name));
     put_text(&mut o, "Name", name);

@@ -24,10 +24,12 @@ const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
 
 /// The paths of a container that are masked, and the ones that are read-only; each CPU's are not among them.
 pub fn covered() -> (Vec<String>, Vec<String>) {
-    let proc = |name: &&str| format!("/proc/{name}");
-    let masked = MASKED_FILES.iter().chain(&MASKED_DIRECTORIES).map(proc);
-    let masked = masked.chain(MASKED_SYS.iter().map(|name| format!("/sys/{name}")));
-    (masked.collect(), READ_ONLY_PATHS.iter().map(proc).collect())
+    let below =
+        |dir: &str, names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("{dir}/{name}")).collect() };
+    let mut masked = below("/proc", &MASKED_FILES);
+    masked.extend(below("/proc", &MASKED_DIRECTORIES));
+    masked.extend(below("/sys", &MASKED_SYS));
+    (masked, below("/proc", &READ_ONLY_PATHS))
 }
 
 /// /proc with docker's read-only and masked paths. They are covered through the new proc itself, before anybody can
