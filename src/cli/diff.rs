@@ -3,7 +3,7 @@
 use super::args::Parsed;
 use super::{OK, human, open_store, print};
 use mydocker::error::Result;
-use mydocker::life::diff;
+use mydocker::life::diff::{self, Change};
 use mydocker::store::containers;
 
 /// `diff CONTAINER`
@@ -11,7 +11,7 @@ pub fn diff(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
     let mut text = String::new();
-    for (path, kind) in diff::diff(&store, &container)? {
+    for Change { path, kind } in diff::diff(&store, &container)? {
         let path = String::from_utf8_lossy(&path).replace('\0', "/");
         text.extend([char::from(kind), ' ']);
         text.push_str(&human::visible(&path));

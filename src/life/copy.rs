@@ -175,6 +175,7 @@ pub fn into(
                 destination.target(path, first, &mut |parent| not_in(copy, parent))
             }),
             None => {
+                destination.whole(root.as_fd(), copy)?; // before anybody has to write anything
                 let mut plain = gzip::open(archive, Limits::default().ratio_max)?;
                 unpack::copy(&mut plain, owners, &mut |_| destination.whole(root.as_fd(), copy))
             }

@@ -3,11 +3,10 @@
 
 use super::commit::is_ours;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, process};
+use crate::kernel::{file, order, process};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::store::tar::shown;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,9 +14,14 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat2, statat};
 use rustix::io::Errno;
 
-/// `A`, `C` or `D` for each path that was added, changed or deleted. A path begins with a NUL where a slash is shown, and
-/// has one in place of each slash: that sorts a directory right before what is in it.
-pub type Changes = BTreeMap<Vec<u8>, u8>;
+/// A path that was added (`A`), changed (`C`) or deleted (`D`).
+pub struct Change {
+    /// From the root, with a NUL before each component where a slash is shown: that sorts a directory right before what is
+    /// in it.
+    pub path: Vec<u8>,
+    /// The letter.
+    pub kind: u8,
+}
 
 /// A directory that is still to be compared.
 struct Pair {
@@ -31,7 +35,7 @@ struct Pair {
 
 /// What a container has added, changed and deleted, with the directories that this changed. Where we mount something of
 /// ours is left out.
-pub fn diff(store: &Store, container: &Container) -> Result<Changes> {
+pub fn diff(store: &Store, container: &Container) -> Result<Vec<Change>> {
     let spec = &container.spec;
     if let Some(path) = &spec.rootfs {
         let why = format!("it has no image but {path} as its root (--rootfs): there is nothing to compare it with");
@@ -44,23 +48,28 @@ pub fn diff(store: &Store, container: &Container) -> Result<Changes> {
     }
     let marks = if process::is_in_first_user_namespace() { "trusted" } else { "user" };
     let look = Look { upper, layers, opaque: format!("{marks}.overlay.opaque") };
-    let mut changes = Changes::new();
+    let mut changes = Vec::new();
     let all = (0..look.layers.len()).collect();
     let mut left = alloc::vec![Pair { path: Vec::new(), layers: all, hides: false }];
     while let Some(pair) = left.pop() {
         look.compare(&pair, &mut left, &mut changes)?;
     }
-    for path in changes.keys().cloned().collect::<Vec<_>>() {
-        let mut parent = path.as_slice();
-        while let Some(end @ 1..) = parent.iter().rposition(|b| *b == 0) {
-            parent = &parent[..end];
-            changes.entry(parent.to_vec()).or_insert(b'C');
+    for at in 0..changes.len() {
+        let mut path = changes[at].path.clone();
+        while let Some(end @ 1..) = path.iter().rposition(|b| *b == 0) {
+            path.truncate(end);
+            changes.push(Change { path: path.clone(), kind: b'C' });
         }
     }
+    // Of equal ones the first stays, which says more.
+    let mut changes = order::sorted(changes, &|a, b| a.path < b.path);
+    changes.dedup_by(|next, first| next.path == first.path);
     // An image without /etc gets one for our files.
-    let etc: &[u8] = b"\0etc";
-    if changes.get(etc) == Some(&b'A') && !changes.keys().any(|path| path.starts_with(b"\0etc\0")) {
-        changes.remove(etc);
+    let made = changes.iter().position(|change| change.path == b"\0etc" && change.kind == b'A');
+    if let Some(at) = made
+        && !changes.get(at + 1).is_some_and(|next| next.path.starts_with(b"\0etc\0"))
+    {
+        changes.remove(at);
     }
     Ok(changes)
 }
@@ -74,22 +83,15 @@ struct Look {
 }
 
 impl Look {
-    fn compare(&self, pair: &Pair, left: &mut Vec<Pair>, changes: &mut Changes) -> Result<()> {
+    fn compare(&self, pair: &Pair, left: &mut Vec<Pair>, changes: &mut Vec<Change>) -> Result<()> {
         let Some(here) = open(&self.upper, &pair.path)? else { return Ok(()) };
         let hides = pair.hides || self.is_opaque(&here);
         let mut below = Vec::new();
         for at in &pair.layers {
             below.extend(open(&self.layers[*at], &pair.path)?.map(|fd| (*at, fd)));
         }
-        let mut hidden = Changes::new();
-        for (_, fd) in below.iter().filter(|_| hides) {
-            for (name, _) in file::entries(fd.as_fd())? {
-                hidden.insert(name.into_bytes(), b'D');
-            }
-        }
         for (name, _) in file::entries(here.as_fd())? {
             let name = name.to_bytes();
-            hidden.remove(name);
             let path = [&pair.path, b"/".as_slice(), name].concat();
             if is_ours(&String::from_utf8_lossy(&path[1..])) {
                 continue;
@@ -103,15 +105,19 @@ impl Look {
                 (None, false) => Some(b'A'),
                 (Some(old), false) => differs(old, &new).then_some(b'C'),
             };
-            changes.extend(kind.map(|kind| (key(&path), kind)));
+            changes.extend(kind.map(|kind| Change { path: key(&path), kind }));
             if is_directory(&new) {
                 let layers = old.map(|(_, layers)| layers).unwrap_or_default();
                 left.push(Pair { path, layers, hides });
             }
         }
-        for name in hidden.into_keys() {
-            if self.old(&below, &name)?.is_some() {
-                changes.insert(key(&[&pair.path, b"/".as_slice(), &name].concat()), b'D');
+        for (_, fd) in below.iter().filter(|_| hides) {
+            for (name, _) in file::entries(fd.as_fd())? {
+                let name = name.to_bytes();
+                if look(&here, name)?.is_none() && self.old(&below, name)?.is_some() {
+                    let path = key(&[&pair.path, b"/".as_slice(), name].concat());
+                    changes.push(Change { path, kind: b'D' });
+                }
             }
         }
         Ok(())

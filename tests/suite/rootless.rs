@@ -124,3 +124,23 @@ fn what_it_cannot_have_it_says() {
     home.fails("pause box", 1, "cannot pause: the container has no cgroup");
     assert_eq!(home.ok("ps -aq").lines().count(), 1);
 }
+
+#[test]
+fn files_are_copied_and_compared() {
+    let h = Home::new("copy");
+    fs::write(h.0.join("f"), "x").unwrap();
+    std::os::unix::fs::chown(h.0.join("f"), Some(NOBODY), Some(NOBODY)).unwrap();
+    h.ok("run --name box busybox touch /made");
+    h.ok("cp f box:/stopped");
+    h.ok("start box");
+    h.ok("run -d --name live -v vol:/data busybox sleep 1000");
+    h.ok("cp -a f live:/data/in");
+    h.ok("cp live:/data/. out");
+    h.ok("cp box:/stopped out");
+    assert_eq!(fs::read_to_string(h.0.join("out/in")).unwrap(), "x");
+    assert_eq!(fs::read_to_string(h.0.join("out/stopped")).unwrap(), "x");
+    h.ok("exec live sh -c 'rm /etc/group; rm -r /home; mkdir /home'");
+    assert_eq!(h.ok("diff live"), "A /data\nC /etc\nD /etc/group\nC /home\nD /home/user1");
+    assert_eq!(h.ok("diff box"), "A /made\nA /stopped");
+    h.fails("cp live:/nosuch .", 1, "Could not find the file /nosuch in container live");
+}
