@@ -118,7 +118,7 @@ fn times(h: &Host) -> Vec<String> {
 #[test]
 fn lines_have_times() {
     let h = Host::new();
-    h.run("run --name box busybox sh -c 'echo a; echo b >&2; printf c'").exits(0);
+    h.run("run --name box busybox sh -c 'echo a; echo b >&2; sleep 0.2; printf c'").exits(0);
     let output = h.run("logs -t box").exits(0);
     for (shown, wanted) in output.out.split('\n').zip(["a", "c"]).chain(output.err.lines().zip(["b"])) {
         let (time, line) = shown.split_once(' ').unwrap();

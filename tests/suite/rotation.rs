@@ -139,16 +139,14 @@ fn kills_at_every_step_lose_no_line() {
         let line = "run -d --name box --log-opt max-size=1k --log-opt max-file=100 busybox sh -c 'seq 100'";
         h.ok(line);
         h.ended("box");
-        for kills in 1..4 {
+        for _ in 1..4 {
             Cmd::new(&h, &binary, "start box").env("MYDOCKER_DIE_AT", step).run().exits(0);
             until("its monitor is killed", || h.field("box", "Status").starts_with("Exited (137)"));
             let out = h.run("logs box").exits(0).out;
             let runs: Vec<&str> = out.split("100\n").collect();
-            assert_eq!(runs[0], numbers(1, 99), "{step}, {kills}");
-            // Each later run has what was written before the kill, from the first number on.
+            assert_eq!(runs[0], numbers(1, 99), "{step}");
+            // Each later run has what was written before the kill, from the first number on; that may be nothing.
             let pieces = out.lines().collect::<Vec<_>>();
-            let starts = pieces.iter().filter(|line| **line == "1").count();
-            assert_eq!(starts, kills + 1, "{step}: {out}");
             let is_next =
                 |pair: &[&str]| pair[1] == "1" || pair[0].parse::<u32>().unwrap() + 1 == pair[1].parse().unwrap();
             assert!(pieces.windows(2).all(is_next), "{step}: {out}");
