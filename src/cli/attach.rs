@@ -8,7 +8,7 @@ use mydocker::life::attach;
 use mydocker::life::relay::{self, End, Manner, Peer, Streams};
 use mydocker::life::start::Attach;
 use mydocker::spec::Spec;
-use mydocker::store::containers;
+use mydocker::store::{Store, containers, events};
 use rustix::fd::OwnedFd;
 use rustix::termios::{Winsize, isatty};
 
@@ -31,7 +31,7 @@ pub fn attach(parsed: &Parsed) -> Result<u8> {
         refuse_non_terminal()?;
     }
     let (control, streams) = connect()?;
-    code(&follow(spec, control, streams, detach_keys, proxies(parsed) && !spec.tty, true)?)
+    code(&follow(&store, spec, control, streams, detach_keys, proxies(parsed) && !spec.tty, true)?)
 }
 
 /// What is to be connected, of standard input, output and error: no input that the container does not read.
@@ -43,6 +43,7 @@ pub fn wanted(spec: &Spec, [stdin, stdout, stderr]: [bool; 3]) -> Attach {
 
 /// Stays connected with a container. `redraws`: it has run before.
 pub fn follow(
+    store: &Store,
     spec: &Spec,
     control: OwnedFd,
     streams: Streams,
@@ -52,7 +53,11 @@ pub fn follow(
 ) -> Result<End> {
     let manner =
         Manner { raw: spec.tty && streams.stdin.is_some(), detach_keys, proxies, redraws: redraws && spec.tty };
-    relay::relay(&Peer::Monitor(control), streams, &manner)
+    let end = relay::relay(&Peer::Monitor(control), streams, &manner)?;
+    if matches!(end, End::Detached) {
+        events::container(store, "detach", spec, &[]);
+    }
+    Ok(end)
 }
 
 /// The exit code after a connection.

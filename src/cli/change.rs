@@ -49,45 +49,51 @@ pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
             read::signal(rest)?;
             config.stop_signal = Some(rest.to_owned());
         }
-        "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest).map_err(|error| bad(&error.what))?),
+        "HEALTHCHECK" => {
+            let expected =
+                "[--interval=DURATION --timeout= --start-period= --start-interval= --retries=N] CMD …, or NONE";
+            config.healthcheck = Some(healthcheck(rest).ok_or_else(|| bad(expected))?);
+        }
         _ => return Err(bad("known are CMD ENTRYPOINT ENV LABEL USER WORKDIR EXPOSE VOLUME STOPSIGNAL HEALTHCHECK")),
     }
     Ok(())
 }
 
 /// `NONE`, or `[--interval=30s …] CMD` and a JSON array of words or a line for the shell.
-fn healthcheck(text: &str) -> Result<HealthConfig> {
+fn healthcheck(text: &str) -> Option<HealthConfig> {
     let mut health = HealthConfig::default();
     let mut rest = text;
-    while let Some(option) = rest.strip_prefix("--") {
-        let (option, after) = option.split_once(char::is_whitespace).unwrap_or((option, ""));
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    loop {
+        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        rest = after.trim_start();
+        let Some(option) = word.strip_prefix("--") else {
+            health.test = Some(match (word, rest) {
+                ("NONE" | "none", "") => vec!["NONE".to_owned()],
+                ("CMD" | "cmd", line) if !line.is_empty() => match miniserde::json::from_str::<Vec<String>>(line) {
+                    Ok(mut words) => {
+                        words.insert(0, "CMD".to_owned());
+                        words
+                    }
+                    Err(_) => life::shell_test(line),
+                },
+                _ => return None,
+            });
+            return Some(health);
+        };
+        let (name, value) = option.split_once('=')?;
         let time = match name {
             "interval" => &mut health.interval,
             "timeout" => &mut health.timeout,
             "start-period" => &mut health.start_period,
             "start-interval" => &mut health.start_interval,
             "retries" => {
-                health.retries = Some(value.parse().map_err(|_| Error::new("--retries needs a whole number"))?);
-                rest = after.trim_start();
+                health.retries = Some(value.parse().ok()?);
                 continue;
             }
-            _ => return Err(Error::new(format!("unknown option --{name}"))),
+            _ => return None,
         };
-        *time = Some(read::duration(value)?);
-        rest = after.trim_start();
+        *time = Some(read::moment::duration(value)?);
     }
-    let (kind, line) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let line = line.trim();
-    health.test = Some(match (kind.to_ascii_uppercase().as_str(), line) {
-        ("NONE", "") => vec!["NONE".to_owned()],
-        ("CMD", line) if !line.is_empty() => match miniserde::json::from_str::<Vec<String>>(line) {
-            Ok(words) => std::iter::once("CMD".to_owned()).chain(words).collect(),
-            Err(_) => life::shell_test(line),
-        },
-        _ => return Err(Error::new("NONE or CMD and a command is expected")),
-    });
-    Ok(health)
 }
 
 /// A JSON array of words, or a line for the shell.

@@ -154,7 +154,7 @@ mod tests {
                 assert!(verb.name.contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
             }
         }
-        assert!(!bash.contains('@') && bash.contains("container) flags="));
+        assert!(!bash.contains("@CASES") && bash.contains("container) flags="));
         assert_eq!(plain(".a\\-b\n'c"), "\\&.a\\e\\-b\n\\&'c\n");
         assert_eq!(quoted("it's \\t"), r"'it\'s \\t'");
     }

@@ -39,6 +39,12 @@ const GID_MAX: u64 = 2_147_483_647;
 /// What the kernel adds to a process's badness, proc(5).
 const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
 const SIGTERM: i32 = 15;
+/// The names of what this binary, and so its containers, run on.
+const PLATFORMS: [&str; 4] = if cfg!(target_arch = "x86_64") {
+    ["linux/amd64", "linux", "amd64", ""]
+} else {
+    ["linux/arm64", "linux", "arm64", ""]
+};
 
 /// What was decided.
 pub struct Decision {
@@ -146,14 +152,9 @@ fn refuse_sources(parsed: &Parsed) -> Result<()> {
             return Err(bad(format!("invalid pull option: '{}': {known}", visible(other))));
         }
     }
-    let own = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
     match parsed.last("platform") {
-        Some(platform) if !["", "linux", own, &format!("linux/{own}")].contains(&platform) => {
-            Err(bad(format!("platform {} does not run here: this host is linux/{own}", visible(platform))))
+        Some(platform) if !PLATFORMS.contains(&platform) => {
+            Err(bad(format!("platform {} does not run here: this host is {}", visible(platform), PLATFORMS[0])))
         }
         _ => Ok(()),
     }

@@ -225,6 +225,13 @@ pub const PRUNE_IMAGES: &[Flag] = &[
 ];
 /// `rmi`
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];
+/// `events`
+pub const EVENTS: &[Flag] = &[
+    flag(&["f", "filter"], "KEY=VALUE", "Only these: type, event, container, image, volume, label"),
+    flag(&["format"], "FORMAT", "json or a template such as '{{.Action}} {{.Actor.ID}}'"),
+    flag(&["since"], "TIME", "Also those from then on: 2026-11-21T23:20 (UTC), 1795303213, or 1h30m ago"),
+    flag(&["until"], "TIME", "Only those until then, and end"),
+];
 /// `version` and `info`
 pub const FORMAT: &[Flag] = &[flag(&["f", "format"], "FORMAT", "json or a template")];
 /// `stats`

@@ -13,7 +13,7 @@ use mydocker::life::commit::{self, Commit};
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference;
 use mydocker::store::unpack::Limits;
-use mydocker::store::{Store, containers, layers, trash};
+use mydocker::store::{Store, containers, events, layers, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Device nodes that are named one by one when an archive's are left out.
@@ -56,7 +56,9 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
         }),
         history: Some(vec![History { created: Some(now), comment: Some(comment), ..History::default() }]),
     };
-    images::put(store, &image)
+    let id = images::put(store, &image)?;
+    events::image(store, "import", &id, "");
+    Ok(id)
 }
 
 /// The image of an archive file: imported the first time, recognised by the file's identity afterwards.

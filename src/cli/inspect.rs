@@ -3,7 +3,7 @@
 mod container;
 mod image;
 
-pub use container::verdict;
+pub use mydocker::life::health::word as verdict;
 
 use super::args::Parsed;
 use super::template::Template;

@@ -7,6 +7,7 @@ pub mod change;
 pub mod completion;
 pub mod cp;
 pub mod decide;
+pub mod events;
 pub mod exec;
 pub mod finish;
 pub mod flags;

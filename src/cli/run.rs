@@ -11,7 +11,7 @@ use mydocker::life::relay::End;
 use mydocker::life::start::{self, Started};
 use mydocker::life::{remove, stop};
 use mydocker::spec::{Spec, State};
-use mydocker::store::{Store, containers, trash};
+use mydocker::store::{Store, containers, events, trash};
 
 /// Names that are tried before one that was generated is given up.
 const NAME_TRIES: u32 = 6;
@@ -37,7 +37,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
                     return Ok(OK);
                 }
             }
-            match attach::follow(&spec, control, streams, detach_keys, attach::proxies(parsed), false) {
+            match attach::follow(&store, &spec, control, streams, detach_keys, attach::proxies(parsed), false) {
                 Ok(End::Detached) => Ok(OK),
                 end => end.and_then(|end| attach::code(&end)).map_err(engine),
             }
@@ -138,7 +138,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
         }
     };
     let proxies = attach::proxies(parsed) && !spec.tty;
-    attach::code(&attach::follow(&spec, control, streams, detach_keys, proxies, has_run)?)
+    attach::code(&attach::follow(&store, &spec, control, streams, detach_keys, proxies, has_run)?)
 }
 
 /// `restart [-s SIGNAL] [-t SECONDS] CONTAINER…`: one after the other, so that each is away only for a moment.
@@ -150,7 +150,10 @@ pub fn restart(parsed: &Parsed) -> Result<u8> {
         if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
             stop::await_end(&socket)?;
         }
-        start_one(&store, word, [false; 3]).map(|_| word.to_owned())
+        if let Some((spec, _)) = start_one(&store, word, [false; 3])? {
+            events::container(&store, "restart", &spec, &[]);
+        }
+        Ok(word.to_owned())
     })
 }
 

@@ -19,7 +19,7 @@ const LEFT_OUT: &str = "Health Healthcheck Interval Timeout StartPeriod StartInt
 const NULL: &str = "ExecIDs Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules \
     DeviceRequests Env Cmd Volumes Entrypoint OnBuild";
 /// Keys of maps: what these do not have is no mistake.
-const MAPS: &str = "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data";
+const MAPS: &str = "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes";
 
 fn is_in(words: &str, word: &str) -> bool {
     words.split(' ').any(|known| known == word)

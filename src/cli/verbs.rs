@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::args::Verb;
 use super::flags;
-use super::{attach, completion, cp, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update};
+use super::{
+    attach, completion, cp, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update,
+};
 use mydocker::kernel::order;
 
 const MANY: usize = usize::MAX;
@@ -118,6 +120,18 @@ pub const VERBS: &[Verb] = &[
         words: (0, MANY),
         stops: false,
         run: stats::stats,
+    },
+    Verb {
+        name: "events",
+        aliases: &["system events"],
+        usage: "[OPTIONS]",
+        about: "Show what happens to containers, images and volumes",
+        long: "Until Ctrl-C, or until --until. What happened lately is shown with --since; a reboot forgets it.\n\n\
+               Example:\n  mydocker events --since 1h --until 0s -f event=die --format '{{.Actor.Attributes.name}}'",
+        flags: flags::EVENTS,
+        words: (0, 0),
+        stops: false,
+        run: events::events,
     },
     Verb {
         name: "inspect",

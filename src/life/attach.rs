@@ -6,8 +6,8 @@ use super::start::{self, Attach};
 use super::{remove, stop};
 use crate::error::{Error, Result};
 use crate::spec::Status;
-use crate::store::Store;
 use crate::store::containers::Container;
+use crate::store::{Store, events};
 use crate::walls::cgroup::{self, Place};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -32,7 +32,11 @@ pub fn attach(store: &Store, container: &Container, attach: &Attach) -> Result<(
     }
     match control::send(control.as_fd(), &Message::Wait) {
         Err(error) if error.is(Errno::PIPE) => Err(stopped()),
-        sent => sent.map(|()| (control, ours)),
+        sent => {
+            sent?;
+            events::container(store, "attach", spec, &[]);
+            Ok((control, ours))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
 use crate::store::unpack::Limits;
-use crate::store::{Store, layers};
+use crate::store::{Store, events, layers};
 use crate::walls;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -124,6 +124,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     if let Some(reference) = commit.reference {
         images::tag(store, reference, &id)?;
     }
+    events::container(store, "commit", spec, &[("comment", commit.message), ("imageID", &format!("sha256:{id}"))]);
     store.unlock_images();
     Ok(id)
 }

@@ -7,7 +7,7 @@ use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
 use crate::store::unpack::{self, Limits};
-use crate::store::{Store, tar, trash, volumes};
+use crate::store::{Store, events, tar, trash, volumes};
 use crate::walls;
 use alloc::format;
 use alloc::string::String;
@@ -67,7 +67,9 @@ pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
         sources(store, &container, &mut made)?;
         if sync { rustix::fs::syncfs(&container.dir).tried("sync the new container to disk") } else { Ok(()) }
     };
-    match fill() {
+    let filled = fill();
+    events::container(store, "create", spec, &[]);
+    match filled {
         Ok(()) => Ok(Created { container, change, made }),
         Err(error) => {
             let _ = remove::dispose(store, spec, true).and_then(|()| trash::sweep(store)); // the first error is told
@@ -89,6 +91,7 @@ fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> 
                 volumes::ensure(store, &mount.source)?;
                 if is_new {
                     made.volumes.push(mount.source.clone());
+                    events::volume(store, "create", &mount.source);
                     fill_volume(store, container, mount)?;
                 }
             }

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::kernel::process::{self, Child, Never};
 use crate::kernel::{file, sys};
 use crate::spec::{Network, Owner, Spec, State, Status};
-use crate::store::Store;
 use crate::store::containers::Container;
+use crate::store::{Store, events};
 use crate::walls;
 use crate::walls::cgroup::{self, Joined, Place};
 use crate::walls::privs::Identity;
@@ -59,6 +59,10 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
     }
     let Awaited { terminal, program } = awaited?;
+    let command = exec.args.join(" ");
+    for action in ["exec_create", "exec_start"] {
+        events::container(store, &format!("{action}: {command}"), spec, &[]);
+    }
     let pidfd = program.unwrap_or(child).pidfd;
     if let Some(master) = &terminal {
         if exec.detach {
@@ -74,6 +78,9 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     let manner = Manner { raw, detach_keys: exec.detach_keys.clone(), proxies: true, redraws: false };
     let peer = Peer::Child(pidfd, terminal);
     let end = relay::relay(&peer, streams, &manner)?;
+    if let End::Exited(code) = &end {
+        events::container(store, "exec_die", spec, &[("exitCode", &format!("{code}"))]);
+    }
     if let (End::Detached, Peer::Child(pidfd, Some(master))) = (&end, &peer) {
         keep(pidfd, master)?;
     }

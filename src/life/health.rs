@@ -57,6 +57,15 @@ pub struct Prober {
     at: Option<i64>,
 }
 
+/// docker's word for a verdict.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Starting => "starting",
+        Verdict::Healthy => "healthy",
+        Verdict::Unhealthy => "unhealthy",
+    }
+}
+
 /// The verdict before the first check.
 pub fn unknown() -> Checked {
     Checked { status: Verdict::Starting, failing_streak: 0, log: Vec::new() }
@@ -185,8 +194,7 @@ fn launch(room: &Room<'_>, health: &Health, began: i64) -> Result<Probe> {
     let (output, write) = control::pipe()?;
     control::nonblocking(output.as_fd())?;
     let stdio = Stdio { stdin: None, stdout: Some(process::duplicate(&write)?), stderr: Some(write) };
-    let init = process::duplicate(room.init)?;
-    let (child, sync) = exec::launch(room.store, room.container, &exec, init.as_fd(), stdio, room.oom_score)?;
+    let (child, sync) = exec::launch(room.store, room.container, &exec, room.init, stdio, room.oom_score)?;
     Ok(Probe {
         began,
         child,

@@ -2,6 +2,8 @@
 //! takes everything down at the end, and may start it again (`restart`). As long as it lives it holds `LOCK_LIFE`: that is
 //! what "running" means.
 
+mod still;
+
 use super::control::{self, Message};
 use super::health::{self, Prober, Room};
 use super::log::Log;
@@ -12,7 +14,7 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, lock, process, sys, time};
 use crate::spec::{Restart, Spec, State, Status};
 use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
-use crate::store::{Store, trash};
+use crate::store::{Store, events, trash};
 use crate::walls;
 use crate::walls::cgroup::{self, Place};
 use alloc::format;
@@ -71,6 +73,8 @@ struct Monitor<'a> {
     /// The run under way; `None` while it waits before it starts the next one.
     run: Option<Run>,
     past: Past,
+    /// Whether its run ends because `stop` or `restart` asked for it.
+    is_stopping: bool,
     /// Whether it stays even if it was to go away with its end: somebody starts it anew.
     stays: bool,
     /// What is to be done when the run has ended, or when there is none.
@@ -205,6 +209,7 @@ impl<'a> Monitor<'a> {
             state: State::created(),
             run: None,
             past: Past::default(),
+            is_stopping: false,
             stays: false,
             action: Action::Stay,
             start_at: None,
@@ -232,8 +237,8 @@ impl<'a> Monitor<'a> {
             return Err(run::end(&run.child, error));
         }
         protect_from_oom();
-        self.action = Action::Stay;
-        self.run = Some(run);
+        (self.action, self.is_stopping, self.run) = (Action::Stay, false, Some(run));
+        events::container(self.store, "start", &container.spec, &[]);
         Ok(())
     }
 
@@ -263,6 +268,7 @@ impl<'a> Monitor<'a> {
         if goes_on || self.stays || !spec.auto_remove {
             let _ = container.write_state(self.store, &self.state, false);
         }
+        self.tell_end(spec);
         let run = self.run.take()?;
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());
@@ -414,7 +420,13 @@ impl<'a> Monitor<'a> {
         {
             let init = run.child.pidfd.as_fd();
             let room = Room { store: self.store, container, init, oom_score: &self.oom_score };
+            let verdict = |state: &State| state.health.as_ref().map(|checked| checked.status);
+            let before = verdict(&self.state);
             if prober.turn(&room, health, &mut self.state, is_frozen) {
+                if let Some(now) = verdict(&self.state).filter(|now| Some(*now) != before) {
+                    let action = format!("health_status: {}", health::word(now));
+                    events::container(self.store, &action, &container.spec, &[]);
+                }
                 let _ = container.note_state(self.store, &self.state, false); // a full disk changes nobody's health
             }
         }
@@ -466,6 +478,7 @@ impl<'a> Monitor<'a> {
             Message::Stop(signal, limit_ms, stays) => {
                 self.clients[at].is_waiting = true;
                 self.stays |= stays;
+                self.is_stopping |= signal != SIGKILL || limit_ms >= 0; // else it is to be removed
                 self.stopped_by_person(container);
                 if self.signal(spec, signal).is_ok()
                     && limit_ms >= 0
@@ -523,72 +536,5 @@ impl<'a> Monitor<'a> {
         if client.is_freezing {
             self.thaw(spec);
         }
-    }
-
-    fn is_paused(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| run.is_paused)
-    }
-
-    fn is_frozen(&self) -> bool {
-        self.is_paused() || self.clients.iter().any(|client| client.is_freezing)
-    }
-
-    /// Makes it stand still, if it runs.
-    fn freeze(&self, spec: &Spec) -> Result<()> {
-        if self.run.is_some() { cgroup::freeze(Place::of(spec), true) } else { Err(super::is_restarting(&spec.id)) }
-    }
-
-    /// Lets it go on, unless somebody else wants it to stand still.
-    fn thaw(&mut self, spec: &Spec) {
-        if self.run.is_some() && !self.is_frozen() {
-            let _ = cgroup::freeze(Place::of(spec), false); // what cannot be thawed now is thawed by being killed
-        }
-    }
-
-    fn pause(&mut self, spec: &Spec) -> Result<()> {
-        if self.is_paused() {
-            return Err(Error::new(format!("Container {} is already paused", spec.id)));
-        }
-        self.freeze(spec)?;
-        self.set_paused(true);
-        Ok(())
-    }
-
-    fn unpause(&mut self, spec: &Spec) -> Result<()> {
-        if !self.is_paused() {
-            return Err(Error::new(format!("Container {} is not paused", spec.id)));
-        }
-        self.set_paused(false);
-        if self.is_frozen() {
-            return Ok(()); // a commit is at it, and lets it go on at its end
-        }
-        let thawed = cgroup::freeze(Place::of(spec), false);
-        self.set_paused(thawed.is_err());
-        thawed
-    }
-
-    fn set_paused(&mut self, is_paused: bool) {
-        if let Some(run) = &mut self.run {
-            run.is_paused = is_paused;
-        }
-    }
-
-    /// Sends a signal to the first process, if there is one. The stop signal ends a pause, as docker has it: a frozen
-    /// process notices nothing. SIGKILL ends every process of the pid namespace; on v1 the frozen ones only once they are
-    /// thawed.
-    fn signal(&mut self, spec: &Spec, signal: i32) -> Result<()> {
-        let Some(run) = &self.run else { return Ok(()) };
-        let sent = sys::signal(run.child.pidfd.as_fd(), signal).tried("signal the container");
-        let was_frozen = self.is_frozen();
-        if signal == SIGKILL || signal == spec.stop_signal {
-            self.set_paused(false);
-        }
-        if signal == SIGKILL {
-            self.clients.iter_mut().for_each(|client| client.is_freezing = false);
-        }
-        if was_frozen {
-            self.thaw(spec);
-        }
-        sent
     }
 }

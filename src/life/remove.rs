@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{fault, file, time};
 use crate::spec::{Spec, State, Status};
 use crate::store::containers::{self, Container};
-use crate::store::{Store, images, names, trash, volumes};
+use crate::store::{Store, events, images, names, trash, volumes};
 use crate::walls;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -40,6 +40,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     }
     walls::release(&container.spec)?;
     fault::point("settle:released");
+    events::container(store, "die", &container.spec, &[("exitCode", "137")]);
     if container.spec.auto_remove {
         dispose(store, &container.spec, true)?;
         trash::sweep(store)?;
@@ -60,7 +61,12 @@ pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
             result = result.and(volumes::remove(store, name));
         }
     }
-    result = result.and(containers::remove(store, spec));
+    let is_there = file::exists_at(store.containers.as_fd(), &spec.id);
+    let removed = containers::remove(store, spec);
+    if is_there && removed.is_ok() {
+        events::container(store, "destroy", spec, &[]);
+    }
+    result = result.and(removed);
     // An image that was removed by force left its layers to us.
     if !spec.image_id.is_empty() && !file::exists_at(store.images.as_fd(), &spec.image_id) {
         result = result.and(images::tidy(store));

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernel::fault;
 use crate::store::containers::{self, Container};
-use crate::store::{Store, names};
+use crate::store::{Store, events, names};
 use alloc::format;
 
 /// Renames it; `name` fits. It survives a power cut when this returns. The link is the truth: a record that a kill left with
@@ -16,10 +16,11 @@ pub fn rename(store: &Store, container: &Container, name: &str) -> Result<()> {
         return Err(Error::new("Renaming a container with the same name as its current name"));
     }
     names::rename(store, &container.spec.name, name, &container.spec.id)
-        .map_err(|error| error.reword(&|what| format!("Error when allocating new name: {what}")))?;
+        .map_err(|error| error.reword(&|why| format!("Error when allocating new name: {why}")))?;
     fault::point("rename:linked");
-    container.spec.name = name.into();
+    let old = core::mem::replace(&mut container.spec.name, name.into());
     containers::rewrite(store, &container)?;
     fault::point("rename:written");
+    events::container(store, "rename", &container.spec, &[("oldName", &format!("/{old}"))]);
     container.state(store).and_then(|state| container.write_info(store, &state))
 }

@@ -4,11 +4,11 @@ use super::stop;
 use crate::error::{Error, Result};
 use crate::kernel::fault;
 use crate::spec::{Limits, Policy, Restart, Status};
-use crate::store::Store;
 use crate::store::containers::{self, Container};
+use crate::store::{Store, events};
 use crate::walls::cgroup::{self, Place};
 
-/// New limits from the present ones.
+/// How limits change, from the present ones.
 pub type Merge<'a> = dyn Fn(&Limits) -> Result<Limits> + 'a;
 
 /// Changes the limits of a container as `merge` says, which gets the present ones, and its restart policy if there is a new
@@ -32,6 +32,9 @@ pub fn update(store: &Store, container: &Container, merge: Option<&Merge<'_>>, r
     fault::point("update:set");
     container.spec.limits = new;
     let written = containers::rewrite(store, &container);
+    if written.is_ok() {
+        events::container(store, "update", &container.spec, &[]);
+    }
     if written.is_err() && is_set {
         let _ = cgroup::update(Place::of(&container.spec), &old); // the first error is the one to tell
     }

@@ -1,7 +1,7 @@
 //! Images: a configuration document (OCI image specification, config.md) named by its sha256, and references to it.
 
 use super::reference::Reference;
-use super::{Store, containers, layers, reference, trash};
+use super::{Store, containers, events, layers, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -146,7 +146,9 @@ pub fn get(store: &Store, id: &str) -> Result<Image> {
 
 /// Lets the reference stand for the image, in one step.
 pub fn tag(store: &Store, reference: &Reference, id: &str) -> Result<()> {
-    point(store, "refs", &reference.file_name(), id)
+    point(store, "refs", &reference.file_name(), id)?;
+    events::image(store, "tag", id, &reference.text());
+    Ok(())
 }
 
 fn point(store: &Store, dir: &str, name: &str, id: &str) -> Result<()> {
@@ -288,7 +290,10 @@ pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
     let dir = store.dir("refs")?;
     for reference in going {
         match unlinkat(&dir, reference.file_name(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => removed.untagged.push(reference.text()),
+            Ok(()) | Err(Errno::NOENT) => {
+                events::image(store, "untag", &id, &reference.text());
+                removed.untagged.push(reference.text());
+            }
             Err(errno) => {
                 let error = Error::os(format!("remove the name {}", reference.text()), errno);
                 return Err(store.locate("refs", error));
@@ -300,6 +305,7 @@ pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
         unlinkat(&store.images, id.as_str(), AtFlags::empty())
             .tried_with(|| format!("remove the image {}", &id[..12]))?;
         removed.deleted.push(format!("sha256:{id}"));
+        events::image(store, "delete", &id, "");
         fault::point("rmi:deleted");
         removed.deleted.extend(collect(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
     }

@@ -80,6 +80,8 @@ pub struct Reader {
     name: &'static str,
     /// `None`: there was none yet.
     file: Option<OwnedFd>,
+    /// Where it was found.
+    slot: u32,
     buffer: Vec<u8>,
     /// What of the buffer is read, but not given out.
     rest: Range<usize>,
@@ -90,9 +92,10 @@ pub struct Reader {
 impl Reader {
     /// A reader of the files `name`, `name.1` … in `dir`.
     pub fn open(dir: OwnedFd, name: &'static str, from: From<'_>) -> Result<Self> {
-        let mut reader = Self { dir, name, file: None, buffer: vec![0; BUFFER_BYTES], rest: 0..0, is_skipping: false };
+        let mut reader =
+            Self { dir, name, file: None, slot: 0, buffer: vec![0; BUFFER_BYTES], rest: 0..0, is_skipping: false };
         match from {
-            From::Start => reader.file = reader.next_file(None)?,
+            From::Start => drop(reader.advance(None)?),
             From::End(count, counts) => reader.go_back(count, counts)?,
         }
         Ok(reader)
@@ -129,19 +132,27 @@ impl Reader {
             }
             let known = self.file.as_ref().map(|file| fstat(file).tried("read the log")).transpose()?;
             let known = known.as_ref().map(identity);
-            if known.is_some() && known == self.newest() {
+            if known.is_some() && known == self.at(0) {
                 return Ok(false);
             }
             // It was put aside, and what was written to it before that may have come after our look.
             if self.read()? {
                 return Ok(true);
             }
-            let Some(next) = self.next_file(known)? else { return Ok(false) };
-            self.file = Some(next);
-            // What has no newline here never gets one.
-            self.rest = 0..0;
-            self.is_skipping = false;
+            if !self.advance(known)? {
+                return Ok(false);
+            }
         }
+    }
+
+    /// Takes the next file in hand; false when there is none.
+    fn advance(&mut self, known: Option<Identity>) -> Result<bool> {
+        let Some((slot, file)) = self.next_file(known)? else { return Ok(false) };
+        (self.slot, self.file) = (slot, Some(file));
+        // What has no newline in the last one never gets one.
+        self.rest = 0..0;
+        self.is_skipping = false;
+        Ok(true)
     }
 
     fn read(&mut self) -> Result<bool> {
@@ -151,25 +162,49 @@ impl Reader {
         Ok(n > 0)
     }
 
-    fn newest(&self) -> Option<Identity> {
-        statat(&self.dir, self.name, AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(identity)
-    }
-
-    /// The file after the known one; the oldest one when nothing is known, or when it is no more there.
-    fn next_file(&self, known: Option<Identity>) -> Result<Option<OwnedFd>> {
+    /// The file after the one that is read, with its slot; the oldest one when none is, or when it is no more there.
+    fn next_file(&self, known: Option<Identity>) -> Result<Option<(u32, OwnedFd)>> {
         for _ in 0..LOOKS_MAX {
-            let Some(files) = self.look() else { continue };
-            let at = known.and_then(|known| files.iter().position(|(_, identity)| *identity == known));
-            let next = match at {
-                Some(at) => at.checked_sub(1).and_then(|at| files.get(at)),
-                None => files.last(),
+            let next = match known.and_then(|known| self.find(known)) {
+                Some(0) => return Ok(None),
+                // Where a rotation is, or was killed, one slot is free.
+                Some(slot) => {
+                    let free = u32::from(self.at(slot - 1).is_none());
+                    let Some(next) = (slot - 1).checked_sub(free) else { return Ok(None) };
+                    let file = self.open_slot(next, None);
+                    // Unless it is still the one after ours, a rotation went past.
+                    let is_next = self.at(slot) == known && (free == 0 || self.at(slot - 1).is_none());
+                    file.filter(|_| is_next).map(|file| (next, file))
+                }
+                None => {
+                    let Some(files) = self.look() else { continue };
+                    let Some((slot, identity)) = files.last() else { return Ok(None) };
+                    self.open_slot(*slot, Some(*identity)).map(|file| (*slot, file))
+                }
             };
-            let Some((slot, identity)) = next else { return Ok(None) };
-            if let Some(file) = self.open_slot(*slot, *identity) {
-                return Ok(Some(file));
+            if next.is_some() {
+                return Ok(next);
             }
         }
         Err(self.too_fast())
+    }
+
+    /// The slot of a file that is held open, which was once seen in ours. Files only ever move up.
+    fn find(&self, known: Identity) -> Option<u32> {
+        let mut free = 0;
+        for slot in self.slot.. {
+            match self.at(slot) {
+                Some(identity) if identity == known => return Some(slot),
+                Some(_) => {}
+                None if free > 0 => break,
+                None => free += 1,
+            }
+        }
+        None
+    }
+
+    fn at(&self, slot: u32) -> Option<Identity> {
+        statat(&self.dir, file_name(self.name, slot).as_str(), AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(identity)
     }
 
     fn too_fast(&self) -> Error {
@@ -183,27 +218,27 @@ impl Reader {
     /// moves one slot up at most, which is the way we look, so none is missed; one that is met twice counts once.
     fn look(&self) -> Option<Vec<(u32, Identity)>> {
         // Held open, so that its inode cannot become another file's meanwhile.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let held = openat(&self.dir, self.name, flags, Mode::empty()).ok();
+        let held = self.open_slot(0, None);
         let newest = held.as_ref().and_then(|file| fstat(file).ok()).as_ref().map(identity);
         let mut found: Vec<(u32, Identity)> = newest.map(|identity| (0, identity)).into_iter().collect();
-        // One slot can be free, where a rotation is or was killed.
         let mut free = 0;
         for slot in 1.. {
-            match statat(&self.dir, file_name(self.name, slot).as_str(), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if found.iter().any(|(_, known)| *known == identity(&stat)) => {}
-                Ok(stat) => found.push((slot, identity(&stat))),
-                Err(_) if free > 0 => break,
-                Err(_) => free += 1,
+            match self.at(slot) {
+                Some(identity) if found.last().is_some_and(|(_, last)| *last == identity) => {}
+                Some(identity) => found.push((slot, identity)),
+                None if free > 0 => break,
+                None => free += 1,
             }
         }
-        (self.newest() == newest).then_some(found)
+        (self.at(0) == newest).then_some(found)
     }
 
-    fn open_slot(&self, slot: u32, wanted: Identity) -> Option<OwnedFd> {
+    /// Opens the file in a slot, if it is the wanted one.
+    fn open_slot(&self, slot: u32, wanted: Option<Identity>) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = openat(&self.dir, file_name(self.name, slot).as_str(), flags, Mode::empty()).ok()?;
-        fstat(&file).is_ok_and(|stat| identity(&stat) == wanted).then_some(file)
+        let is_wanted = |wanted| fstat(&file).is_ok_and(|stat| identity(&stat) == wanted);
+        wanted.is_none_or(is_wanted).then_some(file)
     }
 
     /// Goes to where the last `count` lines begin.
@@ -212,7 +247,7 @@ impl Reader {
             let Some(files) = self.look() else { continue };
             let mut left = count;
             for (slot, identity) in files {
-                let Some(file) = self.open_slot(slot, identity) else { continue 'anew };
+                let Some(file) = self.open_slot(slot, Some(identity)) else { continue 'anew };
                 let mut enough = |line: &[u8]| {
                     if !counts(line) {
                         return false;
@@ -223,7 +258,7 @@ impl Reader {
                 };
                 let at = backwards(file.as_fd(), &mut enough)?;
                 seek(&file, SeekFrom::Start(at.unwrap_or(0))).tried("read the log")?;
-                self.file = Some(file);
+                (self.slot, self.file) = (slot, Some(file));
                 if at.is_some() {
                     break;
                 }

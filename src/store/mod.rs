@@ -10,9 +10,11 @@
 //! <root>/volumes/<name>/    _data/
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket
+//! <run>/events events.1     what happened, a line each
 //! ```
 
 pub mod containers;
+pub mod events;
 pub mod gzip;
 pub mod images;
 pub mod journal;

@@ -1,6 +1,6 @@
 //! Volumes: `volumes/<name>/_data`. Nothing here is ever removed on the way of something else.
 
-use super::{Store, trash};
+use super::{Store, events, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{file, time};
 use alloc::format;
@@ -36,5 +36,8 @@ pub fn created(store: &Store, name: &str) -> Result<Option<i64>> {
 
 /// Removes a volume with its data; one that does not exist is fine.
 pub fn remove(store: &Store, name: &str) -> Result<()> {
-    trash::throw(store, store.dir("volumes")?.as_fd(), name).map(drop)
+    if trash::throw(store, store.dir("volumes")?.as_fd(), name)? {
+        events::volume(store, "destroy", name);
+    }
+    Ok(())
 }

@@ -4,7 +4,9 @@ use crate::crash::monitor;
 use crate::host::Host;
 use crate::process::{Running, until};
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::PathBuf;
 
 const ESCAPE: &str = "\x10\x11";
 /// Bytes that go through a container and back, in the test of that.
@@ -15,16 +17,17 @@ fn shell(h: &Host) {
     h.ok("run -dit --name box busybox sh");
 }
 
-/// How many descriptors the monitor of `box` holds.
-fn open(h: &Host) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", monitor(h, "box"))).unwrap().count()
+/// The pipes that a process holds.
+fn pipes(pid: i32) -> BTreeSet<PathBuf> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    targets.filter(|target| target.to_str().is_some_and(|name| name.starts_with("pipe:"))).collect()
 }
 
-/// A command that is attached to `box`: its monitor has a socket, and so many pipes, more.
-fn attached<'a>(h: &'a Host, line: &str, pipes: usize) -> Running<'a> {
-    let before = open(h);
-    let running = h.spawn(line);
-    until("it is attached", || open(h) > before + pipes);
+/// A command that is attached to `box`: it has so many pipes together with the monitor.
+fn attached<'a>(h: &'a Host, line: &str, count: usize) -> Running<'a> {
+    let (monitor, running) = (monitor(h, "box"), h.spawn(line));
+    until("it is attached", || pipes(monitor).intersection(&pipes(running.pid())).count() == count);
     running
 }
 
@@ -229,12 +232,10 @@ fn signals_are_passed_on() {
 fn signals_that_are_not_passed_on_end_only_us() {
     let h = Host::new();
     h.idle("--name box");
-    let before = open(&h);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::USR1] {
         let t = attached(&h, "attach --sig-proxy=false box", 2);
         t.signal(signal);
         t.wait().exits(128 + signal.as_raw());
-        until("it is forgotten", || open(&h) == before);
     }
     assert_eq!(h.field("box", "State"), "running");
     h.ok("stop box");
@@ -333,14 +334,15 @@ fn start_a_joins_one_that_runs() {
 fn many_who_come_and_go_leave_nothing() {
     let h = Host::new();
     h.idle("--name box");
-    let before = open(&h);
-    let all: Vec<_> = (0..20).map(|_| h.spawn("attach box")).collect();
-    until("all are attached", || open(&h) == before + 20 * 3);
+    let open = || pipes(monitor(&h, "box")).len();
+    let before = open();
+    let all: Vec<_> = (0..20).map(|_| attached(&h, "attach box", 2)).collect();
+    assert_eq!(open(), before + 20 * 2);
     for one in all {
         one.signal(Signal::KILL);
         one.wait();
     }
-    until("all are forgotten", || open(&h) == before);
+    until("all are forgotten", || open() == before);
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl Host {
         for dir in ["containers", "names", "refs", "images", "layers", "volumes", "tmp", "trash"] {
             things.extend(below(&self.store.join(dir), 2));
         }
-        things.extend(below(&self.run_dir, 2));
+        things.extend(self.running());
         things.extend(self.mounts());
         Snapshot { things, cgroups: cgroups() }
     }
@@ -204,6 +204,12 @@ impl Host {
             left.is_empty()
         });
         assert!(left.is_empty(), "left: {left:?}");
+    }
+
+    /// What the run directory has of containers, besides the list of events.
+    fn running(&self) -> Vec<String> {
+        let events = self.run_dir.join("events").to_str().unwrap().to_owned();
+        below(&self.run_dir, 2).into_iter().filter(|path| !path.starts_with(&events)).collect()
     }
 
     fn mounts(&self) -> Vec<String> {
@@ -236,7 +242,7 @@ impl Host {
         for dir in ["containers", "names", "tmp", "trash"] {
             left.extend(below(&self.store.join(dir), 1));
         }
-        left.extend(below(&self.run_dir, 1));
+        left.extend(self.running());
         left.extend(self.mounts());
         left.extend(self.processes());
         let ids = self.ids.lock().unwrap();

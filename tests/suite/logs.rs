@@ -64,7 +64,7 @@ fn long_lines_stay_whole() {
 #[test]
 fn twenty_megabytes_are_byte_exact() {
     let h = Host::new();
-    let run = h.run("run --name box busybox seq 1 2700000").exits(0);
+    let run = h.run("run --name box --log-opt max-size=-1 busybox seq 1 2700000").exits(0);
     let wanted = (1..=2_700_000).map(|n| n.to_string() + "\n").collect::<String>();
     assert!(wanted.len() > 20_000_000);
     assert!(run.out == wanted, "run: {} bytes of {}", run.out.len(), wanted.len());
@@ -104,6 +104,88 @@ fn what_is_not_there_has_no_log() {
     h.run("logs nosuch").fails(1, "No such container: nosuch");
     h.ok("create --name new busybox true");
     assert_eq!(h.ok("logs new"), "");
+}
+
+/// The times of the lines, in the log's own words.
+fn times(h: &Host) -> Vec<String> {
+    let output = h.run("logs -t box").exits(0);
+    let mut times: Vec<String> =
+        (output.out + &output.err).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    times.sort();
+    times
+}
+
+#[test]
+fn lines_have_times() {
+    let h = Host::new();
+    h.run("run --name box busybox sh -c 'echo a; echo b >&2; printf c'").exits(0);
+    let output = h.run("logs -t box").exits(0);
+    for (shown, wanted) in output.out.split('\n').zip(["a", "c"]).chain(output.err.lines().zip(["b"])) {
+        let (time, line) = shown.split_once(' ').unwrap();
+        assert!(time.len() == 30 && &time[10..11] == "T" && time.ends_with('Z') && line == wanted, "{output:?}");
+    }
+    let details = h.run("logs --details box").exits(0);
+    assert_eq!((details.out.as_str(), details.err.as_str()), (" a\n c", " b\n"));
+    let both = h.run("logs -t --details --tail 1 box").exits(0).out;
+    assert_eq!(&both[30..], "  c");
+    // A long line has one time, however many pieces it was written in.
+    h.run("run --name long busybox sh -c 'head -c 100000 /dev/zero | tr \"\\0\" a; echo'").exits(0);
+    assert_eq!(h.ok("logs -t long").len(), 100_031);
+    assert_eq!(h.ok("logs --tail 1 long").len(), 100_000);
+}
+
+#[test]
+fn lines_of_some_time() {
+    let h = Host::new();
+    h.run("run --name box busybox sh -c 'echo 1; sleep 0.1; echo 2 >&2; sleep 0.1; echo 3'").exits(0);
+    let all = times(&h);
+    let shown = |flags: &str| {
+        let output = h.run(&format!("logs {flags} box")).exits(0);
+        (output.out + &output.err).replace('\n', "")
+    };
+    for (flags, wanted) in [
+        (format!("--since {}", all[1]), "32"),
+        (format!("--since {}", all[1].trim_end_matches('Z')), "32"),
+        (format!("--until {}", all[1]), "12"),
+        (format!("--since {} --until {}", all[1], all[1]), "2"),
+        (format!("-f --since {}", all[2]), "3"),
+        (format!("--tail 1 --since {}", all[0]), "3"),
+        ("--since 1h".to_owned(), "132"),
+        ("--since 1970-01-01".to_owned(), "132"),
+        ("--since 2s --until 0h".to_owned(), "132"),
+        ("--since -1h".to_owned(), ""),
+        ("--until 1h30m".to_owned(), ""),
+        ("--until 1795303213.5".to_owned(), "132"),
+        ("--since 0".to_owned(), "132"),
+    ] {
+        let wanted =
+            if flags.contains("1795303213") && all[0].as_str() > "2026-11-21T23:20:13.5" { "" } else { wanted };
+        assert_eq!(shown(&flags), wanted, "{flags}");
+    }
+    for flag in ["--since", "--until"] {
+        h.run(&["logs", flag, "noon", "box"]).fails(
+            125,
+            &format!("invalid argument \"noon\" for \"{flag}\" flag: failed to parse value as time or duration"),
+        );
+    }
+}
+
+#[test]
+fn following_until_some_time() {
+    let h = Host::new();
+    h.ok("run -d --name box busybox sh -c 'echo early; sleep 1000'");
+    until("it has begun", || h.ok("logs box") == "early");
+    assert_eq!(h.ok("logs -f --until -1s box"), "early");
+    h.ok("rm -f box");
+}
+
+#[test]
+fn what_has_no_newline_yet_goes_on_in_the_next_run() {
+    let h = Host::new();
+    h.run("run --name box busybox printf abc").exits(0);
+    h.ok("start -a box");
+    assert_eq!(h.run("logs box").exits(0).out, "abcabc");
+    assert_eq!(h.run("logs --tail 1 box").exits(0).out, "abcabc");
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn functions_fit_a_screen() {
 fn the_readme_names_every_verb() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     for verb in
-        "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import images rmi"
+        "run create start ps logs events exec top stats stop kill pause unpause update rm wait commit import images rmi"
             .split(' ')
     {
         assert!(

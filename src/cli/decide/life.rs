@@ -61,38 +61,44 @@ pub fn stop_signal(parsed: &Parsed) -> Result<Option<i32>> {
     parsed.last("stop-signal").map(read::signal).transpose()
 }
 
+/// The times of a check: the end of the flag, docker's field, and what it is when nobody says.
+const TIMES: [(&str, &str, i64); 4] = [
+    ("health-interval", "Interval", INTERVAL_NS),
+    ("health-timeout", "Timeout", INTERVAL_NS),
+    ("health-start-period", "StartPeriod", 0),
+    ("health-start-interval", "StartInterval", START_INTERVAL_NS),
+];
+
 /// What the flags ask for; empty fields leave it to the image. docker refuses some of it in its command line and the rest in
 /// its daemon.
 pub fn health(parsed: &Parsed) -> Result<HealthConfig> {
-    let time = |key: &str| parsed.read(key, read::duration).map(|ns| ns.filter(|ns| *ns != 0));
-    let asked = HealthConfig {
-        test: parsed.last("health-cmd").filter(|line| !line.is_empty()).map(shell_test),
-        interval: time("health-interval")?,
-        timeout: time("health-timeout")?,
-        start_period: time("health-start-period")?,
-        start_interval: time("health-start-interval")?,
-        retries: parsed.read("health-retries", retries)?.flatten(),
-    };
-    let times = [
-        ("interval", "Interval", asked.interval),
-        ("timeout", "Timeout", asked.timeout),
-        ("start-period", "StartPeriod", asked.start_period),
-        ("start-interval", "StartInterval", asked.start_interval),
-    ];
-    if parsed.on("no-healthcheck") {
-        if asked.test.is_some() || asked.retries.is_some() || times.iter().any(|(.., ns)| ns.is_some()) {
-            return Err(bad("--no-healthcheck conflicts with --health-* options"));
-        }
-        return Ok(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() });
-    }
-    for (flag, field, ns) in times {
-        match ns {
-            Some(..0) => return Err(bad(format!("--health-{flag} cannot be negative"))),
+    let mut times = [None; 4];
+    for (time, (flag, field, _)) in times.iter_mut().zip(TIMES) {
+        *time = parsed.read(flag, read::duration)?.filter(|ns| *ns != 0);
+        match *time {
+            Some(..0) => return Err(bad(format!("--{flag} cannot be negative"))),
             Some(..HEALTH_NS_MIN) => return Err(bad(format!("{field} in Healthcheck cannot be less than 1ms"))),
             _ => {}
         }
     }
+    let mut asked = config(times);
+    asked.retries = parsed.read("health-retries", retries)?.flatten();
+    asked.test = parsed.last("health-cmd").filter(|line| !line.is_empty()).map(shell_test);
+    if parsed.on("no-healthcheck") {
+        if asked.test.is_some() || asked.retries.is_some() || times.iter().any(Option::is_some) {
+            return Err(bad("--no-healthcheck conflicts with --health-* options"));
+        }
+        asked.test = Some(vec!["NONE".to_owned()]);
+    }
     Ok(asked)
+}
+
+fn config([interval, timeout, start_period, start_interval]: [Option<i64>; 4]) -> HealthConfig {
+    HealthConfig { test: None, interval, timeout, start_period, start_interval, retries: None }
+}
+
+fn times(config: &HealthConfig) -> [Option<i64>; 4] {
+    [config.interval, config.timeout, config.start_period, config.start_interval]
 }
 
 /// The test that a line for a shell is.
@@ -110,6 +116,7 @@ fn retries(text: &str) -> Result<Option<u32>> {
 /// What is done, from what the flags and the image say; `None` when nothing is asked.
 pub fn checked(asked: HealthConfig, image: Option<HealthConfig>) -> Option<Health> {
     let image = image.unwrap_or_default();
+    let (mine, its) = (times(&asked), times(&image));
     let test = asked.test.filter(|test| !test.is_empty()).or(image.test)?;
     let is_known = match test.first().map(String::as_str) {
         Some("CMD") => test.len() > 1,
@@ -117,17 +124,13 @@ pub fn checked(asked: HealthConfig, image: Option<HealthConfig>) -> Option<Healt
         _ => false,
     };
     // An image may say anything: what makes no sense is not asked for.
-    let time = |asked: Option<i64>, image: Option<i64>, default: i64| {
-        asked.or(image).filter(|ns| *ns >= HEALTH_NS_MIN).unwrap_or(default)
-    };
-    is_known.then(|| Health {
-        interval_ns: time(asked.interval, image.interval, INTERVAL_NS),
-        timeout_ns: time(asked.timeout, image.timeout, INTERVAL_NS),
-        start_period_ns: time(asked.start_period, image.start_period, 0),
-        start_interval_ns: time(asked.start_interval, image.start_interval, START_INTERVAL_NS),
-        retries: asked.retries.or(image.retries).filter(|retries| *retries > 0).unwrap_or(RETRIES),
-        test,
-    })
+    let ns: [i64; 4] = std::array::from_fn(|at| {
+        let said = mine[at].or(its[at]).filter(|ns| *ns >= HEALTH_NS_MIN);
+        said.unwrap_or(TIMES[at].2)
+    });
+    let [interval_ns, timeout_ns, start_period_ns, start_interval_ns] = ns;
+    let retries = asked.retries.or(image.retries).filter(|retries| *retries > 0).unwrap_or(RETRIES);
+    is_known.then_some(Health { test, interval_ns, timeout_ns, start_period_ns, start_interval_ns, retries })
 }
 
 #[cfg(test)]
