@@ -305,6 +305,22 @@ pub fn read_some(fd: BorrowedFd<'_>, max_bytes: usize) -> Option<Vec<u8>> {
     }
 }
 
+/// Writes what can be written now, and takes it off. An error is for good: `EPIPE`, or `EIO` of a terminal.
+pub fn write_some(to: &OwnedFd, waiting: &mut Vec<u8>) -> core::result::Result<(), Errno> {
+    let mut done = 0;
+    let mut result = Ok(());
+    while result.is_ok() && done < waiting.len() {
+        match rustix::io::write(to, &waiting[done..]) {
+            Ok(n) => done += n,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(errno) => result = Err(errno),
+        }
+    }
+    waiting.drain(..done);
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -161,17 +161,8 @@ impl Flow {
     }
 
     fn write(&mut self) -> core::result::Result<(), Errno> {
-        while !self.waiting.is_empty() {
-            match rustix::io::write(&self.to, &self.waiting) {
-                Ok(n) => drop(self.waiting.drain(..n)),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    self.is_full = true;
-                    return Ok(());
-                }
-                Err(errno) => return Err(errno),
-            }
-        }
+        control::write_some(&self.to, &mut self.waiting)?;
+        self.is_full = !self.waiting.is_empty();
         Ok(())
     }
 }

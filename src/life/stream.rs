@@ -7,29 +7,12 @@ use crate::kernel::process;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Errno;
 use rustix::termios::Winsize;
 
 /// Bytes moved at once.
 const CHUNK_BYTES: usize = 64 << 10;
 /// So much may wait for one reader before it holds the container, and with it the other readers, back: docker's limit.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-
-/// Writes what can be written now. False when nobody reads any more.
-fn write_some(to: &OwnedFd, waiting: &mut Vec<u8>) -> bool {
-    let mut done = 0;
-    let mut is_read = true;
-    while is_read && done < waiting.len() {
-        match rustix::io::write(to, &waiting[done..]) {
-            Ok(n) => done += n,
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => break,
-            Err(_) => is_read = false, // EPIPE, and EIO of a terminal
-        }
-    }
-    waiting.drain(..done);
-    is_read
-}
 
 /// One who reads along.
 struct Reader {
@@ -121,7 +104,7 @@ impl Output {
         let is_open = self.source.is_some();
         // Closing the pipe is how its reader learns of the end.
         self.readers.retain_mut(|reader| {
-            write_some(&reader.to, &mut reader.waiting) && (is_open || !reader.waiting.is_empty())
+            control::write_some(&reader.to, &mut reader.waiting).is_ok() && (is_open || !reader.waiting.is_empty())
         });
     }
 }
@@ -199,7 +182,7 @@ impl Input {
                 None => true,
             });
         }
-        if !write_some(sink, &mut self.waiting) {
+        if control::write_some(sink, &mut self.waiting).is_err() {
             if rustix::termios::isatty(sink) {
                 self.waiting.clear(); // nobody holds its other side now; somebody may again
             } else {
