@@ -21,6 +21,9 @@ use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
+/// How long a first process may take from its last moment to where everybody sees that it has ended.
+const END_LIMIT_MS: i64 = 1000;
+
 /// What is to be run.
 pub struct Exec {
     /// The command.
@@ -81,9 +84,14 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<i32> {
             Err(error) => program::fail(child_sync.as_fd(), error),
         }
     })?;
-    drop((child_sync, init));
+    drop(child_sync);
     let Some((_, sync)) = moved else { sys::exit(1) };
-    let awaited = control::await_program(sync.as_fd());
+    let awaited = control::await_program(sync.as_fd()).map_err(|error| {
+        // A pid namespace whose first process ends has no room for another (clone(2), ENOMEM), a little before its pidfd tells.
+        let limit_ms = if error.is(Errno::NOMEM) { END_LIMIT_MS } else { 0 };
+        if process::readable(init.as_fd(), limit_ms) { not_running(&spec.id) } else { error }
+    });
+    drop(init);
     if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
     }
