@@ -22,6 +22,9 @@ use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
+/// How long a first process may take from its last moment to where everybody sees that it has ended.
+const END_LIMIT_MS: i64 = 1000;
+
 /// What is to be run.
 pub struct Exec {
     /// The command.
@@ -54,7 +57,11 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     }
     let (stdio, mut streams) = pipes(exec)?;
     let (child, sync) = launch(store, container, exec, init.as_fd(), stdio, "")?;
-    let awaited = control::await_program(sync.as_fd());
+    let awaited = control::await_program(sync.as_fd()).map_err(|error| {
+        // A pid namespace whose first process ends has no room for another (clone(2), ENOMEM), a little before its pidfd tells.
+        let limit_ms = if error.is(Errno::NOMEM) { END_LIMIT_MS } else { 0 };
+        if process::readable(init.as_fd(), limit_ms) { not_running(&spec.id) } else { error }
+    });
     if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
     }
