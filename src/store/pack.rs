@@ -321,7 +321,7 @@ impl<'a> Walk<'a> {
             self.path.truncate(path_bytes);
         }
         let mut left = Vec::new();
-        for (name, kind) in file::entries(fd.as_fd()).map_err(|e| e.reword(&|what| self.what(&what)))? {
+        for (name, kind) in file::entries(fd.as_fd()).map_err(|e| e.reword(&|what| self.what(what)))? {
             let whiteout = self.form == Form::Layer && is_whiteout(&fd, &name, kind, notes);
             left.push(Child { name, kind, whiteout });
         }
