@@ -65,6 +65,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     if !matches!(&awaited, Ok(Awaited { program: None, .. })) {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
     }
+    drop(init);
     let Awaited { terminal, program } = awaited?;
     let command = exec.args.join(" ");
     for action in ["exec_create", "exec_start"] {

@@ -399,7 +399,7 @@ impl<'a> Monitor<'a> {
         if ready[1] {
             self.accept();
         }
-        self.pump();
+        self.pump(container);
         self.check(container);
         let is_due = |at: i64| time::monotonic_ms() >= at;
         if let Some(run) = self.run.as_mut().filter(|run| run.kill_at.is_some_and(is_due)) {
@@ -433,19 +433,24 @@ impl<'a> Monitor<'a> {
     }
 
     /// Moves what the container and its readers have for each other, and notices the end.
-    fn pump(&mut self) {
+    fn pump(&mut self, container: &Container) {
+        let mut failure = None;
         if let Some(run) = &mut self.run {
             if process::readable(run.child.pidfd.as_fd(), 0) {
                 run.has_ended = true;
                 run.kill_at = None;
             }
             for output in &mut run.outputs {
-                // A log that cannot be written (a full disk) must not stop the container; the state tells about it.
                 if let Err(error) = output.pump(&mut self.log, run.has_ended) {
-                    self.state.error = format!("{error}");
+                    failure = Some(error);
                 }
             }
             run.input.pump();
+        }
+        // A log that cannot be written (a full disk) must not stop the container; the record tells about it, once.
+        if let Some(error) = failure.filter(|_| self.state.error.is_empty()) {
+            self.state.error = format!("{error}");
+            let _ = container.note_state(self.store, &self.state, false); // it is the same disk
         }
         self.lingering.retain_mut(|output| {
             let _ = output.pump(&mut self.log, true); // its part of the log is complete

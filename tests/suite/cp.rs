@@ -363,7 +363,9 @@ fn a_container_that_goes_on_is_as_it_was() {
     // Copies into one that does not run wait for each other.
     h.ok("create --name box busybox sh -c 'cat /0 /1 /2 /3'");
     let copies: Vec<_> = (0..4).map(|n| h.spawn(&["cp", "f", &format!("box:/{n}")])).collect();
-    copies.into_iter().for_each(|copy| drop(copy.wait().ok()));
+    for copy in copies {
+        copy.wait().ok();
+    }
     assert_eq!(h.ok("start -a box"), "xxxx");
     // A paused one is copied from and to.
     h.idle("--name still");
@@ -478,7 +480,9 @@ fn what_is_copied_may_change_meanwhile() {
     h.sh("mkdir -p in/d; mkfifo -m 666 in/p; echo lead >in/d/gold");
     while Instant::now() < end {
         let copies: Vec<_> = ["cp box:/t out", "cp in/. box:/t"].iter().map(|line| h.spawn(*line)).collect();
-        copies.into_iter().for_each(|copy| drop(copy.wait()));
+        for copy in copies {
+            copy.wait();
+        }
         h.sh("test -z \"$(grep -rls '^gold$' out)\"; rm -rf out");
     }
     assert_eq!(treasure_now(&h), before);

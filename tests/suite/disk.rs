@@ -91,6 +91,8 @@ fn a_container_goes_on_when_its_log_is_full() {
     let h = &d.h;
     h.ok("run -d --name box busybox sh -c 'while [ ! -e /dev/shm/go ]; do echo much; done; exit 5'");
     d.fill();
+    let told = || h.run("inspect -f {{.State.Error}} box").exits(0).out;
+    until("the record tells about it", || told().contains("write the log: no space left on device"));
     assert_eq!(h.ok("exec box touch /dev/shm/go"), "");
     h.ended("box");
     assert!(h.field("box", "Status").starts_with("Exited (5)"), "{}", h.ok("ps -a"));
