@@ -76,7 +76,7 @@ pub fn unpause(parsed: &Parsed) -> Result<u8> {
 /// `wait CONTAINER…`
 pub fn wait(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    each(&parsed.words, |word| Ok(stop::wait(&store, &containers::find(&store, word)?)?.to_string()))
+    each(&parsed.words, |word| Ok(stop::wait(&store, &containers::find(&store, word)?, word)?.to_string()))
 }
 
 /// `rename CONTAINER NAME`

@@ -49,8 +49,8 @@ fn ask(control: BorrowedFd<'_>, message: &Message, fd: BorrowedFd<'_>) -> Result
     let answer = control::send_with(control, message, Some(fd)).and_then(|()| control::receive(control));
     match answer {
         Ok(Some((Message::Failed(error), _))) => Err(error),
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(stopped()),
+        Ok(Some((Message::Done, _))) => Ok(()),
+        Ok(_) => Err(stopped()),
         Err(error) if error.is(Errno::PIPE) => Err(stopped()),
         Err(error) => Err(error),
     }

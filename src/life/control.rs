@@ -146,7 +146,7 @@ pub fn send_with(socket: BorrowedFd<'_>, message: &Message, fd: Option<BorrowedF
     }
     loop {
         match sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
-            Err(Errno::INTR) => {}
+            Err(Errno::INTR | Errno::CONNRESET) => {} // see `receive`; then it is EPIPE
             other => return other.tried("talk to the container's monitor").map(drop),
         }
     }
@@ -160,8 +160,8 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Message, Option<OwnedFd
     let got = loop {
         let flags = RecvFlags::CMSG_CLOEXEC;
         match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(None),
+            // Once, when the other side has closed without having read everything: what it said before is still to come.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             other => break other.tried("listen to the container's monitor")?.bytes,
         }
     };

@@ -168,10 +168,10 @@ fn give_up(
     sys::exit(1)
 }
 
-/// Who waits for the end of a run hears of it. Nobody's freeze outlives it.
-fn tell_end(clients: &mut [Client], exit_code: i32) {
+/// Who waits for the end of a run hears of it; when there is no other to come, everybody. Nobody's freeze outlives it.
+fn tell_end(clients: &mut [Client], exit_code: i32, is_last: bool) {
     for client in clients {
-        if client.is_waiting {
+        if client.is_waiting || is_last {
             let _ = control::send(client.socket.as_fd(), &Message::Exited(exit_code)); // it may have gone
         }
         (client.is_waiting, client.is_freezing) = (false, false);
@@ -280,7 +280,7 @@ impl<'a> Monitor<'a> {
         }
         self.lingering.extend(run.outputs);
         if goes_on {
-            tell_end(&mut self.clients, exit_code);
+            tell_end(&mut self.clients, exit_code, false);
         }
         run.hold
     }
@@ -345,9 +345,10 @@ impl<'a> Monitor<'a> {
             let _ = super::remove::dispose(self.store, &container.spec, true);
         }
         // In this order: who is cut off by the listener's end must not find the container "running" still.
-        drop(self.life);
+        drop(self.life.take());
+        self.accept(); // who came while we were at it
         drop(self.listener);
-        tell_end(&mut self.clients, self.state.exit_code);
+        tell_end(&mut self.clients, self.state.exit_code, true);
         drop((self.clients, hold));
         if is_removed {
             let _ = trash::sweep(self.store);

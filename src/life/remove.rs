@@ -15,6 +15,10 @@ use rustix::fd::AsFd;
 /// nothing of it runs any more, and its record says so. `None`: it was to go away with its end, and now it has.
 pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     let state = container.state(store)?;
+    let is_there = || file::exists_at(store.containers.as_fd(), &container.spec.id);
+    if state.status == Status::Created && !is_there() {
+        return Ok(None); // what it had become went away with it
+    }
     let is_over = |state: &State| matches!(state.status, Status::Created | Status::Exited);
     if is_over(&state) || container.is_alive()? {
         return Ok(Some(state));
@@ -32,7 +36,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
         }
     };
     let Ok(_change) = container.lock_change(store) else {
-        return Ok(Some(ended(state))); // somebody is at it: the truth is known, the putting right is theirs
+        return Ok(is_there().then(|| ended(state))); // somebody is at it: the truth is known, the putting right is theirs
     };
     let state = container.state(store)?;
     if is_over(&state) || container.is_alive()? {

@@ -7,7 +7,7 @@ use crate::kernel::process;
 use crate::kernel::time::monotonic_ms;
 use crate::spec::Status;
 use crate::store::Store;
-use crate::store::containers::Container;
+use crate::store::containers::{self, Container};
 use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -102,23 +102,24 @@ fn tell(store: &Store, container: &Container, message: &Message, cannot: &str) -
     let answer = control::send(socket.as_fd(), message).and_then(|()| control::receive(socket.as_fd()));
     match answer {
         Ok(Some((Message::Failed(error), _))) => Err(error),
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(not_running()), // it has just ended
+        Ok(Some((Message::Done, _))) => Ok(()),
+        Ok(_) => Err(not_running()), // it has just ended
         Err(error) if error.is(Errno::PIPE) => Err(not_running()),
         Err(error) => Err(error),
     }
 }
 
-/// Waits for the end of a container and returns its exit code; at once for one that does not run.
-pub fn wait(store: &Store, container: &Container) -> Result<i32> {
+/// Waits for the end of a container and returns its exit code; at once for one that does not run. `word` is what the user
+/// calls it.
+pub fn wait(store: &Store, container: &Container, word: &str) -> Result<i32> {
     if let Some(socket) = dial(store, container)? {
-        // An error of either: it has just ended, and its record tells the rest.
-        if let Ok(Some(code)) = control::send(socket.as_fd(), &Message::Wait).and_then(|()| await_end(&socket)) {
+        let _ = control::send(socket.as_fd(), &Message::Wait); // a monitor that leaves has told the code before it hung up
+        if let Ok(Some(code)) = await_end(&socket) {
             return Ok(code);
         }
     }
     // One that was never started has the exit code 0, as docker has it.
-    Ok(remove::settle(store, container)?.map_or(137, |state| state.exit_code))
+    remove::settle(store, container)?.map(|state| state.exit_code).ok_or_else(|| containers::missing(word))
 }
 
 /// The exit code, or `None` when the monitor died instead of telling.

@@ -145,3 +145,21 @@ fn execs_into_one_that_ends() {
         h.ok("rm box");
     }
 }
+
+/// Whoever starts something short hears of its end, and of nothing else, however close the end is to the question.
+#[test]
+fn short_ones_tell_their_code() {
+    let h = Host::new();
+    for _ in 0..10 {
+        // The end of our input is told to a monitor that may be leaving at that moment.
+        let outputs = race(&h, &["run --rm -i busybox sh -c 'exit 3'"; 6]);
+        assert!(outputs.iter().all(|output| output.code == 3), "{outputs:?}");
+        let ids: Vec<String> =
+            race(&h, &["run -d --rm busybox sh -c 'exit 3'"; 6]).into_iter().map(Output::ok).collect();
+        for id in ids {
+            let waited = h.run(&format!("wait {id}"));
+            let is_gone = waited.code == 1 && waited.err == format!("mydocker: No such container: {id}\n");
+            assert!(waited.out == "3\n" || is_gone, "{waited:?}");
+        }
+    }
+}
