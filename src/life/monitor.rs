@@ -158,6 +158,7 @@ fn give_up(
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
+            state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
             state.error = format!("{error}");
             let _ = container.write_state(store, &state, false);
         }
