@@ -10,6 +10,7 @@ pub mod hex;
 pub mod io;
 pub mod link;
 pub mod lock;
+pub mod netlink;
 pub mod order;
 pub mod proc;
 pub mod process;

@@ -10,7 +10,7 @@ pub fn enter(spec: &Spec) -> Result<()> {
         rustix::system::sethostname(spec.hostname.as_bytes()).tried("set the host name")?;
     }
     match spec.network {
-        Network::None => link::up(link::LOOPBACK),
+        Network::None => link::up(&link::open()?, link::LOOPBACK),
         Network::Host => Ok(()),
     }
 }
