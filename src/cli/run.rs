@@ -170,10 +170,12 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<(Sp
         }
         return Ok(None);
     }
-    let change = container.lock_change(store)?;
+    let change = container.await_change(store)?;
     if container.is_alive()? {
         return Ok(None);
     }
+    // Somebody may have changed it between our look and the lock.
+    let container = containers::open(store, &container.spec.id)?;
     // A start that was killed half-way may have left its cgroup.
     mydocker::walls::release(&container.spec)?;
     let spec = container.spec.clone();

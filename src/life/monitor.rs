@@ -26,6 +26,8 @@ use rustix::termios::Winsize;
 
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
+/// How often a monitor that is to remove its container looks whether the one who works with it is done.
+const LOCK_WAIT_MS: i64 = 5;
 /// The exit code of a run that could not begin, docker's.
 const EXIT_UNSTARTED: u8 = 128;
 
@@ -339,9 +341,7 @@ impl<'a> Monitor<'a> {
     fn leave(mut self, container: &mut Container, hold: Option<OwnedFd>) -> ! {
         let is_removed = container.spec.auto_remove && !self.stays;
         if is_removed {
-            // A commit that is under way still needs it.
-            let _change = lock::open(container.dir.as_fd(), "lock")
-                .map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
+            let _change = self.await_change(container); // without it the removal is as good
             self.reread(container); // a rename that was under way is over now
             let _ = super::remove::dispose(self.store, &container.spec, true);
         }
@@ -356,6 +356,25 @@ impl<'a> Monitor<'a> {
         }
         stream::linger(&mut self.lingering);
         sys::exit(0)
+    }
+
+    /// The change lock: a commit that is under way still needs the container. Who comes with a wish meanwhile, as that commit
+    /// may, hears that it has ended; who waits for the end hears it when all is done.
+    fn await_change(&mut self, container: &Container) -> Result<OwnedFd> {
+        let file = lock::open(container.dir.as_fd(), "lock")?;
+        while !lock::take(file.as_fd(), LOCK_CHANGE)? {
+            self.accept();
+            let exit_code = self.state.exit_code;
+            self.clients.retain_mut(|client| {
+                if !client.is_waiting {
+                    tell_end(core::slice::from_mut(client), exit_code, true);
+                }
+                client.is_waiting
+            });
+            // No event tells that a lock was given back.
+            process::wait_for(&mut [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)], LOCK_WAIT_MS);
+        }
+        Ok(file)
     }
 
     /// In how many milliseconds there is something to do; negative for never.
