@@ -47,12 +47,8 @@ fn names(verb: &Verb) -> impl Iterator<Item = &'static str> {
 }
 
 /// Its flags as they are typed, without the ones that help does not show.
-fn flags(verb: &Verb) -> impl Iterator<Item = &'static Flag> {
-    verb.flags.iter().filter(|flag| !flag.help.is_empty())
-}
-
-fn long_of(flag: &Flag) -> Option<&'static str> {
-    flag.names.iter().rfind(|name| name.len() > 1).copied()
+fn flags(verb: &Verb) -> impl Iterator<Item = Flag> {
+    verb.known().into_iter().filter(|flag| !flag.help.is_empty())
 }
 
 /// What its words are: a kind of things that can be listed, or files.
@@ -66,7 +62,7 @@ fn bash() -> String {
     let mut cases = String::new();
     for verb in VERBS {
         let pattern = names(verb).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" | ");
-        let flags: Vec<String> = flags(verb).filter_map(long_of).map(|name| format!("--{name}")).collect();
+        let flags: Vec<String> = flags(verb).map(|flag| format!("--{}", flag.key())).collect();
         cases.push_str(&line(&pattern, &flags.join(" "), things(verb)));
     }
     let first = |name: &'static str| name.split(' ').next().unwrap_or(name);
@@ -97,9 +93,8 @@ fn fish() -> String {
         text.extend([&condition, words]);
         for flag in flags(verb) {
             text.push_str(&condition);
-            for name in flag.names {
-                text.extend([if name.len() == 1 { " -s " } else { " -l " }, name]);
-            }
+            text.extend(flag.letter().map(|letter| format!(" -s {letter}")));
+            text.extend(flag.long().map(|name| format!(" -l {name}")));
             let value = if flag.value.is_empty() { "" } else { " -r" };
             text.extend([value, " -d ", &quoted(flag.help), "\n"]);
         }
@@ -149,7 +144,7 @@ mod tests {
         for verb in VERBS {
             assert!(bash.contains(&format!("\"{}\"", verb.name)), "{}", verb.name);
             assert!(man.contains(&format!(".SS mydocker {} ", verb.name)), "{}", verb.name);
-            for name in flags(verb).filter_map(long_of) {
+            for name in flags(verb).map(Flag::key) {
                 assert!(bash.contains(&format!("--{name}")), "{name}");
                 assert!(verb.name.contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
             }

@@ -7,6 +7,7 @@ use super::super::shape::{picked, put, put_flag, put_number, put_text, put_texts
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
+use mydocker::spec::record::to_json;
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, volumes};
@@ -57,7 +58,7 @@ pub fn moment(at: i64) -> String {
 pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Option<Value>> {
     let spec = &container.spec;
     let Some((state, is_paused)) = ps::state(store, container)? else { return Ok(None) };
-    let record = json::from_str(&json::to_string(spec)).unwrap_or(Value::Null); // what we wrote ourselves
+    let record = json::from_str(&to_json(spec)).unwrap_or(Value::Null); // what we wrote ourselves
     let words: Vec<String> = spec.args().cloned().collect();
     let (path, args) = words.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
     let home = format!("{}/containers/{}", store.root_path, spec.id);
@@ -95,7 +96,7 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
 }
 
 fn life(state: &State, is_paused: bool) -> Value {
-    let record: Value = json::from_str(&json::to_string(state)).unwrap_or(Value::Null); // what we wrote ourselves
+    let record: Value = json::from_str(&to_json(state)).unwrap_or(Value::Null); // what we wrote ourselves
     let is_restarting = state.status == Status::Restarting;
     let mut o = picked(STATE, &record);
     put_text(&mut o, "Status", ps::state_word(state, is_paused));
