@@ -1,9 +1,9 @@
 //! The arguments of a verb: a table of flags, and docker's (pflag's) rules for reading them.
 
 use super::human::visible;
+use lexopt::Arg;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use std::ffi::OsString;
-use std::vec::IntoIter;
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
@@ -157,63 +157,89 @@ fn bad(what: String) -> Error {
 
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
-    let mut texts = Vec::new();
-    for arg in args {
-        texts.push(
-            arg.into_string()
-                .map_err(|arg| bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())))?,
-        );
+    if let Some(arg) = args.iter().find(|arg| arg.to_str().is_none()) {
+        return Err(bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())));
     }
-    let mut rest = texts.into_iter();
-    while let Some(typed) = rest.next() {
-        if typed == "--" {
-            parsed.words.extend(rest);
-            break;
-        }
-        if !typed.starts_with('-') || typed == "-" {
-            parsed.words.push(typed);
-            if verb.stops {
-                parsed.words.extend(rest);
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
+    let mut typed = String::new(); // the whole argument that the parser is in
+    loop {
+        if let Some(mut rest) = parser.try_raw_args() {
+            let Some(next) = rest.peek() else { break };
+            typed = next.to_string_lossy().into_owned();
+            if typed == "--" {
+                parsed.words.extend(rest.skip(1).map(text));
                 break;
             }
-        } else if !read(&mut parsed, &typed, &mut rest)? {
-            return Ok(Outcome::Help);
+            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
+                rest.next();
+                let value = value.or_else(|| if flag.value.is_empty() { None } else { rest.next().map(text) });
+                accept(&mut parsed, flag, value, &|| visible(&typed))?;
+                continue;
+            }
         }
+        let (found, letter) = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Value(word))) => {
+                parsed.words.push(text(word));
+                if verb.stops {
+                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
+                    break;
+                }
+                continue;
+            }
+            Ok(Some(Arg::Long(name))) => (long(&parsed, &format!("--{name}"))?, None),
+            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
+            // Only a switch leaves the value after its `=` unread.
+            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
+                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&format!("--{key}")));
+                let Some(flag) = flag else { return Err(bad(format!("bad flag syntax: {}", visible(&typed)))) };
+                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
+                continue;
+            }
+            Err(other) => return Err(bad(other.to_string())),
+        };
+        let Some(flag) = found else { return Ok(Outcome::Help) };
+        let value = if flag.value.is_empty() { None } else { parser.value().ok().map(text) };
+        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
+        accept(&mut parsed, flag, value, &shown)?;
     }
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-/// Reads `--name`, `-name`, or letters after one dash; what follows may be the value. False when help was asked for.
-fn read(parsed: &mut Parsed, typed: &str, rest: &mut IntoIter<String>) -> Result<bool> {
-    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
-    if let Some(flag) = parsed.find(name).filter(|_| name.len() > 2) {
-        accept(parsed, flag, value, rest, &|| visible(typed))?;
-        return Ok(true);
+/// All arguments have been UTF-8 since the first line of `parse`.
+fn text(arg: OsString) -> String {
+    arg.into_string().unwrap_or_default()
+}
+
+/// `-name` or `-name=bird`, a long flag with one dash.
+fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
+    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
+    let is_one = name.len() > 2 && !name.starts_with("--");
+    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
+}
+
+/// The flag of `--name`; `None` for `--help`.
+fn long(parsed: &Parsed, name: &str) -> Result<Option<Flag>> {
+    match parsed.find(name) {
+        None if name == "--help" => Ok(None),
+        None => Err(unknown(parsed, "unknown flag: ", name, name)),
+        found => Ok(found),
     }
-    if typed.starts_with("--") {
-        return if name == "--help" { Ok(false) } else { Err(unknown(parsed, "unknown flag: ", name, name)) };
-    }
-    for (at, letter) in typed.char_indices().skip(1) {
-        let Some(flag) = parsed.find(&format!("-{letter}")) else {
-            if letter == 'h' {
-                return Ok(false);
-            }
-            return Err(unknown(parsed, &format!("unknown shorthand flag: '{letter}' in "), typed, name));
-        };
-        let after = &typed[at + letter.len_utf8()..];
-        let value = match after.strip_prefix('=') {
-            None if after.is_empty() || flag.value.is_empty() => None,
-            None => Some(after),
-            value => value,
-        };
-        accept(parsed, flag, value, rest, &|| format!("'{letter}' in {typed}"))?;
-        if value.is_some() {
-            break;
+}
+
+/// The flag of `-x`; `None` for `-h` where that is the help.
+fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
+    match parsed.find(&format!("-{letter}")) {
+        None if letter == 'h' => Ok(None),
+        None => {
+            let what = format!("unknown shorthand flag: '{}' in ", visible(&String::from(letter)));
+            let name = typed.split('=').next().unwrap_or_default();
+            Err(unknown(parsed, &what, typed, name))
         }
+        found => Ok(found),
     }
-    Ok(true)
 }
 
 fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
@@ -232,25 +258,19 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Notes a flag with its value, which may be the next argument; `shown` is how it was typed.
-fn accept(
-    parsed: &mut Parsed,
-    flag: Flag,
-    value: Option<&str>,
-    rest: &mut IntoIter<String>,
-    shown: &dyn Fn() -> String,
-) -> Result<()> {
+/// Notes a flag with its value; `shown` is how it was typed.
+fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
     let value = match value {
-        Some(value) if flag.value.is_empty() => match boolean(value) {
+        Some(value) if flag.value.is_empty() => match boolean(&value) {
             Some(is_on) => is_on.to_string(),
             None => {
-                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(value));
-                return Err(parsed.invalid(flag.key(), value, &Error::new(why)));
+                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
+                return Err(parsed.invalid(flag.key(), &value, &Error::new(why)));
             }
         },
-        Some(value) => value.to_owned(),
+        Some(value) => value,
         None if flag.value.is_empty() => "true".to_owned(),
-        None => rest.next().ok_or_else(|| bad(format!("flag needs an argument: {}", shown())))?,
+        None => return Err(bad(format!("flag needs an argument: {}", shown()))),
     };
     parsed.flags.push((flag.key(), value));
     Ok(())

@@ -24,6 +24,7 @@ const MAKING: &str = "\
 --device-read-iops DISK:N  Most reads from a disk in a second
 --device-write-bps DISK:N  Most bytes it writes to a disk in a second
 --device-write-iops DISK:N  Most writes to a disk in a second
+--disable-content-trust
 --entrypoint WORD  Replace the image's entrypoint; \"\" clears it
 -e --env KEY=VALUE  Set an environment variable; KEY alone copies ours
 --env-file FILE  Read environment variables from a file
@@ -38,6 +39,7 @@ const MAKING: &str = "\
 --image IMAGE  The image; all words are then the command
 --init  Run a small init that reaps orphans and passes signals on
 -i --interactive  Keep standard input open
+--isolation MODE
 --ipc MODE  Shared memory: private (the default), shareable, none, host, container:NAME
 -l --label KEY=VALUE  Attach a label
 --label-file FILE  Read labels from a file
@@ -63,6 +65,7 @@ const MAKING: &str = "\
 --restart POLICY  Start it again: no (the default), on-failure[:N], always, unless-stopped
 --rm  Remove the container when it ends
 --rootfs DIR  Use a directory as root file system; all words are then the command
+--runtime NAME
 --security-opt KEY=VALUE  seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined
 --shm-size BYTES  Size of /dev/shm (default 64m)
 --stop-signal SIGNAL  What 'stop' sends it (default the image's, or TERM)
@@ -76,6 +79,7 @@ const MAKING: &str = "\
 --userns MODE  Own user ids: auto, HOSTID:SIZE, or host (none; the default)
 --uts MODE  host: keep the host's name
 -v --volume [SRC:]DST[:ro]  Mount a host path or a named volume
+--volume-driver NAME
 -w --workdir DIR  Working directory inside
 ";
 

@@ -123,7 +123,7 @@ pub fn run(store: &Store, order: Order) -> ! {
             monitor.leave(&mut container, hold);
         }
         drop(hold);
-        monitor.rest(&container);
+        monitor.rest(&mut container);
         if monitor.action == Action::Start {
             monitor.again(&mut container);
         }
@@ -289,7 +289,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Waits until it is time for the next run, or until nobody wants one any more.
-    fn rest(&mut self, container: &Container) {
+    fn rest(&mut self, container: &mut Container) {
         while let Action::Wait(wait_ms) = self.action {
             self.start_at.get_or_insert_with(|| time::monotonic_ms() + wait_ms);
             self.turn(container);
@@ -388,7 +388,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Waits for something to happen, and deals with all that did.
-    fn turn(&mut self, container: &Container) {
+    fn turn(&mut self, container: &mut Container) {
         let mut fds: Vec<PollFd<'_>> = Vec::new();
         for fd in [self.signals.as_fd(), self.listener.as_fd()] {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
@@ -411,6 +411,9 @@ impl<'a> Monitor<'a> {
                 self.happens(container.spec.restart, Event::Stopped);
                 let _ = self.signal(&container.spec, container.spec.stop_signal); // nobody asked for an answer
             }
+        }
+        if ready[2..2 + self.clients.len()].contains(&true) {
+            self.reread(container); // what is told about it has its present name
         }
         for at in (0..self.clients.len()).rev() {
             if ready[2 + at] {
@@ -508,6 +511,7 @@ impl<'a> Monitor<'a> {
                 self.stopped_by_person(container);
                 if self.signal(spec, signal).is_ok()
                     && limit_ms >= 0
+                    && signal != SIGKILL
                     && let Some(run) = &mut self.run
                 {
                     let at = time::monotonic_ms().saturating_add(limit_ms);

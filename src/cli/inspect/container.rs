@@ -196,11 +196,21 @@ fn put_security(o: &mut Object, spec: &Spec) {
     put_texts(o, "ReadonlyPaths", &read_only);
 }
 
+/// A size as people write it: `10m`, not 10485760.
+fn in_units(mut bytes: u64) -> String {
+    let mut units = ["", "k", "m", "g"].into_iter();
+    let mut unit = units.next();
+    while bytes > 0 && bytes % 1024 == 0 && units.len() > 0 {
+        (bytes, unit) = (bytes / 1024, units.next());
+    }
+    format!("{bytes}{}", unit.unwrap_or_default())
+}
+
 fn log(spec: &Spec) -> Value {
     let (mut o, mut options) = (Object::new(), Object::new());
     if spec.log.is_kept {
         if spec.log.max_bytes > 0 {
-            put_text(&mut options, "max-size", &spec.log.max_bytes.to_string());
+            put_text(&mut options, "max-size", &in_units(spec.log.max_bytes));
         }
         put_text(&mut options, "max-file", &spec.log.max_files.to_string());
     }
