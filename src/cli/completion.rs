@@ -110,7 +110,7 @@ fn fish() -> String {
     for group in verbs::groups() {
         let words = verbs::of_group(group).join(" ");
         let condition = format!("'__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {words}'");
-        text.push_str(&format!("complete -c mydocker -n {condition} -a '{words}'\n"));
+        text.extend(["complete -c mydocker -n ", &condition, " -a '", &words, "'\n"]);
         text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", group, "\n"]);
     }
     for verb in VERBS.iter().filter(|verb| !verb.name.contains(' ')) {

@@ -200,7 +200,7 @@ fn put_security(o: &mut Object, spec: &Spec) {
 fn in_units(mut bytes: u64) -> String {
     let mut units = ["", "k", "m", "g"].into_iter();
     let mut unit = units.next();
-    while bytes > 0 && bytes % 1024 == 0 && units.len() > 0 {
+    while bytes > 0 && bytes.is_multiple_of(1024) && units.len() > 0 {
         (bytes, unit) = (bytes / 1024, units.next());
     }
     format!("{bytes}{}", unit.unwrap_or_default())
