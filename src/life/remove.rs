@@ -35,7 +35,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
             ..state
         }
     };
-    let Ok(_change) = container.lock_change(store) else {
+    let Some(_change) = container.try_change(store) else {
         return Ok(is_there().then(|| ended(state))); // somebody is at it: the truth is known, the putting right is theirs
     };
     let state = container.state(store)?;

@@ -194,24 +194,17 @@ impl Container {
         lock::held(self.dir.as_fd(), "lock", LOCK_LIFE)
     }
 
-    /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
-    pub fn lock_change(&self, store: &Store) -> Result<OwnedFd> {
-        let lock_file = self.open_lock(store)?;
-        if lock::take(lock_file.as_fd(), LOCK_CHANGE)? {
-            self.locked(store, lock_file)
-        } else {
-            Err(Error::new(format!(
-                "container {} is busy: another command is making, starting or removing it; try again",
-                self.spec.name
-            )))
-        }
-    }
-
-    /// The same, waiting for its turn.
+    /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time, when its turn has come.
     pub fn await_change(&self, store: &Store) -> Result<OwnedFd> {
         let lock_file = self.open_lock(store)?;
         lock::wait(lock_file.as_fd(), LOCK_CHANGE)?;
         self.locked(store, lock_file)
+    }
+
+    /// The same, if nobody has it.
+    pub fn try_change(&self, store: &Store) -> Option<OwnedFd> {
+        let lock_file = self.open_lock(store).ok()?;
+        if lock::take(lock_file.as_fd(), LOCK_CHANGE).ok()? { self.locked(store, lock_file).ok() } else { None }
     }
 
     fn open_lock(&self, store: &Store) -> Result<OwnedFd> {
@@ -304,7 +297,7 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
         Ok(container) => unnamed(store, container),
         Err(error) => match open_as(store, id, GONE) {
             Ok(container) => {
-                if let Ok(_change) = container.lock_change(store)
+                if let Some(_change) = container.try_change(store)
                     && !container.is_alive()?
                 {
                     finish_removal(store, &container.spec)?;
@@ -325,7 +318,7 @@ fn is_named(store: &Store, container: &Container) -> bool {
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
 /// damaged. Only what certainly was never started is thrown away.
 fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>> {
-    let Ok(_change) = container.lock_change(store) else {
+    let Some(_change) = container.try_change(store) else {
         // Somebody makes, removes or renames it: only in the last case a name leads to it.
         return Ok(names::of(store, &container.spec.id)?.map(|name| {
             container.spec.name = name;
