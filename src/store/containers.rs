@@ -208,16 +208,19 @@ impl Container {
     }
 
     fn open_lock(&self, store: &Store) -> Result<OwnedFd> {
-        lock::open(self.dir.as_fd(), "lock").map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
+        lock::open(self.dir.as_fd(), "lock").or_else(|error| {
+            self.is_still_there(store)?;
+            Err(store.locate(&format!("containers/{}", self.spec.id), error))
+        })
     }
 
-    /// Somebody may have removed it since we found it: then we have locked a thing in the trash.
     fn locked(&self, store: &Store, lock_file: OwnedFd) -> Result<OwnedFd> {
-        if file::exists_at(store.containers.as_fd(), &self.spec.id) {
-            Ok(lock_file)
-        } else {
-            Err(missing(&self.spec.name))
-        }
+        self.is_still_there(store).map(|()| lock_file)
+    }
+
+    /// Somebody may have removed it since we found it: then what we have open is a thing in the trash.
+    fn is_still_there(&self, store: &Store) -> Result<()> {
+        if file::exists_at(store.containers.as_fd(), &self.spec.id) { Ok(()) } else { Err(missing(&self.spec.name)) }
     }
 
     /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
