@@ -72,7 +72,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let state = remove::settle(store, container)?.ok_or_else(|| containers::missing(&spec.name))?;
     let is_running = state.status == Status::Running;
     // Nobody may remove it meanwhile: neither its files nor the layers below them.
-    let _change = container.lock_change(store)?;
+    let _change = container.await_change(store)?;
     // Without root there is no cgroup to stand still by.
     let pause_it = commit.pause && !store.is_rootless;
     // The monitor lets it go on when this connection ends, however that comes.
@@ -88,8 +88,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let layer = read();
     // Whoever sees this command end must find the container going on.
     if let Some(socket) = paused {
-        let thawed = control::send(socket.as_fd(), &Message::Thaw).and_then(|()| control::receive(socket.as_fd()));
-        drop(thawed); // a monitor that has just ended has nothing to thaw
+        let _ = control::request(socket.as_fd(), &Message::Thaw, None); // a monitor that has just ended has nothing to thaw
     }
     let layer = layer?;
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
@@ -131,14 +130,8 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
 
 fn pause(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
     let Some(socket) = stop::dial(store, container)? else { return Ok(None) };
-    let answer = control::send(socket.as_fd(), &Message::Freeze).and_then(|()| control::receive(socket.as_fd()));
-    match answer {
-        Ok(Some((Message::Failed(error), _))) => Err(error),
-        Ok(Some((Message::Done, _))) => Ok(Some(socket)),
-        Ok(_) => Ok(None), // it ended at this very moment: nothing moves any more
-        Err(error) if error.is(rustix::io::Errno::PIPE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    // One that ended at this very moment: nothing moves any more.
+    Ok(control::request(socket.as_fd(), &Message::Freeze, None)?.then_some(socket))
 }
 
 /// child: what the container changed, as an OCI layer.
