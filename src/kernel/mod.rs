@@ -11,6 +11,7 @@ pub mod io;
 pub mod link;
 pub mod lock;
 pub mod netlink;
+pub mod nft;
 pub mod order;
 pub mod proc;
 pub mod process;

@@ -72,6 +72,11 @@ impl Message {
         self.end(0);
     }
 
+    /// What follows the first header: the attributes of a message that only collects them.
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[HEADER_BYTES..]
+    }
+
     fn begin(&mut self, kind: u16) -> usize {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);
