@@ -77,12 +77,29 @@ impl Parsed {
 
     /// The last value as `read` understands it; its error becomes docker's `invalid argument "x" for "--flag" flag: …`.
     pub fn read<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
-        self.last(key).map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).transpose()
+        let mut found = None;
+        self.see(key, self.last(key).as_slice(), &mut |value| {
+            found = Some(read(value)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Every value as `read` understands it, in order; errors as from [`Parsed::read`].
     pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-        self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
+        let mut found = Vec::new();
+        self.see(key, &self.all(key), &mut |value| {
+            found.push(read(value)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn see(&self, key: &str, values: &[&str], read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        for value in values {
+            read(value).map_err(|why| self.invalid(key, value, &why))?;
+        }
+        Ok(())
     }
 
     /// The flag with this spelling, dashes and all.

@@ -3,7 +3,7 @@
 use super::{Store, names, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, lock, order, time};
-use crate::spec::record::{Record, from_json, record, to_json};
+use crate::spec::record::{Part, from_json, record, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -165,7 +165,7 @@ fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<Str
     String::from_utf8(bytes).map_err(|_| damaged(store, id, name, "it is not text"))
 }
 
-fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Record) -> Result<()> {
+fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Part) -> Result<()> {
     if from_json(record, text) {
         return Ok(());
     }
