@@ -48,7 +48,7 @@ fn names(verb: &Verb) -> impl Iterator<Item = &'static str> {
 
 /// Its flags as they are typed, without the ones that help does not show.
 fn flags(verb: &Verb) -> impl Iterator<Item = Flag> {
-    verb.known().into_iter().filter(|flag| !flag.help.is_empty())
+    verb.known().into_iter().filter(|flag| !flag.help().is_empty())
 }
 
 /// What its words are: a kind of things that can be listed, or files.
@@ -95,8 +95,8 @@ fn fish() -> String {
             text.push_str(&condition);
             text.extend(flag.letter().map(|letter| format!(" -s {letter}")));
             text.extend(flag.long().map(|name| format!(" -l {name}")));
-            let value = if flag.value.is_empty() { "" } else { " -r" };
-            text.extend([value, " -d ", &quoted(flag.help), "\n"]);
+            let value = if flag.value().is_empty() { "" } else { " -r" };
+            text.extend([value, " -d ", &quoted(flag.help()), "\n"]);
         }
     }
     text
@@ -120,8 +120,8 @@ fn man() -> String {
     for verb in VERBS {
         text.extend([".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
         for flag in flags(verb) {
-            let spelled = format!("{} {}", flag.spelled(), flag.value);
-            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help)]);
+            let spelled = format!("{} {}", flag.spelled(), flag.value());
+            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help())]);
         }
         if !verb.long.is_empty() {
             text.extend([".PP\n.nf\n", &plain(verb.long), ".fi\n"]);
