@@ -11,7 +11,7 @@ pub mod record;
 pub const RECORD_VERSION: u32 = 3;
 
 /// What was asked: everything needed to start the container again, decided once. Stored as `containers/<id>/config.json`.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Spec {
     /// Format of this record, [`RECORD_VERSION`].
     pub version: u32,

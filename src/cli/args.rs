@@ -7,6 +7,8 @@ use std::ffi::OsString;
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
+/// So many flags a verb with many has.
+const FLAGS_USUAL: usize = 80;
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 
@@ -15,10 +17,8 @@ const NEAREST_CHARS_MAX: usize = 40;
 pub struct Flag {
     /// All spellings with their dashes, and blanks between them.
     names: &'static str,
-    /// "" for a switch, else what the help calls the value ("NAME", "list").
-    pub value: &'static str,
-    /// One sentence; "" keeps the flag out of the help.
-    pub help: &'static str,
+    /// The rest of the line.
+    rest: &'static str,
 }
 
 /// One verb of the command line.
@@ -77,17 +77,39 @@ impl Parsed {
 
     /// The last value as `read` understands it; its error becomes docker's `invalid argument "x" for "--flag" flag: …`.
     pub fn read<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
-        self.last(key).map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).transpose()
+        let mut found = None;
+        self.see(key, self.last(key).as_slice(), &mut |value| {
+            found = Some(read(value)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Every value as `read` understands it, in order; errors as from [`Parsed::read`].
     pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-        self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
+        let mut found = Vec::new();
+        self.see(key, &self.all(key), &mut |value| {
+            found.push(read(value)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn see(&self, key: &str, values: &[&str], read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        for value in values {
+            read(value).map_err(|why| self.invalid(key, value, &why))?;
+        }
+        Ok(())
     }
 
     /// The flag with this spelling, dashes and all.
     fn find(&self, name: &str) -> Option<Flag> {
-        self.known.iter().find(|flag| flag.names.split(' ').any(|known| known == name)).copied()
+        // The last spelling alone begins with two dashes and ends with the name; the letter is the first one.
+        let is_long = name.starts_with("--");
+        let is_letter = |names: &str| names.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+        let mostly = |names: &str| if is_long { names.ends_with(name) } else { is_letter(names) };
+        let found = self.known.iter().find(|flag| mostly(flag.names));
+        found.or_else(|| self.known.iter().find(|flag| flag.names.split(' ').any(|known| known == name))).copied()
     }
 
     /// docker's sentence about a value that a flag does not take.
@@ -107,18 +129,26 @@ pub enum Outcome {
 }
 
 impl Flag {
-    /// Takes a line of the table apart.
+    /// Takes a line of the table apart. Each start of a verb does so with all of its flags: no more than is needed.
     fn read(line: &'static str) -> Flag {
-        let (typed, help) = line.split_once("  ").unwrap_or((line, ""));
-        match typed.rsplit_once(' ') {
-            Some((names, value)) if !value.starts_with('-') => Flag { names, value, help },
-            _ => Flag { names: typed, value: "", help },
-        }
+        let is_end = |two: &[u8]| two[0] == b' ' && two[1] != b'-';
+        let (names, rest) = line.split_at(line.as_bytes().windows(2).position(is_end).unwrap_or(line.len()));
+        Flag { names, rest }
     }
 
     /// The name by which the code asks for it: the last one.
     pub fn key(self) -> &'static str {
-        self.long().next_back().unwrap_or("")
+        self.names.rsplit("--").next().unwrap_or_default()
+    }
+
+    /// "" for a switch, else what the help calls the value ("NAME", "list").
+    pub fn value(self) -> &'static str {
+        self.rest.split("  ").next().unwrap_or_default().trim_start()
+    }
+
+    /// One sentence; "" keeps the flag out of the help.
+    pub fn help(self) -> &'static str {
+        self.rest.split_once("  ").map_or("", |(_, help)| help)
     }
 
     /// Its letter, as in `-d`.
@@ -143,7 +173,7 @@ impl Flag {
 impl Verb {
     /// Its flags, read.
     pub fn known(&self) -> Vec<Flag> {
-        let mut known = Vec::new();
+        let mut known = Vec::with_capacity(FLAGS_USUAL);
         for text in self.flags {
             known.extend(text.lines().map(Flag::read));
         }
@@ -173,7 +203,7 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
             }
             if let Some((flag, value)) = old_spelling(&parsed, &typed) {
                 rest.next();
-                let value = value.or_else(|| if flag.value.is_empty() { None } else { rest.next().map(text) });
+                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
                 accept(&mut parsed, flag, value, &|| visible(&typed))?;
                 continue;
             }
@@ -200,7 +230,7 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
             Err(other) => return Err(bad(other.to_string())),
         };
         let Some(flag) = found else { return Ok(Outcome::Help) };
-        let value = if flag.value.is_empty() { None } else { parser.value().ok().map(text) };
+        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
         let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
         accept(&mut parsed, flag, value, &shown)?;
     }
@@ -261,7 +291,7 @@ pub fn boolean(text: &str) -> Option<bool> {
 /// Notes a flag with its value; `shown` is how it was typed.
 fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
     let value = match value {
-        Some(value) if flag.value.is_empty() => match boolean(&value) {
+        Some(value) if flag.value().is_empty() => match boolean(&value) {
             Some(is_on) => is_on.to_string(),
             None => {
                 let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
@@ -269,7 +299,7 @@ fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn
             }
         },
         Some(value) => value,
-        None if flag.value.is_empty() => "true".to_owned(),
+        None if flag.value().is_empty() => "true".to_owned(),
         None => return Err(bad(format!("flag needs an argument: {}", shown()))),
     };
     parsed.flags.push((flag.key(), value));
@@ -342,10 +372,10 @@ pub fn help(verb: &Verb) -> String {
         text.extend(["\nAliases:\n  ", &all.join(", "), "\n"]);
     }
     let mut left: Vec<(String, &str)> = Vec::new();
-    for flag in verb.known().iter().filter(|flag| !flag.help.is_empty()) {
+    for flag in verb.known().iter().filter(|flag| !flag.help().is_empty()) {
         let indent = if flag.letter().is_some() { "  " } else { "      " };
-        let space = if flag.value.is_empty() { "" } else { " " };
-        left.push((format!("{indent}{}{space}{}", flag.spelled(), flag.value), flag.help));
+        let space = if flag.value().is_empty() { "" } else { " " };
+        left.push((format!("{indent}{}{space}{}", flag.spelled(), flag.value()), flag.help()));
     }
     if let Some(width) = left.iter().map(|(left, _)| left.chars().count()).max() {
         text.push_str("\nOptions:\n");
@@ -483,8 +513,8 @@ mod tests {
             for flag in verb.known() {
                 let names = flag.names.split(' ').all(|name| name.len() > 1 && name.starts_with('-'));
                 assert!(names && flag.key().len() > 1, "{}: {}", verb.name, flag.names);
-                assert_eq!(flag.help.trim(), flag.help, "{}: {}", verb.name, flag.names);
-                assert!(!flag.value.contains(' '), "{}: {}", verb.name, flag.names);
+                assert_eq!(flag.help().trim(), flag.help(), "{}: {}", verb.name, flag.names);
+                assert!(!flag.value().contains(' '), "{}: {}", verb.name, flag.names);
             }
         }
     }

@@ -3,7 +3,8 @@
 use super::decide::life;
 use super::read;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::store::images::{Config, Empty, HealthConfig};
+use mydocker::spec::record;
+use mydocker::store::images::{Config, HealthConfig};
 
 /// Applies one instruction, for example `CMD ["sh"]` or `ENV A=b`.
 pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
@@ -37,12 +38,12 @@ pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
         "EXPOSE" => {
             for port in rest.split_whitespace() {
                 let port = if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") };
-                config.exposed_ports.get_or_insert_default().insert(port, Empty {});
+                config.exposed_ports.get_or_insert_default().insert(port);
             }
         }
         "VOLUME" => {
             for path in command_words(rest) {
-                config.volumes.get_or_insert_default().insert(path, Empty {});
+                config.volumes.get_or_insert_default().insert(path);
             }
         }
         "STOPSIGNAL" => {
@@ -69,12 +70,12 @@ fn healthcheck(text: &str) -> Option<HealthConfig> {
         let Some(option) = word.strip_prefix("--") else {
             health.test = Some(match (word, rest) {
                 ("NONE" | "none", "") => vec!["NONE".to_owned()],
-                ("CMD" | "cmd", line) if !line.is_empty() => match miniserde::json::from_str::<Vec<String>>(line) {
-                    Ok(mut words) => {
+                ("CMD" | "cmd", line) if !line.is_empty() => match json_words(line) {
+                    Some(mut words) => {
                         words.insert(0, "CMD".to_owned());
                         words
                     }
-                    Err(_) => life::shell_test(line),
+                    None => life::shell_test(line),
                 },
                 _ => return None,
             });
@@ -96,15 +97,19 @@ fn healthcheck(text: &str) -> Option<HealthConfig> {
     }
 }
 
+/// The words of a JSON array.
+fn json_words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    record::from_json(&mut words, text).then_some(words)
+}
+
 /// A JSON array of words, or a line for the shell.
 fn command(text: &str) -> Vec<String> {
-    miniserde::json::from_str::<Vec<String>>(text)
-        .unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
+    json_words(text).unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
 fn command_words(text: &str) -> Vec<String> {
-    miniserde::json::from_str::<Vec<String>>(text)
-        .unwrap_or_else(|_| text.split_whitespace().map(str::to_owned).collect())
+    json_words(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect())
 }
 
 /// `A=b C="d e"`, or the old form `A value with blanks`.

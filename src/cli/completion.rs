@@ -53,7 +53,7 @@ fn names(verb: &Verb) -> impl Iterator<Item = &'static str> {
 
 /// Its flags as they are typed, without the ones that help does not show.
 fn flags(verb: &Verb) -> impl Iterator<Item = Flag> {
-    verb.known().into_iter().filter(|flag| !flag.help.is_empty())
+    verb.known().into_iter().filter(|flag| !flag.help().is_empty())
 }
 
 /// What its words are: a kind of things that can be listed, or files.
@@ -63,7 +63,7 @@ fn things(verb: &Verb) -> &'static str {
 
 /// What a flag's value may be, by what help calls it; "" if that cannot be listed.
 fn values(flag: Flag) -> &'static str {
-    match flag.value {
+    match flag.value() {
         "POLICY" => "no on-failure always unless-stopped",
         "SIGNAL" => "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP",
         "STREAM" => "stdin stdout stderr",
@@ -127,8 +127,8 @@ fn fish() -> String {
             text.push_str(&condition);
             text.extend(flag.letter().map(|letter| format!(" -s {letter}")));
             text.extend(flag.long().map(|name| format!(" -l {name}")));
-            let value = if flag.value.is_empty() { "" } else { " -r" };
-            text.extend([value, " -d ", &quoted(flag.help), "\n"]);
+            let value = if flag.value().is_empty() { "" } else { " -r" };
+            text.extend([value, " -d ", &quoted(flag.help()), "\n"]);
         }
     }
     text
@@ -155,8 +155,8 @@ fn man() -> String {
     for verb in VERBS {
         text.extend([".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
         for flag in flags(verb) {
-            let spelled = format!("{} {}", flag.spelled(), flag.value);
-            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help)]);
+            let spelled = format!("{} {}", flag.spelled(), flag.value());
+            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help())]);
         }
         if !verb.long.is_empty() {
             text.extend([".PP\n.nf\n", &plain(verb.long), ".fi\n"]);

@@ -10,7 +10,7 @@ use mydocker::life::create::{self, Created};
 use mydocker::life::relay::End;
 use mydocker::life::start::{self, Started};
 use mydocker::life::{remove, stop};
-use mydocker::spec::{Spec, State};
+use mydocker::spec::State;
 use mydocker::store::{Store, containers, events, trash};
 
 /// Names that are tried before one that was generated is given up.
@@ -27,9 +27,9 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
     seal().map_err(engine)?;
     let store = open_store().map_err(engine)?;
     let Created { container, change, made } = make(parsed, &store, !attached && !parsed.on("rm"))?;
-    let spec = container.spec.clone();
-    match start::start(&store, container, change, &attach::wanted(&spec, streams), true) {
-        Ok(Started { pid, control, streams }) => {
+    let wanted = attach::wanted(&container.spec, streams);
+    match start::start(&store, container, change, &wanted, true) {
+        Ok(Started { spec, pid, control, streams }) => {
             debug(|| format!("running as process {pid}"));
             if streams.stdout.is_none() && streams.stderr.is_none() {
                 print(&format!("{}\n", spec.id)).map_err(engine)?;
@@ -89,7 +89,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;
-        match create::create(store, &spec, sync) {
+        match create::create(store, &mut spec, sync) {
             Err(_) if tries_left > 0 => {
                 let fresh = super::words::name(&mydocker::kernel::hex::random(4));
                 spec.name = if tries_left == 1 { spec.id[..12].to_owned() } else { fresh };
@@ -100,10 +100,10 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     store.unlock_ids();
     store.unlock_images();
     if let Some(path) = parsed.last("cidfile")
-        && let Err(error) = write_cidfile(path, &spec.id)
+        && let Err(error) = write_cidfile(path, &created.container.spec.id)
     {
         // The error of the file is the one to tell; what cannot be removed the next command removes.
-        let _ = remove::dispose(store, &spec, true).and_then(|()| trash::sweep(store));
+        let _ = remove::dispose(store, &created.container.spec, true).and_then(|()| trash::sweep(store));
         created.made.undo(store);
         return Err(error);
     }
@@ -130,7 +130,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
     let detach_keys = attach::detach_keys(parsed)?;
     let streams = [interactive, true, true];
     let (spec, control, streams, has_run) = match start_one(&store, word, streams)? {
-        Some((spec, started)) => (spec, started.control, started.streams, false),
+        Some(started) => (started.spec, started.control, started.streams, false),
         None => {
             let container = containers::find(&store, word)?;
             let (control, streams) = connect::attach(&store, &container, &attach::wanted(&container.spec, streams))?;
@@ -150,15 +150,15 @@ pub fn restart(parsed: &Parsed) -> Result<u8> {
         if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
             stop::await_end(&socket)?;
         }
-        if let Some((spec, _)) = start_one(&store, word, [false; 3])? {
-            events::container(&store, "restart", &spec, &[]);
+        if let Some(started) = start_one(&store, word, [false; 3])? {
+            events::container(&store, "restart", &started.spec, &[]);
         }
         Ok(word.to_owned())
     })
 }
 
 /// Starts a container; `None` when it runs already. `streams`: which of its standard streams are to be connected.
-fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<(Spec, Started)>> {
+fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Started>> {
     let container = containers::find(store, word)?;
     if streams[0] && container.spec.stdin && container.spec.tty {
         attach::refuse_non_terminal()?;
@@ -178,7 +178,6 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<(Sp
     let container = containers::open(store, &container.spec.id)?;
     // A start that was killed half-way may have left its cgroup.
     mydocker::walls::release(&container.spec)?;
-    let spec = container.spec.clone();
-    let wanted = attach::wanted(&spec, streams);
-    start::start(store, container, change, &wanted, false).map(|started| Some((spec, started)))
+    let wanted = attach::wanted(&container.spec, streams);
+    start::start(store, container, change, &wanted, false).map(Some)
 }

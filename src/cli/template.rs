@@ -303,7 +303,7 @@ impl<'a> Run<'a> {
             };
             value = match found {
                 Some(found) => found,
-                None if self.header => Cow::Owned(Value::String(name.to_uppercase())),
+                None if self.header => Cow::Owned(Value::String(name.to_ascii_uppercase())),
                 None if at > 0 && shape::is_map(&names[at - 1]) => Cow::Owned(Value::Null),
                 None => return Err(self.fail(span, &format!("map has no entry for key \"{name}\""))),
             };

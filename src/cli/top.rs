@@ -9,7 +9,6 @@ use mydocker::kernel::proc::{self, Machine, Process, TICKS};
 use mydocker::kernel::{file, time};
 use mydocker::life::watch;
 use mydocker::store::containers;
-use std::collections::BTreeMap;
 
 /// docker's narrowest column here, its padding included.
 const CELL_CHARS_MIN: usize = 20;
@@ -21,7 +20,7 @@ const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 struct View<'a> {
     process: &'a Process,
     machine: &'a Machine,
-    users: &'a BTreeMap<u32, String>,
+    users: &'a [(u32, String)],
     /// Nanoseconds since 1970 UTC.
     now: i64,
 }
@@ -182,13 +181,13 @@ fn column(name: &str) -> Result<Column> {
     })
 }
 
-/// passwd(5): user ids and their names; of two names the first.
-fn users(text: &str) -> BTreeMap<u32, String> {
-    let mut users = BTreeMap::new();
+/// passwd(5): user ids and their names.
+fn users(text: &str) -> Vec<(u32, String)> {
+    let mut users = Vec::new();
     for line in text.lines() {
         let mut fields = line.split(':');
         if let (Some(name), Some(Ok(uid))) = (fields.next(), fields.nth(1).map(str::parse)) {
-            users.entry(uid).or_insert_with(|| name.to_owned());
+            users.push((uid, name.to_owned()));
         }
     }
     users
@@ -196,7 +195,8 @@ fn users(text: &str) -> BTreeMap<u32, String> {
 
 fn user(view: &View<'_>) -> String {
     let uid = view.process.uid;
-    view.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+    let known = view.users.iter().find(|(known, _)| *known == uid); // of two names the first
+    known.map_or_else(|| uid.to_string(), |(_, name)| name.clone())
 }
 
 fn alive_ticks(view: &View<'_>) -> u64 {

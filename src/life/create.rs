@@ -55,8 +55,8 @@ pub struct Created {
     pub made: Made,
 }
 
-/// Makes the container. Complete, or nothing. With `sync` it survives a power cut when this returns.
-pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
+/// Makes the container, which takes the spec. Complete, or nothing. With `sync` it survives a power cut when this returns.
+pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
     let (hosts, resolv) = network_files(spec.network);
     let hostname = format!("{}\n", spec.hostname);
     let files = [("hosts", hosts.as_str()), ("hostname", &hostname), ("resolv.conf", &resolv)];
@@ -68,11 +68,11 @@ pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
         if sync { rustix::fs::syncfs(&container.dir).tried("sync the new container to disk") } else { Ok(()) }
     };
     let filled = fill();
-    events::container(store, "create", spec, &[]);
+    events::container(store, "create", &container.spec, &[]);
     match filled {
         Ok(()) => Ok(Created { container, change, made }),
         Err(error) => {
-            let _ = remove::dispose(store, spec, true).and_then(|()| trash::sweep(store)); // the first error is told
+            let _ = remove::dispose(store, &container.spec, true).and_then(|()| trash::sweep(store)); // the first error is told
             made.undo(store);
             Err(error)
         }

@@ -1,7 +1,7 @@
 //! How records become JSON, and JSON becomes records again. One walk for all of them, over the parts that a record names:
 //! derived code for each type was four times as large.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -29,15 +29,15 @@ pub trait Record {
 }
 
 /// The record as a line of JSON.
-pub fn to_json(record: &dyn Record) -> String {
+pub fn to_json(record: &dyn Part) -> String {
     let mut text = String::new();
-    write_record(record, &mut text);
+    record.write(&mut text);
     text
 }
 
 /// Fills the record from JSON. False if that is not such a record; then anything may be in it.
-pub fn from_json(record: &mut dyn Record, text: &str) -> bool {
-    json::from_str(text).is_ok_and(|json| read_record(record, Some(json)))
+pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
+    json::from_str(text).is_ok_and(|json| record.read(Some(json)))
 }
 
 fn write_record(record: &dyn Record, text: &mut String) {
@@ -160,14 +160,14 @@ impl<T: Part + Default> Part for Vec<T> {
     }
 }
 
-impl<T: Part + Default> Part for BTreeMap<String, T> {
+impl Part for BTreeMap<String, String> {
     fn write(&self, text: &mut String) {
         let mut before = '{';
-        for (key, part) in self {
+        for (key, value) in self {
             text.push(before);
             key.write(text);
             text.push(':');
-            part.write(text);
+            value.write(text);
             before = ',';
         }
         text.push_str(if before == '{' { "{}" } else { "}" });
@@ -175,13 +175,34 @@ impl<T: Part + Default> Part for BTreeMap<String, T> {
 
     fn read(&mut self, json: Option<Value>) -> bool {
         let Some(Value::Object(read)) = json else { return false };
-        let mut is_read = true;
         for (key, json) in read {
-            let mut part = T::default();
-            is_read &= part.read(Some(json));
-            self.insert(key, part);
+            let Value::String(value) = json else { return false };
+            self.insert(key, value);
         }
-        is_read
+        true
+    }
+}
+
+/// A set is an object of empty objects, as image specifications have it.
+impl Part for BTreeSet<String> {
+    fn write(&self, text: &mut String) {
+        let mut before = '{';
+        for key in self {
+            text.push(before);
+            key.write(text);
+            text.push_str(":{}");
+            before = ',';
+        }
+        text.push_str(if before == '{' { "{}" } else { "}" });
+    }
+
+    fn read(&mut self, json: Option<Value>) -> bool {
+        let Some(Value::Object(read)) = json else { return false };
+        for (key, json) in read {
+            let Value::Object(_) = json else { return false };
+            self.insert(key);
+        }
+        true
     }
 }
 

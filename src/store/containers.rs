@@ -3,7 +3,7 @@
 use super::{Store, names, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, lock, order, time};
-use crate::spec::record::{Record, from_json, record, to_json};
+use crate::spec::record::{Part, from_json, record, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -29,8 +29,8 @@ pub struct Container {
 }
 
 /// Puts a new container on disk: directory, records, name. It appears complete or not at all. The caller holds
-/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it.
-pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
+/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it. The spec is taken only when all went well.
+pub fn create(store: &Store, spec: &mut Spec, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
     let draft = trash::draft(store)?;
     let fill = || -> Result<OwnedFd> {
         let dir = draft.dir.as_fd();
@@ -64,7 +64,7 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
         return Err(error);
     }
     fault::point("create:named");
-    Ok((Container { spec: spec.clone(), dir }, lock_file))
+    Ok((Container { spec: core::mem::take(spec), dir }, lock_file))
 }
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
@@ -165,7 +165,7 @@ fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<Str
     String::from_utf8(bytes).map_err(|_| damaged(store, id, name, "it is not text"))
 }
 
-fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Record) -> Result<()> {
+fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Part) -> Result<()> {
     if from_json(record, text) {
         return Ok(());
     }

@@ -4,17 +4,17 @@ use super::reference::Reference;
 use super::{Store, containers, events, layers, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
+use crate::spec::record::{from_json, record, to_json};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::{Deserialize, Serialize, json};
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, Stat, renameat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 /// The configuration document. Everything is optional in documents that others wrote.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Image {
     /// RFC 3339.
     pub created: Option<String>,
@@ -33,70 +33,49 @@ pub struct Image {
 }
 
 /// What a container of an image runs by default.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 #[allow(missing_docs)] // the names are the specification's
 pub struct Config {
-    #[serde(rename = "User")]
     pub user: Option<String>,
-    #[serde(rename = "ExposedPorts")]
-    pub exposed_ports: Option<BTreeMap<String, Empty>>,
-    #[serde(rename = "Env")]
+    pub exposed_ports: Option<BTreeSet<String>>,
     pub env: Option<Vec<String>>,
-    #[serde(rename = "Entrypoint")]
     pub entrypoint: Option<Vec<String>>,
-    #[serde(rename = "Cmd")]
     pub cmd: Option<Vec<String>>,
-    #[serde(rename = "Volumes")]
-    pub volumes: Option<BTreeMap<String, Empty>>,
-    #[serde(rename = "WorkingDir")]
+    pub volumes: Option<BTreeSet<String>>,
     pub working_dir: Option<String>,
-    #[serde(rename = "Labels")]
     pub labels: Option<BTreeMap<String, String>>,
-    #[serde(rename = "StopSignal")]
     pub stop_signal: Option<String>,
-    #[serde(rename = "Healthcheck")]
     pub healthcheck: Option<HealthConfig>,
 }
 
 /// How an image wants its containers' health to be found out; docker's extension of the image specification.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct HealthConfig {
     /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
-    #[serde(rename = "Test")]
     pub test: Option<Vec<String>>,
     /// Nanoseconds.
-    #[serde(rename = "Interval")]
     pub interval: Option<i64>,
     /// Nanoseconds.
-    #[serde(rename = "Timeout")]
     pub timeout: Option<i64>,
     /// Nanoseconds.
-    #[serde(rename = "StartPeriod")]
     pub start_period: Option<i64>,
     /// Nanoseconds.
-    #[serde(rename = "StartInterval")]
     pub start_interval: Option<i64>,
     /// So many failures in a row.
-    #[serde(rename = "Retries")]
     pub retries: Option<u32>,
 }
 
-/// `{}`: how the specification spells a set.
-#[derive(Serialize, Deserialize, Clone, Default)]
-pub struct Empty {}
-
 /// The layers of an image.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RootFs {
     /// Always `layers`.
-    #[serde(rename = "type")]
     pub kind: Option<String>,
     /// `sha256:<diff-id>`, lowest first.
     pub diff_ids: Option<Vec<String>>,
 }
 
 /// One step of how an image came to be.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct History {
     /// RFC 3339.
     pub created: Option<String>,
@@ -108,6 +87,21 @@ pub struct History {
     pub comment: Option<String>,
     /// Whether it made no layer.
     pub empty_layer: Option<bool>,
+}
+
+record! {
+    Image { created, author, architecture, os, config, rootfs, history }
+    Config {
+        user = "User", exposed_ports = "ExposedPorts", env = "Env", entrypoint = "Entrypoint", cmd = "Cmd",
+        volumes = "Volumes", working_dir = "WorkingDir", labels = "Labels", stop_signal = "StopSignal",
+        healthcheck = "Healthcheck"
+    }
+    HealthConfig {
+        test = "Test", interval = "Interval", timeout = "Timeout", start_period = "StartPeriod",
+        start_interval = "StartInterval", retries = "Retries"
+    }
+    RootFs { kind = "type", diff_ids }
+    History { created, created_by, author, comment, empty_layer }
 }
 
 impl Image {
@@ -125,7 +119,7 @@ impl Image {
 
 /// Stores an image and returns its id. It survives a power cut when this returns.
 pub fn put(store: &Store, image: &Image) -> Result<String> {
-    let document = json::to_string(image);
+    let document = to_json(image);
     let id = hex::sha256(document.as_bytes());
     file::replace_at(store.images.as_fd(), &id, document.as_bytes(), true).map_err(|e| store.locate("images", e))?;
     fault::point("image:stored");
@@ -141,7 +135,8 @@ pub fn get(store: &Store, id: &str) -> Result<Image> {
         return Err(damaged("its content does not have this sha256"));
     }
     let text = core::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
-    json::from_str(text).map_err(|_| damaged("it is not an image configuration"))
+    let mut image = Image::default();
+    if from_json(&mut image, text) { Ok(image) } else { Err(damaged("it is not an image configuration")) }
 }
 
 /// Lets the reference stand for the image, in one step.

@@ -4,6 +4,7 @@ use super::super::shape::{picked, put, put_number, put_text, put_texts};
 use super::container;
 use miniserde::json::{self, Value};
 use mydocker::error::Result;
+use mydocker::spec::record::to_json;
 use mydocker::store::{Store, images, volumes};
 
 const IMAGE: &str = "RepoDigests - [],Parent - \"\",DockerVersion - \"\",Created created \"\",Author author \"\",\
@@ -17,7 +18,7 @@ const VOLUME: &str = "Driver - \"local\",Labels - null,Options - null,Scope - \"
 /// An image.
 pub fn value(store: &Store, id: &str) -> Result<Value> {
     let image = images::get(store, id)?;
-    let record: Value = json::from_str(&json::to_string(&image)).unwrap_or(Value::Null); // what we wrote ourselves
+    let record: Value = json::from_str(&to_json(&image)).unwrap_or(Value::Null); // what we wrote ourselves
     let mut tags = Vec::new();
     for (reference, to) in images::references(store)? {
         if to == id {

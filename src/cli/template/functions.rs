@@ -43,8 +43,8 @@ pub fn call(name: &str, args: &[&Value]) -> Answer {
             shape::write(&mut text, value, None);
             Value::String(text)
         }
-        ("upper", [value]) => Value::String(string(value)?.to_uppercase()),
-        ("lower", [value]) => Value::String(string(value)?.to_lowercase()),
+        ("upper", [value]) => Value::String(string(value)?.chars().flat_map(char::to_uppercase).collect()),
+        ("lower", [value]) => Value::String(string(value)?.chars().flat_map(char::to_lowercase).collect()),
         ("title", [value]) => Value::String(title(string(value)?)),
         ("len", [value]) => length(value)?,
         ("not", [value]) => Value::Bool(!truth(value)),
