@@ -10,10 +10,11 @@ use super::{OK, change, each, note, open_store, print, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
+use mydocker::life::unpacking;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference;
 use mydocker::store::unpack::Limits;
-use mydocker::store::{Store, containers, events, layers, trash};
+use mydocker::store::{Store, containers, events, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Device nodes that are named one by one when an archive's are left out.
@@ -30,7 +31,7 @@ struct Import<'a> {
 /// Unpacks an archive and stores it as an image of one layer.
 fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Result<String> {
     let mut source = io::File { fd: from, name: import.origin };
-    let layer = layers::add(store, &mut source, &import.limits)
+    let layer = unpacking::add_layer(store, &mut source, &import.limits)
         .map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
     if !layer.left_out.is_empty() {
         let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());

@@ -2,7 +2,7 @@
 
 use super::control::{self, Message};
 use super::packing::{await_writer, packed, spawn_writer};
-use super::{remove, stop};
+use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, io, process, time};
 use crate::spec::{Spec, Status};
@@ -82,7 +82,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         if let Some(path) = commit.archive {
             write_archive(store, container, is_running.then_some(state.pid), path)?;
         }
-        let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
+        let mut add = |source: &mut dyn io::Source| unpacking::add_layer(store, source, &Limits::default());
         packed(&mut |sink| pack_layer(container, sink), &mut add)
     };
     let layer = read();

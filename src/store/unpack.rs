@@ -35,6 +35,8 @@ const RATIO_MAX: u64 = 200;
 const ENTRIES_MAX: u64 = 10_000_000;
 /// Directory names are kept until the end, for their times.
 const DIRECTORY_NAMES_BYTES_MAX: usize = 256 << 20;
+/// The names of opaque directories are, too.
+const OPAQUE_BYTES_MAX: usize = 1 << 20;
 /// Entries that were left out and are told by name.
 const LEFT_OUT_MAX: usize = 100;
 /// Longest path for one kernel call (`PATH_MAX` with its NUL).
@@ -57,6 +59,7 @@ impl Default for Limits {
 }
 
 /// What was unpacked.
+#[derive(Default)]
 pub struct Unpacked {
     /// sha256 of the whole uncompressed stream: 64 hexadecimal digits.
     pub diff_id: String,
@@ -64,6 +67,8 @@ pub struct Unpacked {
     pub bytes: u64,
     /// What was not made, and why: devices that could do harm, sockets, unknown types. For a person; safe to print.
     pub left_out: Vec<String>,
+    /// Paths of directories that hide what is below them.
+    pub opaque: Vec<Vec<u8>>,
 }
 
 /// Unpacks a tar archive into the empty directory `into`, and reads `source` to its end. The source gives plain bytes:
@@ -71,9 +76,35 @@ pub struct Unpacked {
 /// it does not have are left out. What the archive does not say of `into`
 /// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
-    let mut archive = Archive::new(source, limits, true);
+    let got = unpack_files(source, into, limits, true)?;
+    mark_opaque(into, &got.opaque)?;
+    Ok(got)
+}
+
+/// The same without what needs more power than making files does: the caller marks the opaque directories afterwards
+/// ([`mark_opaque`]). `hashes`: whether the digest is wanted; otherwise it is empty.
+pub fn unpack_files(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits, hashes: bool) -> Result<Unpacked> {
+    let mut archive = Archive::new(source, limits, hashes);
     let first = archive.next()?;
-    fill(Tree::new(into), archive, first)
+    let umask = rustix::process::umask(Mode::empty());
+    let done = fill(Tree::new(into), archive, first);
+    rustix::process::umask(umask);
+    done
+}
+
+/// Marks directories as ones that hide what is below them. In a layer that was just unpacked, nobody else writes there.
+pub fn mark_opaque(root: BorrowedFd<'_>, paths: &[Vec<u8>]) -> Result<()> {
+    for path in paths {
+        let mark = || -> Answer<()> {
+            let dir = match resolve(root, path, INSIDE) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()), // a later entry replaced it
+                other => other?,
+            };
+            set_opaque(&openat(&dir, ".", DIRECTORY, Mode::empty())?)
+        };
+        mark().tried_with(|| format!("make the directory {} opaque", shown(path)))?;
+    }
+    Ok(())
 }
 
 /// Makes this entry and all that follow it.
@@ -92,7 +123,8 @@ fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> R
         next = archive.next()?;
     }
     tree.set_directory_times()?;
-    Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
+    let opaque = core::mem::take(&mut tree.opaque);
+    Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out(), opaque })
 }
 
 /// Where the entries of an archive go that is copied into a living tree.
@@ -131,7 +163,7 @@ fn copy_all(
     let mut archive = Archive::new(source, &limits, false);
     let first = archive.next()?;
     let target = first.as_ref().map(place).transpose()?;
-    let Some(target) = target else { return Ok(Unpacked { diff_id: String::new(), bytes: 0, left_out: Vec::new() }) };
+    let Some(target) = target else { return Ok(Unpacked::default()) };
     let mut tree = Tree { target: Some(&target), owners, ..Tree::new(target.root.as_fd()) };
     if !target.follows {
         tree.how = BELOW;
@@ -151,6 +183,9 @@ struct Tree<'a> {
     last_parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
     directories: Vec<(Vec<u8>, Time)>,
     directory_names_bytes: usize,
+    /// Paths of directories that are to hide what is below them, once everything is there.
+    opaque: Vec<Vec<u8>>,
+    opaque_bytes: usize,
     bytes: u64,
     left_out: Vec<String>,
     left_out_more: u64,
@@ -169,6 +204,8 @@ impl<'a> Tree<'a> {
             last_parent: None,
             directories: Vec::new(),
             directory_names_bytes: 0,
+            opaque: Vec::new(),
+            opaque_bytes: 0,
             bytes: 0,
             left_out: Vec::new(),
             left_out_more: 0,
@@ -214,7 +251,7 @@ impl<'a> Tree<'a> {
             Kind::Directory => {
                 let replace = self.target.is_none();
                 let (made, is_new) =
-                    self.directory(&parent, name, replace).tried_with(|| what("make the directory"))?;
+                    self.directory(&parent, &path, replace).tried_with(|| what("make the directory"))?;
                 self.dress_directory(path, &made, entry, is_new)
             }
             Kind::File => self.file(&parent, name, entry, stream),
@@ -270,10 +307,10 @@ impl<'a> Tree<'a> {
             end += name.len();
             fd = match open_below(fd.as_fd(), name, OFlags::PATH | OFlags::DIRECTORY, BELOW) {
                 Err(Errno::LOOP | Errno::NOTDIR) => match resolve(self.root, &path[..end], self.how) {
-                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, name, false)?.0,
+                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, &path[..end], false)?.0,
                     other => other?,
                 },
-                Err(Errno::NOENT) => self.directory(&fd, name, false)?.0,
+                Err(Errno::NOENT) => self.directory(&fd, &path[..end], false)?.0,
                 other => other?,
             };
             end += 1;
@@ -289,7 +326,8 @@ impl<'a> Tree<'a> {
 
     /// Makes a directory, or keeps the one that is there. A whiteout of the same archive hides only what lies below,
     /// so together the two are an opaque directory. Anything else is replaced if `replace`. Says whether it is new.
-    fn directory(&mut self, parent: &OwnedFd, name: &[u8], replace: bool) -> Answer<(OwnedFd, bool)> {
+    fn directory(&mut self, parent: &OwnedFd, path: &[u8], replace: bool) -> Answer<(OwnedFd, bool)> {
+        let name = cut(path).1;
         let mut opaque = false;
         let mut made = mkdirat(parent, name, Mode::from(0o755));
         if made == Err(Errno::EXIST) {
@@ -308,35 +346,44 @@ impl<'a> Tree<'a> {
         let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
         fchmod(&fd, Mode::from(0o755))?; // whatever the umask is
         if opaque {
-            set_opaque(&fd)?;
+            self.hide_below(path)?;
         }
         Ok((fd, true))
     }
 
     /// `.wh.NAME` as overlayfs says it, or the mark of an opaque directory.
     fn whiteout(&mut self, parent: &[u8], name: &[u8]) -> Result<()> {
-        let tried = |answer: Answer<()>| answer.tried("make the whiteout");
-        match name {
-            b"" | b"." | b".." => Err(Error::new("a whiteout without a name")),
-            b".wh..opq" => {
-                let parent = self.parent(parent).tried("reach its directory")?;
-                let fd = openat(&*parent, ".", DIRECTORY, Mode::empty()).tried("open its directory")?;
-                tried(set_opaque(&fd))
-            }
-            name if name.starts_with(b".wh.") => Ok(()), // AUFS's own
-            name => {
-                let parent = self.parent(parent).tried("reach its directory")?;
-                match mknodat(&*parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
-                    // What this archive put there stays and hides the lower one by itself, a directory when opaque.
-                    Err(Errno::EXIST) => match openat(&*parent, name, DIRECTORY, Mode::empty()) {
-                        Ok(fd) => tried(set_opaque(&fd)),
-                        Err(Errno::NOTDIR | Errno::LOOP) => Ok(()),
-                        Err(errno) => tried(Err(errno)),
-                    },
-                    other => tried(other),
-                }
-            }
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(Error::new("a whiteout without a name"));
         }
+        if name.starts_with(b".wh.") && name != b".wh..opq" {
+            return Ok(()); // AUFS's own
+        }
+        let fd = self.parent(parent).tried("reach its directory")?;
+        let made = match name {
+            b".wh..opq" => self.hide_below(parent),
+            name => match mknodat(&*fd, name, FileType::CharacterDevice, Mode::empty(), 0) {
+                // What this archive put there stays and hides the lower one by itself, a directory when opaque.
+                Err(Errno::EXIST) => match statat(&*fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                        self.hide_below(&[parent, b"/", name].concat())
+                    }
+                    other => other.map(drop),
+                },
+                other => other,
+            },
+        };
+        made.tried("make the whiteout")
+    }
+
+    /// Notes that this directory hides what is below it.
+    fn hide_below(&mut self, path: &[u8]) -> Answer<()> {
+        self.opaque_bytes += path.len() + 1;
+        if self.opaque_bytes > OPAQUE_BYTES_MAX {
+            return Err(Errno::TOOBIG);
+        }
+        self.opaque.push(path.to_vec());
+        Ok(())
     }
 
     fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {

@@ -1,0 +1,133 @@
+//! command: a child that unpacks an archive, shut into the directory that it fills. We read, uncompress and hash it
+//! meanwhile, on another processor.
+
+use super::packing::await_writer;
+use super::{control, program};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{file, hex, io, process, sys};
+use crate::store::layers::{self, Layer};
+use crate::store::unpack::{self, Limits, Unpacked};
+use crate::store::{Store, gzip};
+use crate::walls;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use linux_raw_sys::general::CLONE_NEWNET;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+/// What passes at once, and what a pipe may hold without being root (`/proc/sys/fs/pipe-max-size`).
+const BUFFER_BYTES: usize = 256 << 10;
+const PIPE_BYTES: usize = 1 << 20;
+/// The names of opaque directories, and some of entries that were left out.
+const REPORT_BYTES_MAX: usize = 2 << 20;
+
+/// As [`layers::add`], with the unpacking in a process of its own ([`unpacked`]).
+pub fn add_layer(store: &Store, source: &mut dyn io::Source, limits: &Limits) -> Result<Layer> {
+    layers::add_by(store, &mut |diff| unpacked(source, diff, limits))
+}
+
+/// Unpacks a tar (plain or compressed) into a directory. What reads its headers and makes its files is a child that sees
+/// nothing but this directory and has no powers but those to make files.
+pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
+    let (read, write) = control::pipe()?;
+    let _ = rustix::pipe::fcntl_setpipe_size(&write, PIPE_BYTES); // a smaller one does, too
+    let (notes, child_notes) = control::pipe()?;
+    let (sync, child_sync) = control::pair()?;
+    let mut ours = Some((write, notes, sync));
+    let child = process::spawn(0, None, &mut || {
+        drop(ours.take());
+        let work = || {
+            shut_in(read.as_fd(), child_notes.as_fd(), child_sync.as_fd(), into)?;
+            report(limits)
+        };
+        match work() {
+            Ok(()) => sys::exit(0),
+            // Where the error goes is the standard error stream by now, or the first descriptor that is closed.
+            Err(error) => program::fail(sys::stderr(), error),
+        }
+    })?;
+    drop((read, child_notes, child_sync));
+    let Some((write, notes, sync)) = ours else { sys::exit(1) };
+    let fed = feed(source, limits, write.as_fd());
+    drop(write);
+    // Its end, too, ends this.
+    let report = io::read_to_end(notes.as_fd(), REPORT_BYTES_MAX);
+    let done = await_writer(&child, sync.as_fd());
+    match fed {
+        Err(error) if !error.is(Errno::PIPE) => Err(error),
+        fed => {
+            done?;
+            let mut got = read_report(&report?)?;
+            got.diff_id = fed?;
+            unpack::mark_opaque(into, &got.opaque)?;
+            Ok(got)
+        }
+    }
+}
+
+/// Hands the plain bytes over and returns their digest.
+fn feed(source: &mut dyn io::Source, limits: &Limits, to: BorrowedFd<'_>) -> Result<String> {
+    let mut plain = gzip::open(source, limits.ratio_max)?;
+    let mut hash = Sha256::new();
+    let mut buf = alloc::vec![0; BUFFER_BYTES];
+    loop {
+        let n = io::Source::read(&mut plain, &mut buf)?;
+        if n == 0 {
+            return Ok(hex::encode(&hash.finalize()));
+        }
+        io::write_all(to, &buf[..n]).tried("hand the archive over")?;
+        hash.update(&buf[..n]);
+    }
+}
+
+/// child: leaves everything but the directory and the three descriptors, which become the standard streams.
+fn shut_in(archive: BorrowedFd<'_>, notes: BorrowedFd<'_>, sync: BorrowedFd<'_>, into: BorrowedFd<'_>) -> Result<()> {
+    process::set_stdio([Some(archive), Some(notes), Some(sync)])?;
+    if !program::die_with_parent(sys::stderr()) {
+        sys::exit(1);
+    }
+    rustix::process::fchdir(into).tried("enter the directory to unpack into")?;
+    rustix::process::chroot(c".").tried("shut the unpacker in")?;
+    sys::close_from(3, false);
+    // One wall more, where the kernel has it.
+    let _ = sys::unshare(CLONE_NEWNET);
+    walls::privs::keep_for_files()?;
+    walls::privs::forbid_new()
+}
+
+/// child: unpacks, and tells what there is to tell: records of a letter and text, each with a NUL at its end.
+fn report(limits: &Limits) -> Result<()> {
+    let root: OwnedFd = file::open_dir("/")?;
+    let archive = &mut io::File { fd: sys::stdin(), name: "the archive" };
+    let got = unpack::unpack_files(archive, root.as_fd(), limits, false)?;
+    let mut text = Vec::new();
+    let mut put = |letter: u8, value: &[u8]| {
+        text.push(letter);
+        text.extend_from_slice(value);
+        text.push(0);
+    };
+    put(b'b', got.bytes.to_string().as_bytes());
+    for what in &got.left_out {
+        put(b'l', what.as_bytes());
+    }
+    for path in &got.opaque {
+        put(b'o', path);
+    }
+    io::write_all(sys::stdout(), &text).tried("tell what was unpacked")
+}
+
+fn read_report(text: &[u8]) -> Result<Unpacked> {
+    let mut got = Unpacked::default();
+    let mut is_whole = false;
+    for record in text.split(|byte| *byte == 0) {
+        let shown = || String::from_utf8_lossy(&record[1..]);
+        match record.first() {
+            Some(b'b') => (got.bytes, is_whole) = (shown().parse().unwrap_or(0), true),
+            Some(b'l') => got.left_out.push(shown().into_owned()),
+            Some(b'o') => got.opaque.push(record[1..].to_vec()),
+            _ => {}
+        }
+    }
+    if is_whole { Ok(got) } else { Err(Error::new("the process that unpacks the archive was killed")) }
+}
