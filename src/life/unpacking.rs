@@ -4,6 +4,7 @@
 use super::packing::await_writer;
 use super::{control, program};
 use crate::error::{Error, Result, Tried};
+use crate::kernel::ring::{Giver, Ring};
 use crate::kernel::{file, hex, io, process, sys};
 use crate::store::layers::{self, Layer};
 use crate::store::unpack::{self, Limits, Unpacked};
@@ -12,13 +13,10 @@ use crate::walls;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNET;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-/// What passes at once, and what a pipe may hold without being root (`/proc/sys/fs/pipe-max-size`).
-const BUFFER_BYTES: usize = 256 << 10;
-const PIPE_BYTES: usize = 1 << 20;
 /// The names of opaque directories, and some of entries that were left out.
 const REPORT_BYTES_MAX: usize = 2 << 20;
 
@@ -30,16 +28,18 @@ pub fn add_layer(store: &Store, source: &mut dyn io::Source, limits: &Limits) ->
 /// Unpacks a tar (plain or compressed) into a directory. What reads its headers and makes its files is a child that sees
 /// nothing but this directory and has no powers but those to make files.
 pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
-    let (read, write) = control::pipe()?;
-    let _ = rustix::pipe::fcntl_setpipe_size(&write, PIPE_BYTES); // a smaller one does, too
+    let mut ring = Some(Ring::new()?);
     let (notes, child_notes) = control::pipe()?;
     let (sync, child_sync) = control::pair()?;
-    let mut ours = Some((write, notes, sync));
+    let mut ours = Some((notes, sync));
     let child = process::spawn(0, None, &mut || {
         drop(ours.take());
-        let work = || {
-            shut_in(read.as_fd(), child_notes.as_fd(), child_sync.as_fd(), into)?;
-            report(limits)
+        let mut work = || {
+            let Some(ring) = ring.take() else { return Ok(()) };
+            process::set_stdio([Some(ring.taker_fd()), Some(child_notes.as_fd()), Some(child_sync.as_fd())])?;
+            let mut archive = ring.taker(sys::stdin());
+            shut_in(into)?;
+            report(&mut archive, limits)
         };
         match work() {
             Ok(()) => sys::exit(0),
@@ -47,10 +47,9 @@ pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limi
             Err(error) => program::fail(sys::stderr(), error),
         }
     })?;
-    drop((read, child_notes, child_sync));
-    let Some((write, notes, sync)) = ours else { sys::exit(1) };
-    let fed = feed(source, limits, write.as_fd());
-    drop(write);
+    drop((child_notes, child_sync));
+    let (Some(ring), Some((notes, sync))) = (ring, ours) else { sys::exit(1) };
+    let fed = feed(source, limits, ring.giver());
     // Its end, too, ends this.
     let report = io::read_to_end(notes.as_fd(), REPORT_BYTES_MAX);
     let done = await_writer(&child, sync.as_fd());
@@ -67,23 +66,20 @@ pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limi
 }
 
 /// Hands the plain bytes over and returns their digest.
-fn feed(source: &mut dyn io::Source, limits: &Limits, to: BorrowedFd<'_>) -> Result<String> {
+fn feed(source: &mut dyn io::Source, limits: &Limits, mut to: Giver) -> Result<String> {
     let mut plain = gzip::open(source, limits.ratio_max)?;
     let mut hash = Sha256::new();
-    let mut buf = alloc::vec![0; BUFFER_BYTES];
     loop {
-        let n = io::Source::read(&mut plain, &mut buf)?;
+        let n = io::Source::read(&mut plain, to.room()?)?;
         if n == 0 {
             return Ok(hex::encode(&hash.finalize()));
         }
-        io::write_all(to, &buf[..n]).tried("hand the archive over")?;
-        hash.update(&buf[..n]);
+        hash.update(to.give(n)?);
     }
 }
 
-/// child: leaves everything but the directory and the three descriptors, which become the standard streams.
-fn shut_in(archive: BorrowedFd<'_>, notes: BorrowedFd<'_>, sync: BorrowedFd<'_>, into: BorrowedFd<'_>) -> Result<()> {
-    process::set_stdio([Some(archive), Some(notes), Some(sync)])?;
+/// child: leaves everything but the directory and the standard streams, which are what it talks to us with.
+fn shut_in(into: BorrowedFd<'_>) -> Result<()> {
     if !program::die_with_parent(sys::stderr()) {
         sys::exit(1);
     }
@@ -97,9 +93,8 @@ fn shut_in(archive: BorrowedFd<'_>, notes: BorrowedFd<'_>, sync: BorrowedFd<'_>,
 }
 
 /// child: unpacks, and tells what there is to tell: records of a letter and text, each with a NUL at its end.
-fn report(limits: &Limits) -> Result<()> {
-    let root: OwnedFd = file::open_dir("/")?;
-    let archive = &mut io::File { fd: sys::stdin(), name: "the archive" };
+fn report(archive: &mut dyn io::Source, limits: &Limits) -> Result<()> {
+    let root = file::open_dir("/")?;
     let got = unpack::unpack_files(archive, root.as_fd(), limits, false)?;
     let mut text = Vec::new();
     let mut put = |letter: u8, value: &[u8]| {
