@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 const SLOT_BYTES: usize = 256 << 10;
-const SLOTS: usize = 4;
+const SLOTS: usize = 16;
 
 /// Both sides, before the fork.
 pub struct Ring {
