@@ -43,7 +43,7 @@ impl Ring {
     }
 }
 
-/// The side that gives. That it is dropped is the end of what it gives.
+/// The side that gives; `is_free` slots wait to be filled. That it is dropped is the end of what it gives.
 pub struct Giver {
     memory: Shared,
     socket: OwnedFd,
@@ -56,17 +56,17 @@ impl Giver {
     pub fn room(&mut self) -> Result<&mut [u8]> {
         if self.is_free == 0 {
             match io::read(&self.socket, &mut [0; 1]) {
-                Ok(1..) => self.is_free = 1,
-                Ok(0) | Err(Errno::CONNRESET) => return Err(Error::os(TALK, Errno::PIPE)),
-                Err(errno) => return Err(Error::os(TALK, errno)),
-            }
+                Ok(0) => return Err(gone(Errno::PIPE)),
+                other => other.map_err(gone)?,
+            };
+            self.is_free = 1;
         }
         Ok(self.memory.part(self.slot * SLOT_BYTES, SLOT_BYTES))
     }
 
     /// Hands over the first bytes of what [`Giver::room`] returned, and says where they are: the taker only reads them.
     pub fn give(&mut self, bytes: usize) -> Result<&[u8]> {
-        io::write_all(&self.socket, &(bytes as u32).to_ne_bytes()).tried(TALK)?;
+        io::write_all(&self.socket, &(bytes as u32).to_ne_bytes()).map_err(gone)?;
         let from = self.slot * SLOT_BYTES;
         self.slot = (self.slot + 1) % SLOTS;
         self.is_free -= 1;
@@ -105,6 +105,11 @@ impl Source for Taker<'_> {
         self.at += n;
         Ok(n)
     }
+}
+
+/// A taker that went without having read everything is `ECONNRESET` once.
+fn gone(errno: Errno) -> Error {
+    Error::os(TALK, if errno == Errno::CONNRESET { Errno::PIPE } else { errno })
 }
 
 const TALK: &str = "hand the archive over";
