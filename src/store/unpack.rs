@@ -5,6 +5,7 @@
 
 mod archive;
 mod dress;
+mod way;
 
 pub use dress::Owners;
 
@@ -17,13 +18,12 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use archive::{Archive, Stream};
-use dress::{dress, dress_at, set_opaque, times};
+use dress::{DEFAULT_ACL, dress, dress_at, set_acl, set_opaque, times};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat, fchmod, ftruncate, linkat};
-use rustix::fs::{
-    futimens, makedev, mkdirat, mknodat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat,
-};
+use rustix::fs::{futimens, makedev, mkdirat, mknodat, openat, renameat, seek, statat, symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
+use way::{Answer, BELOW, INSIDE, cut, open_below, resolve};
 
 /// A shorter run of zeros is written: a block of most file systems.
 const HOLE_BYTES_MIN: usize = 4096;
@@ -39,8 +39,6 @@ const DIRECTORY_NAMES_BYTES_MAX: usize = 256 << 20;
 const OPAQUE_BYTES_MAX: usize = 1 << 20;
 /// Entries that were left out and are told by name.
 const LEFT_OUT_MAX: usize = 100;
-/// Longest path for one kernel call (`PATH_MAX` with its NUL).
-const PATH_BYTES_MAX: usize = 4095;
 
 /// What an archive may cost.
 pub struct Limits {
@@ -171,6 +169,14 @@ fn copy_all(
     fill(tree, archive, first)
 }
 
+/// What a directory gets when all is in it.
+struct Directory {
+    path: Vec<u8>,
+    mtime: Time,
+    /// The ACL that new files inherit: not those of the archive.
+    default_acl: Option<Vec<u8>>,
+}
+
 /// The directory that is being filled.
 struct Tree<'a> {
     root: BorrowedFd<'a>,
@@ -181,7 +187,7 @@ struct Tree<'a> {
     owners: Owners,
     /// The directory of the last entry and its path: the next entry is usually in it too.
     last_parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
-    directories: Vec<(Vec<u8>, Time)>,
+    directories: Vec<Directory>,
     directory_names_bytes: usize,
     /// Paths of directories that are to hide what is below them, once everything is there.
     opaque: Vec<Vec<u8>>,
@@ -468,17 +474,18 @@ impl<'a> Tree<'a> {
 
     fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry, is_new: bool) -> Result<()> {
         dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none())?;
-        self.directory_names_bytes += path.len();
+        let default_acl = entry.xattrs.get(DEFAULT_ACL.as_bytes()).cloned();
+        self.directory_names_bytes += path.len() + default_acl.as_ref().map_or(0, Vec::len);
         if self.directory_names_bytes > DIRECTORY_NAMES_BYTES_MAX {
             return Err(Error::new("the archive has too many directories"));
         }
-        self.directories.push((path, entry.mtime));
+        self.directories.push(Directory { path, mtime: entry.mtime, default_acl });
         Ok(())
     }
 
-    /// Last of all, because every entry in a directory changes its time.
+    /// Last of all, because every entry in a directory changes its time, and what is made in it inherits its default ACL.
     fn set_directory_times(&mut self) -> Result<()> {
-        for (path, mtime) in core::mem::take(&mut self.directories) {
+        for Directory { path, mtime, default_acl } in core::mem::take(&mut self.directories) {
             let (parent, name) = cut(&path);
             let name = if name.is_empty() { b"." } else { name };
             let tried = |answer: Answer<()>| answer.tried_with(|| format!("set the time of {}", shown(&path)));
@@ -492,6 +499,11 @@ impl<'a> Tree<'a> {
             };
             match statat(&*parent, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                    if let Some(acl) = default_acl {
+                        let dir = openat(&*parent, name, DIRECTORY, Mode::empty());
+                        let done = dir.and_then(|dir| set_acl(&dir, &acl));
+                        done.tried_with(|| format!("set the default ACL of {}", shown(&path)))?;
+                    }
                     tried(utimensat(&*parent, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW))?;
                 }
                 _ => {} // replaced, too
@@ -516,53 +528,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-type Answer<T> = core::result::Result<T, Errno>;
-
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
-const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
-const BELOW: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
-
-/// A path's parent and its last component.
-fn cut(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|b| *b == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
-}
-
-/// openat2(2), tried again when something was renamed meanwhile (see `file::open_in_root`; names here are bytes).
-fn open_below(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, how: ResolveFlags) -> Answer<OwnedFd> {
-    let path = if path.is_empty() { b"." } else { path };
-    for _ in 0..32 {
-        match openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
-            Err(Errno::AGAIN) => {}
-            other => return other,
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
-/// A directory by its path below the root, symlinks resolved as `how` says. A path longer than one call can take
-/// is walked in pieces, and only the first of them may have symlinks.
-fn resolve(root: BorrowedFd<'_>, path: &[u8], how: ResolveFlags) -> Answer<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let mut left = path;
-    let mut at = None;
-    while left.len() > PATH_BYTES_MAX {
-        let slash = left[..PATH_BYTES_MAX].iter().rposition(|b| *b == b'/').ok_or(Errno::NAMETOOLONG)?;
-        at = Some(match &at {
-            None => open_below(root, &left[..slash], flags, how)?,
-            Some(fd) => open_below(OwnedFd::as_fd(fd), &left[..slash], flags, BELOW)?,
-        });
-        left = &left[slash + 1..];
-    }
-    match &at {
-        None => open_below(root, left, flags, how),
-        Some(fd) => open_below(fd.as_fd(), left, flags, BELOW),
-    }
-}
-
 /// In a copy a directory stays one, and what is none never becomes one.
 fn refuse_other_kind(parent: &OwnedFd, name: &[u8], path: &[u8], entry: &Entry) -> Result<()> {
     let Ok(there) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
