@@ -14,7 +14,7 @@ use mydocker::life::unpacking;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference;
 use mydocker::store::unpack::Limits;
-use mydocker::store::{Store, containers, events, trash};
+use mydocker::store::{Store, containers, events, layers, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Device nodes that are named one by one when an archive's are left out.
@@ -31,7 +31,7 @@ struct Import<'a> {
 /// Unpacks an archive and stores it as an image of one layer.
 fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Result<String> {
     let mut source = io::File { fd: from, name: import.origin };
-    let layer = unpacking::add_layer(store, &mut source, &import.limits)
+    let layer = layers::add(store, &mut source, &import.limits)
         .map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
     if !layer.left_out.is_empty() {
         let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
@@ -75,7 +75,7 @@ pub fn import_file(store: &Store, path: &str) -> Result<String> {
         return Ok(id);
     }
     let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
-    let import = Import { config, message: "", origin: path, limits: Limits::default() };
+    let import = Import { config, message: "", origin: path, limits: unpacking::limits() };
     let id = import_stream(store, file.as_fd(), import)?;
     // The file may have changed while it was read: then it is another file from now on, and is imported anew.
     images::remember_file(store, &identity, &id)?;
@@ -102,7 +102,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     for instruction in parsed.all("change") {
         change::apply(&mut config, instruction)?;
     }
-    let mut limits = Limits::default();
+    let mut limits = unpacking::limits();
     if let Some(bytes) = parsed.read("max-size", read::bytes)? {
         limits.bytes_max = bytes;
     }

@@ -6,7 +6,6 @@ use crate::kernel::{file, io};
 use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
-use crate::store::unpack::Limits;
 use crate::store::{Store, events, tar, trash, volumes};
 use crate::walls;
 use alloc::format;
@@ -120,7 +119,7 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()
         pack::pack(from.as_fd(), Form::Flat, &|_| false, sink)
     };
     let mut reader =
-        |source: &mut dyn io::Source| unpacking::unpacked(source, data.as_fd(), &Limits::default()).map(drop);
+        |source: &mut dyn io::Source| unpacking::unpack(source, data.as_fd(), &unpacking::limits()).map(drop);
     packing::packed(&mut writer, &mut reader)
         .map_err(|e| e.reword(&|what| format!("fill the volume {}: {}", mount.source, what)))
 }

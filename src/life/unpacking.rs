@@ -1,14 +1,12 @@
-//! command: a child that unpacks an archive, shut into the directory that it fills. We read, uncompress and hash it
-//! meanwhile, on another processor.
+//! command: a child that unpacks an archive, shut into the directory that it fills. We read, uncompress and hash meanwhile,
+//! on another processor.
 
 use super::packing::await_writer;
 use super::{control, program};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::ring::{Giver, Ring};
 use crate::kernel::{file, hex, io, process, sys};
-use crate::store::layers::{self, Layer};
 use crate::store::unpack::{self, Limits, Unpacked};
-use crate::store::{Store, gzip};
 use crate::walls;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -20,14 +18,13 @@ use sha2::{Digest, Sha256};
 /// The names of opaque directories, and some of entries that were left out.
 const REPORT_BYTES_MAX: usize = 2 << 20;
 
-/// As [`layers::add`], with the unpacking in a process of its own ([`unpacked`]).
-pub fn add_layer(store: &Store, source: &mut dyn io::Source, limits: &Limits) -> Result<Layer> {
-    layers::add_by(store, &mut |diff| unpacked(source, diff, limits))
+/// What an archive may cost when nobody says otherwise. It is unpacked by a child ([`unpack`]).
+pub fn limits() -> Limits {
+    Limits { unpacker: unpack, ..Limits::default() }
 }
 
-/// Unpacks a tar (plain or compressed) into a directory. What reads its headers and makes its files is a child that sees
-/// nothing but this directory and has no powers but those to make files.
-pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
+/// As [`unpack::unpack`], by a child that sees nothing but this directory and has no powers but those to make files.
+pub fn unpack(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
     let mut ring = Some(Ring::new()?);
     let (notes, child_notes) = control::pipe()?;
     let (sync, child_sync) = control::pair()?;
@@ -49,7 +46,7 @@ pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limi
     })?;
     drop((child_notes, child_sync));
     let (Some(ring), Some((notes, sync))) = (ring, ours) else { sys::exit(1) };
-    let fed = feed(source, limits, ring.giver());
+    let fed = feed(source, ring.giver());
     // Its end, too, ends this.
     let report = io::read_to_end(notes.as_fd(), REPORT_BYTES_MAX);
     let done = await_writer(&child, sync.as_fd());
@@ -65,12 +62,11 @@ pub fn unpacked(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limi
     }
 }
 
-/// Hands the plain bytes over and returns their digest.
-fn feed(source: &mut dyn io::Source, limits: &Limits, mut to: Giver) -> Result<String> {
-    let mut plain = gzip::open(source, limits.ratio_max)?;
+/// Hands the bytes over and returns their digest.
+fn feed(source: &mut dyn io::Source, mut to: Giver) -> Result<String> {
     let mut hash = Sha256::new();
     loop {
-        let n = io::Source::read(&mut plain, to.room()?)?;
+        let n = source.read(to.room()?)?;
         if n == 0 {
             return Ok(hex::encode(&hash.finalize()));
         }

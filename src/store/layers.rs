@@ -1,6 +1,6 @@
 //! Layers: one directory each, unpacked once, named by the sha256 of its tar (the diff-id), shared by everything.
 
-use super::unpack::{self, Limits, Unpacked};
+use super::unpack::Limits;
 use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::Source;
@@ -8,7 +8,7 @@ use crate::kernel::{fault, file, hex};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::AsFd;
 use rustix::fs::syncfs;
 use rustix::io::Errno;
 
@@ -23,18 +23,11 @@ pub struct Layer {
 /// Unpacks a tar (plain or gzip) into the store. The layer appears complete and synced, or not at all. Returns with the
 /// images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
 pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Layer> {
-    add_by(store, &mut |diff| {
-        let mut plain = gzip::open(source, limits.ratio_max)?;
-        unpack::unpack(&mut plain, diff, limits)
-    })
-}
-
-/// The same with what `fill` puts into the directory of the new layer.
-pub fn add_by(store: &Store, fill: &mut dyn FnMut(BorrowedFd<'_>) -> Result<Unpacked>) -> Result<Layer> {
     let draft = trash::draft(store)?;
     let mut fill = || -> Result<Layer> {
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
-        let got = fill(diff.as_fd())?;
+        let mut plain = gzip::open(source, limits.ratio_max)?;
+        let got = (limits.unpacker)(&mut plain, diff.as_fd(), limits)?;
         file::create_at(draft.dir.as_fd(), "size", got.bytes.to_string().as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;

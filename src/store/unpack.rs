@@ -40,7 +40,10 @@ const OPAQUE_BYTES_MAX: usize = 1 << 20;
 /// Entries that were left out and are told by name.
 const LEFT_OUT_MAX: usize = 100;
 
-/// What an archive may cost.
+/// Unpacks plain bytes into an empty directory: [`unpack`], or the same in another process.
+pub type Unpacker = fn(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked>;
+
+/// What an archive may cost, and who unpacks it.
 pub struct Limits {
     /// Bytes of the uncompressed archive.
     pub bytes_max: u64,
@@ -48,11 +51,13 @@ pub struct Limits {
     pub ratio_max: u64,
     /// Entries and header records.
     pub entries_max: u64,
+    /// Who unpacks a layer.
+    pub unpacker: Unpacker,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes_max: BYTES_MAX, ratio_max: RATIO_MAX, entries_max: ENTRIES_MAX }
+        Self { bytes_max: BYTES_MAX, ratio_max: RATIO_MAX, entries_max: ENTRIES_MAX, unpacker: unpack }
     }
 }
 
@@ -157,7 +162,7 @@ fn copy_all(
     owners: Owners,
     place: &mut dyn FnMut(&Entry) -> Result<Target>,
 ) -> Result<Unpacked> {
-    let limits = Limits { bytes_max: u64::MAX, ratio_max: u64::MAX, entries_max: u64::MAX };
+    let limits = Limits { bytes_max: u64::MAX, entries_max: u64::MAX, ..Limits::default() };
     let mut archive = Archive::new(source, &limits, false);
     let first = archive.next()?;
     let target = first.as_ref().map(place).transpose()?;
