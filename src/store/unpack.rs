@@ -89,6 +89,8 @@ pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) ->
 pub fn unpack_files(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits, hashes: bool) -> Result<Unpacked> {
     let mut archive = Archive::new(source, limits, hashes);
     let first = archive.next()?;
+    // What is made has the archive's mode from the start: no mask and no ACL of the store's own directories has a say.
+    let _ = rustix::fs::fremovexattr(into, DEFAULT_ACL); // mostly there is none
     let umask = rustix::process::umask(Mode::empty());
     let done = fill(Tree::new(into), archive, first);
     rustix::process::umask(umask);
@@ -355,7 +357,9 @@ impl<'a> Tree<'a> {
         }
         made?;
         let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
-        fchmod(&fd, Mode::from(0o755))?; // whatever the umask is
+        if self.target.is_some() {
+            fchmod(&fd, Mode::from(0o755))?; // whatever a default ACL says
+        }
         if opaque {
             self.hide_below(path)?;
         }
@@ -400,7 +404,9 @@ impl<'a> Tree<'a> {
     fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
         let what = |verb: &str| format!("{verb} {}", shown(&entry.name));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || openat(parent, name, flags, Mode::from(0o600));
+        // In a living tree somebody else could open it, before it is whose it is to be.
+        let made = self.target.is_none().then_some(entry.mode);
+        let open = || openat(parent, name, flags, Mode::from(made.unwrap_or(0o600)));
         let opened = match open() {
             Err(Errno::EXIST) => self.clear(parent, name).and_then(|()| open()),
             other => other,
@@ -425,7 +431,7 @@ impl<'a> Tree<'a> {
             ftruncate(&fd, entry.size).tried_with(|| what("set the size of"))?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);
-        dress(&fd, entry, self.owners.of(entry, true), self.target.is_none())?;
+        dress(&fd, entry, self.owners.of(entry, true), self.target.is_none(), made)?;
         futimens(&fd, &times(entry.mtime)).tried_with(|| what("set the time of"))
     }
 
@@ -478,7 +484,7 @@ impl<'a> Tree<'a> {
     }
 
     fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry, is_new: bool) -> Result<()> {
-        dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none())?;
+        dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none(), None)?;
         let default_acl = entry.xattrs.get(DEFAULT_ACL.as_bytes()).cloned();
         self.directory_names_bytes += path.len() + default_acl.as_ref().map_or(0, Vec::len);
         if self.directory_names_bytes > DIRECTORY_NAMES_BYTES_MAX {

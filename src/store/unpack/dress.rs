@@ -68,8 +68,8 @@ impl Owners {
 
 /// Owner, attributes and mode of an open file or directory, in the order in which they do not undo each other:
 /// chown(2) drops setuid bits and capabilities, an ACL changes the mode. `strict`: an attribute that we may not set is an
-/// error.
-pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool) -> Result<()> {
+/// error. `made`: the mode that it was certainly made with.
+pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool, made: Option<u32>) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
     if let Some((uid, gid)) = owner {
         unless_unmapped(fchown(fd, Some(uid), Some(gid))).tried_with(|| what("owner"))?;
@@ -81,6 +81,9 @@ pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool) -> Result<
             Err(Errno::PERM | Errno::OPNOTSUPP) if !strict => {}
             other => other.tried_with(|| what(&format!("attribute {}", shown(name))))?,
         }
+    }
+    if made == Some(entry.mode & 0o1777) && entry.xattrs.is_empty() {
+        return Ok(()); // nothing has changed it
     }
     fchmod(fd, Mode::from(entry.mode)).tried_with(|| what("mode"))
 }
