@@ -10,6 +10,7 @@ use super::{OK, change, each, note, open_store, print, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
+use mydocker::life::unpacking;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference;
 use mydocker::store::unpack::Limits;
@@ -74,7 +75,7 @@ pub fn import_file(store: &Store, path: &str) -> Result<String> {
         return Ok(id);
     }
     let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
-    let import = Import { config, message: "", origin: path, limits: Limits::default() };
+    let import = Import { config, message: "", origin: path, limits: unpacking::limits() };
     let id = import_stream(store, file.as_fd(), import)?;
     // The file may have changed while it was read: then it is another file from now on, and is imported anew.
     images::remember_file(store, &identity, &id)?;
@@ -101,7 +102,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     for instruction in parsed.all("change") {
         change::apply(&mut config, instruction)?;
     }
-    let mut limits = Limits::default();
+    let mut limits = unpacking::limits();
     if let Some(bytes) = parsed.read("max-size", read::bytes)? {
         limits.bytes_max = bytes;
     }

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod order;
 pub mod proc;
 pub mod process;
+pub mod ring;
 pub mod seal;
 pub mod sys;
 pub mod time;

@@ -405,3 +405,36 @@ pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
     unsafe { syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])? };
     Ok(())
 }
+
+/// Memory that this process shares with the children it forks from now on. What is in it is a matter of agreement: who may
+/// write to a part, and when the others may look at it, is said by other means (`kernel/ring.rs`).
+pub struct Shared {
+    start: *mut u8,
+    bytes: usize,
+}
+
+/// mmap(2), shared and anonymous: zeros.
+pub fn shared_memory(bytes: usize) -> Answer<Shared> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+    // SAFETY: a new mapping where the kernel likes; nothing is replaced.
+    let start =
+        unsafe { mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)? };
+    Ok(Shared { start: start.cast(), bytes })
+}
+
+impl Shared {
+    /// A part of it; less where it ends.
+    pub fn part(&mut self, from: usize, bytes: usize) -> &mut [u8] {
+        let from = from.min(self.bytes);
+        // SAFETY: inside the mapping, which lives as long as `self`. Any byte is a valid u8; a process that breaks the
+        // agreement changes what we read, never where.
+        unsafe { core::slice::from_raw_parts_mut(self.start.add(from), bytes.min(self.bytes - from)) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, to which nothing borrowed from `self` refers any more.
+        let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.bytes) };
+    }
+}

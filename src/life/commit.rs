@@ -2,7 +2,7 @@
 
 use super::control::{self, Message};
 use super::packing::{await_writer, packed, spawn_writer};
-use super::{remove, stop};
+use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, io, process, time};
 use crate::spec::{Spec, Status};
@@ -10,7 +10,6 @@ use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
-use crate::store::unpack::Limits;
 use crate::store::{Store, events, layers};
 use crate::walls;
 use alloc::format;
@@ -82,7 +81,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         if let Some(path) = commit.archive {
             write_archive(store, container, is_running.then_some(state.pid), path)?;
         }
-        let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
+        let mut add = |source: &mut dyn io::Source| layers::add(store, source, &unpacking::limits());
         packed(&mut |sink| pack_layer(container, sink), &mut add)
     };
     let layer = read();

@@ -1,12 +1,11 @@
 //! command: makes a container from its decided description: volumes, files, records, name.
 
-use super::{packing, remove};
+use super::{packing, remove, unpacking};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, io};
 use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
-use crate::store::unpack::{self, Limits};
 use crate::store::{Store, events, tar, trash, volumes};
 use crate::walls;
 use alloc::format;
@@ -119,7 +118,8 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()
         rustix::fs::fchmod(&data, Mode::from_raw_mode(stat.st_mode)).tried("set the volume's mode")?;
         pack::pack(from.as_fd(), Form::Flat, &|_| false, sink)
     };
-    let mut reader = |source: &mut dyn io::Source| unpack::unpack(source, data.as_fd(), &Limits::default()).map(drop);
+    let mut reader =
+        |source: &mut dyn io::Source| unpacking::unpack(source, data.as_fd(), &unpacking::limits()).map(drop);
     packing::packed(&mut writer, &mut reader)
         .map_err(|e| e.reword(&|what| format!("fill the volume {}: {}", mount.source, what)))
 }

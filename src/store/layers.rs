@@ -1,6 +1,6 @@
 //! Layers: one directory each, unpacked once, named by the sha256 of its tar (the diff-id), shared by everything.
 
-use super::unpack::{self, Limits};
+use super::unpack::Limits;
 use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::Source;
@@ -27,7 +27,7 @@ pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<La
     let mut fill = || -> Result<Layer> {
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
-        let got = unpack::unpack(&mut plain, diff.as_fd(), limits)?;
+        let got = (limits.unpacker)(&mut plain, diff.as_fd(), limits)?;
         file::create_at(draft.dir.as_fd(), "size", got.bytes.to_string().as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;

@@ -17,8 +17,8 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
-use rustix::fs::{fgetxattr, flistxattr, fstat, major, minor, openat, openat2, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat};
+use rustix::fs::{fgetxattr, flistxattr, fstat, major, minor, openat, openat2, readlinkat, seek, statat};
 use rustix::io::Errno;
 
 /// Directories that are open at the same time. Further up they are closed, and opened again on the way back.
@@ -247,10 +247,28 @@ impl<'a> Walk<'a> {
         entry.stored = stat.st_size as u64;
         self.bytes += entry.stored;
         self.emit(&entry)?;
-        // A file that is being written: the header has said its size, so the rest is cut off, or zeros.
-        let mut left = entry.stored;
+        let (mut at, size) = (0, entry.stored);
+        // Holes are written as zeros, but not read: a layer is no place for sparse entries (image specification, layer.md).
+        while (stat.st_blocks as u64) * 512 < size && at < size {
+            let end_of_hole = match seek(&fd, SeekFrom::Data(at)) {
+                Ok(data) => data.min(size),
+                Err(Errno::NXIO) => size,
+                Err(_) => break, // a file system that knows no holes
+            };
+            self.out.zeros(end_of_hole - at)?;
+            let end_of_data = seek(&fd, SeekFrom::Hole(end_of_hole)).unwrap_or(size).min(size);
+            let _ = seek(&fd, SeekFrom::Start(end_of_hole)); // a regular file, and a place in it
+            self.content(&fd, end_of_data.saturating_sub(end_of_hole))?;
+            at = end_of_data.max(end_of_hole);
+        }
+        self.content(&fd, size - at)?;
+        self.out.zeros(tar::padding(size) as u64)
+    }
+
+    /// The next bytes of a file. Of one that is being written the header has said the size: the rest is cut off, or zeros.
+    fn content(&mut self, fd: &OwnedFd, mut left: u64) -> Result<()> {
         while left > 0 {
-            match io::read(&fd, self.out.room(left)?).tried_with(|| self.what("read"))? {
+            match io::read(fd, self.out.room(left)?).tried_with(|| self.what("read"))? {
                 0 => break,
                 n => {
                     self.out.filled += n;
@@ -258,7 +276,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        self.out.zeros(left + tar::padding(entry.stored) as u64)
+        self.out.zeros(left)
     }
 
     fn directory(&mut self, dir: &OwnedFd, name: &CStr) -> Result<()> {
@@ -322,7 +340,7 @@ impl<'a> Walk<'a> {
         }
         let mut left = Vec::new();
         for (name, kind) in file::entries(fd.as_fd()).map_err(|e| e.reword(&|what| self.what(what)))? {
-            let whiteout = self.form == Form::Layer && is_whiteout(&fd, &name, kind, notes);
+            let whiteout = self.form == Form::Layer && self.is_whiteout(&fd, &name, kind, notes);
             left.push(Child { name, kind, whiteout });
         }
         // The next one is taken from the end: whiteouts first, then by name.
@@ -423,6 +441,19 @@ impl<'a> Walk<'a> {
         Ok(notes)
     }
 
+    /// Whether this entry of an overlay's upper directory only hides one below it: a device 0:0, or, where the directory
+    /// says that there are such, an empty file with an attribute.
+    fn is_whiteout(&self, dir: &OwnedFd, name: &CStr, kind: FileType, notes: &Notes) -> bool {
+        match kind {
+            FileType::CharacterDevice | FileType::Unknown => statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0),
+            FileType::RegularFile if notes.file_whiteouts => openat(dir, name, FILE, Mode::empty()).is_ok_and(|fd| {
+                fgetxattr(&fd, format!("{}whiteout", self.overlay).as_str(), &mut [0u8; 16][..]).is_ok()
+            }),
+            _ => false,
+        }
+    }
+
     fn what(&self, verb: &str) -> String {
         format!("{verb} {}", shown(&self.path))
     }
@@ -430,16 +461,4 @@ impl<'a> Walk<'a> {
 
 fn id(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
-}
-
-/// Whether this entry of an overlay's upper directory only hides one below it: a device 0:0, or, where the directory
-/// says that there are such, an empty file with an attribute.
-fn is_whiteout(dir: &OwnedFd, name: &CStr, kind: FileType, notes: &Notes) -> bool {
-    match kind {
-        FileType::CharacterDevice | FileType::Unknown => statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0),
-        FileType::RegularFile if notes.file_whiteouts => openat(dir, name, FILE, Mode::empty())
-            .is_ok_and(|fd| fgetxattr(&fd, "trusted.overlay.whiteout", &mut [0u8; 16][..]).is_ok()),
-        _ => false,
-    }
 }

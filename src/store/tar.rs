@@ -203,7 +203,18 @@ enum State {
     /// GNU's old sparse map goes on in extension blocks.
     OldMap(Entry),
     /// A pax 1.0 sparse map stands before the content: decimal numbers, each on a line.
-    NewMap { entry: Entry, numbers: Vec<u64>, digits: Option<u64> },
+    NewMap(Entry, Map),
+}
+
+/// What was read of a pax 1.0 sparse map.
+#[derive(Default)]
+struct Map {
+    /// How many regions there are.
+    count: Option<u64>,
+    /// Where the next one begins.
+    offset: Option<u64>,
+    /// The number that is being read.
+    digits: Option<u64>,
 }
 
 impl Parser {
@@ -237,7 +248,7 @@ impl Parser {
                 self.state = State::OldMap(entry);
                 Ok(Step::More)
             }
-            State::NewMap { entry, numbers, digits } => self.map_block(block, entry, numbers, digits),
+            State::NewMap(entry, map) => self.map_block(block, entry, map),
         }
     }
 
@@ -331,7 +342,8 @@ impl Parser {
             }
         } else if entry.kind == Kind::File && (pax.sparse.major, pax.sparse.minor) == (1, 0) {
             entry.size = pax.sparse.size.unwrap_or(entry.size);
-            self.state = State::NewMap { entry, numbers: Vec::new(), digits: None };
+            entry.regions = Some(Vec::new());
+            self.state = State::NewMap(entry, Map::default());
             return Ok(Step::More);
         } else if entry.kind == Kind::File && pax.sparse.size.is_some() {
             entry.size = pax.sparse.size.unwrap_or(0);
@@ -340,37 +352,31 @@ impl Parser {
         finish(entry)
     }
 
-    fn map_block(
-        &mut self,
-        block: &Block,
-        mut entry: Entry,
-        mut numbers: Vec<u64>,
-        digits: Option<u64>,
-    ) -> Result<Step> {
+    fn map_block(&mut self, block: &Block, mut entry: Entry, mut map: Map) -> Result<Step> {
         let bad = || Error::new("damaged map of a sparse file");
         entry.stored = entry.stored.checked_sub(BLOCK_BYTES as u64).ok_or_else(bad)?;
-        let mut digits = digits;
+        let regions = entry.regions.get_or_insert_default();
         for byte in block {
-            match (byte, digits) {
-                (b'0'..=b'9', _) => {
+            match (byte, map.digits.take()) {
+                (b'0'..=b'9', digits) => {
                     let more = digits.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0')));
-                    digits = Some(more.ok_or_else(bad)?);
+                    map.digits = Some(more.ok_or_else(bad)?);
                 }
                 (b'\n', Some(number)) => {
-                    numbers.push(number);
-                    digits = None;
-                    if numbers[0] > REGIONS_MAX as u64 {
-                        return Err(bad());
+                    match (map.count, map.offset.take()) {
+                        (None, _) if number > REGIONS_MAX as u64 => return Err(bad()),
+                        (None, _) => map.count = Some(number),
+                        (_, None) => map.offset = Some(number),
+                        (_, Some(offset)) => regions.push(Region { offset, bytes: number }),
                     }
-                    if numbers.len() as u64 == 1 + 2 * numbers[0] {
-                        entry.regions = Some(pairs(&numbers[1..]));
+                    if map.offset.is_none() && map.count == Some(regions.len() as u64) {
                         return finish(entry);
                     }
                 }
                 _ => return Err(bad()),
             }
         }
-        self.state = State::NewMap { entry, numbers, digits };
+        self.state = State::NewMap(entry, map);
         Ok(Step::More)
     }
 }

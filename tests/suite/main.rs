@@ -21,6 +21,7 @@ mod escape;
 mod events;
 mod exec;
 mod flags;
+mod formats;
 mod health;
 mod help;
 mod hostile;
