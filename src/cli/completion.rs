@@ -9,7 +9,7 @@ const BASH: &str = r#"_mydocker() {
     local cur="${COMP_WORDS[COMP_CWORD]}" verb="" word flags="" things=""
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in -*) continue ;; esac
-        case "$verb" in "" | container | image | system) verb="${verb:+$verb }$word" ;; *) break ;; esac
+        case "$verb" in "" | container | image | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
     done
     case "$verb" in
 @CASES
@@ -18,6 +18,7 @@ const BASH: &str = r#"_mydocker() {
     -*) things="" ;;
     *CONTAINER) things="$(mydocker ps -a --format '{{.Names}}' 2>/dev/null)" flags="" ;;
     *IMAGE) things="$(mydocker images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null)" flags="" ;;
+    *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
     COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
@@ -57,7 +58,7 @@ fn long_of(flag: &Flag) -> Option<&'static str> {
 
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
-    ["CONTAINER", "IMAGE"].into_iter().find(|kind| verb.usage.contains(kind)).unwrap_or("FILE")
+    ["CONTAINER", "IMAGE", "VOLUME"].into_iter().find(|kind| verb.usage.contains(kind)).unwrap_or("FILE")
 }
 
 fn bash() -> String {
@@ -91,6 +92,7 @@ fn fish() -> String {
         let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name);
         let words = match things(verb) {
             "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
+            "VOLUME" => " -a '(mydocker volume ls -q)'\n",
             "IMAGE" => " -a '(mydocker images --format \"{{.Repository}}:{{.Tag}}\")'\n",
             _ => " -F\n",
         };

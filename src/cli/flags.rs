@@ -174,9 +174,14 @@ pub const RM: &[Flag] = &[
 /// `commit`
 pub const COMMIT: &[Flag] = &[
     flag(&["a", "author"], "TEXT", "Who made it"),
-    flag(&["c", "change"], "INSTRUCTION", "Change the image: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL …"),
+    flag(
+        &["c", "change"],
+        "INSTRUCTION",
+        "Change the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR …",
+    ),
     flag(&["m", "message"], "TEXT", "Why it was made"),
     flag(&["o", "output"], "FILE.tar", "Also write all that the container sees as a flat archive"),
+    flag(&["no-pause"], "", "Let the container go on meanwhile"),
     flag(&["p", "pause"], "", "Let the container stand still meanwhile (default; --pause=false does not)"),
 ];
 /// `cp`
@@ -184,6 +189,32 @@ pub const CP: &[Flag] = &[
     flag(&["a", "archive"], "", "Keep the numbers of users and groups"),
     flag(&["L", "follow-link"], "", "Copy what a symlink SRC points to"),
     flag(&["q", "quiet"], "", "Tell nothing on a terminal either"),
+];
+/// `export`
+pub const EXPORT: &[Flag] = &[flag(&["o", "output"], "FILE", "Write to this file, not to standard output")];
+/// `history`
+pub const HISTORY: &[Flag] = &[
+    flag(&["format"], "FORMAT", "json, a template such as '{{.CreatedBy}}', or 'table …'"),
+    flag(&["H", "human"], "", "Sizes and times for people (default; --human=false: exact ones)"),
+    flag(&["no-trunc"], "", "Do not shorten anything"),
+    flag(&["q", "quiet"], "", "Only ids"),
+];
+/// `volume create`
+pub const VOLUME_CREATE: &[Flag] =
+    &[flag(&["d", "driver"], "DRIVER", "local is the only one"), flag(&["label"], "KEY=VALUE", "Attach a label")];
+/// `volume ls`
+pub const VOLUMES: &[Flag] = &[
+    flag(&["f", "filter"], "KEY=VALUE", "Only these: name (a regular expression), dangling, label, driver"),
+    flag(&["format"], "FORMAT", "json, a template such as '{{.Name}}', or 'table …'"),
+    flag(&["q", "quiet"], "", "Only names"),
+];
+/// `volume rm`
+pub const VOLUME_RM: &[Flag] = &[flag(&["f", "force"], "", "One that does not exist is fine")];
+/// `volume prune`
+pub const PRUNE_VOLUMES: &[Flag] = &[
+    flag(&["a", "all"], "", "Remove those with a name, too"),
+    flag(&["filter"], "KEY=VALUE", "Only these: label=KEY[=VALUE], label!=KEY[=VALUE]"),
+    flag(&["f", "force"], "", "Do not ask"),
 ];
 /// `import`
 pub const IMPORT: &[Flag] = &[
@@ -194,7 +225,7 @@ pub const IMPORT: &[Flag] = &[
 ];
 /// `images`
 pub const IMAGES: &[Flag] = &[
-    flag(&["a", "all"], "", "Show all images (as always: none is hidden)"),
+    flag(&["a", "all"], "", "Show also nameless images that others were made from"),
     flag(&["digests"], "", "Show a column for digests"),
     flag(&["f", "filter"], "KEY=VALUE", "Only these: reference (a pattern), dangling, label, before, since"),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Repository}}', or 'table …'"),
@@ -224,7 +255,10 @@ pub const PRUNE_IMAGES: &[Flag] = &[
     flag(&["f", "force"], "", "Do not ask"),
 ];
 /// `rmi`
-pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];
+pub const RMI: &[Flag] = &[
+    flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine"),
+    flag(&["no-prune"], "", "Keep the nameless images that it was made from"),
+];
 /// `events`
 pub const EVENTS: &[Flag] = &[
     flag(&["f", "filter"], "KEY=VALUE", "Only these: type, event, container, image, volume, label"),

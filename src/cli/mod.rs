@@ -29,6 +29,7 @@ pub mod template;
 pub mod top;
 pub mod update;
 pub mod verbs;
+pub mod volume;
 pub mod words;
 
 use miniserde::json::{Object, Value};

@@ -6,10 +6,11 @@ use crate::cli::shape::put_text;
 use crate::cli::{OK, human, note, open_store, print, read, table};
 use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::order;
-use mydocker::store::Store;
+use mydocker::kernel::{order, time};
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
+use mydocker::store::{Store, layers};
+use std::collections::BTreeMap;
 
 const HEADERS: [(&str, &str); 6] = [
     ("Repository", "REPOSITORY"),
@@ -92,24 +93,43 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     }
     let refs = images::references(&store)?;
     let mut code = OK;
-    let mut rows: Vec<(String, Value)> = Vec::new();
+    let (mut found, mut parents): (Vec<(String, Image, Vec<String>)>, Vec<String>) = Default::default();
+    let mut uses: BTreeMap<String, u32> = BTreeMap::new();
     for id in images::ids(&store)? {
-        let read = images::get(&store, &id).and_then(|image| images::size(&store, &image).map(|size| (image, size)));
-        let (image, size) = match read {
-            Ok(read) => read,
+        match images::get(&store, &id).and_then(|image| image.layers().map(|layers| (image, layers))) {
+            Ok((image, layers)) => {
+                parents.extend(images::parent(&store, &image));
+                for layer in &layers {
+                    *uses.entry(layer.clone()).or_default() += 1;
+                }
+                found.push((id, image, layers));
+            }
             Err(error) => {
                 note(&error.to_string());
                 code = 1;
-                continue;
             }
-        };
+        }
+    }
+    let mut rows: Vec<(String, Value)> = Vec::new();
+    for (id, image, layers) in found {
+        let (mut own, mut shared) = (0, 0);
+        for layer in &layers {
+            let sum = if uses.get(layer) == Some(&1) { &mut own } else { &mut shared };
+            match layers::size(&store, layer) {
+                Ok(size) => *sum += size,
+                Err(error) => {
+                    note(&error.to_string());
+                    code = 1;
+                }
+            }
+        }
         let named = refs.iter().filter(|(_, to)| *to == id).map(|(reference, _)| Some(reference));
         let mut names: Vec<Option<&Reference>> = named.collect();
-        if names.is_empty() {
+        if names.is_empty() && (parsed.on("all") || !parents.contains(&id)) {
             names.push(None);
         }
         for name in names.into_iter().filter(|name| fits(&filters, *name, &image)) {
-            rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
+            rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, [own, shared])));
         }
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
@@ -134,7 +154,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     Ok(code)
 }
 
-fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size: u64) -> Value {
+fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, [own, shared]: [u64; 2]) -> Value {
     let created = image.created.as_deref().and_then(read::moment::rfc3339);
     let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
     let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
@@ -143,8 +163,14 @@ fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size:
     put_text(&mut o, "Repository", name.map_or("<none>", |name| &name.name));
     put_text(&mut o, "Tag", name.map_or("<none>", |name| &name.tag));
     put_text(&mut o, "ID", &shown);
-    put_text(&mut o, "CreatedAt", image.created.as_deref().unwrap_or(""));
+    let at = created.map_or_else(|| "N/A".to_owned(), |at| format!("{} +0000 UTC", time::plain(at)));
+    put_text(&mut o, "CreatedAt", &at);
     put_text(&mut o, "CreatedSince", &since);
-    put_text(&mut o, "Size", &human::size(size));
+    put_text(&mut o, "Containers", "N/A");
+    for (key, size) in
+        [("Size", own + shared), ("VirtualSize", own + shared), ("SharedSize", shared), ("UniqueSize", own)]
+    {
+        put_text(&mut o, key, &human::size(size));
+    }
     Value::Object(o)
 }

@@ -2,15 +2,17 @@
 
 use super::super::shape::{picked, put, put_number, put_text, put_texts};
 use super::container;
-use miniserde::json::{self, Value};
+use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
+use mydocker::kernel::time;
 use mydocker::store::{Store, images, volumes};
+use rustix::fs::{AtFlags, statat};
 
-const IMAGE: &str = "RepoDigests - [],Parent - \"\",DockerVersion - \"\",Created created \"\",Author author \"\",\
+const IMAGE: &str = "RepoDigests - [],Parent parent \"\",DockerVersion - \"\",Created created \"\",Author author \"\",\
     Architecture architecture \"\",Os os \"\",";
 const CONFIG: &str = "User config.User \"\",WorkingDir config.WorkingDir \"\",StopSignal config.StopSignal \"\",\
     Env config.Env [],Cmd config.Cmd [],Entrypoint config.Entrypoint [],ExposedPorts config.ExposedPorts {},\
-    Volumes config.Volumes {},OnBuild - [],Healthcheck config.Healthcheck,Labels config.Labels {},";
+    Volumes config.Volumes {},OnBuild config.OnBuild [],Shell config.Shell [],Healthcheck config.Healthcheck,Labels config.Labels {},";
 const ROOT_FS: &str = "Type - \"layers\",Layers rootfs.diff_ids [],";
 const VOLUME: &str = "Driver - \"local\",Labels - null,Options - null,Scope - \"local\",";
 
@@ -18,9 +20,12 @@ const VOLUME: &str = "Driver - \"local\",Labels - null,Options - null,Scope - \"
 pub fn value(store: &Store, id: &str) -> Result<Value> {
     let image = images::get(store, id)?;
     let record: Value = json::from_str(&json::to_string(&image)).unwrap_or(Value::Null); // what we wrote ourselves
-    let mut tags = Vec::new();
+    let (mut tags, mut tagged, refs) = (Vec::new(), 0, store.dir("refs")?);
     for (reference, to) in images::references(store)? {
         if to == id {
+            if let Ok(stat) = statat(&refs, reference.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                tagged = tagged.max(stat.st_mtime * time::SECOND);
+            }
             tags.push(reference.text());
         }
     }
@@ -32,14 +37,33 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
     put(&mut o, "Config", Value::Object(picked(CONFIG, &record)));
     put_number(&mut o, "Size", images::size(store, &image)? as i64);
     put(&mut o, "RootFS", Value::Object(picked(ROOT_FS, &record)));
+    let (mut driver, mut data, mut metadata) = (Object::new(), Object::new(), Object::new());
+    let layers: Vec<String> =
+        image.layers()?.iter().rev().map(|layer| format!("{}/layers/{layer}/diff", store.root_path)).collect();
+    if let Some((upper, lower)) = layers.split_first() {
+        put_text(&mut data, "LowerDir", &lower.join(":"));
+        put_text(&mut data, "UpperDir", upper);
+    }
+    put(&mut driver, "Data", Value::Object(data));
+    put_text(&mut driver, "Name", "overlay");
+    put(&mut o, "GraphDriver", Value::Object(driver));
+    put_text(&mut metadata, "LastTagTime", &container::moment(tagged));
+    put(&mut o, "Metadata", Value::Object(metadata));
     Ok(Value::Object(o))
 }
 
-/// A volume that was made at this moment (nanoseconds since 1970).
-pub fn volume(store: &Store, name: &str, created: i64) -> Value {
+/// A volume.
+pub fn volume(store: &Store, name: &str, known: &volumes::Volume) -> Value {
     let mut o = picked(VOLUME, &Value::Null);
-    put_text(&mut o, "CreatedAt", &container::moment(created));
+    put_text(&mut o, "CreatedAt", &container::moment(known.created / time::SECOND * time::SECOND));
     put_text(&mut o, "Mountpoint", &volumes::path(store, name));
     put_text(&mut o, "Name", name);
+    if !known.labels.is_empty() {
+        let mut labels = Object::new();
+        for (key, value) in &known.labels {
+            put_text(&mut labels, key, value);
+        }
+        put(&mut o, "Labels", Value::Object(labels));
+    }
     Value::Object(o)
 }

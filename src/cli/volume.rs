@@ -1,0 +1,183 @@
+//! `volume create`, `volume ls`, `volume rm`, `volume prune`.
+
+use super::args::{Parsed, boolean};
+use super::pattern::{self, Pattern};
+use super::shape::{picked, put_text};
+use super::{OK, each, note, open_store, print, prune, read, table};
+use miniserde::json::Value;
+use mydocker::error::{Error, Result, Tried};
+use mydocker::kernel::{file, hex};
+use mydocker::spec::Spec;
+use mydocker::store::volumes::{self, ANONYMOUS, Volume};
+use mydocker::store::{Store, containers, trash};
+use rustix::fd::AsFd;
+
+/// `volume create [NAME]`
+pub fn create(parsed: &Parsed) -> Result<u8> {
+    match parsed.last("driver") {
+        None | Some("" | "local") => {}
+        Some(other) => {
+            let other = other.escape_debug();
+            return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'local' is the only one")));
+        }
+    }
+    let fresh = hex::fresh_id();
+    let name = match parsed.words.first().map(String::as_str) {
+        None | Some("") => &fresh,
+        Some(name) => read::volume_name(name).map_err(|error| error.exit(1))?,
+    };
+    let mut labels = volumes::labels_of(name == fresh);
+    for text in parsed.all("label") {
+        labels.extend([read::label(text)?]);
+    }
+    let store = open_store()?;
+    let (dir, _) = volumes::ensure(&store, name, &labels)?;
+    rustix::fs::syncfs(&dir).tried("sync the new volume to disk")?;
+    print(&format!("{name}\n"))?;
+    Ok(OK)
+}
+
+/// `volume ls --filter`
+enum Filter {
+    Name(Pattern),
+    Dangling(bool),
+    Label(String),
+    Driver(String),
+}
+
+impl Filter {
+    fn parse(typed: &str) -> Result<Self> {
+        let shown = typed.escape_debug();
+        let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
+        Ok(match typed.split_once('=') {
+            Some(("name", value)) => Self::Name(pattern::regex(value).map_err(|error| bad(&error.what))?),
+            Some(("dangling", value)) => Self::Dangling(boolean(value).ok_or_else(|| bad("true or false"))?),
+            Some(("label", value)) => Self::Label(value.to_owned()),
+            Some(("driver", value)) => Self::Driver(value.to_owned()),
+            Some(_) => return Err(bad("known are dangling, driver, label, name")),
+            None => return Err(Error::new(format!("bad format of filter '{shown}' (expected name=value)"))),
+        })
+    }
+
+    fn fits(&self, name: &str, volume: &Volume, is_used: bool) -> bool {
+        match self {
+            Self::Name(pattern) => pattern.fits(name),
+            Self::Dangling(wanted) => is_used != *wanted,
+            Self::Label(wanted) => read::has_label(&volume.labels, wanted),
+            Self::Driver(wanted) => wanted == "local",
+        }
+    }
+}
+
+/// All volumes with what is known about each; a damaged one is told of, and makes the exit code 1.
+fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume)>> {
+    let mut all = Vec::new();
+    for name in volumes::names(store)? {
+        match volumes::get(store, &name) {
+            Ok(known) => all.extend(known.map(|known| (name, known))),
+            Err(error) => {
+                note(&error.to_string());
+                *code = 1;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What containers there are to use volumes; one that cannot be read is told of.
+fn users(store: &Store, code: &mut u8) -> Result<Vec<Spec>> {
+    let (found, errors) = containers::all(store)?;
+    for error in &errors {
+        note(&error.to_string());
+        *code = 1;
+    }
+    Ok(found.into_iter().map(|container| container.spec).collect())
+}
+
+/// `volume ls`
+pub fn ls(parsed: &Parsed) -> Result<u8> {
+    let mut filters = Vec::new();
+    for typed in parsed.all("filter") {
+        filters.push(Filter::parse(typed)?);
+    }
+    let store = open_store()?;
+    let mut code = OK;
+    let users = users(&store, &mut code)?;
+    let (mut rows, mut names) = (Vec::new(), String::new());
+    for (name, volume) in all(&store, &mut code)? {
+        let is_used = users.iter().any(|spec| volumes::is_mounted(spec, &name));
+        if filters.iter().all(|filter| filter.fits(&name, &volume, is_used)) {
+            names.extend([&name, "\n"]);
+            rows.push(row(&store, &name, &volume));
+        }
+    }
+    if parsed.on("quiet") {
+        print(&names)?;
+    } else {
+        let (columns, headers) = ("table {{.Driver}}\\t{{.Name}}", [("Name", "VOLUME NAME")]);
+        print(&table::print(parsed.last("format"), columns, &headers, &rows)?)?;
+    }
+    Ok(code)
+}
+
+const ROW: &str = "Driver - \"local\",Scope - \"local\",Links - \"N/A\",Size - \"N/A\",Availability - \"N/A\",\
+    Group - \"N/A\",Status - \"N/A\",";
+
+fn row(store: &Store, name: &str, volume: &Volume) -> Value {
+    let mut labels = String::new();
+    for (key, value) in &volume.labels {
+        labels.extend([if labels.is_empty() { "" } else { "," }, key, "=", value]);
+    }
+    let mut o = picked(ROW, &Value::Null);
+    put_text(&mut o, "Name", name);
+    put_text(&mut o, "Mountpoint", &volumes::path(store, name));
+    put_text(&mut o, "Labels", &labels);
+    Value::Object(o)
+}
+
+/// `volume rm VOLUME…`
+pub fn rm(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    each(&parsed.words, |name| {
+        let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
+        if !is_gone && !parsed.on("force") {
+            return Err(Error::new(format!("get {}: no such volume", name.escape_debug())));
+        }
+        trash::sweep(&store)?;
+        Ok(name.to_owned())
+    })
+}
+
+/// `volume prune`: volumes that no container uses go away; those with a name only with `-a`.
+pub fn prune(parsed: &Parsed) -> Result<u8> {
+    let filters = prune::Filters::parse(parsed)?;
+    let kind = if parsed.on("all") { "all" } else { "anonymous" };
+    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
+    if prune::is_agreed(parsed, &format!("{kind} local volumes not used by at least one container"))? {
+        let store = open_store()?;
+        let users = users(&store, &mut code)?;
+        for (name, volume) in all(&store, &mut code)? {
+            let is_kept = users.iter().any(|spec| volumes::is_mounted(spec, &name))
+                || !parsed.on("all") && !volume.labels.contains_key(ANONYMOUS)
+                || !filters.fit(volume.created, Some(&volume.labels));
+            if is_kept {
+                continue;
+            }
+            let size = file::open_dir(&volumes::path(&store, &name)).and_then(|data| file::tree_bytes(data.as_fd()));
+            match volumes::remove(&store, &name) {
+                Ok(true) => {
+                    bytes += size.unwrap_or(0); // unknown is not worth an error
+                    deleted.push(name);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    note(&error.to_string());
+                    code = 1;
+                }
+            }
+        }
+        trash::sweep(&store)?;
+    }
+    prune::tell("Deleted Volumes:", &deleted, bytes)?;
+    Ok(code)
+}
