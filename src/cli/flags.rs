@@ -227,7 +227,7 @@ pub const IMPORT: &[Flag] = &[
 pub const IMAGES: &[Flag] = &[
     flag(&["a", "all"], "", "Show also nameless images that others were made from"),
     flag(&["digests"], "", "Show a column for digests"),
-    flag(&["f", "filter"], "KEY=VALUE", "Only these: reference (a pattern), dangling, label, before, since"),
+    flag(&["f", "filter"], "KEY=VALUE", "Only these: reference (a pattern), dangling, label, before, since, until"),
     flag(&["format"], "FORMAT", "json, a template such as '{{.Repository}}', or 'table …'"),
     flag(&["no-trunc"], "", "Do not shorten ids"),
     flag(&["q", "quiet"], "", "Only ids"),

@@ -36,7 +36,7 @@ pub fn history(parsed: &Parsed) -> Result<u8> {
             (id, false) => id[..12].to_owned(),
         };
         ids.extend([&shown, "\n"]);
-        rows.push(row(parsed, shown, step, size));
+        rows.push(row(parsed, &shown, step, size));
         // A step further down is the image that this one was made from, if it is still here.
         id = parent.unwrap_or_default();
         parent = images::get(&store, &id).ok().and_then(|image| images::parent(&store, &image));
@@ -63,7 +63,7 @@ fn sizes(store: &Store, image: &Image) -> Result<Vec<u64>> {
     Ok(sizes)
 }
 
-fn row(parsed: &Parsed, id: String, step: &images::History, size: u64) -> Value {
+fn row(parsed: &Parsed, id: &str, step: &images::History, size: u64) -> Value {
     let created = step.created.as_deref().and_then(read::moment::rfc3339);
     let is_human = parsed.last("human") != Some("false");
     let at = created.map_or_else(|| "N/A".to_owned(), |at| time::plain(at).replace(' ', "T") + "Z");
@@ -71,7 +71,7 @@ fn row(parsed: &Parsed, id: String, step: &images::History, size: u64) -> Value 
     let by = human::visible(&step.created_by.as_deref().unwrap_or("").replace('\t', " "));
     let comment = human::visible(step.comment.as_deref().unwrap_or(""));
     let mut o = Object::new();
-    put_text(&mut o, "ID", &id);
+    put_text(&mut o, "ID", id);
     put_text(&mut o, "CreatedAt", &at);
     put_text(&mut o, "CreatedSince", since.as_deref().unwrap_or(&at));
     put_text(&mut o, "CreatedBy", &if parsed.on("no-trunc") { by } else { ps::cut(&by, COMMAND_CHARS) });

@@ -27,8 +27,8 @@ enum Filter {
     Reference(Pattern),
     Label(String),
     /// Made before (or after) this moment.
-    Before(String),
-    Since(String),
+    Before(i64),
+    Since(i64),
 }
 
 impl Filter {
@@ -38,25 +38,26 @@ impl Filter {
             .split_once('=')
             .ok_or_else(|| Error::new(format!("bad format of filter '{shown}' (expected name=value)")))?;
         let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
-        let created = || -> Result<String> {
+        let other = || -> Result<i64> {
             let found = images::find(store, value)?.ok_or_else(|| images::missing(value))?;
-            Ok(images::get(store, found.id())?.created.unwrap_or_default())
+            Ok(created(&images::get(store, found.id())?).unwrap_or(0))
         };
         Ok(match key {
             "dangling" => Self::Dangling(boolean(value).ok_or_else(|| bad("true or false"))?),
             "reference" => Self::Reference(pattern::glob(value).map_err(|error| bad(&error.what))?),
             "label" => Self::Label(value.to_owned()),
-            "before" => Self::Before(created()?),
-            "since" => Self::Since(created()?),
+            "before" => Self::Before(other()?),
+            "until" => Self::Before(read::moment::moment(value, time::now())?),
+            "since" => Self::Since(other()?),
             _ => {
-                let known = "before, dangling, label, reference, since";
+                let known = "before, dangling, label, reference, since, until";
                 return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
             }
         })
     }
 
     fn fits(&self, name: Option<&Reference>, image: &Image) -> bool {
-        let created = image.created.as_deref().unwrap_or_default();
+        let created = created(image).unwrap_or(0);
         match self {
             Self::Dangling(wanted) => name.is_none() == *wanted,
             Self::Reference(pattern) => name.is_some_and(|name| pattern.fits(&name.name) || pattern.fits(&name.text())),
@@ -64,11 +65,15 @@ impl Filter {
                 let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
                 labels.is_some_and(|labels| read::has_label(labels, wanted))
             }
-            // All are RFC 3339 in UTC with nine digits: in order as texts.
-            Self::Before(at) => created < at.as_str(),
-            Self::Since(at) => created > at.as_str(),
+            Self::Before(at) => created < *at,
+            Self::Since(at) => created > *at,
         }
     }
+}
+
+/// When an image was made, in nanoseconds since 1970; not every document says so.
+fn created(image: &Image) -> Option<i64> {
+    image.created.as_deref().and_then(read::moment::rfc3339)
 }
 
 fn fits(filters: &[Filter], name: Option<&Reference>, image: &Image) -> bool {
@@ -93,7 +98,8 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     }
     let refs = images::references(&store)?;
     let mut code = OK;
-    let (mut found, mut parents): (Vec<(String, Image, Vec<String>)>, Vec<String>) = Default::default();
+    let mut found: Vec<(String, Image, Vec<String>)> = Vec::new();
+    let mut parents: Vec<String> = Vec::new();
     let mut uses: BTreeMap<String, u32> = BTreeMap::new();
     for id in images::ids(&store)? {
         match images::get(&store, &id).and_then(|image| image.layers().map(|layers| (image, layers))) {
@@ -110,7 +116,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
             }
         }
     }
-    let mut rows: Vec<(String, Value)> = Vec::new();
+    let mut rows: Vec<(i64, Value)> = Vec::new();
     for (id, image, layers) in found {
         let (mut own, mut shared) = (0, 0);
         for layer in &layers {
@@ -129,7 +135,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
             names.push(None);
         }
         for name in names.into_iter().filter(|name| fits(&filters, *name, &image)) {
-            rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, [own, shared])));
+            rows.push((created(&image).unwrap_or(0), row(parsed, &id, name, &image, [own, shared])));
         }
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
@@ -155,7 +161,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
 }
 
 fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, [own, shared]: [u64; 2]) -> Value {
-    let created = image.created.as_deref().and_then(read::moment::rfc3339);
+    let created = created(image);
     let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
     let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
     let mut o = Object::new();

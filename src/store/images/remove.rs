@@ -58,7 +58,7 @@ fn delete(store: &Store, id: String, force: bool, prunes: bool, is_quiet: bool, 
     while let Some(id) = next {
         let names = names(store, &id)?;
         // A name on the command line is gone by now; an id may have one name, which goes with it.
-        let names_max = if is_quiet { 0 } else { 1 };
+        let names_max = usize::from(!is_quiet);
         if let Some(why) = conflict(store, &id, names.len() > names_max, force)? {
             if is_quiet {
                 break;
@@ -109,11 +109,11 @@ fn users(store: &Store, id: &str, force: bool) -> Result<(Option<String>, Option
     }
     let (mut running, mut any) = (None, None);
     for container in all.iter().filter(|container| container.spec.image_id == id) {
-        let short = Some(container.spec.id[..12].to_string());
+        let short = || Some(container.spec.id[..12].to_string());
         if container.is_alive()? {
-            running = short.clone();
+            running = short();
         }
-        any = short;
+        any = short();
     }
     Ok((running, any))
 }
