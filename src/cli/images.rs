@@ -133,7 +133,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
 /// `export [-o FILE] CONTAINER`
 pub fn export(parsed: &Parsed) -> Result<u8> {
     let word = &parsed.words[0];
-    let path = output(parsed);
+    let path = output(parsed).filter(|path| !path.is_empty());
     if path.is_none() && rustix::termios::isatty(sys::stdout()) {
         return Err(Error::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
     }
@@ -147,7 +147,7 @@ pub fn export(parsed: &Parsed) -> Result<u8> {
 
 /// The file of `-o`; where there is a symlink, what it leads to.
 fn output(parsed: &Parsed) -> Option<String> {
-    let path = parsed.last("output").filter(|path| !path.is_empty())?;
+    let path = parsed.last("output")?;
     let real = std::fs::canonicalize(path).ok().and_then(|real| real.into_os_string().into_string().ok());
     Some(real.unwrap_or_else(|| path.to_owned()))
 }

@@ -41,14 +41,8 @@ fn the_stream_is_the_same_archive() {
     changed(&h, "");
     h.ok("export -o box.tar box");
     h.sh(&format!("{} export box | cmp - box.tar", by_hand(&h)));
-    // A reader that goes away is no error worth a word.
-    assert_eq!(
-        h.sh(&format!("{{ {} export box; echo $? >code; }} 2>&1 >/dev/full | cat; cat code", by_hand(&h)))
-            .lines()
-            .count(),
-        2
-    );
-    h.sh(&format!("{{ {} export box 2>said; echo $? >code; }} | head -c 1 >/dev/null", by_hand(&h)));
+    // A reader that goes away is not worth a word.
+    h.sh(&format!("{{ {} export box 2>said || echo $? >code; }} | head -c 1 >/dev/null", by_hand(&h)));
     assert_eq!(h.sh("cat said code"), "141");
 }
 

@@ -91,7 +91,8 @@ fn a_parent_with_a_name_or_a_container_stays() {
     h.ok("create --name box busybox true");
     let again = h.ok("commit box child:1");
     assert_ne!(again, child);
-    h.ok("rmi busybox"); // its child keeps it, and the container would, too
+    h.run("rmi busybox").fails(1, "(must force) - container");
+    assert_eq!(h.ok("rmi -f busybox"), "Untagged: busybox:latest"); // its child keeps it, and the container would, too
     assert!(!h.ok("rmi child:1").contains(&base));
     assert_eq!(h.ok("images -qa --no-trunc"), base);
     let id = h.field("box", "ID");
