@@ -31,16 +31,15 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
     match name {
         "CMD" => config.cmd = Some(command(rest)),
         "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
-        "ENV" => {
+        "ENV" | "LABEL" => {
             for (key, value) in pairs(rest, &split, &whole).ok_or_else(|| bad("KEY=VALUE is expected"))? {
+                if name == "LABEL" {
+                    config.labels.get_or_insert_default().insert(key, value);
+                    continue;
+                }
                 let env = config.env.get_or_insert_default();
                 env.retain(|entry| entry.split('=').next() != Some(key.as_str()));
                 env.push(format!("{key}={value}"));
-            }
-        }
-        "LABEL" => {
-            for (key, value) in pairs(rest, &split, &whole).ok_or_else(|| bad("KEY=VALUE is expected"))? {
-                config.labels.get_or_insert_default().insert(key, value);
             }
         }
         "USER" => config.user = Some(whole(rest)?),

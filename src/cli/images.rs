@@ -158,8 +158,7 @@ pub fn tag(parsed: &Parsed) -> Result<u8> {
     let reference = reference::parse(name)?;
     let store = open_store()?;
     store.lock_images(false)?;
-    let found = images::find(&store, word)?.ok_or_else(|| images::missing(word))?;
-    images::tag(&store, &reference, found.id())?;
+    images::tag(&store, &reference, &images::expect(&store, word)?)?;
     Ok(OK)
 }
 

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod diff;
 pub mod events;
 pub mod exec;
+pub mod filter;
 pub mod finish;
 pub mod flags;
 pub mod human;

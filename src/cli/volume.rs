@@ -1,7 +1,7 @@
 //! `volume create`, `volume ls`, `volume rm`, `volume prune`.
 
-use super::args::{Parsed, boolean};
-use super::pattern::{self, Pattern};
+use super::args::Parsed;
+use super::filter::{self, Filter};
 use super::shape::{picked, put_text};
 use super::{OK, each, note, open_store, print, prune, read, table};
 use miniserde::json::Value;
@@ -37,35 +37,12 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
     Ok(OK)
 }
 
-/// `volume ls --filter`
-enum Filter {
-    Name(Pattern),
-    Dangling(bool),
-    Label(String),
-    Driver(String),
-}
-
-impl Filter {
-    fn parse(typed: &str) -> Result<Self> {
-        let shown = typed.escape_debug();
-        let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
-        Ok(match typed.split_once('=') {
-            Some(("name", value)) => Self::Name(pattern::regex(value).map_err(|error| bad(&error.what))?),
-            Some(("dangling", value)) => Self::Dangling(boolean(value).ok_or_else(|| bad("true or false"))?),
-            Some(("label", value)) => Self::Label(value.to_owned()),
-            Some(("driver", value)) => Self::Driver(value.to_owned()),
-            Some(_) => return Err(bad("known are dangling, driver, label, name")),
-            None => return Err(Error::new(format!("bad format of filter '{shown}' (expected name=value)"))),
-        })
-    }
-
-    fn fits(&self, name: &str, volume: &Volume, is_used: bool) -> bool {
-        match self {
-            Self::Name(pattern) => pattern.fits(name),
-            Self::Dangling(wanted) => is_used != *wanted,
-            Self::Label(wanted) => read::has_label(&volume.labels, wanted),
-            Self::Driver(wanted) => wanted == "local",
-        }
+fn fits(filter: &Filter, name: &str, volume: &Volume, is_used: bool) -> bool {
+    match filter.key {
+        "name" => filter.matches(name),
+        "dangling" => is_used != filter.wanted,
+        "label" => read::has_label(&volume.labels, &filter.value),
+        _ => filter.value == "local",
     }
 }
 
@@ -98,7 +75,7 @@ fn users(store: &Store, code: &mut u8) -> Result<Vec<Spec>> {
 pub fn ls(parsed: &Parsed) -> Result<u8> {
     let mut filters = Vec::new();
     for typed in parsed.all("filter") {
-        filters.push(Filter::parse(typed)?);
+        filters.push(filter::parse(typed, "dangling driver label name")?);
     }
     let store = open_store()?;
     let mut code = OK;
@@ -106,7 +83,7 @@ pub fn ls(parsed: &Parsed) -> Result<u8> {
     let (mut rows, mut names) = (Vec::new(), String::new());
     for (name, volume) in all(&store, &mut code)? {
         let is_used = users.iter().any(|spec| volumes::is_mounted(spec, &name));
-        if filters.iter().all(|filter| filter.fits(&name, &volume, is_used)) {
+        if filters.iter().all(|filter| fits(filter, &name, &volume, is_used)) {
             names.extend([&name, "\n"]);
             rows.push(row(&store, &name, &volume));
         }

@@ -302,6 +302,14 @@ pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     parsed.map(|_| None)
 }
 
+/// The id of the image that a word stands for; an error when there is none.
+pub fn expect(store: &Store, word: &str) -> Result<String> {
+    match find(store, word)? {
+        Some(Found::Reference(_, id) | Found::Id(id)) => Ok(id),
+        None => Err(missing(word)),
+    }
+}
+
 /// The error for an image that is not here.
 pub fn missing(word: &str) -> Error {
     match reference::parse(word) {

@@ -6,8 +6,8 @@ use crate::cli::{OK, human, open_store, print, ps, read, table};
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
-use mydocker::store::images::{self, Image};
-use mydocker::store::{Store, layers};
+use mydocker::store::images::{self, History};
+use mydocker::store::layers;
 
 /// Characters of a command that are shown.
 const COMMAND_CHARS: usize = 45;
@@ -21,22 +21,29 @@ const COLUMNS: &str = "table {{.ID}}\\t{{.CreatedSince}}\\t{{.CreatedBy}}\\t{{.S
 /// `history IMAGE`
 pub fn history(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let word = &parsed.words[0];
-    let found = images::find(&store, word)?.ok_or_else(|| images::missing(word))?;
-    let mut id = found.id().to_owned();
+    let mut id = images::expect(&store, &parsed.words[0])?;
     let image = images::get(&store, &id)?;
-    let sizes = sizes(&store, &image)?;
-    let steps = image.history.as_deref().unwrap_or_default();
-    let (mut rows, mut ids) = (Vec::new(), String::new());
+    let mut layers = image.diff_ids()?.into_iter();
+    let mut rows = Vec::new();
+    for step in image.history.iter().flatten() {
+        let layer = if step.empty_layer == Some(true) { None } else { layers.next() };
+        let size = match layer {
+            Some(layer) => layers::size(&store, &layer)?,
+            None => 0,
+        };
+        rows.push(row(parsed, step, size));
+    }
+    rows.reverse();
+    let mut ids = String::new();
     let mut parent = images::parent(&store, &image);
-    for (step, size) in steps.iter().zip(sizes).rev() {
+    for row in &mut rows {
         let shown = match (id.as_str(), parsed.on("no-trunc")) {
             ("", _) => MISSING.to_owned(),
             (id, true) => format!("sha256:{id}"),
             (id, false) => id[..12].to_owned(),
         };
         ids.extend([&shown, "\n"]);
-        rows.push(row(parsed, &shown, step, size));
+        put_text(row, "ID", &shown);
         // A step further down is the image that this one was made from, if it is still here.
         id = parent.unwrap_or_default();
         parent = images::get(&store, &id).ok().and_then(|image| images::parent(&store, &image));
@@ -44,26 +51,13 @@ pub fn history(parsed: &Parsed) -> Result<u8> {
     if parsed.on("quiet") {
         print(&ids)?;
     } else {
+        let rows: Vec<Value> = rows.into_iter().map(Value::Object).collect();
         print(&table::print(parsed.last("format"), COLUMNS, &HEADERS, &rows)?)?;
     }
     Ok(OK)
 }
 
-/// Bytes of each step's layer, oldest step first.
-fn sizes(store: &Store, image: &Image) -> Result<Vec<u64>> {
-    let mut left = image.diff_ids()?.into_iter();
-    let mut sizes = Vec::new();
-    for step in image.history.iter().flatten() {
-        let layer = if step.empty_layer == Some(true) { None } else { left.next() };
-        sizes.push(match layer {
-            Some(layer) => layers::size(store, &layer)?,
-            None => 0,
-        });
-    }
-    Ok(sizes)
-}
-
-fn row(parsed: &Parsed, id: &str, step: &images::History, size: u64) -> Value {
+fn row(parsed: &Parsed, step: &History, size: u64) -> Object {
     let created = step.created.as_deref().and_then(read::moment::rfc3339);
     let is_human = parsed.last("human") != Some("false");
     let at = created.map_or_else(|| "N/A".to_owned(), |at| time::plain(at).replace(' ', "T") + "Z");
@@ -71,11 +65,10 @@ fn row(parsed: &Parsed, id: &str, step: &images::History, size: u64) -> Value {
     let by = human::visible(&step.created_by.as_deref().unwrap_or("").replace('\t', " "));
     let comment = human::visible(step.comment.as_deref().unwrap_or(""));
     let mut o = Object::new();
-    put_text(&mut o, "ID", id);
     put_text(&mut o, "CreatedAt", &at);
     put_text(&mut o, "CreatedSince", since.as_deref().unwrap_or(&at));
     put_text(&mut o, "CreatedBy", &if parsed.on("no-trunc") { by } else { ps::cut(&by, COMMAND_CHARS) });
     put_text(&mut o, "Size", &if is_human { human::size(size) } else { size.to_string() });
     put_text(&mut o, "Comment", &comment);
-    Value::Object(o)
+    o
 }

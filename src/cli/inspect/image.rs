@@ -38,12 +38,16 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
     put_number(&mut o, "Size", images::size(store, &image)? as i64);
     put(&mut o, "RootFS", Value::Object(picked(ROOT_FS, &record)));
     let (mut driver, mut data, mut metadata) = (Object::new(), Object::new(), Object::new());
-    let layers: Vec<String> =
-        image.layers()?.iter().rev().map(|layer| format!("{}/layers/{layer}/diff", store.root_path)).collect();
-    if let Some((upper, lower)) = layers.split_first() {
-        put_text(&mut data, "LowerDir", &lower.join(":"));
-        put_text(&mut data, "UpperDir", upper);
+    let mut lower = String::new();
+    for (at, layer) in image.layers()?.iter().rev().enumerate() {
+        let path = format!("{}/layers/{layer}/diff", store.root_path);
+        if at == 0 {
+            put_text(&mut data, "UpperDir", &path);
+        } else {
+            lower.extend([if at == 1 { "" } else { ":" }, &path]);
+        }
     }
+    put_text(&mut data, "LowerDir", &lower);
     put(&mut driver, "Data", Value::Object(data));
     put_text(&mut driver, "Name", "overlay");
     put(&mut o, "GraphDriver", Value::Object(driver));
