@@ -2,7 +2,7 @@
 
 use super::{packing, remove};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, io};
+use crate::kernel::{fault, file, io};
 use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
@@ -113,6 +113,7 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount, volume: &Own
             return Ok(());
         }
         file::create_at(volume.as_fd(), FILLING, b"", 0o600)?;
+        fault::point("volume:filling");
     }
     let mut writer = |sink: &mut dyn io::Sink| -> Result<()> {
         rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
@@ -129,6 +130,7 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount, volume: &Own
     };
     let mut reader = |source: &mut dyn io::Source| unpack::unpack(source, data.as_fd(), &Limits::default()).map(drop);
     packing::packed(&mut writer, &mut reader)?;
+    fault::point("volume:filled");
     file::remove_tree(volume.as_fd(), FILLING)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Store, containers, events, trash};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, hex, order, time};
+use crate::kernel::{fault, file, hex, order, time};
 use crate::spec::{MountKind, Spec};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -47,9 +47,11 @@ pub fn ensure(store: &Store, name: &str, labels: &BTreeMap<String, String>) -> R
             draft.discard();
             return Err(store.locate(&format!("volumes/{name}"), error));
         }
+        fault::point("volume:drafted");
         let draft_name = draft.name.clone();
         match draft.place(volumes.as_fd(), name) {
             Ok(dir) => {
+                fault::point("volume:placed");
                 let _ = flock(&dir, FlockOperation::Unlock); // the draft's lock; of our own descriptor this cannot fail
                 events::volume(store, "create", name);
                 return Ok((dir, true));
