@@ -7,7 +7,6 @@ use super::{OK, each, note, open_store, print, prune, read, table};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::{file, hex};
-use mydocker::spec::Spec;
 use mydocker::store::volumes::{self, ANONYMOUS, Volume};
 use mydocker::store::{Store, containers, trash};
 use rustix::fd::AsFd;
@@ -31,7 +30,7 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
         labels.extend([read::label(text)?]);
     }
     let store = open_store()?;
-    let (dir, _) = volumes::ensure(&store, name, &labels)?;
+    let (dir, _) = volumes::ensure(&store, name, labels)?;
     rustix::fs::syncfs(&dir).tried("sync the new volume to disk")?;
     print(&format!("{name}\n"))?;
     Ok(OK)
@@ -46,29 +45,27 @@ fn fits(filter: &Filter, name: &str, volume: &Volume, is_used: bool) -> bool {
     }
 }
 
-/// All volumes with what is known about each; a damaged one is told of, and makes the exit code 1.
-fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume)>> {
+/// All volumes with what is known about each, and whether a container uses it. What is damaged is told of, and makes the
+/// exit code 1.
+fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
+    let mut complain = |error: &Error| {
+        note(&error.to_string());
+        *code = 1;
+    };
+    let (users, errors) = containers::all(store)?;
+    errors.iter().for_each(&mut complain);
     let mut all = Vec::new();
     for name in volumes::names(store)? {
         match volumes::get(store, &name) {
-            Ok(known) => all.extend(known.map(|known| (name, known))),
-            Err(error) => {
-                note(&error.to_string());
-                *code = 1;
+            Ok(Some(known)) => {
+                let is_used = users.iter().any(|container| volumes::is_mounted(&container.spec, &name));
+                all.push((name, known, is_used));
             }
+            Ok(None) => {}
+            Err(error) => complain(&error),
         }
     }
     Ok(all)
-}
-
-/// What containers there are to use volumes; one that cannot be read is told of.
-fn users(store: &Store, code: &mut u8) -> Result<Vec<Spec>> {
-    let (found, errors) = containers::all(store)?;
-    for error in &errors {
-        note(&error.to_string());
-        *code = 1;
-    }
-    Ok(found.into_iter().map(|container| container.spec).collect())
 }
 
 /// `volume ls`
@@ -79,10 +76,8 @@ pub fn ls(parsed: &Parsed) -> Result<u8> {
     }
     let store = open_store()?;
     let mut code = OK;
-    let users = users(&store, &mut code)?;
     let (mut rows, mut names) = (Vec::new(), String::new());
-    for (name, volume) in all(&store, &mut code)? {
-        let is_used = users.iter().any(|spec| volumes::is_mounted(spec, &name));
+    for (name, volume, is_used) in all(&store, &mut code)? {
         if filters.iter().all(|filter| fits(filter, &name, &volume, is_used)) {
             names.extend([&name, "\n"]);
             rows.push(row(&store, &name, &volume));
@@ -132,9 +127,8 @@ pub fn prune(parsed: &Parsed) -> Result<u8> {
     let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
     if prune::is_agreed(parsed, &format!("{kind} local volumes not used by at least one container"))? {
         let store = open_store()?;
-        let users = users(&store, &mut code)?;
-        for (name, volume) in all(&store, &mut code)? {
-            let is_kept = users.iter().any(|spec| volumes::is_mounted(spec, &name))
+        for (name, volume, is_used) in all(&store, &mut code)? {
+            let is_kept = is_used
                 || !parsed.on("all") && !volume.labels.contains_key(ANONYMOUS)
                 || !filters.fit(volume.created, Some(&volume.labels));
             if is_kept {

@@ -82,9 +82,8 @@ fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> 
             MountKind::Bind | MountKind::Tmpfs => {}
             MountKind::Volume | MountKind::Anonymous => {
                 let labels = volumes::labels_of(mount.kind == MountKind::Anonymous);
-                let lock = volumes::lock(store, false)?;
-                let (volume, is_new) = volumes::ensure(store, &mount.source, &labels)?;
-                drop(lock); // our record names it, so nobody removes it from here on
+                // Our record names it, so nobody removes it from here on.
+                let (volume, is_new) = volumes::ensure(store, &mount.source, labels)?;
                 if is_new {
                     made.volumes.push(mount.source.clone());
                 }

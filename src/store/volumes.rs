@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use miniserde::{Deserialize, Serialize, json};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, Mode, fchmod, flock};
+use rustix::fs::{AtFlags, FlockOperation, flock};
 use rustix::io::Errno;
 
 /// docker's label of a volume that nobody named.
@@ -28,41 +28,23 @@ pub struct Volume {
 }
 
 /// Opens the volume's directory; makes it when it is missing, which the second part of the answer tells. `labels` are
-/// those of a new one. The caller may hold the lock of [`lock`].
-pub fn ensure(store: &Store, name: &str, labels: &BTreeMap<String, String>) -> Result<(OwnedFd, bool)> {
-    let volumes = store.dir("volumes")?;
-    loop {
-        match file::open_dir_at(volumes.as_fd(), name) {
-            Err(error) if error.is(Errno::NOENT) => {}
-            other => return Ok((other.map_err(|e| store.locate("volumes", e))?, false)),
+/// those of a new one. Nobody removes it meanwhile; afterwards only a record that names it keeps it.
+pub fn ensure(store: &Store, name: &str, labels: BTreeMap<String, String>) -> Result<(OwnedFd, bool)> {
+    let volumes = lock(store, false)?;
+    let make = || -> Result<(OwnedFd, bool)> {
+        let dir = file::make_dir_at(volumes.as_fd(), name, 0o701)?;
+        fault::point("volume:named");
+        let is_new = !file::exists_at(dir.as_fd(), "_data");
+        if is_new {
+            let record = json::to_string(&Volume { created: time::now(), labels });
+            file::replace_at(dir.as_fd(), RECORD, record.as_bytes(), false)?;
+            fault::point("volume:noted");
+            file::make_dir_at(dir.as_fd(), "_data", 0o755)?;
+            events::volume(store, "create", name);
         }
-        let draft = trash::draft(store)?;
-        let volume = Volume { created: time::now(), labels: labels.clone() };
-        let fill = || -> Result<()> {
-            file::make_dir_at(draft.dir.as_fd(), "_data", 0o755)?;
-            file::create_at(draft.dir.as_fd(), RECORD, json::to_string(&volume).as_bytes(), 0o600)?;
-            fchmod(&draft.dir, Mode::from(0o701)).tried("let the volume's users in")
-        };
-        if let Err(error) = fill() {
-            draft.discard();
-            return Err(store.locate(&format!("volumes/{name}"), error));
-        }
-        fault::point("volume:drafted");
-        let draft_name = draft.name.clone();
-        match draft.place(volumes.as_fd(), name) {
-            Ok(dir) => {
-                fault::point("volume:placed");
-                let _ = flock(&dir, FlockOperation::Unlock); // the draft's lock; of our own descriptor this cannot fail
-                events::volume(store, "create", name);
-                return Ok((dir, true));
-            }
-            // Somebody else has just made it.
-            Err(error) if error.is(Errno::EXIST) || error.is(Errno::NOTEMPTY) => {
-                let _ = file::remove_tree(store.dir("tmp")?.as_fd(), &draft_name); // what stays is swept later
-            }
-            Err(error) => return Err(store.locate("volumes", error)),
-        }
-    }
+        Ok((dir, is_new))
+    };
+    make().map_err(|e| store.locate(&format!("volumes/{name}"), e))
 }
 
 /// The path of a volume's data.
@@ -114,7 +96,7 @@ pub fn is_mounted(spec: &Spec, name: &str) -> bool {
 
 /// Holds off the removal of volumes, or (`exclusive`) everybody who makes or finds one for a container whose record
 /// names it already. Until the answer is dropped; forked processes share the lock. Who locks images locks them before.
-pub fn lock(store: &Store, exclusive: bool) -> Result<OwnedFd> {
+fn lock(store: &Store, exclusive: bool) -> Result<OwnedFd> {
     let volumes = store.dir("volumes")?;
     wait_for(&volumes, if exclusive { FlockOperation::LockExclusive } else { FlockOperation::LockShared })?;
     Ok(volumes)

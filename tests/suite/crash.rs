@@ -250,7 +250,7 @@ fn while_an_image_goes() {
 
 #[test]
 fn while_a_volume_is_made() {
-    for step in ["volume:drafted", "volume:placed", "volume:filling", "volume:filled"] {
+    for step in ["volume:named", "volume:noted", "volume:filling", "volume:filled"] {
         let h = Host::new();
         let before = h.snapshot();
         let Some(output) = dying(&h, step, "create --name box -v data:/etc busybox true") else { return };

@@ -6,7 +6,6 @@ use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::store::{Store, images, volumes};
-use rustix::fs::{AtFlags, statat};
 
 const IMAGE: &str = "RepoDigests - [],Parent parent \"\",DockerVersion - \"\",Created created \"\",Author author \"\",\
     Architecture architecture \"\",Os os \"\",";
@@ -14,18 +13,17 @@ const CONFIG: &str = "User config.User \"\",WorkingDir config.WorkingDir \"\",St
     Env config.Env [],Cmd config.Cmd [],Entrypoint config.Entrypoint [],ExposedPorts config.ExposedPorts {},\
     Volumes config.Volumes {},OnBuild config.OnBuild [],Shell config.Shell [],Healthcheck config.Healthcheck,Labels config.Labels {},";
 const ROOT_FS: &str = "Type - \"layers\",Layers rootfs.diff_ids [],";
+const DRIVER: &str = "Name - \"overlay\",";
+const METADATA: &str = "LastTagTime - \"0001-01-01T00:00:00Z\",";
 const VOLUME: &str = "Driver - \"local\",Labels - null,Options - null,Scope - \"local\",";
 
 /// An image.
 pub fn value(store: &Store, id: &str) -> Result<Value> {
     let image = images::get(store, id)?;
     let record: Value = json::from_str(&json::to_string(&image)).unwrap_or(Value::Null); // what we wrote ourselves
-    let (mut tags, mut tagged, refs) = (Vec::new(), 0, store.dir("refs")?);
+    let mut tags = Vec::new();
     for (reference, to) in images::references(store)? {
         if to == id {
-            if let Ok(stat) = statat(&refs, reference.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-                tagged = tagged.max(stat.st_mtime * time::SECOND);
-            }
             tags.push(reference.text());
         }
     }
@@ -37,7 +35,7 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
     put(&mut o, "Config", Value::Object(picked(CONFIG, &record)));
     put_number(&mut o, "Size", images::size(store, &image)? as i64);
     put(&mut o, "RootFS", Value::Object(picked(ROOT_FS, &record)));
-    let (mut driver, mut data, mut metadata) = (Object::new(), Object::new(), Object::new());
+    let (mut driver, mut data) = (picked(DRIVER, &record), Object::new());
     let mut lower = String::new();
     for (at, layer) in image.layers()?.iter().rev().enumerate() {
         let path = format!("{}/layers/{layer}/diff", store.root_path);
@@ -49,10 +47,8 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
     }
     put_text(&mut data, "LowerDir", &lower);
     put(&mut driver, "Data", Value::Object(data));
-    put_text(&mut driver, "Name", "overlay");
     put(&mut o, "GraphDriver", Value::Object(driver));
-    put_text(&mut metadata, "LastTagTime", &container::moment(tagged));
-    put(&mut o, "Metadata", Value::Object(metadata));
+    put(&mut o, "Metadata", Value::Object(picked(METADATA, &record)));
     Ok(Value::Object(o))
 }
 
