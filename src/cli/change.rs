@@ -24,15 +24,19 @@ pub fn apply(config: &mut Config, instructions: &[&str]) -> Result<()> {
 
 fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error) -> Result<()> {
     let env = config.env.clone().unwrap_or_default();
-    let split = |text: &str| words(text, &env, true).ok_or_else(|| bad("a quote or a brace is not closed"));
-    let whole = |text: &str| words(text, &env, false).and_then(|mut all| all.pop()).ok_or_else(|| bad("it is empty"));
-    let shell = || config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
-    let command = |text: &str| list(text).unwrap_or_else(|| [shell(), vec![text.to_owned()]].concat());
+    let unclosed = || bad("a quote or a brace is not closed");
     match name {
-        "CMD" => config.cmd = Some(command(rest)),
-        "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
+        "CMD" | "ENTRYPOINT" => {
+            let words = list(rest).unwrap_or_else(|| {
+                let shell = config.shell.clone();
+                let mut words = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
+                words.push(rest.to_owned());
+                words
+            });
+            *(if name == "CMD" { &mut config.cmd } else { &mut config.entrypoint }) = Some(words);
+        }
         "ENV" | "LABEL" => {
-            for (key, value) in pairs(rest, &split, &whole).ok_or_else(|| bad("KEY=VALUE is expected"))? {
+            for (key, value) in pairs(rest, &env).ok_or_else(|| bad("KEY=VALUE is expected"))? {
                 if name == "LABEL" {
                     config.labels.get_or_insert_default().insert(key, value);
                     continue;
@@ -42,37 +46,38 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
                 env.push(format!("{key}={value}"));
             }
         }
-        "USER" => config.user = Some(whole(rest)?),
-        "WORKDIR" => {
-            let base = config.working_dir.as_deref().unwrap_or("/");
-            config.working_dir = Some(mydocker::kernel::file::absolute(base, &whole(rest)?));
-        }
-        "EXPOSE" => {
-            for text in split(rest)? {
-                let expected = "PORT, PORT/PROTOCOL or FIRST-LAST/PROTOCOL is expected";
-                let (protocol, range) = ports(&text).ok_or_else(|| bad(expected))?;
-                for port in range {
-                    config.exposed_ports.get_or_insert_default().insert(format!("{port}/{protocol}"), Empty {});
+        "USER" | "WORKDIR" | "STOPSIGNAL" => {
+            let value = one_word(rest, &env).ok_or_else(unclosed)?;
+            match name {
+                "USER" => config.user = Some(value),
+                "WORKDIR" => {
+                    let base = config.working_dir.as_deref().unwrap_or("/");
+                    config.working_dir = Some(mydocker::kernel::file::absolute(base, &value));
+                }
+                _ => {
+                    read::signal(&value)?;
+                    config.stop_signal = Some(value);
                 }
             }
         }
-        "VOLUME" => {
-            let paths = match list(rest) {
-                Some(paths) => paths,
-                None => split(rest)?,
-            };
-            for path in paths {
-                let path = whole(&path)?;
-                if path.is_empty() {
-                    return Err(bad("VOLUME specified can not be an empty string"));
+        "EXPOSE" | "VOLUME" => {
+            let is_volume = name == "VOLUME";
+            let listed = if is_volume { list(rest) } else { None };
+            let set = if is_volume { &mut config.volumes } else { &mut config.exposed_ports };
+            for text in listed.or_else(|| words(rest, &env, true)).ok_or_else(unclosed)? {
+                let mut keys = Vec::new();
+                if is_volume {
+                    keys.push(one_word(&text, &env).ok_or_else(unclosed)?);
+                } else {
+                    ports(&text, &mut keys).ok_or_else(|| bad("PORT, PORT/PROTOCOL or FIRST-LAST is expected"))?;
                 }
-                config.volumes.get_or_insert_default().insert(path, Empty {});
+                for key in keys {
+                    if key.is_empty() {
+                        return Err(bad("VOLUME specified can not be an empty string"));
+                    }
+                    set.get_or_insert_default().insert(key, Empty {});
+                }
             }
-        }
-        "STOPSIGNAL" => {
-            let signal = whole(rest)?;
-            read::signal(&signal)?;
-            config.stop_signal = Some(signal);
         }
         "ONBUILD" => {
             let first = rest.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
@@ -94,13 +99,19 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
     Ok(())
 }
 
-/// `80`, `80/udp`, `8000-8010`: the protocol, and the ports.
-fn ports(text: &str) -> Option<(String, std::ops::RangeInclusive<u16>)> {
+/// `80`, `80/udp`, `8000-8010`: adds each port with its protocol.
+fn ports(text: &str, to: &mut Vec<String>) -> Option<()> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (first, last) = range.split_once('-').unwrap_or((range, range));
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
     let protocol = protocol.to_ascii_lowercase();
-    (first <= last && matches!(protocol.as_str(), "tcp" | "udp" | "sctp")).then_some((protocol, first..=last))
+    if first > last || !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
+        return None;
+    }
+    for port in first..=last {
+        to.push(format!("{port}/{protocol}"));
+    }
+    Some(())
 }
 
 /// `NONE`, or `[--interval=30s …] CMD` and a JSON array of words or a line for the shell.
@@ -146,21 +157,21 @@ fn list(text: &str) -> Option<Vec<String>> {
 }
 
 /// `A=b C="d e"`, or the old form `A value with blanks`.
-fn pairs(
-    text: &str,
-    split: &dyn Fn(&str) -> Result<Vec<String>>,
-    whole: &dyn Fn(&str) -> Result<String>,
-) -> Option<Vec<(String, String)>> {
+fn pairs(text: &str, env: &[String]) -> Option<Vec<(String, String)>> {
     let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     if !first.contains('=') {
-        return (!rest.is_empty()).then_some(vec![(first.to_owned(), whole(rest.trim()).ok()?)]);
+        return (!rest.is_empty()).then_some(vec![(first.to_owned(), one_word(rest.trim(), env)?)]);
     }
     let mut pairs = Vec::new();
-    for word in split(text).ok()? {
+    for word in words(text, env, true)? {
         let (key, value) = word.split_once('=').filter(|(key, _)| !key.is_empty())?;
         pairs.push((key.to_owned(), value.to_owned()));
     }
     Some(pairs)
+}
+
+fn one_word(text: &str, env: &[String]) -> Option<String> {
+    words(text, env, false)?.pop()
 }
 
 /// Words with `"…"`, `'…'`, `\`, and variables of the image, as a Dockerfile has them; or all of it as one word.
