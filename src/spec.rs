@@ -3,13 +3,15 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::{Deserialize, Serialize};
+use record::{record, words};
+
+pub mod record;
 
 /// The version that records written by this program carry.
 pub const RECORD_VERSION: u32 = 3;
 
 /// What was asked: everything needed to start the container again, decided once. Stored as `containers/<id>/config.json`.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Spec {
     /// Format of this record, [`RECORD_VERSION`].
     pub version: u32,
@@ -92,7 +94,7 @@ pub struct Spec {
 }
 
 /// When a container is started again after its end, and how often.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restart {
     /// When.
     pub policy: Policy,
@@ -101,25 +103,21 @@ pub struct Restart {
 }
 
 /// When a container is started again after its end.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
     /// Never.
-    #[serde(rename = "no")]
     #[default]
     No,
     /// After an exit code that is not 0.
-    #[serde(rename = "on-failure")]
     OnFailure,
     /// Always; at boot also when somebody had stopped it.
-    #[serde(rename = "always")]
     Always,
     /// Always, unless somebody has stopped it.
-    #[serde(rename = "unless-stopped")]
     UnlessStopped,
 }
 
 /// How the health of a container is found out: docker's HEALTHCHECK.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Health {
     /// `CMD` and the words of a command, or `CMD-SHELL` and a line for the image's shell.
     pub test: Vec<String>,
@@ -136,7 +134,7 @@ pub struct Health {
 }
 
 /// Where the output of a container goes.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Log {
     /// Whether it is kept at all (`--log-driver none` keeps nothing).
     pub is_kept: bool,
@@ -149,7 +147,7 @@ pub struct Log {
 }
 
 /// What processes may do: capabilities(7), seccomp(2), and what of /proc and /sys they see.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Security {
     /// Everything that we may do ourselves, all devices, nothing masked, no filter.
     pub privileged: bool,
@@ -166,7 +164,7 @@ pub struct Security {
 }
 
 /// A range of user and group ids of the host that stand for 0 and up inside. user_namespaces(7)
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct IdRange {
     /// The host's id of the root inside.
     pub first: u32,
@@ -175,7 +173,7 @@ pub struct IdRange {
 }
 
 /// Which namespaces a container has for itself.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Namespaces {
     /// Shared memory, semaphores, message queues.
     pub ipc: Namespace,
@@ -188,7 +186,7 @@ pub struct Namespaces {
 }
 
 /// Whose namespace a container is in.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Namespace {
     /// Whose it is.
     pub of: Owner,
@@ -197,25 +195,21 @@ pub struct Namespace {
 }
 
 /// The owner of a namespace.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Owner {
     /// The container itself.
-    #[serde(rename = "private")]
     #[default]
     Private,
     /// The container itself, and others may join (only ipc tells the two apart).
-    #[serde(rename = "shareable")]
     Shareable,
     /// The host.
-    #[serde(rename = "host")]
     Host,
     /// Another container.
-    #[serde(rename = "container")]
     Container,
 }
 
 /// One `--device`.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Device {
     /// A device node of the host, or a directory of them.
     pub source: String,
@@ -226,7 +220,7 @@ pub struct Device {
 }
 
 /// One `--ulimit`; -1 is no limit. getrlimit(2)
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Ulimit {
     /// As in ulimit(1): `nofile`, `core`, `memlock` …
     pub name: String,
@@ -237,53 +231,45 @@ pub struct Ulimit {
 }
 
 /// Which network a container sees.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
     /// Its own, with nothing but `lo`.
-    #[serde(rename = "none")]
+    #[default]
     None,
     /// The host's.
-    #[serde(rename = "host")]
     Host,
 }
 
 /// Where the content of a mount comes from.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum MountKind {
     /// A path of the host.
-    #[serde(rename = "bind")]
+    #[default]
     Bind,
     /// A volume with a name of its own.
-    #[serde(rename = "volume")]
     Volume,
     /// A volume made for this container, removed with it on request.
-    #[serde(rename = "anonymous")]
     Anonymous,
     /// Memory, for as long as the container runs.
-    #[serde(rename = "tmpfs")]
     Tmpfs,
 }
 
 /// How much of what is mounted below the source of a bind comes along.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recursion {
     /// All of it; with `read_only` read-only too.
-    #[serde(rename = "enabled")]
     #[default]
     Enabled,
     /// Nothing.
-    #[serde(rename = "disabled")]
     Disabled,
     /// All of it, and it stays writable.
-    #[serde(rename = "writable")]
     Writable,
     /// All of it read-only, and where the kernel cannot do that the start fails.
-    #[serde(rename = "readonly")]
     ReadOnly,
 }
 
 /// One `-v`, `--mount` or `--tmpfs`.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Mount {
     /// Where the content comes from.
     pub kind: MountKind,
@@ -306,7 +292,7 @@ pub struct Mount {
 }
 
 /// Resource limits of all processes together; `None` means not asked for.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: Option<u64>,
@@ -341,7 +327,7 @@ pub struct Limits {
 }
 
 /// A limit on the use of one disk.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Throttle {
     /// Path of its block device on the host.
     pub device: String,
@@ -352,41 +338,35 @@ pub struct Throttle {
 }
 
 /// What a [`Throttle`] limits.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rate {
     /// Bytes read.
-    #[serde(rename = "rbps")]
+    #[default]
     ReadBytes,
     /// Bytes written.
-    #[serde(rename = "wbps")]
     WriteBytes,
     /// Reads.
-    #[serde(rename = "riops")]
     Reads,
     /// Writes.
-    #[serde(rename = "wiops")]
     Writes,
 }
 
 /// How far a container is in its life. A container is running while its monitor holds the lock, whatever is written here.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Status {
     /// Made, never started.
-    #[serde(rename = "created")]
+    #[default]
     Created,
     /// Its command was started.
-    #[serde(rename = "running")]
     Running,
     /// Its command has ended.
-    #[serde(rename = "exited")]
     Exited,
     /// Its command has ended, and its monitor waits before it starts it again.
-    #[serde(rename = "restarting")]
     Restarting,
 }
 
 /// What happened last. Stored as `containers/<id>/state.json`, replaced by rename.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone)]
 pub struct State {
     /// Format of this record, [`RECORD_VERSION`].
     pub version: u32,
@@ -413,7 +393,7 @@ pub struct State {
 }
 
 /// What the checks of a container's health have found.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Checked {
     /// The verdict.
     pub status: Verdict,
@@ -424,21 +404,19 @@ pub struct Checked {
 }
 
 /// What is thought of a container's health.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verdict {
     /// Not known yet.
-    #[serde(rename = "starting")]
+    #[default]
     Starting,
     /// The last check succeeded.
-    #[serde(rename = "healthy")]
     Healthy,
     /// Too many checks in a row have failed.
-    #[serde(rename = "unhealthy")]
     Unhealthy,
 }
 
 /// One check of a container's health.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Clone, Default)]
 pub struct Check {
     /// Nanoseconds since 1970 UTC.
     pub start: i64,
@@ -448,6 +426,44 @@ pub struct Check {
     pub exit_code: i32,
     /// The beginning of what it said.
     pub output: String,
+}
+
+record! {
+    Spec {
+        version, id, name, created, image, image_id, layers, rootfs, entrypoint, cmd, env, cwd, user, hostname, tty,
+        stdin, auto_remove, network, mounts, limits, labels, stop_signal, stop_timeout, restart, health, log, groups,
+        umask, security, ids, namespaces, read_only, shm_bytes, devices, device_rules, sysctls, ulimits,
+        oom_score_adj, init
+    }
+    Restart { policy, retries_max }
+    Health { test, interval_ns, timeout_ns, start_period_ns, start_interval_ns, retries }
+    Log { is_kept, driver, max_bytes, max_files }
+    Security { privileged, cap_add, cap_drop, seccomp, no_new_privileges, unmasked }
+    IdRange { first, size }
+    Namespaces { ipc, pid, uts, cgroup }
+    Namespace { of, container }
+    Device { source, target, access }
+    Ulimit { name, soft, hard }
+    Mount { kind, source, target, read_only, mode, propagation, recursion, subpath, make_source }
+    Limits {
+        memory, memory_swap, memory_reservation, memory_swappiness, oom_kill_disable, nano_cpus, cpu_period,
+        cpu_quota, cpu_shares, cpuset_cpus, cpuset_mems, pids, blkio_weight, throttles, cgroup_parent
+    }
+    Throttle { device, what, rate }
+    State { version, status, pid, started, finished, exit_code, oom_killed, error, restarts, was_stopped, health }
+    Checked { status, failing_streak, log }
+    Check { start, end, exit_code, output }
+}
+
+words! {
+    Policy { No = "no", OnFailure = "on-failure", Always = "always", UnlessStopped = "unless-stopped" }
+    Owner { Private = "private", Shareable = "shareable", Host = "host", Container = "container" }
+    Network { None = "none", Host = "host" }
+    MountKind { Bind = "bind", Volume = "volume", Anonymous = "anonymous", Tmpfs = "tmpfs" }
+    Recursion { Enabled = "enabled", Disabled = "disabled", Writable = "writable", ReadOnly = "readonly" }
+    Rate { ReadBytes = "rbps", WriteBytes = "wbps", Reads = "riops", Writes = "wiops" }
+    Status { Created = "created", Running = "running", Exited = "exited", Restarting = "restarting" }
+    Verdict { Starting = "starting", Healthy = "healthy", Unhealthy = "unhealthy" }
 }
 
 impl State {

@@ -10,12 +10,11 @@ const HELP_COLUMNS: usize = 80;
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 
-/// One flag of a verb.
+/// One flag of a verb: a line of [`super::flags`].
+#[derive(Clone, Copy)]
 pub struct Flag {
-    /// All spellings: one letter is a short flag, more are a long one. The last one is the key.
-    pub names: &'static [&'static str],
-    /// A long spelling with a single dash (`-name bird`), "" for none.
-    pub seed: &'static str,
+    /// All spellings with their dashes, and blanks between them.
+    names: &'static str,
     /// "" for a switch, else what the help calls the value ("NAME", "list").
     pub value: &'static str,
     /// One sentence; "" keeps the flag out of the help.
@@ -34,8 +33,8 @@ pub struct Verb {
     pub about: &'static str,
     /// Examples and notes for `help VERB`, "" for none.
     pub long: &'static str,
-    /// The flags in the order of the help.
-    pub flags: &'static [Flag],
+    /// The flags in the order of the help: texts with a line for each, see [`super::flags`].
+    pub flags: &'static [&'static str],
     /// Fewest and most words (`usize::MAX` for no limit).
     pub words: (usize, usize),
     /// Whether flags stop at the first word (run, create, exec).
@@ -52,7 +51,7 @@ pub struct Parsed {
     pub words: Vec<String>,
     /// Key and value in order as typed; a switch is "true" or "false".
     pub flags: Vec<(&'static str, String)>,
-    known: &'static [Flag],
+    known: Vec<Flag>,
 }
 
 impl Parsed {
@@ -86,10 +85,15 @@ impl Parsed {
         self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
     }
 
+    /// The flag with this spelling, dashes and all.
+    fn find(&self, name: &str) -> Option<Flag> {
+        self.known.iter().find(|flag| flag.names.split(' ').any(|known| known == name)).copied()
+    }
+
     /// docker's sentence about a value that a flag does not take.
     pub fn invalid(&self, key: &str, value: &str, why: &Error) -> Error {
-        let spelled =
-            self.known.iter().find(|flag| flag.key() == key).map_or_else(|| format!("--{key}"), Flag::spelled);
+        let spelled = format!("--{key}");
+        let spelled = self.find(&spelled).map_or(spelled, Flag::spelled);
         bad(format!("invalid argument \"{}\" for \"{spelled}\" flag: {why}", visible(value)))
     }
 }
@@ -103,19 +107,47 @@ pub enum Outcome {
 }
 
 impl Flag {
-    fn key(&self) -> &'static str {
-        self.names.last().copied().unwrap_or("")
+    /// Takes a line of the table apart.
+    fn read(line: &'static str) -> Flag {
+        let (typed, help) = line.split_once("  ").unwrap_or((line, ""));
+        match typed.rsplit_once(' ') {
+            Some((names, value)) if !value.starts_with('-') => Flag { names, value, help },
+            _ => Flag { names: typed, value: "", help },
+        }
+    }
+
+    /// The name by which the code asks for it: the last one.
+    pub fn key(self) -> &'static str {
+        self.long().next_back().unwrap_or("")
+    }
+
+    /// Its letter, as in `-d`.
+    pub fn letter(self) -> Option<&'static str> {
+        self.names.split(' ').filter_map(|name| name.strip_prefix('-')).find(|name| name.len() == 1)
+    }
+
+    /// Its names that are typed after two dashes.
+    pub fn long(self) -> impl DoubleEndedIterator<Item = &'static str> {
+        self.names.split(' ').filter_map(|name| name.strip_prefix("--"))
     }
 
     /// `-d, --detach` or `--name`, as pflag writes it.
-    pub fn spelled(&self) -> String {
-        let short = self.names.iter().find(|name| name.len() == 1);
-        let long = self.names.iter().rfind(|name| name.len() > 1);
-        match (short, long) {
-            (Some(short), Some(long)) => format!("-{short}, --{long}"),
-            (Some(short), None) => format!("-{short}"),
-            (None, long) => format!("--{}", long.unwrap_or(&"")),
+    pub fn spelled(self) -> String {
+        match self.letter() {
+            Some(letter) => format!("-{letter}, --{}", self.key()),
+            None => format!("--{}", self.key()),
         }
+    }
+}
+
+impl Verb {
+    /// Its flags, read.
+    pub fn known(&self) -> Vec<Flag> {
+        let mut known = Vec::new();
+        for text in self.flags {
+            known.extend(text.lines().map(Flag::read));
+        }
+        known
     }
 }
 
@@ -125,101 +157,96 @@ fn bad(what: String) -> Error {
 
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    let args = args.into_iter().map(utf8).collect::<Result<Vec<_>>>()?;
+    if let Some(arg) = args.iter().find(|arg| arg.to_str().is_none()) {
+        return Err(bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())));
+    }
     let mut parser = lexopt::Parser::from_args(args);
-    let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.flags };
+    let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
     let mut typed = String::new(); // the whole argument that the parser is in
     loop {
         if let Some(mut rest) = parser.try_raw_args() {
             let Some(next) = rest.peek() else { break };
             typed = next.to_string_lossy().into_owned();
             if typed == "--" {
-                parsed.words.extend(rest.skip(1).map(lossless));
+                parsed.words.extend(rest.skip(1).map(text));
                 break;
             }
-            if let Some((flag, value)) = seed(verb, &typed) {
+            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
                 rest.next();
-                let value = value.or_else(|| if flag.value.is_empty() { None } else { rest.next().map(lossless) });
-                accept(&mut parsed, flag, value, &typed)?;
+                let value = value.or_else(|| if flag.value.is_empty() { None } else { rest.next().map(text) });
+                accept(&mut parsed, flag, value, &|| visible(&typed))?;
                 continue;
             }
         }
-        let found = match parser.next() {
+        let (found, letter) = match parser.next() {
             Ok(None) => break,
             Ok(Some(Arg::Value(word))) => {
-                parsed.words.push(lossless(word));
+                parsed.words.push(text(word));
                 if verb.stops {
-                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(lossless));
+                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
                     break;
                 }
                 continue;
             }
-            Ok(Some(Arg::Long(name))) => long(verb, name)?,
-            Ok(Some(Arg::Short(letter))) => short(verb, letter, &typed)?,
+            Ok(Some(Arg::Long(name))) => (long(&parsed, &format!("--{name}"))?, None),
+            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
             // Only a switch leaves the value after its `=` unread.
             Err(lexopt::Error::UnexpectedValue { value, .. }) => {
-                let flag = parsed.flags.pop().and_then(|(key, _)| verb.flags.iter().find(|flag| flag.key() == key));
+                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&format!("--{key}")));
                 let Some(flag) = flag else { return Err(bad(format!("bad flag syntax: {}", visible(&typed)))) };
-                accept(&mut parsed, flag, Some(lossless(value)), &typed)?;
+                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
                 continue;
             }
             Err(other) => return Err(bad(other.to_string())),
         };
         let Some(flag) = found else { return Ok(Outcome::Help) };
-        let value = if flag.value.is_empty() { None } else { parser.value().ok().map(lossless) };
-        accept(&mut parsed, flag, value, &typed)?;
+        let value = if flag.value.is_empty() { None } else { parser.value().ok().map(text) };
+        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
+        accept(&mut parsed, flag, value, &shown)?;
     }
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-fn utf8(arg: OsString) -> Result<String> {
-    arg.into_string().map_err(|arg| bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())))
-}
-
 /// All arguments have been UTF-8 since the first line of `parse`.
-fn lossless(arg: OsString) -> String {
+fn text(arg: OsString) -> String {
     arg.into_string().unwrap_or_default()
 }
 
-/// `-name` or `-name=bird`, spelled exactly so.
-fn seed(verb: &'static Verb, typed: &str) -> Option<(&'static Flag, Option<String>)> {
-    let typed = typed.strip_prefix('-')?;
+/// `-name` or `-name=bird`, a long flag with one dash.
+fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
     let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
-    let flag = verb.flags.iter().find(|flag| !flag.seed.is_empty() && flag.seed == name)?;
-    Some((flag, value))
+    let is_one = name.len() > 2 && !name.starts_with("--");
+    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
 }
 
 /// The flag of `--name`; `None` for `--help`.
-fn long(verb: &'static Verb, name: &str) -> Result<Option<&'static Flag>> {
-    let name = name.strip_prefix("--").unwrap_or(name);
-    match verb.flags.iter().find(|flag| name.len() > 1 && flag.names.contains(&name)) {
-        Some(flag) => Ok(Some(flag)),
-        None if name == "help" => Ok(None),
-        None => Err(unknown(verb, &format!("unknown flag: --{}", visible(name)), name)),
+fn long(parsed: &Parsed, name: &str) -> Result<Option<Flag>> {
+    match parsed.find(name) {
+        None if name == "--help" => Ok(None),
+        None => Err(unknown(parsed, "unknown flag: ", name, name)),
+        found => Ok(found),
     }
 }
 
 /// The flag of `-x`; `None` for `-h` where that is the help.
-fn short(verb: &'static Verb, letter: char, typed: &str) -> Result<Option<&'static Flag>> {
-    let mut text = [0; 4];
-    let name: &str = letter.encode_utf8(&mut text);
-    match verb.flags.iter().find(|flag| name.len() == 1 && flag.names.contains(&name)) {
-        Some(flag) => Ok(Some(flag)),
+fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
+    match parsed.find(&format!("-{letter}")) {
         None if letter == 'h' => Ok(None),
         None => {
-            let what = format!("unknown shorthand flag: '{}' in {}", visible(name), visible(typed));
-            Err(unknown(verb, &what, typed.trim_start_matches('-')))
+            let what = format!("unknown shorthand flag: '{}' in ", visible(&String::from(letter)));
+            let name = typed.split('=').next().unwrap_or_default();
+            Err(unknown(parsed, &what, typed, name))
         }
+        found => Ok(found),
     }
 }
 
-fn unknown(verb: &'static Verb, what: &str, name: &str) -> Error {
-    let name = name.split('=').next().unwrap_or_default();
-    let names = verb.flags.iter().flat_map(|flag| flag.names).copied().filter(|name| name.len() > 1);
-    let meant = nearest(name, names).map_or(String::new(), |near| format!("; did you mean --{near}?"));
-    let mark = if meant.is_empty() { ";" } else { "" };
-    bad(format!("{what}{meant}{mark} see 'mydocker help {}'", verb.name))
+fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
+    let names = parsed.known.iter().flat_map(|flag| flag.long());
+    let end =
+        nearest(name.trim_start_matches('-'), names).map_or(";".to_owned(), |near| format!("; did you mean --{near}?"));
+    bad(format!("{what}{}{end} see 'mydocker help {}'", visible(shown), parsed.verb))
 }
 
 /// A truth value in one of the spellings that Go takes.
@@ -231,28 +258,19 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn accept(parsed: &mut Parsed, flag: &'static Flag, value: Option<String>, typed: &str) -> Result<()> {
+/// Notes a flag with its value; `shown` is how it was typed.
+fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
     let value = match value {
         Some(value) if flag.value.is_empty() => match boolean(&value) {
             Some(is_on) => is_on.to_string(),
             None => {
-                let shown = visible(&value);
-                let why = Error::new(format!("strconv.ParseBool: parsing \"{shown}\": invalid syntax"));
-                return Err(parsed.invalid(flag.key(), &value, &why));
+                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
+                return Err(parsed.invalid(flag.key(), &value, &Error::new(why)));
             }
         },
         Some(value) => value,
         None if flag.value.is_empty() => "true".to_owned(),
-        None => {
-            let letter = flag.names.iter().find(|name| name.len() == 1 && typed.ends_with(**name));
-            let shown = match letter {
-                Some(letter) if !typed.starts_with("--") && typed.get(1..) != Some(flag.seed) => {
-                    format!("'{letter}' in {typed}")
-                }
-                _ => visible(typed),
-            };
-            return Err(bad(format!("flag needs an argument: {shown}")));
-        }
+        None => return Err(bad(format!("flag needs an argument: {}", shown()))),
     };
     parsed.flags.push((flag.key(), value));
     Ok(())
@@ -323,14 +341,12 @@ pub fn help(verb: &Verb) -> String {
             core::iter::once(&verb.name).chain(verb.aliases).map(|name| format!("mydocker {name}")).collect();
         text.extend(["\nAliases:\n  ", &all.join(", "), "\n"]);
     }
-    let shown = verb.flags.iter().filter(|flag| !flag.help.is_empty());
-    let left: Vec<(String, &str)> = shown
-        .map(|flag| {
-            let indent = if flag.names.iter().any(|name| name.len() == 1) { "  " } else { "      " };
-            let space = if flag.value.is_empty() { "" } else { " " };
-            (format!("{indent}{}{space}{}", flag.spelled(), flag.value), flag.help)
-        })
-        .collect();
+    let mut left: Vec<(String, &str)> = Vec::new();
+    for flag in verb.known().iter().filter(|flag| !flag.help.is_empty()) {
+        let indent = if flag.letter().is_some() { "  " } else { "      " };
+        let space = if flag.value.is_empty() { "" } else { " " };
+        left.push((format!("{indent}{}{space}{}", flag.spelled(), flag.value), flag.help));
+    }
     if let Some(width) = left.iter().map(|(left, _)| left.chars().count()).max() {
         text.push_str("\nOptions:\n");
         for (left, right) in &left {
@@ -371,34 +387,29 @@ mod tests {
     use super::*;
     use std::os::unix::ffi::OsStringExt;
 
-    const fn flag(names: &'static [&'static str], seed: &'static str, value: &'static str) -> Flag {
-        Flag { names, seed, value, help: "What the flag is good for" }
-    }
-
-    static FLAGS: &[Flag] = &[
-        flag(&["d", "detach"], "", ""),
-        flag(&["i", "interactive"], "", ""),
-        flag(&["t", "tty"], "", ""),
-        flag(&["name"], "name", "NAME"),
-        flag(&["m", "memory"], "mem", "bytes"),
-        flag(&["p", "publish"], "", "list"),
-        flag(&["h", "hostname"], "", "string"),
-        flag(&["net", "network"], "net", "network"),
-        flag(&["rm"], "", ""),
-    ];
+    const FLAGS: &str = "\
+-d --detach  What the flag is good for
+-i --interactive  What the flag is good for
+-t --tty  What the flag is good for
+-name --name NAME  What the flag is good for
+-m -mem --memory bytes  What the flag is good for
+-p --publish list  What the flag is good for
+-h --hostname string  What the flag is good for
+--net -net --network network  What the flag is good for
+--rm  What the flag is good for
+";
     static RUN: Verb = Verb {
         name: "run",
         aliases: &["container run"],
         usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
         about: "Run a command in a new container",
         long: "",
-        flags: FLAGS,
+        flags: &[FLAGS],
         words: (1, usize::MAX),
         stops: true,
         run: |_| Ok(0),
     };
-    static PS: Verb =
-        Verb { name: "ps", flags: &[flag(&["n", "last"], "", "int")], words: (0, 1), stops: false, ..RUN };
+    static PS: Verb = Verb { name: "ps", flags: &["-n --last int  So many"], words: (0, 1), stops: false, ..RUN };
 
     fn os(line: &str) -> Vec<OsString> {
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect()
@@ -464,6 +475,18 @@ mod tests {
         assert!(typed(&PS, "a b").starts_with("1 'mydocker ps' requires at most 1 argument; "));
         let error = parse(&RUN, vec![OsString::from_vec(vec![b'a', 0xff])]).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("argument \"a\\xff\" is not UTF-8"));
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        for verb in super::super::verbs::VERBS {
+            for flag in verb.known() {
+                let names = flag.names.split(' ').all(|name| name.len() > 1 && name.starts_with('-'));
+                assert!(names && flag.key().len() > 1, "{}: {}", verb.name, flag.names);
+                assert_eq!(flag.help.trim(), flag.help, "{}: {}", verb.name, flag.names);
+                assert!(!flag.value.contains(' '), "{}: {}", verb.name, flag.names);
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::{OK, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 
 const BASH: &str = r#"_mydocker() {
-    local cur="${COMP_WORDS[COMP_CWORD]}" verb="" word flags="" things=""
+    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" word flags="" things=""
+    local containers="mydocker ps -a --format {{.Names}}" images="mydocker images -f dangling=false --format {{.Repository}}:{{.Tag}}"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in -*) continue ;; esac
         case "$verb" in "" | container | image | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
@@ -14,10 +15,14 @@ const BASH: &str = r#"_mydocker() {
     case "$verb" in
 @CASES
     esac
+    case "$verb $prev" in
+@VALUES
+    esac
     case "$cur$things" in
     -*) things="" ;;
-    *CONTAINER) things="$(mydocker ps -a --format '{{.Names}}' 2>/dev/null)" flags="" ;;
-    *IMAGE) things="$(mydocker images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null)" flags="" ;;
+    *CONTAINER) things="$($containers 2>/dev/null)" flags="" ;;
+    *IMAGE) things="$($images 2>/dev/null)" flags="" ;;
+    *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
     *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
@@ -48,35 +53,55 @@ fn names(verb: &Verb) -> impl Iterator<Item = &'static str> {
 }
 
 /// Its flags as they are typed, without the ones that help does not show.
-fn flags(verb: &Verb) -> impl Iterator<Item = &'static Flag> {
-    verb.flags.iter().filter(|flag| !flag.help.is_empty())
-}
-
-fn long_of(flag: &Flag) -> Option<&'static str> {
-    flag.names.iter().rfind(|name| name.len() > 1).copied()
+fn flags(verb: &Verb) -> impl Iterator<Item = Flag> {
+    verb.known().into_iter().filter(|flag| !flag.help.is_empty())
 }
 
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
-    ["CONTAINER", "IMAGE", "VOLUME"].into_iter().find(|kind| verb.usage.contains(kind)).unwrap_or("FILE")
+    ["CONTAINER", "IMAGE", "VOLUME", "FILE", "NAME"]
+        .into_iter()
+        .find(|kind| verb.usage.contains(kind))
+        .unwrap_or("FILE")
+}
+
+/// What a flag's value may be, by what help calls it; "" if that cannot be listed.
+fn values(flag: Flag) -> &'static str {
+    match flag.value {
+        "POLICY" => "no on-failure always unless-stopped",
+        "SIGNAL" => "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP",
+        "STREAM" => "stdin stdout stderr",
+        "NETWORK" => "none host",
+        "DRIVER" => "json-file local none",
+        "WHEN" => "missing never",
+        _ => "",
+    }
 }
 
 fn bash() -> String {
     let line =
         |pattern: &str, flags: &str, things: &str| format!("    {pattern}) flags=\"{flags}\" things={things} ;;\n");
-    let mut cases = String::new();
+    let (mut cases, mut values_of) = (String::new(), String::new());
     for verb in VERBS {
+        for flag in flags(verb).filter(|flag| !values(*flag).is_empty()) {
+            let typed =
+                flag.letter().map(|letter| format!("-{letter}")).into_iter().chain([format!("--{}", flag.key())]);
+            for typed in typed {
+                let patterns: Vec<String> = names(verb).map(|name| format!("\"{name} {typed}\"")).collect();
+                values_of.push_str(&line(&patterns.join(" | "), values(flag), "\"\""));
+            }
+        }
         let pattern = names(verb).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" | ");
-        let flags: Vec<String> = flags(verb).filter_map(long_of).map(|name| format!("--{name}")).collect();
+        let flags: Vec<String> = flags(verb).map(|flag| format!("--{}", flag.key())).collect();
         cases.push_str(&line(&pattern, &flags.join(" "), things(verb)));
     }
     let first = |name: &'static str| name.split(' ').next().unwrap_or(name);
     let all = verbs::in_order(VERBS.iter().flat_map(names).map(first).collect());
-    cases.push_str(&line("\"\"", &(all.join(" ") + " help"), "\"\""));
+    cases.push_str(&line("\"\"", &(all.join(" ") + " help --root --run-root --debug"), "\"\""));
     for group in verbs::groups() {
         cases.push_str(&line(group, &verbs::of_group(group).join(" "), "\"\""));
     }
-    BASH.replace("@CASES\n", &cases)
+    BASH.replace("@CASES\n", &cases).replace("@VALUES\n", &values_of)
 }
 
 /// Text between single quotes of fish.
@@ -86,6 +111,12 @@ fn quoted(text: &str) -> String {
 
 fn fish() -> String {
     let mut text = String::from("complete -c mydocker -f\n");
+    for group in verbs::groups() {
+        let words = verbs::of_group(group).join(" ");
+        let condition = format!("'__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {words}'");
+        text.extend(["complete -c mydocker -n ", &condition, " -a '", &words, "'\n"]);
+        text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", group, "\n"]);
+    }
     for verb in VERBS.iter().filter(|verb| !verb.name.contains(' ')) {
         let about = quoted(verb.about);
         text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", verb.name, " -d ", &about, "\n"]);
@@ -93,15 +124,14 @@ fn fish() -> String {
         let words = match things(verb) {
             "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
             "VOLUME" => " -a '(mydocker volume ls -q)'\n",
-            "IMAGE" => " -a '(mydocker images --format \"{{.Repository}}:{{.Tag}}\")'\n",
+            "IMAGE" => " -a '(mydocker images -f dangling=false --format \"{{.Repository}}:{{.Tag}}\")'\n",
             _ => " -F\n",
         };
         text.extend([&condition, words]);
         for flag in flags(verb) {
             text.push_str(&condition);
-            for name in flag.names {
-                text.extend([if name.len() == 1 { " -s " } else { " -l " }, name]);
-            }
+            text.extend(flag.letter().map(|letter| format!(" -s {letter}")));
+            text.extend(flag.long().map(|name| format!(" -l {name}")));
             let value = if flag.value.is_empty() { "" } else { " -r" };
             text.extend([value, " -d ", &quoted(flag.help), "\n"]);
         }
@@ -114,7 +144,10 @@ fn plain(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
     escaped
         .lines()
-        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { format!("{line}\n") })
+        .map(|line| match line.trim_end().replace('…', "...") {
+            line if line.starts_with(['.', '\'']) => format!("\\&{line}\n"),
+            line => line + "\n",
+        })
         .collect()
 }
 
@@ -151,7 +184,7 @@ mod tests {
         for verb in VERBS {
             assert!(bash.contains(&format!("\"{}\"", verb.name)), "{}", verb.name);
             assert!(man.contains(&format!(".SS mydocker {} ", verb.name)), "{}", verb.name);
-            for name in flags(verb).filter_map(long_of) {
+            for name in flags(verb).map(Flag::key) {
                 assert!(bash.contains(&format!("--{name}")), "{name}");
                 assert!(verb.name.contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
             }

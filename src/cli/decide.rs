@@ -153,6 +153,12 @@ fn refuse_sources(parsed: &Parsed) -> Result<()> {
             return Err(bad(format!("invalid pull option: '{}': {known}", visible(other))));
         }
     }
+    // Choices that docker gives and that are made here already.
+    for (flag, only) in [("runtime", "runc"), ("isolation", "default"), ("volume-driver", "local")] {
+        if let Some(other) = parsed.last(flag).filter(|value| !value.is_empty() && *value != only) {
+            return Err(bad(format!("--{flag} {} is not there: only {only}", visible(other))));
+        }
+    }
     match parsed.last("platform") {
         Some(platform) if !PLATFORMS.contains(&platform) => {
             Err(bad(format!("platform {} does not run here: this host is {}", visible(platform), PLATFORMS[0])))

@@ -40,7 +40,7 @@ pub fn inspect(parsed: &Parsed) -> Result<u8> {
         }
     }
     if template.is_none() {
-        let level = (!parsed.given("format")).then_some(0);
+        let level = (parsed.last("format") != Some("json")).then_some(0);
         shape::write(&mut lines, &Value::Array(found.into_iter().collect()), level);
     }
     if template.is_none() || lines.is_empty() {

@@ -85,7 +85,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
         note(line);
     }
     debug(|| format!("store {}, monitor's directory {}/{}", store.root_path, store.run_path, spec.id));
-    debug(|| format!("decided: {}", miniserde::json::to_string(&spec)));
+    debug(|| format!("decided: {}", mydocker::spec::record::to_json(&spec)));
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;
@@ -170,10 +170,12 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<(Sp
         }
         return Ok(None);
     }
-    let change = container.lock_change(store)?;
+    let change = container.await_change(store)?;
     if container.is_alive()? {
         return Ok(None);
     }
+    // Somebody may have changed it between our look and the lock.
+    let container = containers::open(store, &container.spec.id)?;
     // A start that was killed half-way may have left its cgroup.
     mydocker::walls::release(&container.spec)?;
     let spec = container.spec.clone();

@@ -48,6 +48,11 @@ impl Table<'_> {
     }
 }
 
+/// Only `inspect` has an exit code of its own for templates that are none.
+fn parse(format: &str) -> Result<Template> {
+    Template::parse(&unescape(format.trim_matches(' '))).map_err(|error| error.exit(1))
+}
+
 /// What `--format` prints for some rows: the default format, a table of one's own, JSON lines, or one line for each row.
 /// `headers` names the word over each field in a table.
 pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)], rows: &[Value]) -> Result<String> {
@@ -59,10 +64,10 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)
         return Ok(rows.iter().map(|row| json::to_string(row) + "\n").collect());
     }
     let Some(columns) = format.strip_prefix("table") else {
-        let template = Template::parse(&unescape(format.trim_matches(' ')))?;
+        let template = parse(format)?;
         return rows.iter().map(|row| Ok(template.render(row)? + "\n")).collect();
     };
-    let template = Template::parse(&unescape(columns.trim_matches(' ')))?;
+    let template = parse(columns)?;
     let words = object(headers.iter().map(|(field, word)| (*field, Value::String((*word).to_owned()))).collect());
     let mut text = vec![template.render_header(&words)?];
     for row in rows {

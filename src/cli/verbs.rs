@@ -549,7 +549,7 @@ pub fn overview() -> String {
          Containers in one file, without a daemon.\n\nVerbs:\n",
     );
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<17} {}", verb.name, verb.about); // a String takes everything
+        let _ = writeln!(text, "  {:<18} {}", verb.name, verb.about); // a String takes everything
     }
     text.push_str(
         "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \

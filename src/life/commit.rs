@@ -73,7 +73,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let state = remove::settle(store, container)?.ok_or_else(|| containers::missing(&spec.name))?;
     let is_running = state.status == Status::Running;
     // Nobody may remove it meanwhile: neither its files nor the layers below them.
-    let _change = container.lock_change(store)?;
+    let _change = container.await_change(store)?;
     // Without root there is no cgroup to stand still by.
     let pause_it = commit.pause && !store.is_rootless;
     // The monitor lets it go on when this connection ends, however that comes.

@@ -26,6 +26,8 @@ use rustix::termios::Winsize;
 
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
+/// How often a monitor that is to remove its container looks whether the one who works with it is done.
+const LOCK_WAIT_MS: i64 = 5;
 /// The exit code of a run that could not begin, docker's.
 const EXIT_UNSTARTED: u8 = 128;
 
@@ -121,7 +123,7 @@ pub fn run(store: &Store, order: Order) -> ! {
             monitor.leave(&mut container, hold);
         }
         drop(hold);
-        monitor.rest(&container);
+        monitor.rest(&mut container);
         if monitor.action == Action::Start {
             monitor.again(&mut container);
         }
@@ -158,6 +160,7 @@ fn give_up(
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
+            state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
             state.error = format!("{error}");
             let _ = container.write_state(store, &state, false);
         }
@@ -286,7 +289,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Waits until it is time for the next run, or until nobody wants one any more.
-    fn rest(&mut self, container: &Container) {
+    fn rest(&mut self, container: &mut Container) {
         while let Action::Wait(wait_ms) = self.action {
             self.start_at.get_or_insert_with(|| time::monotonic_ms() + wait_ms);
             self.turn(container);
@@ -338,9 +341,7 @@ impl<'a> Monitor<'a> {
     fn leave(mut self, container: &mut Container, hold: Option<OwnedFd>) -> ! {
         let is_removed = container.spec.auto_remove && !self.stays;
         if is_removed {
-            // A commit that is under way still needs it.
-            let _change = lock::open(container.dir.as_fd(), "lock")
-                .map(|file| lock::wait(file.as_fd(), LOCK_CHANGE).map(|()| file));
+            let _change = self.await_change(container); // without it the removal is as good
             self.reread(container); // a rename that was under way is over now
             let _ = super::remove::dispose(self.store, &container.spec, true);
         }
@@ -357,6 +358,25 @@ impl<'a> Monitor<'a> {
         sys::exit(0)
     }
 
+    /// The change lock: a commit that is under way still needs the container. Who comes with a wish meanwhile, as that commit
+    /// may, hears that it has ended; who waits for the end hears it when all is done.
+    fn await_change(&mut self, container: &Container) -> Result<OwnedFd> {
+        let file = lock::open(container.dir.as_fd(), "lock")?;
+        while !lock::take(file.as_fd(), LOCK_CHANGE)? {
+            self.accept();
+            let exit_code = self.state.exit_code;
+            self.clients.retain_mut(|client| {
+                if !client.is_waiting {
+                    tell_end(core::slice::from_mut(client), exit_code, true);
+                }
+                client.is_waiting
+            });
+            // No event tells that a lock was given back.
+            process::wait_for(&mut [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)], LOCK_WAIT_MS);
+        }
+        Ok(file)
+    }
+
     /// In how many milliseconds there is something to do; negative for never.
     fn limit_ms(&self) -> i64 {
         let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
@@ -368,7 +388,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Waits for something to happen, and deals with all that did.
-    fn turn(&mut self, container: &Container) {
+    fn turn(&mut self, container: &mut Container) {
         let mut fds: Vec<PollFd<'_>> = Vec::new();
         for fd in [self.signals.as_fd(), self.listener.as_fd()] {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
@@ -391,6 +411,9 @@ impl<'a> Monitor<'a> {
                 self.happens(container.spec.restart, Event::Stopped);
                 let _ = self.signal(&container.spec, container.spec.stop_signal); // nobody asked for an answer
             }
+        }
+        if ready[2..2 + self.clients.len()].contains(&true) {
+            self.reread(container); // what is told about it has its present name
         }
         for at in (0..self.clients.len()).rev() {
             if ready[2 + at] {
@@ -488,6 +511,7 @@ impl<'a> Monitor<'a> {
                 self.stopped_by_person(container);
                 if self.signal(spec, signal).is_ok()
                     && limit_ms >= 0
+                    && signal != SIGKILL
                     && let Some(run) = &mut self.run
                 {
                     let at = time::monotonic_ms().saturating_add(limit_ms);

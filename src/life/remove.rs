@@ -86,20 +86,14 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         Err(_) if force && file::exists_at(store.containers.as_fd(), &id) => return remove_damaged(store, &id),
         Err(error) => return Err(error),
     };
-    if !force && stop::is_running(store, &container)? {
-        if walls::cgroup::is_frozen(walls::cgroup::Place::of(&container.spec)) {
-            let why = "container is paused and must be unpaused first";
-            return Err(Error::new(format!("cannot remove container \"{word}\": {why}")));
-        }
-        let is_waiting = container.state(store).is_ok_and(|state| state.status == Status::Restarting);
-        let how = if is_waiting { "restarting" } else { "running" };
-        return Err(Error::new(format!(
-            "cannot remove container \"{word}\": container is {how}: stop the container before removing or force remove"
-        )));
-    }
+    let is_running = || {
+        let is_running = stop::is_running(store, &container)?;
+        if is_running && !force { Err(in_use(store, &container, word)) } else { Ok(is_running) }
+    };
+    is_running()?;
     // First the lock, then the kill: a commit that is under way must not find its container gone.
-    let change = container.lock_change(store)?;
-    if stop::is_running(store, &container)? {
+    let change = container.await_change(store)?;
+    if is_running()? {
         if container.spec.auto_remove {
             drop(change); // its monitor removes it, and needs the lock for that
             return stop::kill_and_wait(stop::dial(store, &container)?);
@@ -111,6 +105,19 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     walls::release(&container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
     trash::sweep(store)
+}
+
+/// Why a container that runs is not removed without force.
+fn in_use(store: &Store, container: &Container, word: &str) -> Error {
+    let is_waiting = container.state(store).is_ok_and(|state| state.status == Status::Restarting);
+    let why = if walls::cgroup::is_frozen(walls::cgroup::Place::of(&container.spec)) {
+        "paused and must be unpaused first"
+    } else if is_waiting {
+        "restarting: stop the container before removing or force remove"
+    } else {
+        "running: stop the container before removing or force remove"
+    };
+    Error::new(format!("cannot remove container \"{word}\": container is {why}"))
 }
 
 /// `rm -f` of a container whose record cannot be read: everything that its id leads to goes.

@@ -9,7 +9,7 @@ use alloc::format;
 /// Renames it; `name` fits. It survives a power cut when this returns. The link is the truth: a record that a kill left with
 /// the old name follows it (`containers::find`).
 pub fn rename(store: &Store, container: &Container, name: &str) -> Result<()> {
-    let _change = container.lock_change(store)?;
+    let _change = container.await_change(store)?;
     // Somebody may have changed it between our look and the lock.
     let mut container = containers::open(store, &container.spec.id)?;
     if container.spec.name == name {

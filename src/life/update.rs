@@ -15,7 +15,7 @@ pub type Merge<'a> = dyn Fn(&Limits) -> Result<Limits> + 'a;
 /// one. First the kernel's limits, if the container runs, then the record: what the kernel refuses is not written down. The
 /// monitor reads the record at the end of each run.
 pub fn update(store: &Store, container: &Container, merge: Option<&Merge<'_>>, restart: Option<Restart>) -> Result<()> {
-    let _change = container.lock_change(store)?;
+    let _change = container.await_change(store)?;
     // Somebody may have changed it between our look and the lock.
     let mut container = containers::open(store, &container.spec.id)?;
     if let Some(restart) = restart {

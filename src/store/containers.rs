@@ -3,12 +3,12 @@
 use super::{Store, names, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, lock, order, time};
+use crate::spec::record::{Record, from_json, record, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::{Serialize, json};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -46,7 +46,7 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
         if spec.log.is_kept {
             file::create_at(dir, "log", b"", 0o600)?; // now, so that a disk that is full later keeps nothing from starting
         }
-        file::create_at(dir, "config.json", json::to_string(spec).as_bytes(), 0o600)?;
+        file::create_at(dir, "config.json", to_json(spec).as_bytes(), 0o600)?;
         fault::point("create:filled");
         Ok(lock_file)
     };
@@ -69,7 +69,7 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
 pub fn rewrite(store: &Store, container: &Container) -> Result<()> {
-    file::replace_at(container.dir.as_fd(), "config.json", json::to_string(&container.spec).as_bytes(), true)
+    file::replace_at(container.dir.as_fd(), "config.json", to_json(&container.spec).as_bytes(), true)
         .map_err(|e| store.locate(&format!("containers/{}", container.spec.id), e))
 }
 
@@ -122,8 +122,9 @@ pub fn open(store: &Store, id: &str) -> Result<Container> {
 
 fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
-    let spec = read_record(store, &dir, id, name)?;
-    let spec: Spec = parse(store, id, name, &spec)?;
+    let text = read_record(store, &dir, id, name)?;
+    let mut spec = Spec::default();
+    parse(store, id, name, &text, &mut spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
     if spec.version != RECORD_VERSION || spec.id != id || !is_contained(&spec) {
         return Err(damaged(store, id, name, "it does not fit this version of mydocker or this place"));
@@ -164,8 +165,11 @@ fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<Str
     String::from_utf8(bytes).map_err(|_| damaged(store, id, name, "it is not text"))
 }
 
-fn parse<T: miniserde::Deserialize>(store: &Store, id: &str, name: &str, text: &str) -> Result<T> {
-    json::from_str(text).map_err(|_| damaged(store, id, name, "it is not the JSON that it should be"))
+fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Record) -> Result<()> {
+    if from_json(record, text) {
+        return Ok(());
+    }
+    Err(damaged(store, id, name, "it is not the JSON that it should be"))
 }
 
 fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
@@ -176,11 +180,13 @@ fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
 impl Container {
     /// What happened last, as written. Ask [`Container::is_alive`] before believing `running`.
     pub fn state(&self, store: &Store) -> Result<State> {
+        let mut state = State::created();
         match read_record(store, &self.dir, &self.spec.id, "state.json") {
-            Ok(text) => parse(store, &self.spec.id, "state.json", &text),
-            Err(error) if error.is(Errno::NOENT) => Ok(State::created()),
-            Err(error) => Err(error),
+            Ok(text) => parse(store, &self.spec.id, "state.json", &text, &mut state)?,
+            Err(error) if error.is(Errno::NOENT) => {}
+            Err(error) => return Err(error),
         }
+        Ok(state)
     }
 
     /// Whether its monitor lives.
@@ -229,7 +235,7 @@ impl Container {
 
     /// Writes down what happened where that changes nothing for the tutorials' readers.
     pub fn note_state(&self, store: &Store, state: &State, sync: bool) -> Result<()> {
-        let bytes = json::to_string(state).into_bytes();
+        let bytes = to_json(state).into_bytes();
         match file::replace_at(self.dir.as_fd(), "state.json", &bytes, sync) {
             // A full disk must not swallow how a container ended: the old record's own block has room for the new one.
             Err(error) if error.is(Errno::NOSPC) || error.is(Errno::DQUOT) => {
@@ -247,34 +253,32 @@ impl Container {
 }
 
 /// The tutorials' record, kept for their readers: `<run>/<id>/containerInfo.json`.
-#[derive(Serialize)]
-struct Info<'a> {
+struct Info {
     pid: String,
-    id: &'a str,
-    name: &'a str,
+    id: String,
+    name: String,
     command: String,
     created_time: String,
-    status: &'a str,
+    status: Status,
     volume: String,
+}
+
+record! {
+    Info { pid, id, name, command, created_time, status, volume }
 }
 
 fn write_info(store: &Store, spec: &Spec, state: &State) -> Result<()> {
     let info = Info {
         pid: if state.pid == 0 { String::new() } else { state.pid.to_string() },
-        id: &spec.id,
-        name: &spec.name,
+        id: spec.id.clone(),
+        name: spec.name.clone(),
         command: spec.args().map(String::as_str).collect::<Vec<_>>().join(" "),
         created_time: time::plain(spec.created),
-        status: match state.status {
-            Status::Created => "created",
-            Status::Running => "running",
-            Status::Exited => "exited",
-            Status::Restarting => "restarting",
-        },
+        status: state.status,
         volume: spec.mounts.iter().map(|m| format!("{}:{}", m.source, m.target)).collect::<Vec<_>>().join(","),
     };
     let dir = run_dir(store, &spec.id)?;
-    file::replace_at(dir.as_fd(), "containerInfo.json", json::to_string(&info).as_bytes(), false)
+    file::replace_at(dir.as_fd(), "containerInfo.json", to_json(&info).as_bytes(), false)
 }
 
 /// Opens `<run>/<id>/`, made when missing.

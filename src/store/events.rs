@@ -5,11 +5,12 @@ use super::{Store, journal};
 use crate::error::Result;
 use crate::kernel::{file, io, time};
 use crate::spec::Spec;
+use crate::spec::record::{record, to_json};
 use crate::store::journal::{From, Reader};
+use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
-
-use miniserde::{Serialize, json};
+use alloc::string::String;
 use rustix::fs::{CWD, SeekFrom, renameat, seek};
 use rustix::io::Errno;
 
@@ -19,50 +20,40 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// An event whose labels make it longer goes without them.
 const LINE_BYTES_MAX: usize = 32 << 10;
 
-/// The words of an event, as docker's API has them.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(rename = "status")]
-    status: &'a str,
-    #[serde(rename = "id")]
-    id: &'a str,
-    #[serde(rename = "from")]
-    from: &'a str,
-    #[serde(rename = "Type")]
-    kind: &'a str,
-    #[serde(rename = "Action")]
-    action: &'a str,
-    #[serde(rename = "Actor")]
-    actor: Actor<'a>,
-    #[serde(rename = "scope")]
-    scope: &'a str,
-    #[serde(rename = "time")]
+/// An event in the words of docker's API.
+struct Line {
+    status: String,
+    id: String,
+    from: String,
+    kind: String,
+    action: String,
+    actor: Actor,
+    scope: String,
     seconds: i64,
-    #[serde(rename = "timeNano")]
     nanoseconds: i64,
 }
 
-#[derive(Serialize)]
-struct Actor<'a> {
-    #[serde(rename = "ID")]
-    id: &'a str,
-    #[serde(rename = "Attributes")]
-    attributes: BTreeMap<&'a str, &'a str>,
+struct Actor {
+    id: String,
+    attributes: Attributes,
+}
+
+type Attributes = BTreeMap<String, String>;
+
+record! {
+    Line {
+        status, id, from, kind = "Type", action = "Action", actor = "Actor", scope, seconds = "time",
+        nanoseconds = "timeNano"
+    }
+    Actor { id = "ID", attributes = "Attributes" }
 }
 
 /// Something happened to a container. `more`: attributes besides its image, its name and its labels.
 pub fn container(store: &Store, action: &str, spec: &Spec, more: &[(&str, &str)]) {
-    let mut attributes: BTreeMap<&str, &str> = BTreeMap::new();
     let labels_bytes: usize = spec.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if labels_bytes < LINE_BYTES_MAX {
-        for (key, value) in &spec.labels {
-            attributes.insert(key, value);
-        }
-    }
-    attributes.insert("image", &spec.image);
-    attributes.insert("name", &spec.name);
-    for (key, value) in more {
-        attributes.insert(key, value);
+    let mut attributes = if labels_bytes < LINE_BYTES_MAX { spec.labels.clone() } else { Attributes::new() };
+    for (key, value) in [("image", spec.image.as_str()), ("name", &spec.name)].iter().chain(more) {
+        attributes.insert((*key).to_owned(), (*value).to_owned());
     }
     tell(store, "container", action, &spec.id, attributes);
 }
@@ -71,33 +62,33 @@ pub fn container(store: &Store, action: &str, spec: &Spec, more: &[(&str, &str)]
 pub fn image(store: &Store, action: &str, id: &str, name: &str) {
     let id = format!("sha256:{}", id.trim_start_matches("sha256:"));
     let name = if name.is_empty() { id.as_str() } else { name };
-    let mut attributes = BTreeMap::new();
-    attributes.insert("name", name);
+    let mut attributes = Attributes::new();
+    attributes.insert("name".to_owned(), name.to_owned());
     tell(store, "image", action, &id, attributes);
 }
 
 /// Something happened to a volume.
 pub fn volume(store: &Store, action: &str, name: &str) {
-    let mut attributes = BTreeMap::new();
-    attributes.insert("driver", "local");
+    let mut attributes = Attributes::new();
+    attributes.insert("driver".to_owned(), "local".to_owned());
     tell(store, "volume", action, name, attributes);
 }
 
-fn tell(store: &Store, kind: &str, action: &str, id: &str, attributes: BTreeMap<&str, &str>) {
+fn tell(store: &Store, kind: &str, action: &str, id: &str, attributes: Attributes) {
     let now = time::now();
-    let is_volume = kind == "volume"; // docker's older fields know none
+    let old = |word: &str| if kind == "volume" { String::new() } else { word.to_owned() }; // docker's older fields
     let line = Line {
-        status: if is_volume { "" } else { action },
-        id: if is_volume { "" } else { id },
-        from: attributes.get("image").copied().unwrap_or_default(),
-        kind,
-        action,
-        actor: Actor { id, attributes },
-        scope: "local",
+        status: old(action),
+        id: old(id),
+        from: attributes.get("image").cloned().unwrap_or_default(),
+        kind: kind.to_owned(),
+        action: action.to_owned(),
+        actor: Actor { id: id.to_owned(), attributes },
+        scope: "local".to_owned(),
         seconds: now / time::SECOND,
         nanoseconds: now,
     };
-    let mut line = json::to_string(&line);
+    let mut line = to_json(&line);
     line.push('\n');
     let _ = append(store, line.as_bytes()); // a full disk, a store that is only read: nobody's command fails for this
 }

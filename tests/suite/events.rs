@@ -70,6 +70,7 @@ fn what_people_do_to_a_container() {
     };
     assert_eq!(of("event=rename", "{{.Actor.Attributes.oldName}} {{.Actor.Attributes.name}}"), "/box other");
     assert_eq!(of("event=kill", "{{.Actor.Attributes.signal}}"), "9\n15\n9");
+    assert_eq!(of("event=kill", "{{.Actor.Attributes.name}}"), "box\nother\nother");
     assert_eq!(of("event=exec_start", "{{.Action}}"), "exec_start: true");
     assert_eq!(of("event=die", "{{.Actor.Attributes.exitCode}}"), "137\n0\n137");
 }

@@ -75,3 +75,34 @@ fn what_is_elsewhere_is_said() {
     assert!(!h.run("restart x").err.contains("did you mean"));
     assert!(h.run("--debug run --rm busybox true").err.contains("decided: {"));
 }
+
+#[test]
+fn bash_completes() {
+    let h = Host::new();
+    h.ok("create --name boxed busybox true");
+    let binary = std::path::Path::new(&crate::host::binary()).parent().unwrap().display().to_string();
+    let complete = |typed: &[&str]| {
+        let words = typed.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+        let script = format!(
+            "export PATH={binary}:$PATH MYDOCKER_ROOT={} MYDOCKER_RUN={}; source <(mydocker completion bash); \
+             COMP_WORDS=({words}) COMP_CWORD={}; _mydocker; echo \"${{COMPREPLY[*]}}\"",
+            h.store.display(),
+            h.run_dir.display(),
+            typed.len() - 1
+        );
+        h.write("complete.sh", &script);
+        h.sh("bash complete.sh")
+    };
+    for (typed, offered) in [
+        (&["mydocker", "rena"][..], "rename"),
+        (&["mydocker", "--r"], "--root --run-root"),
+        (&["mydocker", "container", "pr"], "prune"),
+        (&["mydocker", "run", "--restart", "un"], "unless-stopped"),
+        (&["mydocker", "container", "kill", "-s", "T"], "TERM"),
+        (&["mydocker", "rm", "box"], "boxed"),
+        (&["mydocker", "inspect", "b"], "boxed busybox:latest"),
+        (&["mydocker", "rmi", ""], "busybox:latest"),
+    ] {
+        assert_eq!(complete(typed), offered, "{typed:?}");
+    }
+}

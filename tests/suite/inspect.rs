@@ -56,6 +56,8 @@ fn what_is_not_there_is_said_and_the_rest_is_told() {
     let output = h.run(&["inspect", "-f", "{{.Bogus}}", "box"]).exits(1);
     assert!(output.out == "\n" && output.err.contains("map has no entry for key \"Bogus\""), "{output:?}");
     h.run(&["inspect", "-f", "{{", "box"]).fails(64, "unclosed action");
+    h.run(&["ps", "--format", "{{"]).fails(1, "unclosed action");
+    assert_eq!(h.ok(&["inspect", "-f", "", "box"]), h.ok("inspect box"));
     let output = h.run("inspect --type image box").exits(1);
     assert!(output.out == "[]\n" && output.err.contains("No such image: box:latest"), "{output:?}");
     assert!(h.run("container inspect busybox").exits(1).err.contains("No such container: busybox"));

@@ -45,6 +45,7 @@ fn a_start_that_fails_leaves_a_made_container_as_it_was() {
     let h = Host::new();
     h.ok("create --name box busybox nosuch");
     h.run("start box").fails(1, "nosuch");
+    assert_eq!(h.ok("inspect -f '{{.State.ExitCode}} {{.State.Status}}' box"), "127 created");
     assert_eq!(h.field("box", "Status"), "Created");
 }
 

@@ -134,7 +134,7 @@ fn formats() {
     assert_eq!(h.ok(&["ps", "--format", "{{.Names}}\t{{.Image}}"]), "box\tbusybox");
     assert_eq!(h.ok(&["ps", "--format", "table {{.Names}}\\t{{.Image}}"]), "NAMES     IMAGE\nbox       busybox");
     assert_eq!(h.ok(&["ps", "--format", "{{upper .Names}}{{json .Image}}"]), "BOX\"busybox\"");
-    assert_eq!(h.run(&["ps", "--format", "{{"]).code, 64);
+    assert_eq!(h.run(&["ps", "--format", "{{"]).code, 1);
     assert_eq!(h.run(&["ps", "--format", "{{.Bogus}}"]).code, 1);
 }
 

@@ -235,4 +235,8 @@ fn harmless_flags() {
     h.run("run --pull always busybox true").fails(125, "there is no registry");
     h.run("run --pull often busybox true").fails(125, "invalid pull option: 'often': must be one of");
     h.run("run --platform linux/s390x busybox true").fails(125, "does not run here");
+    h.ok(
+        "run --rm --runtime runc --isolation default --volume-driver local --disable-content-trust=false busybox true",
+    );
+    h.run("run --runtime kata busybox true").fails(125, "--runtime kata is not there: only runc");
 }

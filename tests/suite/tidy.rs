@@ -1,6 +1,6 @@
 //! The laws of the house, checked on the source and on the binary.
 
-use crate::host::wanted;
+use crate::host::{Host, wanted};
 use std::fs;
 use std::path::Path;
 
@@ -148,16 +148,22 @@ fn functions_fit_a_screen() {
 }
 
 #[test]
-fn the_readme_names_every_verb() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for verb in
-        "run create start ps logs events exec top stats inspect port stop kill pause unpause update rm wait commit import export images history tag rmi completion"
-            .split(' ')
-    {
-        assert!(
-            text.contains(&format!("`{verb}`")) || text.contains(&format!("mydocker {verb}")),
-            "{verb} is not in README.md"
-        );
+fn the_readme_names_every_verb_and_flag_of_run() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let table = readme.split("## Verbs").nth(1).unwrap().split("\n## ").next().unwrap();
+    let help = Host::empty().ok("help");
+    let verbs: Vec<&str> =
+        help.lines().filter_map(|line| line.strip_prefix("  ")?.split("  ").next()).filter(|v| !v.is_empty()).collect();
+    assert!(verbs.len() > 30, "{help}");
+    for verb in verbs.into_iter().filter(|verb| !verb.starts_with("mydocker")) {
+        assert!(table.contains(&format!("`{verb}`")), "{verb} is not in README.md's table");
+    }
+    let words: Vec<&str> = table.split([' ', '`', '/', '\n']).collect();
+    for line in Host::empty().ok("help run").lines() {
+        let Some((short, long)) = line.split_once("--").filter(|(short, _)| short.len() <= 6) else { continue };
+        let long = format!("--{}", long.split([' ', ',']).next().unwrap());
+        let short = short.trim().trim_end_matches(',');
+        assert!(words.contains(&long.as_str()) || words.contains(&short), "run {long} is not in README.md's table");
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::shape::{picked, put, put_flag, put_number, put_text, put_texts
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
+use mydocker::spec::record::to_json;
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, images, volumes};
@@ -57,7 +58,7 @@ pub fn moment(at: i64) -> String {
 pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Option<Value>> {
     let spec = &container.spec;
     let Some((state, is_paused)) = ps::state(store, container)? else { return Ok(None) };
-    let record = json::from_str(&json::to_string(spec)).unwrap_or(Value::Null); // what we wrote ourselves
+    let record = json::from_str(&to_json(spec)).unwrap_or(Value::Null); // what we wrote ourselves
     let words: Vec<String> = spec.args().cloned().collect();
     let (path, args) = words.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
     let home = format!("{}/containers/{}", store.root_path, spec.id);
@@ -95,7 +96,7 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
 }
 
 fn life(state: &State, is_paused: bool) -> Value {
-    let record: Value = json::from_str(&json::to_string(state)).unwrap_or(Value::Null); // what we wrote ourselves
+    let record: Value = json::from_str(&to_json(state)).unwrap_or(Value::Null); // what we wrote ourselves
     let is_restarting = state.status == Status::Restarting;
     let mut o = picked(STATE, &record);
     put_text(&mut o, "Status", ps::state_word(state, is_paused));
@@ -206,11 +207,21 @@ fn put_security(o: &mut Object, spec: &Spec) {
     put_texts(o, "ReadonlyPaths", &read_only);
 }
 
+/// A size as people write it: `10m`, not 10485760.
+fn in_units(mut bytes: u64) -> String {
+    let mut units = ["", "k", "m", "g"].into_iter();
+    let mut unit = units.next();
+    while bytes > 0 && bytes.is_multiple_of(1024) && units.len() > 0 {
+        (bytes, unit) = (bytes / 1024, units.next());
+    }
+    format!("{bytes}{}", unit.unwrap_or_default())
+}
+
 fn log(spec: &Spec) -> Value {
     let (mut o, mut options) = (Object::new(), Object::new());
     if spec.log.is_kept {
         if spec.log.max_bytes > 0 {
-            put_text(&mut options, "max-size", &spec.log.max_bytes.to_string());
+            put_text(&mut options, "max-size", &in_units(spec.log.max_bytes));
         }
         put_text(&mut options, "max-file", &spec.log.max_files.to_string());
     }

@@ -242,7 +242,7 @@ mod tests {
     fn read(text: &str) -> String {
         match mount(text) {
             Ok(m) => {
-                let json = miniserde::json::to_string(&m);
+                let json = mydocker::spec::record::to_json(&m);
                 let left = [",\"read_only\":false", ",\"mode\":\"\"", ",\"propagation\":\"\"", ",\"subpath\":\"\""];
                 let json = left.iter().fold(json, |json, field| json.replace(field, ""));
                 let json = json.replace(",\"recursion\":\"enabled\"", "").replace(",\"make_source\":false", "");
