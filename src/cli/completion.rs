@@ -10,7 +10,7 @@ const BASH: &str = r#"_mydocker() {
     local containers="mydocker ps -a --format {{.Names}}" images="mydocker images -f dangling=false --format {{.Repository}}:{{.Tag}}"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in -*) continue ;; esac
-        case "$verb" in "" | container | image | system) verb="${verb:+$verb }$word" ;; *) break ;; esac
+        case "$verb" in "" | container | image | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
     done
     case "$verb" in
 @CASES
@@ -23,6 +23,7 @@ const BASH: &str = r#"_mydocker() {
     *CONTAINER) things="$($containers 2>/dev/null)" flags="" ;;
     *IMAGE) things="$($images 2>/dev/null)" flags="" ;;
     *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
+    *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
     COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
@@ -58,7 +59,10 @@ fn flags(verb: &Verb) -> impl Iterator<Item = Flag> {
 
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
-    ["CONTAINER", "IMAGE", "FILE", "NAME"].into_iter().find(|kind| verb.usage.contains(kind)).unwrap_or("FILE")
+    ["CONTAINER", "IMAGE", "VOLUME", "FILE", "NAME"]
+        .into_iter()
+        .find(|kind| verb.usage.contains(kind))
+        .unwrap_or("FILE")
 }
 
 /// What a flag's value may be, by what help calls it; "" if that cannot be listed.
@@ -119,6 +123,7 @@ fn fish() -> String {
         let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name);
         let words = match things(verb) {
             "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
+            "VOLUME" => " -a '(mydocker volume ls -q)'\n",
             "IMAGE" => " -a '(mydocker images -f dangling=false --format \"{{.Repository}}:{{.Tag}}\")'\n",
             _ => " -F\n",
         };

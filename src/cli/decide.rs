@@ -74,7 +74,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let device_rules = parsed.read_all("device-cgroup-rule", read::device::rule)?;
     let (ulimits, groups, umask) = (ulimits(parsed)?, groups(parsed)?, umask(parsed)?);
     let (shm_bytes, oom_score_adj) = (shm_bytes(parsed)?, oom_score_adj(parsed)?);
-    let mounts = mounts::mounts(parsed)?;
+    let mut mounts = mounts::mounts(parsed)?;
     let restart = life::restart(parsed)?.unwrap_or_default();
     let (stop_signal, stop_timeout) = (life::stop_signal(parsed)?, life::stop_timeout(parsed)?);
     let health = life::health(parsed)?;
@@ -90,6 +90,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let root = root(parsed, store, &mut notes)?;
     let (entrypoint, cmd) = command(parsed, &root)?;
     let config = root.config;
+    mounts::add_images(&mut mounts, config.volumes.iter().flatten());
     let mut env = config.env.unwrap_or_default();
     merge_env(&mut env, &asked_env);
     let mut labels = config.labels.unwrap_or_default();
@@ -112,7 +113,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         stdin: reads_stdin(parsed),
         auto_remove: parsed.on("rm"),
         network,
-        mounts,
+        mounts: mounts::in_order(mounts),
         limits,
         labels,
         stop_signal: stop_signal
@@ -306,7 +307,7 @@ fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root>
 }
 
 fn with_image(store: &Store, word: &str, id: String, image: &Image, words: &[String]) -> Result<Root> {
-    let layers = image.diff_ids()?;
+    let layers = image.layers()?;
     if let Some(gone) = layers.iter().find(|layer| !layers::exists(store, layer)) {
         return Err(bad(format!("image {word} is damaged: its layer {gone} is not in {}/layers", store.root_path)));
     }

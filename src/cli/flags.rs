@@ -161,9 +161,10 @@ pub const RM: &[&str] = &["\
 /// `commit`
 pub const COMMIT: &[&str] = &["\
 -a --author TEXT  Who made it
--c --change INSTRUCTION  Change the image: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL …
+-c --change INSTRUCTION  Change the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR …
 -m --message TEXT  Why it was made
 -o --output FILE.tar  Also write all that the container sees as a flat archive
+--no-pause  Let the container go on meanwhile
 -p --pause  Let the container stand still meanwhile (default; --pause=false does not)
 "];
 /// `cp`
@@ -171,6 +172,34 @@ pub const CP: &[&str] = &["\
 -a --archive  Keep the numbers of users and groups
 -L --follow-link  Copy what a symlink SRC points to
 -q --quiet  Tell nothing on a terminal either
+"];
+/// `export`
+pub const EXPORT: &[&str] = &["-o --output FILE  Write to this file, not to standard output"];
+/// `history`
+pub const HISTORY: &[&str] = &["\
+--format FORMAT  json, a template such as '{{.CreatedBy}}', or 'table …'
+-H --human  Sizes and times for people (default; --human=false: exact ones)
+--no-trunc  Do not shorten anything
+-q --quiet  Only ids
+"];
+/// `volume create`
+pub const VOLUME_CREATE: &[&str] = &["\
+-d --driver KIND  local is the only one
+--label KEY=VALUE  Attach a label
+"];
+/// `volume ls`
+pub const VOLUMES: &[&str] = &["\
+-f --filter KEY=VALUE  Only these: name (a regular expression), dangling, label, driver
+--format FORMAT  json, a template such as '{{.Name}}', or 'table …'
+-q --quiet  Only names
+"];
+/// `volume rm`
+pub const VOLUME_RM: &[&str] = &["-f --force  One that does not exist is fine"];
+/// `volume prune`
+pub const PRUNE_VOLUMES: &[&str] = &["\
+-a --all  Remove those with a name, too
+--filter KEY=VALUE  Only these: label=KEY[=VALUE], label!=KEY[=VALUE]
+-f --force  Do not ask
 "];
 /// `import`
 pub const IMPORT: &[&str] = &["\
@@ -181,9 +210,9 @@ pub const IMPORT: &[&str] = &["\
 "];
 /// `images`
 pub const IMAGES: &[&str] = &["\
--a --all  Show all images (as always: none is hidden)
+-a --all  Show also nameless images that others were made from
 --digests  Show a column for digests
--f --filter KEY=VALUE  Only these: reference (a pattern), dangling, label, before, since
+-f --filter KEY=VALUE  Only these: reference (a pattern), dangling, label, before, since, until
 --format FORMAT  json, a template such as '{{.Repository}}', or 'table …'
 --no-trunc  Do not shorten ids
 -q --quiet  Only ids
@@ -211,7 +240,10 @@ pub const PRUNE_IMAGES: &[&str] = &["\
 -f --force  Do not ask
 "];
 /// `rmi`
-pub const RMI: &[&str] = &["-f --force  Also one that stopped containers use; a missing one is fine"];
+pub const RMI: &[&str] = &["\
+-f --force  Also one that stopped containers use; a missing one is fine
+--no-prune  Keep the nameless images that it was made from
+"];
 /// `events`
 pub const EVENTS: &[&str] = &["\
 -f --filter KEY=VALUE  Only these: type, event, container, image, volume, label

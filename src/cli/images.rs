@@ -1,7 +1,9 @@
-//! `import`, `images`, `rmi`, `commit`.
+//! `import`, `export`, `images`, `history`, `tag`, `rmi`, `commit`.
 
+mod history;
 mod list;
 
+pub use history::history;
 pub use list::images;
 
 use super::args::Parsed;
@@ -10,6 +12,7 @@ use super::{OK, change, each, note, open_store, print, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
+use mydocker::life::export;
 use mydocker::life::unpacking;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference;
@@ -51,6 +54,7 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
         architecture: Some(images::architecture().to_owned()),
         os: Some("linux".to_owned()),
         config: Some(import.config),
+        parent: None,
         rootfs: Some(RootFs {
             kind: Some("layers".to_owned()),
             diff_ids: Some(vec![format!("sha256:{}", layer.diff_id)]),
@@ -99,9 +103,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     }
     let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
     let mut config = Config::default();
-    for instruction in parsed.all("change") {
-        change::apply(&mut config, instruction)?;
-    }
+    change::apply(&mut config, &parsed.all("change"))?;
     let mut limits = unpacking::limits();
     if let Some(bytes) = parsed.read("max-size", read::bytes)? {
         limits.bytes_max = bytes;
@@ -129,12 +131,44 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     Ok(OK)
 }
 
+/// `export [-o FILE] CONTAINER`
+pub fn export(parsed: &Parsed) -> Result<u8> {
+    let word = &parsed.words[0];
+    let path = output(parsed).filter(|path| !path.is_empty());
+    if path.is_none() && rustix::termios::isatty(sys::stdout()) {
+        return Err(Error::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
+    }
+    if !rustix::process::geteuid().is_root() {
+        let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
+    }
+    let store = open_store()?;
+    export::export(&store, &containers::find(&store, word)?, path.as_deref())?;
+    Ok(OK)
+}
+
+/// The file of `-o`; where there is a symlink, what it leads to.
+fn output(parsed: &Parsed) -> Option<String> {
+    let path = parsed.last("output")?;
+    let real = std::fs::canonicalize(path).ok().and_then(|real| real.into_os_string().into_string().ok());
+    Some(real.unwrap_or_else(|| path.to_owned()))
+}
+
+/// `tag IMAGE NAME[:TAG]`
+pub fn tag(parsed: &Parsed) -> Result<u8> {
+    let [word, name] = parsed.words.as_slice() else { return Ok(OK) }; // the table wants two
+    let reference = reference::parse(name)?;
+    let store = open_store()?;
+    store.lock_images(false)?;
+    images::tag(&store, &reference, &images::expect(&store, word)?)?;
+    Ok(OK)
+}
+
 /// `rmi IMAGE…`
 pub fn rmi(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let force = parsed.on("force");
+    let (force, prunes) = (parsed.on("force"), !parsed.on("no-prune"));
     each(&parsed.words, |word| {
-        let removed = match images::remove(&store, word, force) {
+        let removed = match images::remove(&store, word, force, prunes) {
             Err(_) if force && images::find(&store, word)?.is_none() => return Ok(String::new()),
             other => other,
         };
@@ -155,16 +189,15 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;
     let mut config = commit::config_of(&store, &container.spec);
-    for instruction in parsed.all("change") {
-        change::apply(&mut config, instruction)?;
-    }
+    change::apply(&mut config, &parsed.all("change"))?;
+    let archive = output(parsed);
     let request = Commit {
         config,
         message: parsed.last("message").unwrap_or(""),
         author: parsed.last("author").unwrap_or(""),
         reference: reference.as_ref(),
-        archive: parsed.last("output"),
-        pause: parsed.last("pause") != Some("false"),
+        archive: archive.as_deref(),
+        pause: parsed.last("pause") != Some("false") && !parsed.on("no-pause"),
     };
     let id = commit::commit(&store, &container, request)?;
     images::tidy(&store)?;

@@ -68,7 +68,7 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
                 Ok(None) | Err(_) => None, // a word that cannot be the name of an image is none
             },
             _ if read::volume_name(word).is_ok() => {
-                volumes::created(store, word)?.map(|at| image::volume(store, word, at))
+                volumes::get(store, word)?.map(|known| image::volume(store, word, &known))
             }
             _ => None,
         };

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod diff;
 pub mod events;
 pub mod exec;
+pub mod filter;
 pub mod finish;
 pub mod flags;
 pub mod human;
@@ -29,6 +30,7 @@ pub mod template;
 pub mod top;
 pub mod update;
 pub mod verbs;
+pub mod volume;
 pub mod words;
 
 use miniserde::json::{Object, Value};

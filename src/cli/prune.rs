@@ -3,18 +3,19 @@
 use super::args::Parsed;
 use super::{OK, human, note, open_store, print, ps, read};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{io, sys, time};
+use mydocker::kernel::{file, io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
 use mydocker::store::images::Image;
 use mydocker::store::{Store, containers, images, layers};
+use rustix::fd::AsFd;
 use std::collections::BTreeMap;
 
 /// Bytes of an answer to a question.
 const ANSWER_BYTES: usize = 256;
 
 /// `--filter`: what is kept although it is not used.
-struct Filters<'a> {
+pub struct Filters<'a> {
     /// Only what was made before this moment, in nanoseconds since 1970.
     until: Option<i64>,
     /// Labels that must be there (`true`), or must not.
@@ -22,7 +23,8 @@ struct Filters<'a> {
 }
 
 impl<'a> Filters<'a> {
-    fn parse(parsed: &'a Parsed) -> Result<Self> {
+    /// Reads them.
+    pub fn parse(parsed: &'a Parsed) -> Result<Self> {
         let mut filters = Filters { until: None, labels: Vec::new() };
         for typed in parsed.all("filter") {
             match typed.split_once('=') {
@@ -38,7 +40,8 @@ impl<'a> Filters<'a> {
         Ok(filters)
     }
 
-    fn fit(&self, created: i64, labels: Option<&BTreeMap<String, String>>) -> bool {
+    /// Whether they let it go.
+    pub fn fit(&self, created: i64, labels: Option<&BTreeMap<String, String>>) -> bool {
         self.until.is_none_or(|until| created < until)
             && self
                 .labels
@@ -48,7 +51,7 @@ impl<'a> Filters<'a> {
 }
 
 /// Asks whether to go on, unless `-f` has said so. No answer is a no.
-fn is_agreed(parsed: &Parsed, warning: &str) -> Result<bool> {
+pub fn is_agreed(parsed: &Parsed, warning: &str) -> Result<bool> {
     if parsed.on("force") {
         return Ok(true);
     }
@@ -59,7 +62,7 @@ fn is_agreed(parsed: &Parsed, warning: &str) -> Result<bool> {
 }
 
 /// What was deleted, and how much room there is now.
-fn tell(heading: &str, deleted: &[String], bytes: u64) -> Result<()> {
+pub fn tell(heading: &str, deleted: &[String], bytes: u64) -> Result<()> {
     let mut text = String::new();
     if !deleted.is_empty() {
         text.extend([heading, "\n", &deleted.join("\n"), "\n\n"]);
@@ -136,6 +139,9 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
 
 /// Removes one image, if it is to go; tells what went, and how many bytes of layers.
 fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Result<Option<(images::Removed, u64)>> {
+    if !file::exists_at(store.images.as_fd(), id) {
+        return Ok(None); // it went with the one that was made from it
+    }
     let image = images::get(store, id)?;
     let names: Vec<String> =
         images::references(store)?.into_iter().filter(|(_, to)| to == id).map(|(name, _)| name.text()).collect();
@@ -144,12 +150,15 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
     if !names.is_empty() && !all || !filters.fit(created, labels) || is_used(store, id)? {
         return Ok(None);
     }
+    if names.is_empty() && images::has_children(store, id)? {
+        return Ok(None);
+    }
     let before = size_of(store, &image);
     let mut removed = images::Removed::default();
     // One name after the other: with several, the id alone is refused.
     let words = if names.is_empty() { vec![id.to_owned()] } else { names };
     for word in words {
-        let gone = images::remove(store, &word, false);
+        let gone = images::remove(store, &word, false, true);
         store.unlock_images();
         let gone = gone?;
         removed.untagged.extend(gone.untagged);
@@ -161,7 +170,7 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
 
 /// Bytes of the layers of an image that are in the store.
 fn size_of(store: &Store, image: &Image) -> u64 {
-    let layers = image.diff_ids().unwrap_or_default();
+    let layers = image.layers().unwrap_or_default();
     layers.iter().map(|layer| layers::size(store, layer).unwrap_or(0)).sum() // of one that is gone
 }
 

@@ -152,7 +152,7 @@ pub fn network_name(spec: &Spec) -> &'static str {
 }
 
 /// The beginning of a text, with an ellipsis where it was longer.
-fn cut(text: &str, chars_max: usize) -> String {
+pub fn cut(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {
         text.to_owned()
     } else {

@@ -8,7 +8,7 @@ const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created Docke
     Running Paused Restarting OOMKilled Dead Pid Start End ExitCode Error StartedAt FinishedAt Output Health FailingStreak \
     Log Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd \
     Healthcheck Test Interval Timeout StartPeriod StartInterval Retries Image Volumes WorkingDir Entrypoint OnBuild Labels \
-    StopSignal StopTimeout ResolvConfPath HostnamePath HostsPath LogPath Type Data Name Hard Soft MaximumRetryCount \
+    StopSignal StopTimeout Shell ResolvConfPath HostnamePath HostsPath LogPath Type Data Name Hard Soft MaximumRetryCount \
     RestartCount Source Destination Driver Mode RW Propagation Platform MountLabel ProcessLabel AppArmorProfile ExecIDs \
     HostConfig GraphDriver SizeRw SizeRootFs Mounts Config NetworkSettings Architecture Os Size RootFS Layers Metadata \
     PathOnHost PathInContainer CgroupPermissions";
@@ -61,8 +61,10 @@ pub fn write(out: &mut String, value: &Value, level: Option<usize>) {
         Value::Object(all) => {
             let fields = fields(all).unwrap_or_else(|| all.iter().collect());
             let mut mark = '{';
+            // An image's configuration is the one structure that leaves out whatever is empty.
+            let is_lean = all.contains_key("Shell");
             for (key, value) in fields {
-                if is_empty(value) && is_in(LEFT_OUT, key) {
+                if is_empty(value) && (is_lean || is_in(LEFT_OUT, key)) {
                     continue;
                 }
                 out.push(mark);

@@ -16,7 +16,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{FileType, Mode, OFlags, fsync, openat, renameat};
 
 /// What is asked of a commit.
 pub struct Commit<'a> {
@@ -61,6 +61,7 @@ pub fn config_of(store: &Store, spec: &Spec) -> Config {
                 .healthcheck
                 .map(|_| HealthConfig { test: Some(["NONE".to_string()].into()), ..HealthConfig::default() }),
         },
+        on_build: None, // was for the next build, and this is it
         ..base
     }
 }
@@ -109,7 +110,12 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         comment: text(commit.message),
         empty_layer: None,
     });
-    let diff_ids = spec.layers.iter().chain([&layer.diff_id]).map(|id| format!("sha256:{id}")).collect();
+    // The image's own list, in which a layer may be twice; the container has each once.
+    let mut diff_ids = parent.rootfs.and_then(|below| below.diff_ids).unwrap_or_default();
+    if diff_ids.is_empty() {
+        diff_ids.extend(spec.layers.iter().map(|id| format!("sha256:{id}")));
+    }
+    diff_ids.push(format!("sha256:{}", layer.diff_id));
     let image = Image {
         created: Some(now),
         author: text(commit.author),
@@ -118,6 +124,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         config: Some(commit.config),
         rootfs: Some(RootFs { kind: Some("layers".to_string()), diff_ids: Some(diff_ids) }),
         history: Some(history),
+        parent: (!spec.image_id.is_empty()).then(|| format!("sha256:{}", spec.image_id)),
     };
     let id = images::put(store, &image)?;
     if let Some(reference) = commit.reference {
@@ -154,7 +161,11 @@ pub fn is_ours(path: &str) -> bool {
 }
 
 /// Writes all that the container sees as a flat tar, beside the path and renamed over it.
-fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &str) -> Result<()> {
+pub(super) fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &str) -> Result<()> {
+    // Whatever else is there must not become a file.
+    if rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile) {
+        return Err(Error::new(format!("invalid output path: \"{path}\" is there, and is not a regular file")));
+    }
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
     let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
@@ -179,9 +190,17 @@ fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &
 }
 
 /// child: the container's root without what is mounted in it.
-fn see(store: &Store, container: &Container, pid: Option<i32>) -> Result<OwnedFd> {
+pub(super) fn see(store: &Store, container: &Container, pid: Option<i32>) -> Result<OwnedFd> {
     match pid {
-        Some(pid) => walls::mount::root_of(process::open_pidfd(pid).tried("find the container")?.as_fd()),
+        Some(pid) => {
+            let init = process::open_pidfd(pid).tried("find the container")?;
+            if container.spec.ids.is_some() {
+                // Ids are the container's own.
+                walls::ids::enter_that_of(init.as_fd())?;
+                walls::ids::enter()?;
+            }
+            walls::mount::root_of(init.as_fd())
+        }
         None => {
             rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
             walls::mount::root_alone(store, &container.spec)

@@ -2,7 +2,7 @@
 
 use super::{packing, remove, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, io};
+use crate::kernel::{fault, file, io};
 use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
@@ -12,7 +12,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Gid, Mode, OFlags, Uid, mkdir, rmdir};
+use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid, mkdir, rmdir};
 use rustix::io::Errno;
 
 /// The lines that docker's hosts file begins with.
@@ -33,13 +33,8 @@ impl Made {
         for path in self.paths.iter().rev() {
             let _ = rmdir(path.as_str()); // see above
         }
-        let Ok((others, unread)) = containers::all(store) else { return };
-        if !unread.is_empty() {
-            return; // one of them may name it
-        }
-        let is_used = |name: &str| others.iter().any(|c| c.spec.mounts.iter().any(|mount| mount.source == name));
-        for name in self.volumes.iter().filter(|name| !is_used(name)) {
-            let _ = volumes::remove(store, name).and_then(|()| trash::sweep(store)); // the start's own error is told
+        for name in &self.volumes {
+            let _ = volumes::remove(store, name).and_then(|_| trash::sweep(store)); // the start's own error is told
         }
     }
 }
@@ -85,26 +80,39 @@ fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> 
             MountKind::Bind if mount.make_source => make_host_dirs(&mount.source, made)?,
             MountKind::Bind | MountKind::Tmpfs => {}
             MountKind::Volume | MountKind::Anonymous => {
-                let path = volumes::path(store, &mount.source);
-                let is_new = !file::exists_at(rustix::fs::CWD, &path);
-                volumes::ensure(store, &mount.source)?;
+                let labels = volumes::labels_of(mount.kind == MountKind::Anonymous);
+                // Our record names it, so nobody removes it from here on.
+                let (volume, is_new) = volumes::ensure(store, &mount.source, labels)?;
                 if is_new {
                     made.volumes.push(mount.source.clone());
-                    events::volume(store, "create", &mount.source);
-                    fill_volume(store, container, mount)?;
                 }
+                fill_volume(store, container, mount, &volume)
+                    .map_err(|e| e.reword(&|what| format!("fill the volume {}: {what}", mount.source)))?;
             }
         }
     }
     Ok(())
 }
 
-/// A new volume begins with what the image has at its place: content, owner and mode.
-fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()> {
+/// Beside `_data` while it is filled: what a killed command left half-full is filled once more.
+const FILLING: &str = "filling";
+
+/// An empty volume begins with what the image has at its place: content, owner and mode. Others who want the volume at
+/// the same time wait until it has all.
+fn fill_volume(store: &Store, container: &Container, mount: &Mount, volume: &OwnedFd) -> Result<()> {
     if mount.mode.split(',').any(|option| option == "nocopy") || container.spec.rootfs.is_some() {
         return Ok(());
     }
-    let data = file::open_dir(&volumes::path(store, &mount.source))?;
+    volumes::wait_for(volume, FlockOperation::LockExclusive)?;
+    let is_half_filled = file::exists_at(volume.as_fd(), FILLING);
+    let data = file::open_dir_at(volume.as_fd(), "_data")?;
+    if !is_half_filled {
+        if !file::entries(data.as_fd())?.is_empty() {
+            return Ok(());
+        }
+        file::create_at(volume.as_fd(), FILLING, b"", 0o600)?;
+        fault::point("volume:filling");
+    }
     let mut writer = |sink: &mut dyn io::Sink| -> Result<()> {
         rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
         let root = walls::mount::root_alone(store, &container.spec)?;
@@ -120,8 +128,9 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()
     };
     let mut reader =
         |source: &mut dyn io::Source| unpacking::unpack(source, data.as_fd(), &unpacking::limits()).map(drop);
-    packing::packed(&mut writer, &mut reader)
-        .map_err(|e| e.reword(&|what| format!("fill the volume {}: {}", mount.source, what)))
+    packing::packed(&mut writer, &mut reader)?;
+    fault::point("volume:filled");
+    file::remove_tree(volume.as_fd(), FILLING)
 }
 
 fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
-//!          · commit · packing, unpacking (children that handle archives)
+//!          · commit · export · packing, unpacking (children that handle archives)
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
 //!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
@@ -15,6 +15,7 @@ pub mod copy;
 pub mod create;
 pub mod diff;
 pub mod exec;
+pub mod export;
 pub mod health;
 pub mod init;
 pub mod keys;

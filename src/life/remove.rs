@@ -62,7 +62,7 @@ pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
     let mut result = Ok(());
     if with_volumes {
         for name in containers::anonymous_volumes(spec) {
-            result = result.and(volumes::remove(store, name));
+            result = result.and(volumes::remove_with(store, name, &spec.id));
         }
     }
     let is_there = file::exists_at(store.containers.as_fd(), &spec.id);

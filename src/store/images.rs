@@ -1,16 +1,21 @@
 //! Images: a configuration document (OCI image specification, config.md) named by its sha256, and references to it.
 
+mod remove;
+
+pub use remove::{Removed, remove};
+
 use super::reference::Reference;
 use super::{Store, containers, events, layers, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
-use crate::spec::record::{from_json, record, to_json};
+use crate::spec::record::{Part, record, to_json};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use miniserde::json::{self, Value};
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, Stat, renameat, symlinkat, unlinkat};
+use rustix::fs::{Stat, renameat, symlinkat};
 use rustix::io::Errno;
 
 /// The configuration document. Everything is optional in documents that others wrote.
@@ -30,6 +35,8 @@ pub struct Image {
     pub rootfs: Option<RootFs>,
     /// How it came to be, oldest first.
     pub history: Option<Vec<History>>,
+    /// `sha256:<id>` of the image whose container was committed; docker's field, which the specification lets be.
+    pub parent: Option<String>,
 }
 
 /// What a container of an image runs by default.
@@ -46,6 +53,8 @@ pub struct Config {
     pub labels: Option<BTreeMap<String, String>>,
     pub stop_signal: Option<String>,
     pub healthcheck: Option<HealthConfig>,
+    pub on_build: Option<Vec<String>>,
+    pub shell: Option<Vec<String>>,
 }
 
 /// How an image wants its containers' health to be found out; docker's extension of the image specification.
@@ -90,11 +99,11 @@ pub struct History {
 }
 
 record! {
-    Image { created, author, architecture, os, config, rootfs, history }
+    Image { created, author, architecture, os, config, rootfs, history, parent }
     Config {
         user = "User", exposed_ports = "ExposedPorts", env = "Env", entrypoint = "Entrypoint", cmd = "Cmd",
         volumes = "Volumes", working_dir = "WorkingDir", labels = "Labels", stop_signal = "StopSignal",
-        healthcheck = "Healthcheck"
+        healthcheck = "Healthcheck", on_build = "OnBuild", shell = "Shell"
     }
     HealthConfig {
         test = "Test", interval = "Interval", timeout = "Timeout", start_period = "StartPeriod",
@@ -114,6 +123,20 @@ impl Image {
                 _ => Err(Error::new(format!("the image has a malformed layer id '{}'", id.escape_debug()))),
             })
             .collect()
+    }
+
+    /// The same, each once: overlayfs takes no directory twice, and what is uppermost counts in any case.
+    pub fn layers(&self) -> Result<Vec<String>> {
+        let mut layers = self.diff_ids()?;
+        let mut at = 0;
+        while at < layers.len() {
+            if layers[at + 1..].contains(&layers[at]) {
+                layers.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        Ok(layers)
     }
 }
 
@@ -135,8 +158,37 @@ pub fn get(store: &Store, id: &str) -> Result<Image> {
         return Err(damaged("its content does not have this sha256"));
     }
     let text = core::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
+    parse(text).ok_or_else(|| damaged("it is not an image configuration"))
+}
+
+/// Reads a configuration document. Old ones have a command of one word as a text, instead of as a list.
+pub fn parse(document: &str) -> Option<Image> {
+    let mut json: Value = json::from_str(document).ok()?;
+    if let Value::Object(top) = &mut json
+        && let Some(Value::Object(config)) = top.get_mut("config")
+    {
+        for key in ["Entrypoint", "Cmd", "OnBuild", "Shell"] {
+            if let Some(word @ Value::String(_)) = config.get_mut(key) {
+                let text = core::mem::take(word);
+                *word = Value::Array([text].into_iter().collect());
+            }
+        }
+    }
     let mut image = Image::default();
-    if from_json(&mut image, text) { Ok(image) } else { Err(damaged("it is not an image configuration")) }
+    image.read(Some(json)).then_some(image)
+}
+
+/// The image that this one was made from, if it is still here. What a document claims is believed if the layers agree.
+pub fn parent(store: &Store, image: &Image) -> Option<String> {
+    let id = image.parent.as_deref()?.strip_prefix("sha256:").filter(|id| hex::is(id, 64))?;
+    let below = get(store, id).ok()?.diff_ids().ok()?;
+    image.diff_ids().ok()?.starts_with(&below).then(|| id.to_string())
+}
+
+/// Whether another image was made from this one.
+pub fn has_children(store: &Store, id: &str) -> Result<bool> {
+    let is_parent = |other: &String| get(store, other).is_ok_and(|other| parent(store, &other).as_deref() == Some(id));
+    Ok(ids(store)?.iter().any(is_parent))
 }
 
 /// Lets the reference stand for the image, in one step.
@@ -242,90 +294,20 @@ pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     parsed.map(|_| None)
 }
 
+/// The id of the image that a word stands for; an error when there is none.
+pub fn expect(store: &Store, word: &str) -> Result<String> {
+    match find(store, word)? {
+        Some(Found::Reference(_, id) | Found::Id(id)) => Ok(id),
+        None => Err(missing(word)),
+    }
+}
+
 /// The error for an image that is not here.
 pub fn missing(word: &str) -> Error {
     match reference::parse(word) {
         Ok(reference) => Error::new(format!("No such image: {}", reference.text())),
         Err(error) => error,
     }
-}
-
-/// What [`remove`] did.
-#[derive(Default)]
-pub struct Removed {
-    /// References that are gone.
-    pub untagged: Vec<String>,
-    /// Images and layers that are gone, `sha256:` ids.
-    pub deleted: Vec<String>,
-}
-
-/// Removes a reference, and with the last one the image and the layers that nothing else uses. An image that a
-/// container uses is refused without `force`; its layers stay in any case.
-pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
-    store.lock_images(true)?;
-    let found = find(store, word)?.ok_or_else(|| missing(word))?;
-    let id = found.id().to_string();
-    let refs: Vec<Reference> =
-        references(store)?.into_iter().filter(|(_, to)| *to == id).map(|(reference, _)| reference).collect();
-    let mut removed = Removed::default();
-    let going = match &found {
-        Found::Reference(reference, _) => core::slice::from_ref(reference),
-        Found::Id(_) => &refs[..],
-    };
-    if matches!(found, Found::Id(_)) && refs.len() > 1 && !force {
-        return Err(Error::new(format!(
-            "conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories",
-            &id[..12]
-        )));
-    }
-    let last = going.len() == refs.len();
-    if last && !force {
-        refuse_in_use(store, &found, word)?;
-    }
-    let dir = store.dir("refs")?;
-    for reference in going {
-        match unlinkat(&dir, reference.file_name(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {
-                events::image(store, "untag", &id, &reference.text());
-                removed.untagged.push(reference.text());
-            }
-            Err(errno) => {
-                let error = Error::os(format!("remove the name {}", reference.text()), errno);
-                return Err(store.locate("refs", error));
-            }
-        }
-    }
-    fault::point("rmi:untagged");
-    if last {
-        unlinkat(&store.images, id.as_str(), AtFlags::empty())
-            .tried_with(|| format!("remove the image {}", &id[..12]))?;
-        removed.deleted.push(format!("sha256:{id}"));
-        events::image(store, "delete", &id, "");
-        fault::point("rmi:deleted");
-        removed.deleted.extend(collect(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
-    }
-    store.unlock_images();
-    trash::sweep(store)?;
-    Ok(removed)
-}
-
-fn refuse_in_use(store: &Store, found: &Found, word: &str) -> Result<()> {
-    let (all, errors) = containers::all(store)?;
-    if let Some(error) = errors.into_iter().next() {
-        return Err(Error::new(format!("cannot tell whether image {word} is in use: {error}")));
-    }
-    let Some(user) = all.iter().find(|c| c.spec.image_id == found.id()) else { return Ok(()) };
-    let (container, image) = (&user.spec.id[..12], &found.id()[..12]);
-    Err(Error::new(match found {
-        Found::Reference(..) => format!(
-            "conflict: unable to remove repository reference \"{word}\" (must force) - container {container} is using its referenced image {image}"
-        ),
-        Found::Id(_) => {
-            format!(
-                "conflict: unable to delete {image} (must be forced) - image is being used by container {container}"
-            )
-        }
-    }))
 }
 
 /// Deletes what killed commands left: layers that nothing refers to, half-written records, links to images that are gone.
@@ -386,7 +368,7 @@ fn collect_layers(store: &Store) -> Result<Vec<String>> {
 
 /// Bytes of the files in all layers of an image.
 pub fn size(store: &Store, image: &Image) -> Result<u64> {
-    image.diff_ids()?.iter().map(|layer| layers::size(store, layer)).sum()
+    image.layers()?.iter().map(|layer| layers::size(store, layer)).sum()
 }
 
 /// `amd64`, `arm64` …: how the specification calls the machine that this program is built for.

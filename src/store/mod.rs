@@ -7,7 +7,7 @@
 //! <root>/refs/<reference>   symlink → id; `/` in a name is written `+`
 //! <root>/files/<identity>   symlink → id: image files that were imported by path
 //! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again) and size
-//! <root>/volumes/<name>/    _data/
+//! <root>/volumes/<name>/    _data/ and volume.json; `filling` while it is filled
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket
 //! <run>/events events.1     what happened, a line each

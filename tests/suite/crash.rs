@@ -249,6 +249,22 @@ fn while_an_image_goes() {
 }
 
 #[test]
+fn while_a_volume_is_made() {
+    for step in ["volume:named", "volume:noted", "volume:filling", "volume:filled"] {
+        let h = Host::new();
+        let before = h.snapshot();
+        let Some(output) = dying(&h, step, "create --name box -v data:/etc busybox true") else { return };
+        output.exits(137);
+        // Whoever comes next finds all of it.
+        assert!(h.ok("run --rm -v data:/etc busybox ls /etc").contains("passwd"), "{step}");
+        assert!(!h.store.join("volumes/data/filling").exists(), "{step}");
+        h.run("rm -f box");
+        h.ok("volume rm data");
+        recovers(&h, &before, step);
+    }
+}
+
+#[test]
 fn while_a_container_is_committed() {
     for step in ["commit:paused", "layer:unpacked", "layer:placed", "image:stored"] {
         let h = Host::new();

@@ -3,7 +3,7 @@
 use crate::host::Host;
 
 const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import images \
-                     rmi info version inspect port completion";
+                     export history tag rmi info version inspect port completion";
 
 #[test]
 fn there_is_an_overview() {

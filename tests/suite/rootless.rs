@@ -102,6 +102,11 @@ fn the_whole_life_of_a_container() {
     home.ok("commit -o all.tar box mine");
     assert_eq!(home.ok("run --rm mine sh -c 'cat /etc/new; ls /home'"), "new\nown");
     assert_eq!(home.ok("run --rm ./all.tar cat /etc/new"), "new");
+    assert_eq!(home.ok("export -o exported.tar box"), "");
+    assert_eq!(fs::read(home.0.join("exported.tar")).unwrap(), fs::read(home.0.join("all.tar")).unwrap());
+    assert_eq!(home.ok("volume create data"), "data");
+    assert!(home.ok("run --rm -v data:/etc busybox ls /etc").contains("passwd"));
+    assert_eq!(home.ok("volume rm data"), "data");
     assert_eq!(home.ok("stop box"), "box");
     assert_eq!(home.ok("ps -a --format '{{.Status}}' --filter name=^box$").split(' ').nth(1), Some("(3)"));
     assert_eq!(home.ok("start box"), "box");

@@ -9,7 +9,7 @@ use mydocker::error::Result;
 use mydocker::kernel::{file, hex, order};
 use mydocker::spec::{Mount, MountKind, Recursion};
 
-/// What `-v`, `--mount` and `--tmpfs` ask for, in the order in which it is mounted.
+/// What `-v`, `--mount` and `--tmpfs` ask for.
 pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
     let mut mounts: Vec<Mount> = Vec::new();
     for text in parsed.all("volume") {
@@ -36,10 +36,34 @@ pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
             return Err(bad(format!("Duplicate mount point: {}", mount.target)));
         }
     }
-    // A mount below another one must come after it, whatever the order of the flags.
-    let depth = |mount: &Mount| mount.target.matches('/').count();
-    let mounts: Vec<Mount> = order::sorted(mounts, &|a, b| depth(a) < depth(b));
     Ok(mounts)
+}
+
+/// Adds a volume without a name for each path that the image wants one at, unless something is mounted there anyway.
+pub fn add_images<'a>(mounts: &mut Vec<Mount>, paths: impl Iterator<Item = &'a String>) {
+    for path in paths {
+        // Whatever an image says: a place in the container that can be one.
+        let Ok(target) = read::target(&format!("/{path}")) else { continue };
+        if !mounts.iter().any(|mount| mount.target == target) {
+            mounts.push(Mount {
+                kind: MountKind::Anonymous,
+                source: hex::fresh_id(),
+                target,
+                read_only: false,
+                mode: String::new(),
+                propagation: String::new(),
+                recursion: Recursion::Enabled,
+                subpath: String::new(),
+                make_source: false,
+            });
+        }
+    }
+}
+
+/// In the order in which they are mounted: one below another comes after it, whatever the order of the flags.
+pub fn in_order(mounts: Vec<Mount>) -> Vec<Mount> {
+    let depth = |mount: &Mount| mount.target.matches('/').count();
+    order::sorted(mounts, &|a, b| depth(a) < depth(b))
 }
 
 fn volume_mount(flag: volume::VolumeFlag) -> Result<Mount> {

@@ -1,15 +1,15 @@
 //! `images`.
 
-use crate::cli::args::{Parsed, boolean};
-use crate::cli::pattern::{self, Pattern};
-use crate::cli::shape::put_text;
+use crate::cli::args::Parsed;
+use crate::cli::filter::{self, Filter};
+use crate::cli::shape::{picked, put_text};
 use crate::cli::{OK, human, note, open_store, print, read, table};
-use miniserde::json::{Object, Value};
+use miniserde::json::Value;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::order;
-use mydocker::store::Store;
+use mydocker::kernel::{order, time};
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
+use mydocker::store::{Store, layers};
 
 const HEADERS: [(&str, &str); 6] = [
     ("Repository", "REPOSITORY"),
@@ -20,61 +20,53 @@ const HEADERS: [(&str, &str); 6] = [
     ("UniqueSize", "UNIQUE SIZE"),
 ];
 
-/// `--filter`: of `reference` any one must fit, everything else all.
-enum Filter {
-    Dangling(bool),
-    Reference(Pattern),
-    Label(String),
-    /// Made before (or after) this moment.
-    Before(String),
-    Since(String),
+/// A filter, and the moment that it is about.
+struct Asked(Filter, i64);
+
+fn asked(store: &Store, typed: &str) -> Result<Asked> {
+    let filter = filter::parse(typed, "before dangling label reference since until")?;
+    let at = match filter.key {
+        "until" => read::moment::moment(&filter.value, time::now())?,
+        "before" | "since" => created(&images::get(store, &images::expect(store, &filter.value)?)?),
+        _ => 0,
+    };
+    Ok(Asked(filter, at))
 }
 
-impl Filter {
-    fn parse(store: &Store, typed: &str) -> Result<Self> {
-        let shown = typed.escape_debug();
-        let (key, value) = typed
-            .split_once('=')
-            .ok_or_else(|| Error::new(format!("bad format of filter '{shown}' (expected name=value)")))?;
-        let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
-        let created = || -> Result<String> {
-            let found = images::find(store, value)?.ok_or_else(|| images::missing(value))?;
-            Ok(images::get(store, found.id())?.created.unwrap_or_default())
-        };
-        Ok(match key {
-            "dangling" => Self::Dangling(boolean(value).ok_or_else(|| bad("true or false"))?),
-            "reference" => Self::Reference(pattern::glob(value).map_err(|error| bad(&error.what))?),
-            "label" => Self::Label(value.to_owned()),
-            "before" => Self::Before(created()?),
-            "since" => Self::Since(created()?),
-            _ => {
-                let known = "before, dangling, label, reference, since";
-                return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
-            }
-        })
-    }
-
+impl Asked {
     fn fits(&self, name: Option<&Reference>, image: &Image) -> bool {
-        let created = image.created.as_deref().unwrap_or_default();
-        match self {
-            Self::Dangling(wanted) => name.is_none() == *wanted,
-            Self::Reference(pattern) => name.is_some_and(|name| pattern.fits(&name.name) || pattern.fits(&name.text())),
-            Self::Label(wanted) => {
+        let Self(filter, at) = self;
+        match filter.key {
+            "dangling" => name.is_none() == filter.wanted,
+            "reference" => name.is_some_and(|name| filter.matches(&name.name) || filter.matches(&name.text())),
+            "label" => {
                 let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
-                labels.is_some_and(|labels| read::has_label(labels, wanted))
+                labels.is_some_and(|labels| read::has_label(labels, &filter.value))
             }
-            // All are RFC 3339 in UTC with nine digits: in order as texts.
-            Self::Before(at) => created < at.as_str(),
-            Self::Since(at) => created > at.as_str(),
+            "since" => created(image) > *at,
+            _ => created(image) < *at,
         }
     }
 }
 
-fn fits(filters: &[Filter], name: Option<&Reference>, image: &Image) -> bool {
-    let is_name = |filter: &&Filter| matches!(filter, Filter::Reference(_));
-    let mut names = filters.iter().filter(is_name).peekable();
-    (names.peek().is_none() || names.any(|filter| filter.fits(name, image)))
-        && filters.iter().filter(|filter| !is_name(filter)).all(|filter| filter.fits(name, image))
+/// When an image was made, in nanoseconds since 1970; 0 when its document does not say so.
+fn created(image: &Image) -> i64 {
+    image.created.as_deref().and_then(read::moment::rfc3339).unwrap_or(0)
+}
+
+/// Of references any one must fit, everything else all.
+fn fits(filters: &[Asked], name: Option<&Reference>, image: &Image) -> bool {
+    let is_name = |filter: &Asked| filter.0.key == "reference";
+    let (mut is_asked, mut is_found) = (false, false);
+    for filter in filters {
+        let fits = filter.fits(name, image);
+        if is_name(filter) {
+            (is_asked, is_found) = (true, is_found || fits);
+        } else if !fits {
+            return false;
+        }
+    }
+    is_found || !is_asked
 }
 
 /// `images [REFERENCE]`
@@ -82,34 +74,51 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let mut filters = Vec::new();
     for typed in parsed.all("filter") {
-        filters.push(Filter::parse(&store, typed)?);
+        filters.push(asked(&store, typed)?);
     }
     if let Some(word) = parsed.words.first() {
         if !word.contains(['*', '?', '[']) {
             reference::parse(word)?;
         }
-        filters.push(Filter::Reference(pattern::glob(word)?));
+        filters.push(asked(&store, &format!("reference={word}"))?);
     }
     let refs = images::references(&store)?;
     let mut code = OK;
-    let mut rows: Vec<(String, Value)> = Vec::new();
+    let mut complain = |error: &Error| {
+        note(&error.to_string());
+        code = 1;
+    };
+    let (mut found, mut parents, mut uses) = (Vec::new(), Vec::new(), Vec::new());
     for id in images::ids(&store)? {
-        let read = images::get(&store, &id).and_then(|image| images::size(&store, &image).map(|size| (image, size)));
-        let (image, size) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                note(&error.to_string());
-                code = 1;
-                continue;
+        match images::get(&store, &id).and_then(|image| image.layers().map(|layers| (image, layers))) {
+            Ok((image, layers)) => {
+                parents.extend(images::parent(&store, &image));
+                uses.extend(layers.iter().cloned());
+                found.push((id, image, layers));
             }
-        };
-        let named = refs.iter().filter(|(_, to)| *to == id).map(|(reference, _)| Some(reference));
-        let mut names: Vec<Option<&Reference>> = named.collect();
-        if names.is_empty() {
-            names.push(None);
+            Err(error) => complain(&error),
         }
-        for name in names.into_iter().filter(|name| fits(&filters, *name, &image)) {
-            rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
+    }
+    let mut rows: Vec<(i64, Value)> = Vec::new();
+    for (id, image, layers) in &found {
+        let mut sizes = [0, 0];
+        for layer in layers {
+            let is_shared = uses.iter().filter(|used| *used == layer).count() > 1;
+            match layers::size(&store, layer) {
+                Ok(size) => sizes[usize::from(is_shared)] += size,
+                Err(error) => complain(&error),
+            }
+        }
+        let mut is_named = false;
+        for (name, _) in refs.iter().filter(|(_, to)| to == id) {
+            is_named = true;
+            if fits(&filters, Some(name), image) {
+                rows.push((created(image), row(parsed, id, Some(name), image, sizes)));
+            }
+        }
+        let is_shown = !is_named && (parsed.on("all") || !parents.contains(id));
+        if is_shown && fits(&filters, None, image) {
+            rows.push((created(image), row(parsed, id, None, image, sizes)));
         }
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
@@ -134,17 +143,24 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     Ok(code)
 }
 
-fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size: u64) -> Value {
-    let created = image.created.as_deref().and_then(read::moment::rfc3339);
-    let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
+fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, [own, shared]: [u64; 2]) -> Value {
+    let (mut at, mut since) = ("N/A".to_owned(), "N/A".to_owned());
+    if image.created.is_some() {
+        let created = created(image);
+        at = format!("{} +0000 UTC", time::plain(created));
+        since = human::ago(human::elapsed(created));
+    }
     let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
-    let mut o = Object::new();
-    put_text(&mut o, "Digest", "<none>");
+    let mut o = picked("Digest - \"<none>\",Containers - \"N/A\",", &Value::Null);
     put_text(&mut o, "Repository", name.map_or("<none>", |name| &name.name));
     put_text(&mut o, "Tag", name.map_or("<none>", |name| &name.tag));
     put_text(&mut o, "ID", &shown);
-    put_text(&mut o, "CreatedAt", image.created.as_deref().unwrap_or(""));
+    put_text(&mut o, "CreatedAt", &at);
     put_text(&mut o, "CreatedSince", &since);
-    put_text(&mut o, "Size", &human::size(size));
+    for (key, size) in
+        [("Size", own + shared), ("VirtualSize", own + shared), ("SharedSize", shared), ("UniqueSize", own)]
+    {
+        put_text(&mut o, key, &human::size(size));
+    }
     Value::Object(o)
 }

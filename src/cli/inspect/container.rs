@@ -10,7 +10,7 @@ use mydocker::kernel::time;
 use mydocker::spec::record::to_json;
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
-use mydocker::store::{Store, volumes};
+use mydocker::store::{Store, images, volumes};
 use mydocker::walls::mount;
 
 const SIGTERM: i32 = 15;
@@ -23,8 +23,8 @@ const STATE: &str = "Status status,OOMKilled oom_killed,Dead - false,Pid pid,Exi
 const HEALTH: &str = "Status status,FailingStreak failing_streak,";
 const CHECK: &str = "Start @start,End @end,ExitCode exit_code,Output output,";
 const CONFIG: &str = "Hostname hostname,Domainname - \"\",User user,AttachStdin - false,AttachStdout - false,\
-    AttachStderr - false,ExposedPorts - {},Tty tty,OpenStdin stdin,StdinOnce - false,Env env,Cmd cmd,Healthcheck - null,\
-    Image image,Volumes - {},WorkingDir cwd,Entrypoint entrypoint,OnBuild - [],Labels labels,StopSignal - \"\",\
+    AttachStderr - false,Tty tty,OpenStdin stdin,StdinOnce - false,Env env,Cmd cmd,Healthcheck - null,\
+    Image image,WorkingDir cwd,Entrypoint entrypoint,OnBuild - [],Labels labels,StopSignal - \"\",\
     StopTimeout stop_timeout,";
 const CHECKS: &str = "Test health.test,Interval health.interval_ns,Timeout health.timeout_ns,\
     StartPeriod health.start_period_ns,StartInterval health.start_interval_ns,Retries health.retries,";
@@ -81,7 +81,7 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
     put(&mut o, "GraphDriver", graph_driver(store, spec, &home));
     let mounts = spec.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs);
     put(&mut o, "Mounts", Value::Array(mounts.map(|mount| mount_of(store, mount)).collect()));
-    put(&mut o, "Config", config(spec, &record));
+    put(&mut o, "Config", config(store, spec, &record));
     let (mut network, mut networks) = (picked(NETWORK, &record), Object::new());
     network.extend(picked(ENDPOINT, &record));
     put(&mut networks, ps::network_name(spec), Value::Object(picked(ENDPOINT, &record)));
@@ -119,8 +119,19 @@ fn each(table: &str, list: Option<&Value>) -> Value {
     Value::Array(list.iter().map(|item| Value::Object(picked(table, item))).collect())
 }
 
-fn config(spec: &Spec, record: &Value) -> Value {
+fn config(store: &Store, spec: &Spec, record: &Value) -> Value {
     let mut o = picked(CONFIG, record);
+    let empty = || Value::Object(Object::new());
+    let (mut ports, mut volumes) = (Object::new(), Object::new());
+    let image = images::get(store, &spec.image_id).ok().and_then(|image| image.config); // it may be gone by now
+    for port in image.iter().flat_map(|config| &config.exposed_ports).flatten() {
+        put(&mut ports, port, empty());
+    }
+    for mount in spec.mounts.iter().filter(|mount| mount.kind == MountKind::Anonymous) {
+        put(&mut volumes, &mount.target, empty());
+    }
+    put(&mut o, "ExposedPorts", Value::Object(ports));
+    put(&mut o, "Volumes", Value::Object(volumes));
     if spec.health.is_some() {
         put(&mut o, "Healthcheck", Value::Object(picked(CHECKS, record)));
     }

@@ -1,0 +1,154 @@
+//! `volume create`, `volume ls`, `volume rm`, `volume prune`.
+
+use super::args::Parsed;
+use super::filter::{self, Filter};
+use super::shape::{picked, put_text};
+use super::{OK, each, note, open_store, print, prune, read, table};
+use miniserde::json::Value;
+use mydocker::error::{Error, Result, Tried};
+use mydocker::kernel::{file, hex};
+use mydocker::store::volumes::{self, ANONYMOUS, Volume};
+use mydocker::store::{Store, containers, trash};
+use rustix::fd::AsFd;
+
+/// `volume create [NAME]`
+pub fn create(parsed: &Parsed) -> Result<u8> {
+    match parsed.last("driver") {
+        None | Some("" | "local") => {}
+        Some(other) => {
+            let other = other.escape_debug();
+            return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'local' is the only one")));
+        }
+    }
+    let fresh = hex::fresh_id();
+    let name = match parsed.words.first().map(String::as_str) {
+        None | Some("") => &fresh,
+        Some(name) => read::volume_name(name).map_err(|error| error.exit(1))?,
+    };
+    let mut labels = volumes::labels_of(name == fresh);
+    for text in parsed.all("label") {
+        labels.extend([read::label(text)?]);
+    }
+    let store = open_store()?;
+    let (dir, _) = volumes::ensure(&store, name, labels)?;
+    rustix::fs::syncfs(&dir).tried("sync the new volume to disk")?;
+    print(&format!("{name}\n"))?;
+    Ok(OK)
+}
+
+fn fits(filter: &Filter, name: &str, volume: &Volume, is_used: bool) -> bool {
+    match filter.key {
+        "name" => filter.matches(name),
+        "dangling" => is_used != filter.wanted,
+        "label" => read::has_label(&volume.labels, &filter.value),
+        _ => filter.value == "local",
+    }
+}
+
+/// All volumes with what is known about each, and whether a container uses it. What is damaged is told of, and makes the
+/// exit code 1.
+fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
+    let mut complain = |error: &Error| {
+        note(&error.to_string());
+        *code = 1;
+    };
+    let (users, errors) = containers::all(store)?;
+    errors.iter().for_each(&mut complain);
+    let mut all = Vec::new();
+    for name in volumes::names(store)? {
+        match volumes::get(store, &name) {
+            Ok(Some(known)) => {
+                let is_used = users.iter().any(|container| volumes::is_mounted(&container.spec, &name));
+                all.push((name, known, is_used));
+            }
+            Ok(None) => {}
+            Err(error) => complain(&error),
+        }
+    }
+    Ok(all)
+}
+
+/// `volume ls`
+pub fn ls(parsed: &Parsed) -> Result<u8> {
+    let mut filters = Vec::new();
+    for typed in parsed.all("filter") {
+        filters.push(filter::parse(typed, "dangling driver label name")?);
+    }
+    let store = open_store()?;
+    let mut code = OK;
+    let (mut rows, mut names) = (Vec::new(), String::new());
+    for (name, volume, is_used) in all(&store, &mut code)? {
+        if filters.iter().all(|filter| fits(filter, &name, &volume, is_used)) {
+            names.extend([&name, "\n"]);
+            rows.push(row(&store, &name, &volume));
+        }
+    }
+    if parsed.on("quiet") {
+        print(&names)?;
+    } else {
+        let (columns, headers) = ("table {{.Driver}}\\t{{.Name}}", [("Name", "VOLUME NAME")]);
+        print(&table::print(parsed.last("format"), columns, &headers, &rows)?)?;
+    }
+    Ok(code)
+}
+
+const ROW: &str = "Driver - \"local\",Scope - \"local\",Links - \"N/A\",Size - \"N/A\",Availability - \"N/A\",\
+    Group - \"N/A\",Status - \"N/A\",";
+
+fn row(store: &Store, name: &str, volume: &Volume) -> Value {
+    let mut labels = String::new();
+    for (key, value) in &volume.labels {
+        labels.extend([if labels.is_empty() { "" } else { "," }, key, "=", value]);
+    }
+    let mut o = picked(ROW, &Value::Null);
+    put_text(&mut o, "Name", name);
+    put_text(&mut o, "Mountpoint", &volumes::path(store, name));
+    put_text(&mut o, "Labels", &labels);
+    Value::Object(o)
+}
+
+/// `volume rm VOLUME…`
+pub fn rm(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    each(&parsed.words, |name| {
+        let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
+        if !is_gone && !parsed.on("force") {
+            return Err(Error::new(format!("get {}: no such volume", name.escape_debug())));
+        }
+        trash::sweep(&store)?;
+        Ok(name.to_owned())
+    })
+}
+
+/// `volume prune`: volumes that no container uses go away; those with a name only with `-a`.
+pub fn prune(parsed: &Parsed) -> Result<u8> {
+    let filters = prune::Filters::parse(parsed)?;
+    let kind = if parsed.on("all") { "all" } else { "anonymous" };
+    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
+    if prune::is_agreed(parsed, &format!("{kind} local volumes not used by at least one container"))? {
+        let store = open_store()?;
+        for (name, volume, is_used) in all(&store, &mut code)? {
+            let is_kept = is_used
+                || !parsed.on("all") && !volume.labels.contains_key(ANONYMOUS)
+                || !filters.fit(volume.created, Some(&volume.labels));
+            if is_kept {
+                continue;
+            }
+            let size = file::open_dir(&volumes::path(&store, &name)).and_then(|data| file::tree_bytes(data.as_fd()));
+            match volumes::remove(&store, &name) {
+                Ok(true) => {
+                    bytes += size.unwrap_or(0); // unknown is not worth an error
+                    deleted.push(name);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    note(&error.to_string());
+                    code = 1;
+                }
+            }
+        }
+        trash::sweep(&store)?;
+    }
+    prune::tell("Deleted Volumes:", &deleted, bytes)?;
+    Ok(code)
+}
