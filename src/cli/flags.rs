@@ -70,7 +70,7 @@ macro_rules! making {
             flag(&["platform"], "OS/ARCH", "Only this host's own can be asked for"),
             flag(&["privileged"], "", "Let it do everything that root may do here, and see all devices"),
             flag(&["pull"], "WHEN", "missing or never: there is no registry to ask"),
-            flag(&["q", "quiet"], "", "Nothing is pulled, so there is nothing to be quiet about"),
+            flag(&["q", "quiet"], "", "Show no progress when IMAGE is an archive"),
             flag(&["read-only"], "", "Make its root file system read-only"),
             flag(&["restart"], "POLICY", "Start it again: no (the default), on-failure[:N], always, unless-stopped"),
             flag(&["rm"], "", "Remove the container when it ends"),
@@ -178,6 +178,7 @@ pub const COMMIT: &[Flag] = &[
     flag(&["m", "message"], "TEXT", "Why it was made"),
     flag(&["o", "output"], "FILE.tar", "Also write all that the container sees as a flat archive"),
     flag(&["p", "pause"], "", "Let the container stand still meanwhile (default; --pause=false does not)"),
+    flag(&["q", "quiet"], "", "Show no progress"),
 ];
 /// `cp`
 pub const CP: &[Flag] = &[
@@ -191,6 +192,7 @@ pub const IMPORT: &[Flag] = &[
     flag(&["m", "message"], "TEXT", "Why it was made"),
     flag(&["max-size"], "BYTES", "Refuse more unpacked data than this (default 64g)"),
     flag(&["max-ratio"], "N", "Refuse more than N bytes unpacked for one packed"),
+    flag(&["q", "quiet"], "", "Show no progress"),
 ];
 /// `images`
 pub const IMAGES: &[Flag] = &[

@@ -18,6 +18,7 @@ pub mod info;
 pub mod inspect;
 pub mod logs;
 pub mod pattern;
+pub mod progress;
 pub mod prune;
 pub mod ps;
 pub mod read;

@@ -30,6 +30,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod oneliners;
+mod progress;
 mod ps;
 mod races;
 mod restart;
