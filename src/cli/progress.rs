@@ -73,12 +73,12 @@ impl Drop for Progress {
 
 /// What the line says after so many milliseconds. Shorter than the terminal is wide, so that it stays one.
 fn line(verb: &str, bytes: u64, total: Option<u64>, ms: i64, columns: usize) -> String {
-    let rate = (u128::from(bytes) * 1000 / ms.max(1).unsigned_abs() as u128) as u64;
+    let rate = bytes.saturating_mul(1000) / ms.max(1).unsigned_abs();
     let speed = human::size(rate) + "/s";
     let text = match total.filter(|total| *total >= bytes && *total > 0) {
         None => format!("{verb}  {}  {speed}", human::size(bytes)),
         Some(total) => {
-            let percent = u128::from(bytes) * 100 / u128::from(total);
+            let percent = bytes.saturating_mul(100) / total;
             let start = format!("{verb} {percent:3}% ");
             let left = left((total - bytes) / rate.max(1));
             let end = format!("{}/{}  {speed}  {left} left", human::size(bytes), human::size(total));
@@ -86,7 +86,7 @@ fn line(verb: &str, bytes: u64, total: Option<u64>, ms: i64, columns: usize) -> 
             if room < *BAR_CHARS.start() {
                 start + &end
             } else {
-                let done = (room as u128 * u128::from(bytes) / u128::from(total)) as usize;
+                let done = (bytes.saturating_mul(room as u64) / total) as usize;
                 format!("{start}[{:room$}] {end}", "=".repeat(done))
             }
         }
