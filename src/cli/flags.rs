@@ -225,6 +225,23 @@ pub const PRUNE_IMAGES: &[Flag] = &[
     flag(&["filter"], "KEY=VALUE", "Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
     flag(&["f", "force"], "", "Do not ask"),
 ];
+/// `system df`
+pub const SYSTEM_DF: &[Flag] = &[
+    flag(&["format"], "FORMAT", "json, a template such as '{{.Type}} {{.Size}}', or 'table …'"),
+    flag(&["v", "verbose"], "", "Show every image, container and volume"),
+];
+/// `system prune`
+pub const SYSTEM_PRUNE: &[Flag] = &[
+    flag(&["a", "all"], "", "Remove all images that no container uses, not only those without a name"),
+    flag(&["filter"], "KEY=VALUE", "Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
+    flag(&["f", "force"], "", "Do not ask"),
+    flag(&["volumes"], "", "Remove anonymous volumes that no container has, too"),
+];
+/// `system check`
+pub const SYSTEM_CHECK: &[Flag] = &[
+    flag(&["deep"], "", "Read the content of all layers, too, and compare it with their digests"),
+    flag(&["repair"], "", "Put right what can be put right without losing anything"),
+];
 /// `rmi`
 pub const RMI: &[Flag] = &[flag(&["f", "force"], "", "Also one that stopped containers use; a missing one is fine")];
 /// `events`

@@ -25,6 +25,7 @@ pub mod read;
 pub mod run;
 pub mod shape;
 pub mod stats;
+pub mod system;
 pub mod table;
 pub mod template;
 pub mod top;

@@ -1,0 +1,320 @@
+//! `system df`, `system prune`, `system check`.
+
+use super::args::Parsed;
+use super::prune::{self, Filters, Pruned};
+use super::ps::{self, Row};
+use super::shape::{put_number, put_text};
+use super::{OK, human, note, open_store, print, read, table};
+use miniserde::json::{Object, Value};
+use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::kernel::{file, hex};
+use mydocker::life::check;
+use mydocker::spec::{MountKind, Status};
+use mydocker::store::images::{self, Image};
+use mydocker::store::{Store, containers, layers, trash, volumes};
+use rustix::fd::AsFd;
+
+/// What there is of one kind, and what of it is in use.
+#[derive(Default)]
+struct Share {
+    total: usize,
+    active: usize,
+    bytes: u64,
+    used_bytes: u64,
+}
+
+impl Share {
+    fn row(&self, kind: &str) -> Value {
+        let free = self.bytes.saturating_sub(self.used_bytes);
+        let percent = free.saturating_mul(100).checked_div(self.bytes).map_or(String::new(), |n| format!(" ({n}%)"));
+        let mut o = Object::new();
+        put_text(&mut o, "Type", kind);
+        put_text(&mut o, "TotalCount", &self.total.to_string());
+        put_text(&mut o, "Active", &self.active.to_string());
+        put_text(&mut o, "Size", &human::size_long(self.bytes));
+        put_text(&mut o, "Reclaimable", &(human::size_long(free) + &percent));
+        Value::Object(o)
+    }
+}
+
+/// All that takes room.
+struct Stock {
+    images: Vec<(String, Image, Vec<String>)>,
+    rows: Vec<Row>,
+    /// Name, bytes, and how many containers have it.
+    volumes: Vec<(String, u64, usize)>,
+    code: u8,
+}
+
+impl Stock {
+    fn look(store: &Store) -> Result<Self> {
+        let mut stock = Self { images: Vec::new(), rows: Vec::new(), volumes: Vec::new(), code: OK };
+        for id in images::ids(store)? {
+            match images::get(store, &id).and_then(|image| image.diff_ids().map(|layers| (image, layers))) {
+                Ok((image, layers)) => stock.images.push((id, image, layers)),
+                Err(_) if !images::exists(store, &id) => {} // removed meanwhile
+                Err(error) => stock.complain(&error),
+            }
+        }
+        let (found, errors) = containers::all(store)?;
+        for error in &errors {
+            stock.complain(error);
+        }
+        for container in found {
+            match ps::state(store, &container) {
+                Ok(Some((state, is_paused))) => stock.rows.push(Row { container, state, is_paused }),
+                Ok(None) => {}
+                Err(error) => stock.complain(&error),
+            }
+        }
+        let dir = store.dir("volumes")?;
+        for name in file::names(dir.as_fd())? {
+            let Ok(data) = file::open_dir_at(dir.as_fd(), &name) else { continue }; // removed meanwhile
+            let mounts = |row: &&Row| {
+                row.container.spec.mounts.iter().any(|mount| is_volume(mount.kind) && mount.source == name)
+            };
+            let links = stock.rows.iter().filter(mounts).count();
+            stock.volumes.push((name.clone(), file::tree_bytes(data.as_fd())?, links));
+        }
+        Ok(stock)
+    }
+
+    fn complain(&mut self, error: &Error) {
+        note(&error.to_string());
+        self.code = 1;
+    }
+
+    fn users(&self, image: &str) -> usize {
+        self.rows.iter().filter(|row| row.container.spec.image_id == image).count()
+    }
+
+    /// The table's rows.
+    fn shares(&self, store: &Store) -> Result<Vec<Value>> {
+        let mut shares = [Share::default(), Share::default(), Share::default()];
+        let [of_images, of_containers, of_volumes] = &mut shares;
+        of_images.total = self.images.len();
+        of_images.active = self.images.iter().filter(|(id, ..)| self.users(id) > 0).count();
+        for layer in file::names(store.layers.as_fd())? {
+            let bytes = layers::size(store, &layer).unwrap_or(0); // `system check` finds what is wrong with it
+            of_images.bytes += bytes;
+            if self.rows.iter().any(|row| row.container.spec.layers.contains(&layer)) {
+                of_images.used_bytes += bytes;
+            }
+        }
+        for row in &self.rows {
+            let (own, _) = ps::sizes(store, &row.container).unwrap_or_default(); // removed meanwhile, or damaged
+            of_containers.bytes += own;
+            of_containers.total += 1;
+            if matches!(row.state.status, Status::Running | Status::Restarting) {
+                of_containers.used_bytes += own;
+                of_containers.active += 1;
+            }
+        }
+        for (_, bytes, links) in &self.volumes {
+            of_volumes.bytes += bytes;
+            of_volumes.total += 1;
+            if *links > 0 {
+                of_volumes.used_bytes += bytes;
+                of_volumes.active += 1;
+            }
+        }
+        let kinds = ["Images", "Containers", "Local Volumes", "Build Cache"];
+        let none = Share::default();
+        Ok(kinds.iter().zip(shares.iter().chain([&none])).map(|(kind, share)| share.row(kind)).collect())
+    }
+
+    /// Every image, container and volume with its size.
+    fn details(&self, store: &Store) -> Result<String> {
+        let mut rows = Vec::new();
+        let names = images::references(store)?;
+        for (id, image, layers) in &self.images {
+            let (mut all, mut shared) = (0, 0);
+            for layer in layers {
+                let bytes = layers::size(store, layer).unwrap_or(0); // as above
+                all += bytes;
+                if self.images.iter().filter(|(.., others)| others.contains(layer)).count() > 1 {
+                    shared += bytes;
+                }
+            }
+            let created = image.created.as_deref().and_then(read::moment::rfc3339);
+            let mut o = Object::new();
+            put_text(&mut o, "ID", &id[..12]);
+            put_text(&mut o, "Repository", "<none>");
+            put_text(&mut o, "Tag", "<none>");
+            put_text(
+                &mut o,
+                "CreatedSince",
+                &created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at))),
+            );
+            put_text(&mut o, "Size", &human::size(all));
+            put_text(&mut o, "SharedSize", &human::size_long(shared));
+            put_text(&mut o, "UniqueSize", &human::size_long(all - shared));
+            put_number(&mut o, "Containers", self.users(id) as i64);
+            let before = rows.len();
+            for (name, _) in names.iter().filter(|(_, to)| to == id) {
+                put_text(&mut o, "Repository", &name.name);
+                put_text(&mut o, "Tag", &name.tag);
+                rows.push(Value::Object(o.clone()));
+            }
+            if rows.len() == before {
+                rows.push(Value::Object(o));
+            }
+        }
+        let headers = [
+            ("ID", "IMAGE ID"),
+            ("CreatedSince", "CREATED"),
+            ("SharedSize", "SHARED SIZE"),
+            ("UniqueSize", "UNIQUE SIZE"),
+        ];
+        let format = "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}\\t{{.SharedSize}}\\t{{.UniqueSize}}\\t{{.Containers}}";
+        let images = table::print(None, format, &headers, &rows)?;
+        let mut rows = Vec::new();
+        for row in &self.rows {
+            let (own, _) = ps::sizes(store, &row.container).unwrap_or_default(); // as above
+            if let Value::Object(mut o) = ps::value(row, false, None) {
+                put_text(&mut o, "Size", &human::size(own));
+                rows.push(Value::Object(o));
+            }
+        }
+        let format = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.LocalVolumes}}\\t{{.Size}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Names}}";
+        let containers = table::print(None, format, &ps::HEADERS, &rows)?;
+        let mut rows = Vec::new();
+        for (name, bytes, links) in &self.volumes {
+            let mut o = Object::new();
+            put_text(&mut o, "Name", name);
+            put_number(&mut o, "Links", *links as i64);
+            put_text(&mut o, "Size", &human::size_long(*bytes));
+            rows.push(Value::Object(o));
+        }
+        let volumes =
+            table::print(None, "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", &[("Name", "VOLUME NAME")], &rows)?;
+        Ok(format!(
+            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\n\
+             Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n"
+        ))
+    }
+}
+
+fn is_volume(kind: MountKind) -> bool {
+    matches!(kind, MountKind::Volume | MountKind::Anonymous)
+}
+
+/// `system df`
+pub fn df(parsed: &Parsed) -> Result<u8> {
+    let format = parsed.last("format");
+    if parsed.on("verbose") && format.is_some() {
+        return Err(Error::new("the verbose and the format options conflict"));
+    }
+    let store = open_store()?;
+    let stock = Stock::look(&store)?;
+    if parsed.on("verbose") {
+        print(&stock.details(&store)?)?;
+    } else {
+        let default = "table {{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Size}}\\t{{.Reclaimable}}";
+        print(&table::print(format, default, &[("TotalCount", "TOTAL")], &stock.shares(&store)?)?)?;
+    }
+    Ok(stock.code)
+}
+
+/// `system prune`: what is not used goes away, containers first, as they use the rest.
+pub fn prune(parsed: &Parsed) -> Result<u8> {
+    let filters = Filters::parse(parsed)?;
+    let (all, with_volumes) = (parsed.on("all"), parsed.on("volumes"));
+    if with_volumes && filters.until.is_some() {
+        return Err(Error::new("the \"until\" filter is not supported with \"--volumes\"").exit(EXIT_ENGINE));
+    }
+    let mut warning = "WARNING! This will remove:\n  - all stopped containers\n".to_owned();
+    if with_volumes {
+        warning.push_str("  - all anonymous volumes not used by at least one container\n");
+    }
+    warning.extend(["  - ", prune::unused_images(all), "\n"]);
+    if parsed.given("filter") {
+        warning.push_str("\n  Items to be pruned will be filtered with:\n");
+        parsed.all("filter").iter().for_each(|typed| warning.extend(["  - ", typed, "\n"]));
+    }
+    if !prune::is_agreed(parsed, &warning)? {
+        return Ok(OK);
+    }
+    let store = open_store()?;
+    let mut pruned = prune::stopped(&store, &filters)?;
+    print(&pruned.list())?;
+    let mut more = |next: Pruned| {
+        pruned.bytes += next.bytes;
+        pruned.code = pruned.code.max(next.code);
+        print(&next.list())
+    };
+    if with_volumes {
+        let gone = unused_volumes(&store, &filters);
+        store.unlock_images();
+        more(gone?)?;
+    }
+    more(prune::unused(&store, &filters, all)?)?;
+    trash::sweep(&store)?;
+    pruned.deleted.clear();
+    pruned.tell()
+}
+
+/// Removes the anonymous volumes that no container has. Leaves the images locked: nobody makes a container meanwhile.
+fn unused_volumes(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
+    let mut pruned = Pruned::new("Deleted Volumes:");
+    store.lock_images(true)?;
+    let mut used = Vec::new();
+    for id in containers::ids(store)? {
+        match containers::open(store, &id) {
+            Ok(container) => used.extend(container.spec.mounts),
+            Err(_) if containers::is_going(store, &id) => {}
+            Err(_) if !file::exists_at(store.containers.as_fd(), &id) => {}
+            Err(error) => {
+                let why = format!("cannot tell which volumes are in use: {error}");
+                pruned.complain(&Error::new(why));
+                return Ok(pruned);
+            }
+        }
+    }
+    let dir = store.dir("volumes")?;
+    for name in file::names(dir.as_fd())? {
+        if !hex::is(&name, 64) || used.iter().any(|mount| mount.source == name) || !filters.fit(0, None) {
+            continue;
+        }
+        let bytes = file::open_dir_at(dir.as_fd(), &name).and_then(|data| file::tree_bytes(data.as_fd()))?;
+        match volumes::remove(store, &name) {
+            Ok(()) => {
+                pruned.bytes += bytes;
+                pruned.deleted.push(name);
+            }
+            Err(error) => pruned.complain(&error),
+        }
+    }
+    Ok(pruned)
+}
+
+/// Exit codes of `system check`, as fsck(8) has them: something was put right, something is left, nothing could be found out.
+const CHECK_CORRECTED: u8 = 1;
+const CHECK_LEFT: u8 = 4;
+const CHECK_FAILED: u8 = 8;
+
+/// `system check`
+pub fn check(parsed: &Parsed) -> Result<u8> {
+    let deep = parsed.on("deep");
+    let mut tell = |line: &str| drop(print(&(human::visible(line) + "\n"))); // the exit code says it, too
+    let checked = open_store().and_then(|store| check::check(&store, parsed.on("repair"), deep, &mut tell));
+    let summary = checked.map_err(|e| e.exit(CHECK_FAILED))?;
+    let [proven, noted, unknown] = summary.proofs;
+    if deep && noted + unknown > 0 {
+        let how =
+            if noted > 0 { "noted as they are now" } else { "--repair notes what they are now, for the next time" };
+        note(&format!(
+            "the content of {proven} layers is proven; {} came from archives of other programs: {how}",
+            noted + unknown
+        ));
+    }
+    if summary.found == 0 {
+        let [images, layers, containers, volumes] = summary.counts;
+        print(&format!("clean: {images} images, {layers} layers, {containers} containers, {volumes} volumes\n"))?;
+    }
+    Ok(match (summary.found, summary.left) {
+        (0, _) => OK,
+        (_, 0) => CHECK_CORRECTED,
+        _ => CHECK_LEFT,
+    })
+}
