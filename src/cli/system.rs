@@ -14,27 +14,29 @@ use mydocker::store::images::{self, Image};
 use mydocker::store::{Store, containers, layers, trash, volumes};
 use rustix::fd::AsFd;
 
-/// What there is of one kind, and what of it is in use.
-#[derive(Default)]
-struct Share {
-    total: usize,
-    active: usize,
-    bytes: u64,
-    used_bytes: u64,
+/// What there is of one kind: how many, how many in use, their bytes, and the bytes of those in use.
+type Share = [u64; 4];
+
+fn count(share: &mut Share, bytes: u64, is_used: bool) {
+    let used = u64::from(is_used);
+    for (sum, more) in share.iter_mut().zip([1, used, bytes, bytes * used]) {
+        *sum += more;
+    }
 }
 
-impl Share {
-    fn row(&self, kind: &str) -> Value {
-        let free = self.bytes.saturating_sub(self.used_bytes);
-        let percent = free.saturating_mul(100).checked_div(self.bytes).map_or(String::new(), |n| format!(" ({n}%)"));
-        let mut o = Object::new();
-        put_text(&mut o, "Type", kind);
-        put_text(&mut o, "TotalCount", &self.total.to_string());
-        put_text(&mut o, "Active", &self.active.to_string());
-        put_text(&mut o, "Size", &human::size_long(self.bytes));
-        put_text(&mut o, "Reclaimable", &(human::size_long(free) + &percent));
-        Value::Object(o)
+fn share_row(kind: &str, [total, active, bytes, used]: Share) -> Value {
+    let free = bytes.saturating_sub(used);
+    let mut reclaimable = human::size_long(free);
+    if let Some(percent) = free.saturating_mul(100).checked_div(bytes) {
+        reclaimable.extend([" (", &percent.to_string(), "%)"]);
     }
+    let mut o = Object::new();
+    put_text(&mut o, "Type", kind);
+    put_text(&mut o, "TotalCount", &total.to_string());
+    put_text(&mut o, "Active", &active.to_string());
+    put_text(&mut o, "Size", &human::size_long(bytes));
+    put_text(&mut o, "Reclaimable", &reclaimable);
+    Value::Object(o)
 }
 
 /// All that takes room.
@@ -90,37 +92,26 @@ impl Stock {
 
     /// The table's rows.
     fn shares(&self, store: &Store) -> Result<Vec<Value>> {
-        let mut shares = [Share::default(), Share::default(), Share::default()];
-        let [of_images, of_containers, of_volumes] = &mut shares;
-        of_images.total = self.images.len();
-        of_images.active = self.images.iter().filter(|(id, ..)| self.users(id) > 0).count();
+        let mut shares = [Share::default(); 4];
         for layer in file::names(store.layers.as_fd())? {
             let bytes = layers::size(store, &layer).unwrap_or(0); // `system check` finds what is wrong with it
-            of_images.bytes += bytes;
-            if self.rows.iter().any(|row| row.container.spec.layers.contains(&layer)) {
-                of_images.used_bytes += bytes;
-            }
+            count(&mut shares[0], bytes, self.rows.iter().any(|row| row.container.spec.layers.contains(&layer)));
         }
+        // It is images that are counted, and their layers that take room.
+        let used = self.images.iter().filter(|(id, ..)| self.users(id) > 0).count();
+        (shares[0][0], shares[0][1]) = (self.images.len() as u64, used as u64);
         for row in &self.rows {
-            let (own, _) = ps::sizes(store, &row.container).unwrap_or_default(); // removed meanwhile, or damaged
-            of_containers.bytes += own;
-            of_containers.total += 1;
-            if matches!(row.state.status, Status::Running | Status::Restarting) {
-                of_containers.used_bytes += own;
-                of_containers.active += 1;
-            }
+            count(&mut shares[1], own(store, row), matches!(row.state.status, Status::Running | Status::Restarting));
         }
         for (_, bytes, links) in &self.volumes {
-            of_volumes.bytes += bytes;
-            of_volumes.total += 1;
-            if *links > 0 {
-                of_volumes.used_bytes += bytes;
-                of_volumes.active += 1;
-            }
+            count(&mut shares[2], *bytes, *links > 0);
         }
         let kinds = ["Images", "Containers", "Local Volumes", "Build Cache"];
-        let none = Share::default();
-        Ok(kinds.iter().zip(shares.iter().chain([&none])).map(|(kind, share)| share.row(kind)).collect())
+        let mut rows = Vec::new();
+        for (kind, share) in kinds.into_iter().zip(shares) {
+            rows.push(share_row(kind, share));
+        }
+        Ok(rows)
     }
 
     /// Every image, container and volume with its size.
@@ -170,9 +161,8 @@ impl Stock {
         let images = table::print(None, format, &headers, &rows)?;
         let mut rows = Vec::new();
         for row in &self.rows {
-            let (own, _) = ps::sizes(store, &row.container).unwrap_or_default(); // as above
             if let Value::Object(mut o) = ps::value(row, false, None) {
-                put_text(&mut o, "Size", &human::size(own));
+                put_text(&mut o, "Size", &human::size(own(store, row)));
                 rows.push(Value::Object(o));
             }
         }
@@ -193,6 +183,11 @@ impl Stock {
              Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n"
         ))
     }
+}
+
+/// Bytes of what a container changed; none for one that was removed meanwhile, or is damaged.
+fn own(store: &Store, row: &Row) -> u64 {
+    ps::sizes(store, &row.container).unwrap_or_default().0
 }
 
 fn is_volume(kind: MountKind) -> bool {

@@ -13,7 +13,6 @@ use crate::store::layers::{self, Proof};
 use crate::store::reference::Reference;
 use crate::store::{Store, images, names, trash, volumes};
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::AsFd;
@@ -31,7 +30,8 @@ pub struct Summary {
     pub proofs: [usize; 3],
 }
 
-/// How a finding is put right; each loses nothing that anybody could still want.
+/// How a finding about a thing is put right; each loses nothing that anybody could still want.
+#[derive(Clone, Copy)]
 enum Remedy {
     /// Only a person can.
     None,
@@ -39,29 +39,31 @@ enum Remedy {
     Tidy,
     /// What every removal does.
     Sweep,
-    /// What every listing does with the container.
-    Settle(String),
-    /// A name of its own for a container that has none.
-    Name(String),
-    /// A name that leads nowhere is given back.
-    Unname(String, String),
-    /// A state that cannot be read is put aside.
-    State(String),
-    /// A file in a directory of the store goes.
-    Remove(String, String),
+    /// What every listing does with a container.
+    Settle,
+    /// The container gets a name.
+    Name,
+    /// The name of a container that is gone is given back.
+    Unname,
+    /// The container's state, which cannot be read, is put aside.
+    State,
+    /// A name of an image that is gone goes.
+    Untag,
+    /// A path in the store goes.
+    Remove,
     /// A directory of the store is made.
-    Make(String),
+    Make,
     /// A volume is made.
-    Volume(String),
-    /// A run directory goes.
-    Run(String),
+    Volume,
+    /// A container's run directory goes.
+    Run,
     /// A layer is counted again.
-    Count(String),
+    Count,
 }
 
 struct Look<'a> {
     store: &'a Store,
-    findings: Vec<(String, Remedy)>,
+    findings: Vec<(String, Remedy, String)>,
     /// Layers that something refers to, and what that is.
     users: BTreeMap<String, String>,
     /// Whether some record could not be read: then nobody knows which layers are needed.
@@ -81,17 +83,17 @@ pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)
     look.contents(deep, repair);
     let Look { findings, mut summary, .. } = look;
     summary.found = findings.len();
-    for (what, remedy) in findings {
-        let done = if repair { put_right(store, &remedy) } else { Ok("") };
+    for (what, remedy, thing) in findings {
+        let done = if repair { put_right(store, remedy, &thing) } else { Ok("") };
         match done {
             Ok("") => {
                 summary.left += 1;
                 tell(&what);
             }
-            Ok(done) => tell(&format!("{what}: {done}")),
+            Ok(done) => tell(&[&what, ": ", done].concat()),
             Err(error) => {
                 summary.left += 1;
-                tell(&format!("{what}: cannot be put right: {error}"));
+                tell(&[&what, ": cannot be put right: ", &error.to_string()].concat());
             }
         }
     }
@@ -99,35 +101,35 @@ pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)
 }
 
 impl Look<'_> {
-    fn find(&mut self, what: String, remedy: Remedy) {
-        self.findings.push((what, remedy));
-    }
-
-    fn unknown(&mut self, path: &str) {
-        self.find(format!("unknown: {path} is nothing of ours"), Remedy::None);
+    // One copy of what makes texts: formatting in each place would be twice the code.
+    #[inline(never)]
+    fn find(&mut self, words: &[&str], remedy: Remedy, thing: &str) {
+        self.findings.push((words.concat(), remedy, thing.to_string()));
     }
 
     fn records(&mut self) -> Result<()> {
+        let store = self.store;
         self.images()?;
-        self.references()?;
-        for name in file::names(self.store.containers.as_fd())? {
+        self.references("refs")?;
+        self.references("files")?;
+        for name in file::names(store.containers.as_fd())? {
             if hex::is(&name, 64) {
                 self.container(&name)?;
             } else {
-                self.unknown(&format!("containers/{name}"));
+                self.find(&["unknown: containers/", &name, OURS], Remedy::None, "");
             }
         }
         self.names()?;
         self.volumes()?;
         self.layers()?;
-        for path in trash::left(self.store)? {
-            self.find(format!("left over: {path}, by a command that was killed"), Remedy::Sweep);
+        for path in trash::left(store)? {
+            self.find(&["left over: ", &path, ", by a command that was killed"], Remedy::Sweep, "");
         }
-        let run = file::open_dir(&self.store.run_path).and_then(|run| file::names(run.as_fd()));
-        for id in run.unwrap_or_default().into_iter().filter(|id| hex::is(id, 64)) {
-            if !file::exists_at(self.store.containers.as_fd(), &id) {
-                let path = format!("{}/{id}", self.store.run_path);
-                self.find(format!("left over: {path}, of a container that is gone"), Remedy::Run(id));
+        let run = file::open_dir(&store.run_path).and_then(|run| file::names(run.as_fd()));
+        for id in run.unwrap_or_default() {
+            if hex::is(&id, 64) && !file::exists_at(store.containers.as_fd(), &id) {
+                let what = ["left over: ", &store.run_path, "/", &id, ", of a container that is gone"];
+                self.find(&what, Remedy::Run, &id);
             }
         }
         Ok(())
@@ -136,48 +138,48 @@ impl Look<'_> {
     fn images(&mut self) -> Result<()> {
         for name in file::names(self.store.images.as_fd())? {
             if name.starts_with('.') {
-                self.find(format!("left over: images/{name}, half a record"), Remedy::Tidy);
+                self.find(&["left over: images/", &name, ", half a record"], Remedy::Tidy, "");
                 continue;
             } else if !hex::is(&name, 64) {
-                self.unknown(&format!("images/{name}"));
+                self.find(&["unknown: images/", &name, OURS], Remedy::None, "");
                 continue;
             }
             self.summary.counts[0] += 1;
+            let short = &name[..12];
             match images::get(self.store, &name).and_then(|image| image.diff_ids()) {
-                Ok(layers) => self.uses(layers, &format!("image {}", &name[..12])),
+                Ok(layers) => self.uses(layers, &["image ", short]),
                 Err(error) => {
                     self.is_blind = true;
-                    let remedy = format!("'mydocker rmi {}' removes the image", &name[..12]);
-                    self.find(format!("damaged: {error}; {remedy}"), Remedy::None);
+                    let what = ["damaged: ", &error.to_string(), "; 'mydocker rmi ", short, "' removes the image"];
+                    self.find(&what, Remedy::None, "");
                 }
             }
         }
         Ok(())
     }
 
-    fn uses(&mut self, layers: Vec<String>, user: &str) {
+    fn uses(&mut self, layers: Vec<String>, user: &[&str]) {
         for layer in layers {
-            self.users.insert(layer, user.to_string());
+            self.users.insert(layer, user.concat());
         }
     }
 
-    fn references(&mut self) -> Result<()> {
-        for (dir, is_name) in [("refs", true), ("files", false)] {
-            let links = self.store.dir(dir)?;
-            for name in file::names(links.as_fd())? {
-                let image = file::link_target(links.as_fd(), &name).filter(|id| hex::is(id, 64));
-                let shown = if is_name { Reference::from_file_name(&name).map(|name| name.text()) } else { None };
-                match (image, shown) {
-                    (Some(id), _) if images::exists(self.store, &id) => {}
-                    (Some(id), Some(shown)) => self.find(
-                        format!("missing: image {id}, which {shown} stands for"),
-                        Remedy::Remove(dir.to_string(), name),
-                    ),
-                    (Some(_), None) if !is_name => {
-                        self.find(format!("left over: files/{name}, of an image that is gone"), Remedy::Tidy);
-                    }
-                    _ => self.unknown(&format!("{dir}/{name}")),
+    /// The links in `refs/` or `files/`.
+    fn references(&mut self, dir: &str) -> Result<()> {
+        let links = self.store.dir(dir)?;
+        for name in file::names(links.as_fd())? {
+            let image = file::link_target(links.as_fd(), &name).filter(|id| hex::is(id, 64));
+            let path = [dir, "/", &name].concat();
+            match (image, Reference::from_file_name(&name)) {
+                (Some(id), _) if images::exists(self.store, &id) => {}
+                (Some(_), _) if dir == "files" => {
+                    self.find(&["left over: ", &path, ", of an image that is gone"], Remedy::Tidy, "");
                 }
+                (Some(id), Some(reference)) => {
+                    let what = ["missing: image ", &id, ", which ", &reference.text(), " stands for"];
+                    self.find(&what, Remedy::Untag, &name);
+                }
+                _ => self.find(&["unknown: ", &path, OURS], Remedy::None, ""),
             }
         }
         Ok(())
@@ -190,33 +192,31 @@ impl Look<'_> {
             Err(_) if !file::exists_at(store.containers.as_fd(), id) => return Ok(()),
             Err(_) if containers::is_going(store, id) => {
                 if !containers::is_busy(store, id) {
-                    let what = format!("left over: container {id}, whose removal was not finished");
-                    self.find(what, Remedy::Settle(id.to_string()));
+                    let what = ["left over: container ", id, ", whose removal was not finished"];
+                    self.find(&what, Remedy::Settle, id);
                 }
                 return Ok(());
             }
             Err(error) => {
                 self.is_blind = true;
-                self.find(format!("damaged: {error}"), Remedy::None);
+                self.find(&["damaged: ", &error.to_string()], Remedy::None, "");
                 return Ok(());
             }
         };
         self.summary.counts[2] += 1;
         let name = &container.spec.name;
-        self.uses(container.spec.layers.clone(), &format!("container {name}"));
+        self.uses(container.spec.layers.clone(), &["container ", name]);
         // What somebody is at is neither whole nor wrong.
         if containers::is_busy(store, id) {
             return Ok(());
         }
         if !containers::is_named(store, &container) {
-            let (what, remedy) = match names::of(store, id)? {
-                Some(_) => (format!("left over: a new name of container {name}"), Remedy::Settle(id.to_string())),
-                None if container.was_used() => {
-                    (format!("missing: the name {name} of container {id}"), Remedy::Name(id.to_string()))
-                }
-                None => (format!("left over: container {id}, which was not finished"), Remedy::Settle(id.to_string())),
+            let (what, why, remedy) = match names::of(store, id)? {
+                Some(_) => ("left over", ", whose renaming was not finished", Remedy::Settle),
+                None if container.was_used() => ("missing", ", to which no name leads: its name", Remedy::Name),
+                None => ("left over", ", which was not finished", Remedy::Settle),
             };
-            self.find(what, remedy);
+            self.find(&[what, ": container ", name, " (", id, ")", why], remedy, id);
         }
         self.state(&container)?;
         self.places(&container)
@@ -225,15 +225,17 @@ impl Look<'_> {
     fn state(&mut self, container: &Container) -> Result<()> {
         let (id, name) = (&container.spec.id, &container.spec.name);
         match container.state(self.store) {
-            Err(error) => self.find(format!("damaged: {error}"), Remedy::State(id.clone())),
+            Err(error) => self.find(&["damaged: ", &error.to_string()], Remedy::State, id),
             Ok(state) if matches!(state.status, Status::Running | Status::Restarting) => {
-                self.find(format!("left over: container {name}, whose monitor was killed"), Remedy::Settle(id.clone()));
+                self.find(&["left over: container ", name, ", whose monitor was killed"], Remedy::Settle, id);
             }
             Ok(_) => {}
         }
-        for draft in file::names(container.dir.as_fd())?.into_iter().filter(|name| name.starts_with('.')) {
-            let dir = format!("containers/{id}");
-            self.find(format!("left over: {dir}/{draft}, half a record"), Remedy::Remove(dir, draft));
+        for draft in file::names(container.dir.as_fd())? {
+            if draft.starts_with('.') {
+                let path = ["containers/", id, "/", &draft].concat();
+                self.find(&["left over: ", &path, ", half a record"], Remedy::Remove, &path);
+            }
         }
         Ok(())
     }
@@ -241,37 +243,40 @@ impl Look<'_> {
     /// What a container needs on disk besides its records and layers.
     fn places(&mut self, container: &Container) -> Result<()> {
         let spec = &container.spec;
-        for dir in ["upper", "work"].into_iter().filter(|_| spec.rootfs.is_none()) {
-            if !file::exists_at(container.dir.as_fd(), dir) {
-                let path = format!("containers/{}/{dir}", spec.id);
-                let what = format!("missing: {path} of container {}", spec.name);
+        for dir in ["upper", "work"] {
+            if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) {
+                let path = ["containers/", &spec.id, "/", dir].concat();
                 // Overlayfs needs an empty directory for itself; what a container changed nobody can make anew.
-                self.find(what, if dir == "work" { Remedy::Make(path) } else { Remedy::None });
+                let remedy = if dir == "work" { Remedy::Make } else { Remedy::None };
+                self.find(&["missing: ", &path, " of container ", &spec.name], remedy, &path);
             }
         }
         for mount in &spec.mounts {
             let is_volume = matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
             if is_volume && volumes::created(self.store, &mount.source)?.is_none() {
-                let what = format!("missing: volume {} of container {}", mount.source, spec.name);
-                self.find(what, Remedy::Volume(mount.source.clone()));
+                let what = ["missing: volume ", &mount.source, " of container ", &spec.name];
+                self.find(&what, Remedy::Volume, &mount.source);
             }
         }
         Ok(())
     }
 
     fn names(&mut self) -> Result<()> {
-        for name in file::names(self.store.names.as_fd())? {
-            let Some(id) = names::holder(self.store, &name) else {
-                if file::exists_at(self.store.names.as_fd(), &name) {
-                    self.unknown(&format!("names/{name}"));
-                }
+        let store = self.store;
+        for name in file::names(store.names.as_fd())? {
+            let holder = names::holder(store, &name);
+            if holder.as_ref().is_some_and(|id| file::exists_at(store.containers.as_fd(), id)) {
                 continue;
-            };
-            // A container's name goes before the container does.
-            if !file::exists_at(self.store.containers.as_fd(), &id)
-                && names::holder(self.store, &name).as_ref() == Some(&id)
-            {
-                self.find(format!("left over: the name {name} of a container that is gone"), Remedy::Unname(name, id));
+            }
+            // A container's name goes before the container does: what has gone since was all right.
+            if file::exists_at(store.names.as_fd(), &name) && names::holder(store, &name) == holder {
+                match holder {
+                    Some(_) => {
+                        let what = ["left over: the name ", &name, " of a container that is gone"];
+                        self.find(&what, Remedy::Unname, &name);
+                    }
+                    None => self.find(&["unknown: names/", &name, OURS], Remedy::None, ""),
+                }
             }
         }
         Ok(())
@@ -281,8 +286,9 @@ impl Look<'_> {
         let volumes = self.store.dir("volumes")?;
         for name in file::names(volumes.as_fd())? {
             self.summary.counts[3] += 1;
-            if !file::exists_at(volumes.as_fd(), &format!("{name}/_data")) && file::exists_at(volumes.as_fd(), &name) {
-                self.find(format!("missing: volumes/{name}/_data"), Remedy::Volume(name));
+            let data = [&name, "/_data"].concat();
+            if !file::exists_at(volumes.as_fd(), &data) && file::exists_at(volumes.as_fd(), &name) {
+                self.find(&["missing: volumes/", &data], Remedy::Volume, &name);
             }
         }
         Ok(())
@@ -292,20 +298,19 @@ impl Look<'_> {
     fn layers(&mut self) -> Result<()> {
         for name in file::names(self.store.layers.as_fd())? {
             if !hex::is(&name, 64) {
-                self.unknown(&format!("layers/{name}"));
+                self.find(&["unknown: layers/", &name, OURS], Remedy::None, "");
             } else if !self.is_blind && !self.users.contains_key(&name) {
-                self.find(format!("left over: layer {name}, which nothing refers to"), Remedy::Tidy);
+                self.find(&["left over: layer ", &name, ", which nothing refers to"], Remedy::Tidy, "");
             }
         }
-        let mut missing = Vec::new();
-        for (layer, user) in &self.users {
+        let users = core::mem::take(&mut self.users);
+        for (layer, user) in &users {
             if !layers::exists(self.store, layer) {
-                missing.push(format!("missing: layer {layer} of {user}; what brought it must be imported again"));
+                let what = ["missing: layer ", layer, " of ", user, "; what brought it must be imported again"];
+                self.find(&what, Remedy::None, "");
             }
         }
-        for what in missing {
-            self.find(what, Remedy::None);
-        }
+        self.users = users;
         Ok(())
     }
 
@@ -318,7 +323,7 @@ impl Look<'_> {
             }
             self.summary.counts[1] += 1;
             let (why, remedy) = match layers::verify(self.store, layer) {
-                Err(error) => (error.to_string(), Remedy::Count(layer.clone())),
+                Err(error) => (error.to_string(), Remedy::Count),
                 Ok(Some(why)) => (why, Remedy::None),
                 Ok(None) if !deep => continue,
                 Ok(None) => match layers::prove(self.store, layer, notes) {
@@ -331,42 +336,59 @@ impl Look<'_> {
                 },
             };
             if layers::exists(self.store, layer) {
-                self.find(format!("damaged: layer {layer} of {user}: {why}"), remedy);
+                self.find(&["damaged: layer ", layer, " of ", user, ": ", &why], remedy, layer);
             }
         }
     }
 }
 
+/// What is said of something that no command makes.
+const OURS: &str = " is nothing of ours";
+
 /// Puts one finding right and says how; nothing to say when that is left to a person.
-fn put_right(store: &Store, remedy: &Remedy) -> Result<&'static str> {
+fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str> {
+    let path = [&store.root_path, "/", thing].concat();
+    let (dir, name) = path.rsplit_once('/').unwrap_or_default();
     Ok(match remedy {
         Remedy::None => "",
         Remedy::Tidy => images::tidy(store).map(|()| "removed")?,
         Remedy::Sweep => trash::sweep(store).map(|()| "removed")?,
-        Remedy::Settle(id) => match containers::find(store, id) {
+        Remedy::Settle => match containers::find(store, thing) {
             Err(error) if containers::is_missing(&error) => "removed",
             container => remove::settle(store, &container?).map(|_| "finished")?,
         },
-        Remedy::Name(id) => {
-            let mut container = containers::open(store, id)?;
+        Remedy::Name => {
+            let mut container = containers::open(store, thing)?;
             let _change = container.lock_change(store)?;
-            if names::reserve(store, &container.spec.name, id).is_err() {
-                container.spec.name = format!("{}_{}", container.spec.name, &id[..12]);
+            if names::reserve(store, &container.spec.name, thing).is_err() {
+                container.spec.name = [&container.spec.name, "_", &thing[..12]].concat();
                 containers::rewrite(store, &container)?;
-                names::reserve(store, &container.spec.name, id)?;
+                names::reserve(store, &container.spec.name, thing)?;
             }
             "it has a name again"
         }
-        Remedy::Unname(name, id) => names::release(store, name, id).map(|()| "removed")?,
-        Remedy::State(id) => put_state_aside(store, id)?,
-        Remedy::Remove(dir, name) => {
-            file::remove_tree(file::open_dir(&format!("{}/{dir}", store.root_path))?.as_fd(), name)?;
+        Remedy::Unname => {
+            // Under its lock, this takes the name from nobody but the one that is gone.
+            let id = names::holder(store, thing).unwrap_or_default();
+            if !file::exists_at(store.containers.as_fd(), &id) {
+                names::release(store, thing, &id)?;
+            }
             "removed"
         }
-        Remedy::Make(path) => file::make_dirs(&format!("{}/{path}", store.root_path), 0o700).map(|_| "made anew")?,
-        Remedy::Volume(name) => volumes::ensure(store, name).map(|_| "made anew, with nothing in it")?,
-        Remedy::Run(id) => containers::remove_run_dir(store, id).map(|()| "removed")?,
-        Remedy::Count(layer) => layers::note_again(store, layer).map(|()| "counted again")?,
+        Remedy::Untag => {
+            store.lock_images(true)?;
+            let refs = store.dir("refs")?;
+            let id = file::link_target(refs.as_fd(), thing).unwrap_or_default();
+            let done = if images::exists(store, &id) { Ok(()) } else { file::remove_tree(refs.as_fd(), thing) };
+            store.unlock_images();
+            done.map(|()| "removed")?
+        }
+        Remedy::State => put_state_aside(store, thing)?,
+        Remedy::Remove => file::remove_tree(file::open_dir(dir)?.as_fd(), name).map(|()| "removed")?,
+        Remedy::Make => file::make_dir_at(file::open_dir(dir)?.as_fd(), name, 0o700).map(|_| "made anew")?,
+        Remedy::Volume => volumes::ensure(store, thing).map(|_| "made anew, with nothing in it")?,
+        Remedy::Run => containers::remove_run_dir(store, thing).map(|()| "removed")?,
+        Remedy::Count => layers::note_again(store, thing).map(|()| "counted again")?,
     })
 }
 

@@ -96,6 +96,9 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         drop(thawed); // a monitor that has just ended has nothing to thaw
     }
     let layer = layer?;
+    if layer.left_out.is_empty() && !store.is_rootless {
+        layers::note_packed(store, &layer.diff_id, &layer.diff_id)?; // packed again it is the same
+    }
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
         return Err(Error::new(format!("the layer {gone} of container {} is gone from the store", spec.name)));
     }

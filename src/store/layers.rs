@@ -114,37 +114,44 @@ pub fn note_again(store: &Store, diff_id: &str) -> Result<()> {
 }
 
 /// What is known of a layer's content.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Proof {
-    /// It is the archive that its id is the digest of, or what a proof before this one found.
+    /// It is the archive that its id is the digest of, or what was noted.
     Proven,
     /// Its archive was another program's: nobody can write the same again from a tree. What it is now has been noted.
     Noted,
     /// The same, and it has not been noted.
     Unknown,
-    /// It is not what it was when it was noted.
+    /// It is not what was noted.
     Changed,
 }
 
-/// File of a layer with the digest of the archive that we make of it, where that is not the layer's id.
+/// File of a layer with the digest of the archive that `pack` makes of it: its id, if it came from there.
 const PACKED: &str = "packed";
 
-/// Compares the content of a layer with its id, or with what [`Proof::Noted`] has left. `notes`: whether to leave that.
-pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
+/// Notes the digest of a layer as `pack` makes it. One that a power cut took is one that was never noted.
+pub fn note_packed(store: &Store, diff_id: &str, digest: &str) -> Result<()> {
     let layer = file::open_dir_at(store.layers.as_fd(), diff_id)?;
+    file::replace_at(layer.as_fd(), PACKED, digest.as_bytes(), false).map_err(|e| store.locate("layers", e))
+}
+
+/// Compares the content of a layer with its id and with what was noted. `notes`: notes it for the next time.
+pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
     let mut hash = Hash(Sha256::new());
     pack::pack(diff(store, diff_id)?.as_fd(), Form::Layer, &|_| false, &mut hash)?;
     let found = hex::encode(&hash.0.finalize());
-    if found == diff_id {
-        return Ok(Proof::Proven);
+    let noted = file::read_at(store.layers.as_fd(), &format!("{diff_id}/{PACKED}"), 64).unwrap_or_default();
+    if noted.len() == found.len() {
+        return Ok(if noted == found.as_bytes() { Proof::Proven } else { Proof::Changed });
     }
-    match file::read_at(layer.as_fd(), PACKED, 64) {
-        Ok(noted) if noted == found.as_bytes() => Ok(Proof::Proven),
-        Ok(_) => Ok(Proof::Changed),
-        Err(error) if !error.is(Errno::NOENT) => Err(error),
-        Err(_) if notes => file::replace_at(layer.as_fd(), PACKED, found.as_bytes(), true).map(|()| Proof::Noted),
-        Err(_) => Ok(Proof::Unknown),
+    if notes {
+        note_packed(store, diff_id, &found)?;
     }
+    Ok(match (found == diff_id, notes) {
+        (true, _) => Proof::Proven,
+        (false, true) => Proof::Noted,
+        (false, false) => Proof::Unknown,
+    })
 }
 
 struct Hash(Sha256);

@@ -38,6 +38,8 @@ mod rootless;
 mod rotation;
 mod run;
 mod strange;
+mod stress;
+mod system;
 mod systems;
 mod tars;
 mod terminal;
