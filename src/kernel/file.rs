@@ -230,16 +230,19 @@ pub fn tree_bytes(root: BorrowedFd<'_>) -> Result<u64> {
 }
 
 /// How much there is in a tree: names, the link counts of all that are no directories, and their bytes, each summed up over
-/// the names. Two trees with the same files, and the same hard links between them, have the same numbers.
-pub fn tally(root: BorrowedFd<'_>) -> Result<[u64; 3]> {
-    let mut tally = [0; 3];
+/// the names. Two trees with the same files, and the same hard links between them, have the same numbers. The fourth one
+/// is the bytes of regular files, each once.
+pub fn tally(root: BorrowedFd<'_>) -> Result<[u64; 4]> {
+    let mut tally = [0; 4];
     each_below(root, &mut |stat| {
         tally[0] += 1;
         if let Some(stat) = stat {
             #[allow(clippy::useless_conversion)] // narrower on other machines
-            let names = u64::from(stat.st_nlink);
+            let names = u64::from(stat.st_nlink).max(1);
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
             tally[1] += names;
             tally[2] += stat.st_size as u64;
+            tally[3] += if is_file { stat.st_size as u64 / names } else { 0 };
         }
     })?;
     Ok(tally)

@@ -351,7 +351,7 @@ fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str>
     let (dir, name) = path.rsplit_once('/').unwrap_or_default();
     Ok(match remedy {
         Remedy::None => "",
-        Remedy::Tidy => images::tidy(store).map(|()| "removed")?,
+        Remedy::Tidy => images::tidy(store).and_then(|()| trash::sweep(store)).map(|()| "removed")?,
         Remedy::Sweep => trash::sweep(store).map(|()| "removed")?,
         Remedy::Settle => match containers::find(store, thing) {
             Err(error) if containers::is_missing(&error) => "removed",

@@ -30,7 +30,7 @@ pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<La
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
         let got = unpack::unpack(&mut plain, diff.as_fd(), limits)?;
-        file::create_at(draft.dir.as_fd(), "size", note(got.bytes, diff.as_fd())?.as_bytes(), 0o600)?;
+        file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), diff.as_fd())?.as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;
         Ok(Layer { diff_id: got.diff_id, left_out: got.left_out })
@@ -65,9 +65,9 @@ pub fn exists(store: &Store, diff_id: &str) -> bool {
 
 /// What the file `size` of a layer says: the bytes of its regular files, and then the [`file::tally`] of its tree, as
 /// they were when it was made. Layers of older versions have the first number only.
-fn note(bytes: u64, diff: BorrowedFd<'_>) -> Result<String> {
-    let [names, links, sum] = file::tally(diff)?;
-    Ok(format!("{bytes} {names} {links} {sum}"))
+fn note(bytes: Option<u64>, diff: BorrowedFd<'_>) -> Result<String> {
+    let [names, links, sum, files] = file::tally(diff)?;
+    Ok(format!("{} {names} {links} {sum}", bytes.unwrap_or(files)))
 }
 
 /// Bytes of regular files in the layer.
@@ -108,7 +108,7 @@ pub fn verify(store: &Store, diff_id: &str) -> Result<Option<String>> {
 /// Makes the file `size` of a layer anew, from what is there.
 pub fn note_again(store: &Store, diff_id: &str) -> Result<()> {
     let diff = diff(store, diff_id)?;
-    let text = note(file::tree_bytes(diff.as_fd())?, diff.as_fd())?;
+    let text = note(None, diff.as_fd())?;
     let layer = file::open_dir_at(store.layers.as_fd(), diff_id)?;
     file::replace_at(layer.as_fd(), "size", text.as_bytes(), true).map_err(|e| store.locate("layers", e))
 }

@@ -39,7 +39,7 @@ fn df_is_dockers_table() {
         assert!(all.contains(line), "{line}: {all}");
     }
     let mine = all.lines().find(|line| line.starts_with("mine ")).unwrap();
-    assert!(mine.contains("MB   6B            0"), "{mine}");
+    assert!(mine.contains("MB       6B            0"), "{mine}");
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn what_others_are_at_is_no_finding() {
     let Some(crash) = crate::host::crash_binary() else { return };
     let h = Host::new();
     // A draft whose maker lives, a run, and a removal.
-    let mut run = h.spawn("run -i --name box busybox cat");
+    let mut run = h.cmd("run -i --name box busybox cat").input("").spawn();
     until("it runs", || h.field("box", "State") == "running");
     is_clean(&h);
     run.hang_up();
