@@ -107,21 +107,35 @@ impl Look<'_> {
         self.findings.push((words.concat(), remedy, thing.to_string()));
     }
 
+    /// Looks at every name in the directories of the store, and at what else commands leave.
     fn records(&mut self) -> Result<()> {
         let store = self.store;
-        self.images()?;
-        self.references("refs")?;
-        self.references("files")?;
-        for name in file::names(store.containers.as_fd())? {
-            if hex::is(&name, 64) {
-                self.container(&name)?;
-            } else {
-                self.find(&["unknown: containers/", &name, OURS], Remedy::None, "");
+        for dir in ["images", "refs", "files", "containers", "names", "volumes", "layers"] {
+            for name in file::names(store.dir(dir)?.as_fd())? {
+                let is_id = hex::is(&name, 64) || !matches!(dir, "images" | "containers" | "layers");
+                if is_id || dir == "images" && name.starts_with('.') {
+                    match dir {
+                        "images" => self.image(&name),
+                        "refs" => self.reference(&name),
+                        "files" => self.file(&name),
+                        "containers" => self.container(&name),
+                        "names" => self.name(&name),
+                        "volumes" => self.volume(&name),
+                        _ => self.layer(&name),
+                    }
+                } else {
+                    self.unknown(dir, &name);
+                }
             }
         }
-        self.names()?;
-        self.volumes()?;
-        self.layers()?;
+        let users = core::mem::take(&mut self.users);
+        for (layer, user) in &users {
+            if !layers::exists(store, layer) {
+                let what = ["missing: layer ", layer, " of ", user, "; what brought it must be imported again"];
+                self.find(&what, Remedy::None, "");
+            }
+        }
+        self.users = users;
         for path in trash::left(store)? {
             self.find(&["left over: ", &path, ", by a command that was killed"], Remedy::Sweep, "");
         }
@@ -135,27 +149,26 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn images(&mut self) -> Result<()> {
-        for name in file::names(self.store.images.as_fd())? {
-            if name.starts_with('.') {
-                self.find(&["left over: images/", &name, ", half a record"], Remedy::Tidy, "");
-                continue;
-            } else if !hex::is(&name, 64) {
-                self.find(&["unknown: images/", &name, OURS], Remedy::None, "");
-                continue;
-            }
-            self.summary.counts[0] += 1;
-            let short = &name[..12];
-            match images::get(self.store, &name).and_then(|image| image.diff_ids()) {
-                Ok(layers) => self.uses(layers, &["image ", short]),
-                Err(error) => {
-                    self.is_blind = true;
-                    let what = ["damaged: ", &error.to_string(), "; 'mydocker rmi ", short, "' removes the image"];
-                    self.find(&what, Remedy::None, "");
-                }
+    /// What no command makes.
+    fn unknown(&mut self, dir: &str, name: &str) {
+        self.find(&["unknown: ", dir, "/", name, " is nothing of ours"], Remedy::None, "");
+    }
+
+    fn image(&mut self, name: &str) {
+        if name.starts_with('.') {
+            self.find(&["left over: images/", name, ", half a record"], Remedy::Tidy, "");
+            return;
+        }
+        self.summary.counts[0] += 1;
+        let short = &name[..12];
+        match images::get(self.store, name).and_then(|image| image.diff_ids()) {
+            Ok(layers) => self.uses(layers, &["image ", short]),
+            Err(error) => {
+                self.is_blind = true;
+                let what = ["damaged: ", &error.to_string(), "; 'mydocker rmi ", short, "' removes the image"];
+                self.find(&what, Remedy::None, "");
             }
         }
-        Ok(())
     }
 
     fn uses(&mut self, layers: Vec<String>, user: &[&str]) {
@@ -164,43 +177,46 @@ impl Look<'_> {
         }
     }
 
-    /// The links in `refs/` or `files/`.
-    fn references(&mut self, dir: &str) -> Result<()> {
-        let links = self.store.dir(dir)?;
-        for name in file::names(links.as_fd())? {
-            let image = file::link_target(links.as_fd(), &name).filter(|id| hex::is(id, 64));
-            let path = [dir, "/", &name].concat();
-            match (image, Reference::from_file_name(&name)) {
-                (Some(id), _) if images::exists(self.store, &id) => {}
-                (Some(_), _) if dir == "files" => {
-                    self.find(&["left over: ", &path, ", of an image that is gone"], Remedy::Tidy, "");
-                }
-                (Some(id), Some(reference)) => {
-                    let what = ["missing: image ", &id, ", which ", &reference.text(), " stands for"];
-                    self.find(&what, Remedy::Untag, &name);
-                }
-                _ => self.find(&["unknown: ", &path, OURS], Remedy::None, ""),
+    fn reference(&mut self, name: &str) {
+        match (self.image_of("refs/", name), Reference::from_file_name(name)) {
+            (Some(id), Some(_)) if images::exists(self.store, &id) => {}
+            (Some(id), Some(reference)) => {
+                let what = ["missing: image ", &id, ", which ", &reference.text(), " stands for"];
+                self.find(&what, Remedy::Untag, name);
             }
+            _ => self.unknown("refs", name),
         }
-        Ok(())
     }
 
-    fn container(&mut self, id: &str) -> Result<()> {
+    fn file(&mut self, name: &str) {
+        match self.image_of("files/", name) {
+            Some(id) if images::exists(self.store, &id) => {}
+            Some(_) => self.find(&["left over: files/", name, ", of an image that is gone"], Remedy::Tidy, ""),
+            None => self.unknown("files", name),
+        }
+    }
+
+    /// The id that a link leads to.
+    fn image_of(&self, dir: &str, name: &str) -> Option<String> {
+        file::link_target(self.store.root.as_fd(), &[dir, name].concat()).filter(|id| hex::is(id, 64))
+    }
+
+    fn container(&mut self, id: &str) {
         let store = self.store;
         let container = match containers::open(store, id) {
             Ok(container) => container,
-            Err(_) if !file::exists_at(store.containers.as_fd(), id) => return Ok(()),
+            Err(_) if !file::exists_at(store.containers.as_fd(), id) => return,
             Err(_) if containers::is_going(store, id) => {
                 if !containers::is_busy(store, id) {
                     let what = ["left over: container ", id, ", whose removal was not finished"];
                     self.find(&what, Remedy::Settle, id);
                 }
-                return Ok(());
+                return;
             }
             Err(error) => {
                 self.is_blind = true;
                 self.find(&["damaged: ", &error.to_string()], Remedy::None, "");
-                return Ok(());
+                return;
             }
         };
         self.summary.counts[2] += 1;
@@ -208,21 +224,21 @@ impl Look<'_> {
         self.uses(container.spec.layers.clone(), &["container ", name]);
         // What somebody is at is neither whole nor wrong.
         if containers::is_busy(store, id) {
-            return Ok(());
+            return;
         }
         if !containers::is_named(store, &container) {
-            let (what, why, remedy) = match names::of(store, id)? {
+            let (what, why, remedy) = match names::of(store, id).unwrap_or_default() {
                 Some(_) => ("left over", ", whose renaming was not finished", Remedy::Settle),
                 None if container.was_used() => ("missing", ", to which no name leads: its name", Remedy::Name),
                 None => ("left over", ", which was not finished", Remedy::Settle),
             };
             self.find(&[what, ": container ", name, " (", id, ")", why], remedy, id);
         }
-        self.state(&container)?;
-        self.places(&container)
+        self.state(&container);
+        self.places(&container);
     }
 
-    fn state(&mut self, container: &Container) -> Result<()> {
+    fn state(&mut self, container: &Container) {
         let (id, name) = (&container.spec.id, &container.spec.name);
         match container.state(self.store) {
             Err(error) => self.find(&["damaged: ", &error.to_string()], Remedy::State, id),
@@ -231,17 +247,16 @@ impl Look<'_> {
             }
             Ok(_) => {}
         }
-        for draft in file::names(container.dir.as_fd())? {
+        for draft in file::names(container.dir.as_fd()).unwrap_or_default() {
             if draft.starts_with('.') {
                 let path = ["containers/", id, "/", &draft].concat();
                 self.find(&["left over: ", &path, ", half a record"], Remedy::Remove, &path);
             }
         }
-        Ok(())
     }
 
     /// What a container needs on disk besides its records and layers.
-    fn places(&mut self, container: &Container) -> Result<()> {
+    fn places(&mut self, container: &Container) {
         let spec = &container.spec;
         for dir in ["upper", "work"] {
             if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) {
@@ -253,65 +268,45 @@ impl Look<'_> {
         }
         for mount in &spec.mounts {
             let is_volume = matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
-            if is_volume && volumes::created(self.store, &mount.source)?.is_none() {
+            if is_volume && matches!(volumes::created(self.store, &mount.source), Ok(None)) {
                 let what = ["missing: volume ", &mount.source, " of container ", &spec.name];
                 self.find(&what, Remedy::Volume, &mount.source);
             }
         }
-        Ok(())
     }
 
-    fn names(&mut self) -> Result<()> {
+    fn name(&mut self, name: &str) {
         let store = self.store;
-        for name in file::names(store.names.as_fd())? {
-            let holder = names::holder(store, &name);
-            if holder.as_ref().is_some_and(|id| file::exists_at(store.containers.as_fd(), id)) {
-                continue;
-            }
-            // A container's name goes before the container does: what has gone since was all right.
-            if file::exists_at(store.names.as_fd(), &name) && names::holder(store, &name) == holder {
-                match holder {
-                    Some(_) => {
-                        let what = ["left over: the name ", &name, " of a container that is gone"];
-                        self.find(&what, Remedy::Unname, &name);
-                    }
-                    None => self.find(&["unknown: names/", &name, OURS], Remedy::None, ""),
+        let holder = names::holder(store, name);
+        if holder.as_ref().is_some_and(|id| file::exists_at(store.containers.as_fd(), id)) {
+            return;
+        }
+        // A container's name goes before the container does: what has gone since was all right.
+        if file::exists_at(store.names.as_fd(), name) && names::holder(store, name) == holder {
+            match holder {
+                Some(_) => {
+                    let what = ["left over: the name ", name, " of a container that is gone"];
+                    self.find(&what, Remedy::Unname, name);
                 }
+                None => self.unknown("names", name),
             }
         }
-        Ok(())
     }
 
-    fn volumes(&mut self) -> Result<()> {
-        let volumes = self.store.dir("volumes")?;
-        for name in file::names(volumes.as_fd())? {
-            self.summary.counts[3] += 1;
-            let data = [&name, "/_data"].concat();
-            if !file::exists_at(volumes.as_fd(), &data) && file::exists_at(volumes.as_fd(), &name) {
-                self.find(&["missing: volumes/", &data], Remedy::Volume, &name);
-            }
+    fn volume(&mut self, name: &str) {
+        self.summary.counts[3] += 1;
+        let path = ["volumes/", name, "/_data"].concat();
+        let is_there = |path: &str| file::exists_at(self.store.root.as_fd(), path);
+        if !is_there(&path) && is_there(&path[..path.len() - "/_data".len()]) {
+            self.find(&["missing: ", &path], Remedy::Volume, name);
         }
-        Ok(())
     }
 
-    /// Which layers there are, and which there should be.
-    fn layers(&mut self) -> Result<()> {
-        for name in file::names(self.store.layers.as_fd())? {
-            if !hex::is(&name, 64) {
-                self.find(&["unknown: layers/", &name, OURS], Remedy::None, "");
-            } else if !self.is_blind && !self.users.contains_key(&name) {
-                self.find(&["left over: layer ", &name, ", which nothing refers to"], Remedy::Tidy, "");
-            }
+    /// Comes when all that may need it is known.
+    fn layer(&mut self, name: &str) {
+        if !self.is_blind && !self.users.contains_key(name) {
+            self.find(&["left over: layer ", name, ", which nothing refers to"], Remedy::Tidy, "");
         }
-        let users = core::mem::take(&mut self.users);
-        for (layer, user) in &users {
-            if !layers::exists(self.store, layer) {
-                let what = ["missing: layer ", layer, " of ", user, "; what brought it must be imported again"];
-                self.find(&what, Remedy::None, "");
-            }
-        }
-        self.users = users;
-        Ok(())
     }
 
     /// Whether the layers are what they were.
@@ -341,9 +336,6 @@ impl Look<'_> {
         }
     }
 }
-
-/// What is said of something that no command makes.
-const OURS: &str = " is nothing of ours";
 
 /// Puts one finding right and says how; nothing to say when that is left to a person.
 fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str> {
