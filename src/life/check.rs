@@ -269,7 +269,9 @@ impl Look<'_> {
         for mount in &spec.mounts {
             let is_volume = matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
             if is_volume && matches!(volumes::created(self.store, &mount.source), Ok(None)) {
-                let what = ["missing: volume ", &mount.source, " of container ", &spec.name];
+                // A container's record comes before its volumes.
+                let what = if container.was_used() { "missing" } else { "left over" };
+                let what = [what, ": no volume ", &mount.source, " of container ", &spec.name];
                 self.find(&what, Remedy::Volume, &mount.source);
             }
         }
@@ -298,7 +300,7 @@ impl Look<'_> {
         let path = ["volumes/", name, "/_data"].concat();
         let is_there = |path: &str| file::exists_at(self.store.root.as_fd(), path);
         if !is_there(&path) && is_there(&path[..path.len() - "/_data".len()]) {
-            self.find(&["missing: ", &path], Remedy::Volume, name);
+            self.find(&["left over: volumes/", name, ", which was not finished"], Remedy::Volume, name);
         }
     }
 

@@ -155,7 +155,7 @@ fn what_is_missing() {
         &[
             &format!("missing: image {gone}, which gone:latest stands for"),
             &nameless,
-            "missing: volume data of container box",
+            "missing: no volume data of container box",
             &format!("missing: containers/{id}/work of container box"),
         ],
     );
@@ -163,7 +163,7 @@ fn what_is_missing() {
     h.ok("create --name box busybox true");
     let repaired = h.run("system check --repair").exits(1).out;
     assert!(repaired.contains(&format!("{nameless}: its name: it has a name again")), "{repaired}");
-    assert!(repaired.contains("volume data of container box: made anew, with nothing in it"), "{repaired}");
+    assert!(repaired.contains("no volume data of container box: made anew, with nothing in it"), "{repaired}");
     is_clean(&h);
     assert_eq!(h.ok(&format!("start -a box_{}", &id[..12])), "");
     // What cannot be made anew is told, and left alone.
