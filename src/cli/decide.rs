@@ -275,6 +275,7 @@ fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root>
             words: parsed.words.clone(),
         });
     }
+    let is_quiet = parsed.on("quiet");
     let (word, words) = match (parsed.last("image"), parsed.words.split_first()) {
         (Some(image), _) => (image, parsed.words.as_slice()),
         (None, Some((first, rest))) => (first.as_str(), rest),
@@ -283,14 +284,14 @@ fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root>
             return Err(Error::new(format!("'mydocker {}' requires at least 1 argument; {usage}", parsed.verb)).exit(1));
         }
     };
-    if let Some((id, image)) = find(store, word)? {
+    if let Some((id, image)) = find(store, word, is_quiet)? {
         return with_image(store, word, id, &image, words);
     }
     // The image may be left out: a plain word that is a program of the default image is the command.
     let default = std::env::var("MYDOCKER_IMAGE").unwrap_or_else(|_| DEFAULT_IMAGE.to_owned());
     if !parsed.given("image")
         && !reference::is_explicit(word)
-        && let Some((id, image)) = find(store, &default)?
+        && let Some((id, image)) = find(store, &default, is_quiet)?
     {
         let config = image.config.clone().unwrap_or_default();
         let path = config.env.iter().flatten().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
@@ -318,14 +319,12 @@ fn with_image(store: &Store, word: &str, id: String, image: &Image, words: &[Str
     Ok(Root { image: word.to_owned(), image_id: id, layers, rootfs: None, config, words: words.to_vec() })
 }
 
-/// An image by name, id or path; a path is imported the first time.
-fn find(store: &Store, word: &str) -> Result<Option<(String, Image)>> {
+/// An image by name, id or path; a path is imported the first time. It cannot go until the images are unlocked.
+fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Image)>> {
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
     let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
     let id = if is_archive_name || is_path || word.contains('/') && std::fs::exists(word).unwrap_or(false) {
-        let id = import_file(store, word)?;
-        store.lock_images(false)?;
-        Some(id)
+        Some(import_file(store, word, is_quiet)?)
     } else {
         store.lock_images(false)?;
         images::find(store, word).map_err(|e| e.exit(EXIT_ENGINE))?.map(|found| match found {

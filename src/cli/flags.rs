@@ -60,7 +60,7 @@ const MAKING: &str = "\
 --platform OS/ARCH  Only this host's own can be asked for
 --privileged  Let it do everything that root may do here, and see all devices
 --pull WHEN  missing or never: there is no registry to ask
--q --quiet  Nothing is pulled, so there is nothing to be quiet about
+-q --quiet  Show no progress when IMAGE is an archive
 --read-only  Make its root file system read-only
 --restart POLICY  Start it again: no (the default), on-failure[:N], always, unless-stopped
 --rm  Remove the container when it ends
@@ -166,6 +166,7 @@ pub const COMMIT: &[&str] = &["\
 -o --output FILE.tar  Also write all that the container sees as a flat archive
 --no-pause  Let the container go on meanwhile
 -p --pause  Let the container stand still meanwhile (default; --pause=false does not)
+-q --quiet  Show no progress
 "];
 /// `cp`
 pub const CP: &[&str] = &["\
@@ -207,6 +208,7 @@ pub const IMPORT: &[&str] = &["\
 -m --message TEXT  Why it was made
 --max-size BYTES  Refuse more unpacked data than this (default 64g)
 --max-ratio N  Refuse more than N bytes unpacked for one packed
+-q --quiet  Show no progress
 "];
 /// `images`
 pub const IMAGES: &[&str] = &["\
@@ -259,4 +261,21 @@ pub const STATS: &[&str] = &["\
 --format FORMAT  json, a template such as '{{.Name}}', or 'table {{.Name}}\\t{{.CPUPerc}}'
 --no-stream  Show them once, instead of every second
 --no-trunc  Do not shorten anything
+"];
+/// `system df`
+pub const SYSTEM_DF: &[&str] = &["\
+--format FORMAT  json, a template such as '{{.Type}} {{.Size}}', or 'table …'
+-v --verbose  Show every image, container and volume
+"];
+/// `system prune`
+pub const SYSTEM_PRUNE: &[&str] = &["\
+-a --all  Remove all images that no container uses, not only those without a name
+--filter KEY=VALUE  Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]
+-f --force  Do not ask
+--volumes  Remove anonymous volumes that no container has, too
+"];
+/// `system check`
+pub const SYSTEM_CHECK: &[&str] = &["\
+--deep  Read the content of all layers, too, and compare it with their digests
+--repair  Put right what can be put right without losing anything
 "];

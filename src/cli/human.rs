@@ -37,6 +37,11 @@ pub fn size(bytes: u64) -> String {
     scaled(bytes, 1000, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// The same with four digits: "1.984MB".
+pub fn size_long(bytes: u64) -> String {
+    scaled(bytes, 1000, 4, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
 /// Binary size with four significant digits: "23.54GiB", "348KiB".
 pub fn size_binary(bytes: u64) -> String {
     scaled(bytes, 1024, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
@@ -139,6 +144,7 @@ mod tests {
             assert_eq!(size(bytes), text);
         }
         assert_eq!(size(u64::MAX), "18.4EB");
+        assert_eq!(size_long(1_984_123), "1.984MB");
         assert_eq!(size_binary(348 * 1024), "348KiB");
         assert_eq!(size_binary(25_275_881_000), "23.54GiB");
         assert_eq!(size_binary(1023), "1023B");

@@ -8,7 +8,8 @@ pub use list::images;
 
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
-use super::{OK, change, each, note, open_store, print, read};
+use super::progress::{self, Progress};
+use super::{OK, change, each, note, open_store, print, ps, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
@@ -29,13 +30,19 @@ struct Import<'a> {
     message: &'a str,
     origin: &'a str,
     limits: Limits,
+    is_quiet: bool,
 }
 
 /// Unpacks an archive and stores it as an image of one layer.
 fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Result<String> {
+    let mut progress = Progress::new("Importing", import.is_quiet);
+    progress.expect(&|| progress::bytes_left(from));
+    let mut tell = |bytes| progress.tell(bytes);
     let mut source = io::File { fd: from, name: import.origin };
-    let layer = layers::add(store, &mut source, &import.limits)
-        .map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
+    let mut source = io::Counted::<dyn io::Source>::new(&mut source, &mut tell);
+    let added = layers::add(store, &mut source, &import.limits);
+    drop(progress);
+    let layer = added.map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
     if !layer.left_out.is_empty() {
         let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
         let shown = shown.collect::<Vec<_>>().join(", ");
@@ -66,8 +73,9 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
     Ok(id)
 }
 
-/// The image of an archive file: imported the first time, recognised by the file's identity afterwards.
-pub fn import_file(store: &Store, path: &str) -> Result<String> {
+/// The image of an archive file: imported the first time, recognised by the file's identity afterwards. Returns with the
+/// images locked (shared): it cannot go before the caller has used it.
+pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> {
     let file = open_archive(path).map_err(|e| e.exit(EXIT_ENGINE))?;
     let stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
@@ -75,15 +83,16 @@ pub fn import_file(store: &Store, path: &str) -> Result<String> {
             .exit(EXIT_ENGINE));
     }
     let identity = images::file_identity(&stat);
+    store.lock_images(false)?;
     if let Some(id) = images::by_file(store, &identity)? {
         return Ok(id);
     }
+    store.unlock_images();
     let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
-    let import = Import { config, message: "", origin: path, limits: unpacking::limits() };
+    let import = Import { config, message: "", origin: path, limits: unpacking::limits(), is_quiet };
     let id = import_stream(store, file.as_fd(), import)?;
     // The file may have changed while it was read: then it is another file from now on, and is imported anew.
     images::remember_file(store, &identity, &id)?;
-    store.unlock_images();
     Ok(id)
 }
 
@@ -115,11 +124,11 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     }
     let store = open_store()?;
     let message = parsed.last("message").unwrap_or("");
+    let import = Import { config, message, origin: path, limits, is_quiet: parsed.on("quiet") };
     let id = if path == "-" {
-        import_stream(&store, sys::stdin(), Import { config, message, origin: "-", limits })?
+        import_stream(&store, sys::stdin(), import)?
     } else {
-        let file = open_archive(path)?;
-        import_stream(&store, file.as_fd(), Import { config, message, origin: path, limits })?
+        import_stream(&store, open_archive(path)?.as_fd(), import)?
     };
     if let Some(reference) = &reference {
         images::tag(&store, reference, &id)?;
@@ -142,8 +151,9 @@ pub fn export(parsed: &Parsed) -> Result<u8> {
         let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
     }
     let store = open_store()?;
-    export::export(&store, &containers::find(&store, word)?, path.as_deref())?;
-    Ok(OK)
+    let container = containers::find(&store, word)?;
+    let mut progress = Progress::new("Exporting", false);
+    export::export(&store, &container, path.as_deref(), &mut |bytes| progress.tell(bytes)).map(|()| OK)
 }
 
 /// The file of `-o`; where there is a symlink, what it leads to.
@@ -191,6 +201,8 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
     let mut config = commit::config_of(&store, &container.spec);
     change::apply(&mut config, &parsed.all("change"))?;
     let archive = output(parsed);
+    let mut progress = Progress::new("Committing", parsed.on("quiet"));
+    progress.expect(&|| Some(ps::sizes(&store, &container).ok()?.0));
     let request = Commit {
         config,
         message: parsed.last("message").unwrap_or(""),
@@ -198,8 +210,11 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
         reference: reference.as_ref(),
         archive: archive.as_deref(),
         pause: parsed.last("pause") != Some("false") && !parsed.on("no-pause"),
+        progress: &mut |bytes| progress.tell(bytes),
     };
-    let id = commit::commit(&store, &container, request)?;
+    let id = commit::commit(&store, &container, request);
+    drop(progress);
+    let id = id?;
     images::tidy(&store)?;
     trash::sweep(&store)?;
     print(&format!("sha256:{id}\n"))?;

@@ -3,12 +3,11 @@
 use super::args::Parsed;
 use super::{OK, human, note, open_store, print, ps, read};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{file, io, sys, time};
+use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
 use mydocker::store::images::Image;
 use mydocker::store::{Store, containers, images, layers};
-use rustix::fd::AsFd;
 use std::collections::BTreeMap;
 
 /// Bytes of an answer to a question.
@@ -17,13 +16,13 @@ const ANSWER_BYTES: usize = 256;
 /// `--filter`: what is kept although it is not used.
 pub struct Filters<'a> {
     /// Only what was made before this moment, in nanoseconds since 1970.
-    until: Option<i64>,
+    pub until: Option<i64>,
     /// Labels that must be there (`true`), or must not.
     labels: Vec<(bool, &'a str)>,
 }
 
 impl<'a> Filters<'a> {
-    /// Reads them.
+    /// Reads all that were typed.
     pub fn parse(parsed: &'a Parsed) -> Result<Self> {
         let mut filters = Filters { until: None, labels: Vec::new() };
         for typed in parsed.all("filter") {
@@ -40,7 +39,7 @@ impl<'a> Filters<'a> {
         Ok(filters)
     }
 
-    /// Whether they let it go.
+    /// Whether something made then, with these labels, may go.
     pub fn fit(&self, created: i64, labels: Option<&BTreeMap<String, String>>) -> bool {
         self.until.is_none_or(|until| created < until)
             && self
@@ -55,92 +54,131 @@ pub fn is_agreed(parsed: &Parsed, warning: &str) -> Result<bool> {
     if parsed.on("force") {
         return Ok(true);
     }
-    print(&format!("WARNING! This will remove {warning}.\nAre you sure you want to continue? [y/N] "))?;
+    print(&format!("{warning}\nAre you sure you want to continue? [y/N] "))?;
     let mut answer = [0; ANSWER_BYTES];
     let count = io::read(sys::stdin(), &mut answer).unwrap_or(0);
     Ok(matches!(answer[..count].trim_ascii(), b"y" | b"Y"))
 }
 
-/// What was deleted, and how much room there is now.
-pub fn tell(heading: &str, deleted: &[String], bytes: u64) -> Result<()> {
-    let mut text = String::new();
-    if !deleted.is_empty() {
-        text.extend([heading, "\n", &deleted.join("\n"), "\n\n"]);
+/// What was deleted, how much room that made, and the exit code.
+pub struct Pruned {
+    heading: &'static str,
+    /// A line for each thing that is gone.
+    pub deleted: Vec<String>,
+    /// Bytes that there is more room now.
+    pub bytes: u64,
+    /// 1 when something could not be removed; that has been told.
+    pub code: u8,
+}
+
+impl Pruned {
+    /// Nothing yet.
+    pub fn new(heading: &'static str) -> Self {
+        Self { heading, deleted: Vec::new(), bytes: 0, code: OK }
     }
-    print(&format!("{text}Total reclaimed space: {}\n", human::size(bytes)))
+
+    /// Tells an error, and goes on.
+    pub fn complain(&mut self, error: &Error) {
+        note(&error.to_string());
+        self.code = 1;
+    }
+
+    /// The list, if there is one, and an empty line.
+    pub fn list(&self) -> String {
+        if self.deleted.is_empty() {
+            return String::new();
+        }
+        format!("{}\n{}\n\n", self.heading, self.deleted.join("\n"))
+    }
+
+    /// Tells what was deleted, and how much room there is now.
+    pub fn tell(&self) -> Result<u8> {
+        print(&format!("{}Total reclaimed space: {}\n", self.list(), human::size_long(self.bytes)))?;
+        Ok(self.code)
+    }
 }
 
 /// `container prune`: all containers that do not run go away.
 pub fn containers(parsed: &Parsed) -> Result<u8> {
     let filters = Filters::parse(parsed)?;
-    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
-    if is_agreed(parsed, "all stopped containers")? {
-        let store = open_store()?;
-        let (found, errors) = containers::all(&store)?;
-        let mut complain = |error: &Error| {
-            note(&error.to_string());
-            code = 1;
-        };
-        errors.iter().for_each(&mut complain);
-        for container in found {
-            let spec = &container.spec;
-            let prune = || -> Result<Option<u64>> {
-                let state = ps::state(&store, &container)?;
-                let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
-                if !is_over || !filters.fit(spec.created, Some(&spec.labels)) {
-                    return Ok(None);
-                }
-                let (own, _) = ps::sizes(&store, &container).unwrap_or_default(); // unknown is not worth an error
-                remove::remove(&store, &spec.id, false, false).map(|()| Some(own))
-            };
-            match prune() {
-                Ok(Some(own)) => {
-                    bytes += own;
-                    deleted.push(spec.id.clone());
-                }
-                Ok(None) => {}
-                // Somebody else was faster, or is making it right now.
-                Err(error) if containers::is_missing(&error) => {}
-                Err(error) => complain(&error),
+    if !is_agreed(parsed, "WARNING! This will remove all stopped containers.")? {
+        return Pruned::new("").tell();
+    }
+    stopped(&open_store()?, &filters)?.tell()
+}
+
+/// Removes the containers that do not run.
+pub fn stopped(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
+    let mut pruned = Pruned::new("Deleted Containers:");
+    let (found, errors) = containers::all(store)?;
+    for error in &errors {
+        pruned.complain(error);
+    }
+    for container in found {
+        let spec = &container.spec;
+        let prune = || -> Result<Option<u64>> {
+            let state = ps::state(store, &container)?;
+            let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
+            if !is_over || !filters.fit(spec.created, Some(&spec.labels)) {
+                return Ok(None);
             }
+            let (own, _) = ps::sizes(store, &container).unwrap_or_default(); // unknown is not worth an error
+            remove::remove(store, &spec.id, false, false).map(|()| Some(own))
+        };
+        match prune() {
+            Ok(Some(own)) => {
+                pruned.bytes += own;
+                pruned.deleted.push(spec.id.clone());
+            }
+            Ok(None) => {}
+            // Somebody else was faster, or is making it right now.
+            Err(error) if containers::is_missing(&error) => {}
+            Err(error) => pruned.complain(&error),
         }
     }
-    tell("Deleted Containers:", &deleted, bytes)?;
-    Ok(code)
+    Ok(pruned)
+}
+
+/// What `image prune` removes, with `-a` or without.
+pub fn unused_images(all: bool) -> &'static str {
+    if all { "all images without at least one container associated to them" } else { "all dangling images" }
 }
 
 /// `image prune`: images without a name go away, with `-a` all that no container uses.
 pub fn images(parsed: &Parsed) -> Result<u8> {
     let filters = Filters::parse(parsed)?;
     let all = parsed.on("all");
-    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
-    let warning =
-        if all { "all images without at least one container associated to them" } else { "all dangling images" };
-    if is_agreed(parsed, warning)? {
-        let store = open_store()?;
-        for id in images::ids(&store)? {
-            match prune_image(&store, &filters, all, &id) {
-                Ok(Some((removed, size))) => {
-                    deleted.extend(removed.untagged.iter().map(|name| format!("untagged: {name}")));
-                    deleted.extend(removed.deleted.iter().map(|id| format!("deleted: {id}")));
-                    bytes += size;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    note(&error.to_string());
-                    code = 1;
-                }
-            }
-        }
+    if !is_agreed(parsed, &format!("WARNING! This will remove {}.", unused_images(all)))? {
+        return Pruned::new("").tell();
     }
-    tell("Deleted Images:", &deleted, bytes)?;
-    Ok(code)
+    unused(&open_store()?, &filters, all)?.tell()
 }
 
-/// Removes one image, if it is to go; tells what went, and how many bytes of layers.
+/// Removes the images that no container uses: those without a name, or `all`.
+pub fn unused(store: &Store, filters: &Filters<'_>, all: bool) -> Result<Pruned> {
+    let mut pruned = Pruned::new("Deleted Images:");
+    for id in images::ids(store)? {
+        let done = prune_image(store, filters, all, &id);
+        store.unlock_images();
+        match done {
+            Ok(Some((removed, size))) => {
+                pruned.deleted.extend(removed.untagged.iter().map(|name| format!("untagged: {name}")));
+                pruned.deleted.extend(removed.deleted.iter().map(|id| format!("deleted: {id}")));
+                pruned.bytes += size;
+            }
+            Ok(None) => {}
+            Err(error) => pruned.complain(&error),
+        }
+    }
+    Ok(pruned)
+}
+
+/// Removes one image, if it is to go; tells what went, and how many bytes of layers. Leaves the images locked: nobody
+/// names or uses it between our look and its end.
 fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Result<Option<(images::Removed, u64)>> {
-    if !file::exists_at(store.images.as_fd(), id) {
-        return Ok(None); // it went with the one that was made from it
+    store.lock_images(true)?;
+    if !images::exists(store, id) {
+        return Ok(None); // somebody else was faster, or it went with the one that was made from it
     }
     let image = images::get(store, id)?;
     let names: Vec<String> =
@@ -158,13 +196,12 @@ fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Res
     // One name after the other: with several, the id alone is refused.
     let words = if names.is_empty() { vec![id.to_owned()] } else { names };
     for word in words {
-        let gone = images::remove(store, &word, false, true);
-        store.unlock_images();
-        let gone = gone?;
+        store.lock_images(true)?; // the removal gives it back
+        let gone = images::remove(store, &word, false, true)?;
         removed.untagged.extend(gone.untagged);
         removed.deleted.extend(gone.deleted);
     }
-    let bytes = before - size_of(store, &image);
+    let bytes = before.saturating_sub(size_of(store, &image));
     Ok(Some((removed, bytes)))
 }
 

@@ -21,7 +21,8 @@ const COMMAND_CHARS: usize = 20;
 /// Characters of a mount's name that are shown.
 const MOUNT_CHARS: usize = 15;
 
-const HEADERS: [(&str, &str); 11] = [
+/// The word over each column of `ps`.
+pub const HEADERS: [(&str, &str); 11] = [
     ("ID", "CONTAINER ID"),
     ("Image", "IMAGE"),
     ("Command", "COMMAND"),
@@ -35,10 +36,14 @@ const HEADERS: [(&str, &str); 11] = [
     ("StopSignal", "STOP SIGNAL"),
 ];
 
-struct Row {
-    container: Container,
-    state: State,
-    is_paused: bool,
+/// A container, and what is true of it now.
+pub struct Row {
+    /// The container.
+    pub container: Container,
+    /// Its state.
+    pub state: State,
+    /// Whether it stands still.
+    pub is_paused: bool,
 }
 
 /// `ps [OPTIONS]`
@@ -160,7 +165,8 @@ pub fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
-fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
+/// Its fields for a table or a template. `full`: nothing is shortened; `sizes` are those of [`sizes`].
+pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     let spec = &row.container.spec;
     let command = spec.args().map(String::as_str).collect::<Vec<_>>().join(" ");
     let cut = |text: &str, chars_max: usize| if full { text.to_owned() } else { cut(text, chars_max) };

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top,
-    update, volume,
+    attach, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, system,
+    top, update, volume,
 };
 use mydocker::kernel::order;
 
@@ -462,6 +462,42 @@ pub const VERBS: &[Verb] = &[
         words: (0, 0),
         stops: false,
         run: volume::prune,
+    },
+    Verb {
+        name: "system df",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Show how much room images, containers and volumes take",
+        long: "A layer that several images share counts once.",
+        flags: flags::SYSTEM_DF,
+        words: (0, 0),
+        stops: false,
+        run: system::df,
+    },
+    Verb {
+        name: "system prune",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Remove what is not used: stopped containers and images",
+        long: "Example:\n  mydocker system prune -af --volumes --filter label!=keep",
+        flags: flags::SYSTEM_PRUNE,
+        words: (0, 0),
+        stops: false,
+        run: system::prune,
+    },
+    Verb {
+        name: "system check",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Look whether everything on disk is as it should be",
+        long: "One line for each finding: damaged or missing things, what killed commands left over, unknown files.\n\
+               With --repair it puts right what can be put right without losing anything, and says what it did; what is\n\
+               damaged is never deleted. Other commands may run meanwhile.\n\n\
+               Exit code, as fsck's: 0 clean, 1 all findings put right, 4 findings left, 8 it could not look.",
+        flags: flags::SYSTEM_CHECK,
+        words: (0, 0),
+        stops: false,
+        run: system::check,
     },
     Verb {
         name: "completion",

@@ -2,8 +2,9 @@
 
 use super::args::Parsed;
 use super::filter::{self, Filter};
+use super::prune::{self, Pruned};
 use super::shape::{picked, put_text};
-use super::{OK, each, note, open_store, print, prune, read, table};
+use super::{OK, each, note, open_store, print, read, table};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::{file, hex};
@@ -124,31 +125,35 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
 pub fn prune(parsed: &Parsed) -> Result<u8> {
     let filters = prune::Filters::parse(parsed)?;
     let kind = if parsed.on("all") { "all" } else { "anonymous" };
-    let (mut deleted, mut bytes, mut code) = (Vec::new(), 0, OK);
-    if prune::is_agreed(parsed, &format!("{kind} local volumes not used by at least one container"))? {
-        let store = open_store()?;
-        for (name, volume, is_used) in all(&store, &mut code)? {
-            let is_kept = is_used
-                || !parsed.on("all") && !volume.labels.contains_key(ANONYMOUS)
-                || !filters.fit(volume.created, Some(&volume.labels));
-            if is_kept {
-                continue;
-            }
-            let size = file::open_dir(&volumes::path(&store, &name)).and_then(|data| file::tree_bytes(data.as_fd()));
-            match volumes::remove(&store, &name) {
-                Ok(true) => {
-                    bytes += size.unwrap_or(0); // unknown is not worth an error
-                    deleted.push(name);
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    note(&error.to_string());
-                    code = 1;
-                }
-            }
-        }
-        trash::sweep(&store)?;
+    let warning = format!("WARNING! This will remove {kind} local volumes not used by at least one container.");
+    if !prune::is_agreed(parsed, &warning)? {
+        return Pruned::new("").tell();
     }
-    prune::tell("Deleted Volumes:", &deleted, bytes)?;
-    Ok(code)
+    let store = open_store()?;
+    let pruned = unused(&store, &filters, parsed.on("all"))?;
+    trash::sweep(&store)?;
+    pruned.tell()
+}
+
+/// Removes the volumes that no container uses: those that nobody named, or `all`.
+pub fn unused(store: &Store, filters: &prune::Filters<'_>, all_of_them: bool) -> Result<Pruned> {
+    let mut pruned = Pruned::new("Deleted Volumes:");
+    for (name, volume, is_used) in all(store, &mut pruned.code)? {
+        let is_kept = is_used
+            || !all_of_them && !volume.labels.contains_key(ANONYMOUS)
+            || !filters.fit(volume.created, Some(&volume.labels));
+        if is_kept {
+            continue;
+        }
+        let size = file::open_dir(&volumes::path(store, &name)).and_then(|data| file::tree_bytes(data.as_fd()));
+        match volumes::remove(store, &name) {
+            Ok(true) => {
+                pruned.bytes += size.unwrap_or(0); // unknown is not worth an error
+                pruned.deleted.push(name);
+            }
+            Ok(false) => {}
+            Err(error) => pruned.complain(&error),
+        }
+    }
+    Ok(pruned)
 }

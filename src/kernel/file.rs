@@ -220,21 +220,50 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
 /// Bytes of everything in a tree that is no directory; what has several names counts for each of them in equal parts. What
 /// disappears meanwhile, or lies deeper than a path can tell, is left out.
 pub fn tree_bytes(root: BorrowedFd<'_>) -> Result<u64> {
-    let (mut left, mut bytes) = (alloc::vec![Vec::from(*b".")], 0);
+    let mut bytes = 0;
+    each_below(root, &mut |stat| {
+        #[allow(clippy::useless_conversion)] // narrower on other machines
+        let names = |stat: &Stat| u64::from(stat.st_nlink).max(1);
+        bytes += stat.map_or(0, |stat| stat.st_size as u64 / names(stat));
+    })?;
+    Ok(bytes)
+}
+
+/// How much there is in a tree: names, the link counts of all that are no directories, and their bytes, each summed up over
+/// the names. Two trees with the same files, and the same hard links between them, have the same numbers. The fourth one
+/// is the bytes of regular files, each once.
+pub fn tally(root: BorrowedFd<'_>) -> Result<[u64; 4]> {
+    let mut tally = [0; 4];
+    each_below(root, &mut |stat| {
+        tally[0] += 1;
+        if let Some(stat) = stat {
+            #[allow(clippy::useless_conversion)] // narrower on other machines
+            let names = u64::from(stat.st_nlink).max(1);
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            tally[1] += names;
+            tally[2] += stat.st_size as u64;
+            tally[3] += if is_file { stat.st_size as u64 / names } else { 0 };
+        }
+    })?;
+    Ok(tally)
+}
+
+/// Calls `see` for each name in a tree, in no order; for a directory without its attributes.
+fn each_below(root: BorrowedFd<'_>, see: &mut dyn FnMut(Option<&Stat>)) -> Result<()> {
+    let mut left = alloc::vec![Vec::from(*b".")];
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     while let Some(path) = left.pop() {
         let Ok(dir) = openat2(root, path.as_slice(), flags, Mode::empty(), INSIDE) else { continue };
         for (name, kind) in entries(dir.as_fd())? {
             if kind == FileType::Directory {
+                see(None);
                 left.push([&path, &b"/"[..], name.as_bytes()].concat());
             } else if let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                #[allow(clippy::useless_conversion)] // narrower on other machines
-                let names = u64::from(stat.st_nlink).max(1);
-                bytes += stat.st_size as u64 / names;
+                see(Some(&stat));
             }
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);

@@ -37,6 +37,42 @@ impl Sink for File<'_> {
     }
 }
 
+/// A source or a sink that tells how many bytes have passed so far, after each step.
+pub struct Counted<'a, T: ?Sized> {
+    inner: &'a mut T,
+    progress: &'a mut dyn FnMut(u64),
+    /// How many have passed.
+    pub bytes: u64,
+}
+
+impl<'a, T: ?Sized> Counted<'a, T> {
+    /// Nothing has passed yet.
+    pub fn new(inner: &'a mut T, progress: &'a mut dyn FnMut(u64)) -> Self {
+        Self { inner, progress, bytes: 0 }
+    }
+
+    fn tell(&mut self, more: usize) {
+        self.bytes += more as u64;
+        (self.progress)(self.bytes);
+    }
+}
+
+impl Source for Counted<'_, dyn Source + '_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.tell(n);
+        Ok(n)
+    }
+}
+
+impl Sink for Counted<'_, dyn Sink + '_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.inner.write(bytes)?;
+        self.tell(bytes.len());
+        Ok(())
+    }
+}
+
 /// A byte slice as source.
 impl Source for &[u8] {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {

@@ -32,6 +32,8 @@ pub struct Commit<'a> {
     pub archive: Option<&'a str>,
     /// Whether a running container stands still meanwhile.
     pub pause: bool,
+    /// Told how many bytes of the archive, and then of the layer, have passed. The archive's are told by a child.
+    pub progress: &'a mut dyn FnMut(u64),
 }
 
 /// The configuration that a commit starts from: the container's.
@@ -78,11 +80,13 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     // The monitor lets it go on when this connection ends, however that comes.
     let paused = if is_running && pause_it { pause(store, container)? } else { None };
     fault::point("commit:paused");
-    let read = || {
+    let mut read = || {
         if let Some(path) = commit.archive {
-            write_archive(store, container, is_running.then_some(state.pid), path)?;
+            write_archive(store, container, is_running.then_some(state.pid), path, commit.progress)?;
         }
-        let mut add = |source: &mut dyn io::Source| layers::add(store, source, &unpacking::limits());
+        let mut add = |source: &mut dyn io::Source| {
+            layers::add(store, &mut io::Counted::new(source, commit.progress), &unpacking::limits())
+        };
         packed(&mut |sink| pack_layer(container, sink), &mut add)
     };
     let layer = read();
@@ -92,6 +96,9 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         drop(thawed); // a monitor that has just ended has nothing to thaw
     }
     let layer = layer?;
+    if layer.left_out.is_empty() && !store.is_rootless {
+        layers::note_packed(store, &layer.diff_id, &layer.diff_id)?; // packed again it is the same
+    }
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
         return Err(Error::new(format!("the layer {gone} of container {} is gone from the store", spec.name)));
     }
@@ -161,7 +168,13 @@ pub fn is_ours(path: &str) -> bool {
 }
 
 /// Writes all that the container sees as a flat tar, beside the path and renamed over it.
-pub(super) fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &str) -> Result<()> {
+pub(super) fn write_archive(
+    store: &Store,
+    container: &Container,
+    pid: Option<i32>,
+    path: &str,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
     // Whatever else is there must not become a file.
     if rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile) {
         return Err(Error::new(format!("invalid output path: \"{path}\" is there, and is not a regular file")));
@@ -171,11 +184,11 @@ pub(super) fn write_archive(store: &Store, container: &Container, pid: Option<i3
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let out = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
-    let write = || -> Result<()> {
+    let mut write = || -> Result<()> {
         let mut writer = |sink: &mut dyn io::Sink| {
             let root = see(store, container, pid)?;
             // What is mounted is left out, its mount points are in: /proc, /sys and /dev must exist in a root.
-            pack::pack(root.as_fd(), Form::Flat, &|_| false, sink)
+            pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut io::Counted::new(sink, progress))
         };
         let (child, sync) = spawn_writer(&mut writer, out.as_fd(), &mut || ())?;
         await_writer(&child, sync.as_fd())?;

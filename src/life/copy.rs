@@ -129,7 +129,8 @@ pub fn out_of(
     let (child, sync) = spawn(&mut || work(write.as_fd()), &mut || drop(read.take()))?;
     drop(write);
     let Some(read) = read else { sys::exit(1) };
-    let mut counted = Counted { inner: io::File { fd: read.as_fd(), name: "the archive" }, bytes: 0, progress };
+    let mut archive = io::File { fd: read.as_fd(), name: "the archive" };
+    let mut counted = io::Counted::<dyn io::Source>::new(&mut archive, progress);
     let owners = if copy.keeps_owners { Owners::Kept } else { Owners::Ours };
     let mut is_directory = false;
     let got = unpack::copy(&mut counted, owners, &mut |first| {
@@ -188,7 +189,8 @@ pub fn into(
     let (child, sync) = spawn(&mut work, &mut || drop(moved.take()))?;
     drop((read, child_notes));
     let Some((write, notes)) = moved else { sys::exit(1) };
-    let mut counted = Counted { inner: io::File { fd: write.as_fd(), name: "the archive" }, bytes: 0, progress };
+    let mut archive = io::File { fd: write.as_fd(), name: "the archive" };
+    let mut counted = io::Counted::<dyn io::Sink>::new(&mut archive, progress);
     let packed = match &source {
         Some((_, found)) => pack::pack_entry(&found.dir, &found.name, ".", &|_| false, &mut counted).map(Some),
         None => pour(&mut io::File { fd: sys::stdin(), name: "the standard input" }, &mut counted).map(|()| None),
@@ -220,31 +222,6 @@ fn pour(source: &mut dyn io::Source, sink: &mut dyn io::Sink) -> Result<()> {
             0 => return Ok(()),
             n => sink.write(&buf[..n])?,
         }
-    }
-}
-
-/// A stream that tells how much has passed.
-struct Counted<'a> {
-    inner: io::File<'a>,
-    bytes: u64,
-    progress: &'a mut dyn FnMut(u64),
-}
-
-impl io::Source for Counted<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.bytes += n as u64;
-        (self.progress)(self.bytes);
-        Ok(n)
-    }
-}
-
-impl io::Sink for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.inner.write(bytes)?;
-        self.bytes += bytes.len() as u64;
-        (self.progress)(self.bytes);
-        Ok(())
     }
 }
 

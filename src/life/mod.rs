@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
-//!          · commit · export · packing, unpacking (children that handle archives)
+//!          · commit · export · check (the store) · packing, unpacking (children that handle archives)
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
 //!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
 pub mod attach;
+pub mod check;
 pub mod commit;
 pub mod control;
 pub mod copy;

@@ -189,6 +189,12 @@ impl Container {
         Ok(state)
     }
 
+    /// Whether it may have run once.
+    pub fn was_used(&self) -> bool {
+        let upper = file::open_dir_at(self.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
+        upper.is_ok_and(|entries| !entries.is_empty()) || file::exists_at(self.dir.as_fd(), "state.json")
+    }
+
     /// Whether its monitor lives.
     pub fn is_alive(&self) -> Result<bool> {
         lock::held(self.dir.as_fd(), "lock", LOCK_LIFE)
@@ -296,6 +302,13 @@ pub fn is_going(store: &Store, id: &str) -> bool {
     file::exists_at(store.containers.as_fd(), &format!("{id}/{GONE}"))
 }
 
+/// Whether a monitor lives in this directory, or a command changes it.
+pub fn is_busy(store: &Store, id: &str) -> bool {
+    let Ok(dir) = file::open_dir_at(store.containers.as_fd(), id) else { return false };
+    let held = |byte| lock::held(dir.as_fd(), "lock", byte).unwrap_or(true);
+    held(LOCK_LIFE) || held(LOCK_CHANGE)
+}
+
 /// The container in the directory `id`. `None` for what is half-made or half-removed; unless somebody is at it, that is
 /// finished here.
 fn look(store: &Store, id: &str) -> Result<Option<Container>> {
@@ -318,7 +331,8 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
     }
 }
 
-fn is_named(store: &Store, container: &Container) -> bool {
+/// Whether its name leads to it.
+pub fn is_named(store: &Store, container: &Container) -> bool {
     names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id)
 }
 
@@ -341,9 +355,7 @@ fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>>
         rewrite(store, &container)?;
         return Ok(Some(container));
     }
-    let upper = file::open_dir_at(container.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
-    let was_used = upper.is_ok_and(|entries| !entries.is_empty());
-    if was_used || file::exists_at(container.dir.as_fd(), "state.json") || container.is_alive()? {
+    if container.was_used() || container.is_alive()? {
         let (id, name) = (&container.spec.id, &container.spec.name);
         let why = format!("its name {name} does not lead to it");
         return Err(damaged(store, id, "config.json", &why));

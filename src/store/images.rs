@@ -149,6 +149,11 @@ pub fn put(store: &Store, image: &Image) -> Result<String> {
     Ok(id)
 }
 
+/// Whether there is an image of this full id.
+pub fn exists(store: &Store, id: &str) -> bool {
+    file::exists_at(store.images.as_fd(), id)
+}
+
 /// Reads an image by its full id.
 pub fn get(store: &Store, id: &str) -> Result<Image> {
     let bytes =
@@ -359,6 +364,11 @@ fn collect_layers(store: &Store) -> Result<Vec<String>> {
     }
     let mut gone = Vec::new();
     for layer in file::names(store.layers.as_fd())? {
+        if gone.is_empty() && !used.contains(&layer) {
+            // A power cut must not bring back what refers to a layer, but not the layer.
+            rustix::fs::fsync(&store.images).tried("sync the images")?;
+            rustix::fs::fsync(&store.containers).tried("sync the containers")?;
+        }
         if !used.contains(&layer) && trash::throw(store, store.layers.as_fd(), &layer)? {
             gone.push(layer);
         }

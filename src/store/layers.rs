@@ -1,16 +1,18 @@
 //! Layers: one directory each, unpacked once, named by the sha256 of its tar (the diff-id), shared by everything.
 
+use super::pack::{self, Form};
 use super::unpack::Limits;
 use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::io::Source;
+use crate::kernel::io::{Sink, Source};
 use crate::kernel::{fault, file, hex};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::syncfs;
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
 /// A layer that is in the store.
 pub struct Layer {
@@ -28,7 +30,7 @@ pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<La
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
         let got = (limits.unpacker)(&mut plain, diff.as_fd(), limits)?;
-        file::create_at(draft.dir.as_fd(), "size", got.bytes.to_string().as_bytes(), 0o600)?;
+        file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), diff.as_fd())?.as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;
         Ok(Layer { diff_id: got.diff_id, left_out: got.left_out })
@@ -44,12 +46,14 @@ pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<La
     let name = draft.name.clone();
     store.lock_images(false)?;
     match draft.place(store.layers.as_fd(), &layer.diff_id) {
-        Ok(_) => rustix::fs::fsync(&store.layers).tried("sync the list of layers")?,
+        Ok(_) => {}
         Err(error) if error.is(Errno::EXIST) || error.is(Errno::NOTEMPTY) => {
             let _ = file::remove_tree(store.dir("tmp")?.as_fd(), &name); // what stays is swept later
         }
         Err(error) => return Err(error),
     }
+    // Also for a layer that somebody else has just put there: ours is what refers to it first after a power cut.
+    rustix::fs::fsync(&store.layers).tried("sync the list of layers")?;
     fault::point("layer:placed");
     Ok(layer)
 }
@@ -59,14 +63,104 @@ pub fn exists(store: &Store, diff_id: &str) -> bool {
     hex::is(diff_id, 64) && file::exists_at(store.layers.as_fd(), diff_id)
 }
 
+/// What the file `size` of a layer says: the bytes of its regular files, and then the [`file::tally`] of its tree, as
+/// they were when it was made. Layers of older versions have the first number only.
+fn note(bytes: Option<u64>, diff: BorrowedFd<'_>) -> Result<String> {
+    let [names, links, sum, files] = file::tally(diff)?;
+    Ok(format!("{} {names} {links} {sum}", bytes.unwrap_or(files)))
+}
+
 /// Bytes of regular files in the layer.
 pub fn size(store: &Store, diff_id: &str) -> Result<u64> {
+    noted(store, diff_id).map(|numbers| numbers[0])
+}
+
+/// The numbers in the file `size`: one or four.
+fn noted(store: &Store, diff_id: &str) -> Result<Vec<u64>> {
     let name = format!("{diff_id}/size");
-    let text = file::read_at(store.layers.as_fd(), &name, 32).map_err(|e| store.locate("layers", e))?;
-    core::str::from_utf8(&text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::new(format!("{}/layers/{name} is damaged: it is not a number", store.root_path)))
+    let text = file::read_at(store.layers.as_fd(), &name, 128).map_err(|e| store.locate("layers", e))?;
+    let mut numbers = Vec::new();
+    for word in core::str::from_utf8(&text).unwrap_or("").split(' ') {
+        numbers.extend(word.parse::<u64>().ok());
+    }
+    match numbers.len() {
+        1 | 4 => Ok(numbers),
+        _ => Err(Error::new(format!("{}/layers/{name} is damaged: it is not a number", store.root_path))),
+    }
+}
+
+fn diff(store: &Store, diff_id: &str) -> Result<OwnedFd> {
+    file::open_dir_at(store.layers.as_fd(), &format!("{diff_id}/diff")).map_err(|e| store.locate("layers", e))
+}
+
+/// Whether the layer's tree has the numbers that were noted when it was made; if not, what is wrong.
+pub fn verify(store: &Store, diff_id: &str) -> Result<Option<String>> {
+    let noted = noted(store, diff_id)?;
+    let found = file::tally(diff(store, diff_id)?.as_fd())?;
+    for (at, what) in ["names", "links", "bytes"].iter().enumerate() {
+        if noted.len() > 1 && noted[at + 1] != found[at] {
+            return Ok(Some(format!("it has {} {what}, and had {} when it was made", found[at], noted[at + 1])));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes the file `size` of a layer anew, from what is there.
+pub fn note_again(store: &Store, diff_id: &str) -> Result<()> {
+    let diff = diff(store, diff_id)?;
+    let text = note(None, diff.as_fd())?;
+    let layer = file::open_dir_at(store.layers.as_fd(), diff_id)?;
+    file::replace_at(layer.as_fd(), "size", text.as_bytes(), true).map_err(|e| store.locate("layers", e))
+}
+
+/// What is known of a layer's content.
+#[derive(Clone, Copy)]
+pub enum Proof {
+    /// It is the archive that its id is the digest of, or what was noted.
+    Proven,
+    /// Its archive was another program's: nobody can write the same again from a tree. What it is now has been noted.
+    Noted,
+    /// The same, and it has not been noted.
+    Unknown,
+    /// It is not what was noted.
+    Changed,
+}
+
+/// File of a layer with the digest of the archive that `pack` makes of it: its id, if it came from there.
+const PACKED: &str = "packed";
+
+/// Notes the digest of a layer as `pack` makes it. One that a power cut took is one that was never noted.
+pub fn note_packed(store: &Store, diff_id: &str, digest: &str) -> Result<()> {
+    let layer = file::open_dir_at(store.layers.as_fd(), diff_id)?;
+    file::replace_at(layer.as_fd(), PACKED, digest.as_bytes(), false).map_err(|e| store.locate("layers", e))
+}
+
+/// Compares the content of a layer with its id and with what was noted. `notes`: notes it for the next time.
+pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
+    let mut hash = Hash(Sha256::new());
+    pack::pack(diff(store, diff_id)?.as_fd(), Form::Layer, &|_| false, &mut hash)?;
+    let found = hex::encode(&hash.0.finalize());
+    let noted = file::read_at(store.layers.as_fd(), &format!("{diff_id}/{PACKED}"), 64).unwrap_or_default();
+    if noted.len() == found.len() {
+        return Ok(if noted == found.as_bytes() { Proof::Proven } else { Proof::Changed });
+    }
+    if notes {
+        note_packed(store, diff_id, &found)?;
+    }
+    Ok(match (found == diff_id, notes) {
+        (true, _) => Proof::Proven,
+        (false, true) => Proof::Noted,
+        (false, false) => Proof::Unknown,
+    })
+}
+
+struct Hash(Sha256);
+
+impl Sink for Hash {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.update(bytes);
+        Ok(())
+    }
 }
 
 /// Whether a program of this name is in one of the directories of `path` (as in $PATH), seen through the layers.

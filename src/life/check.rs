@@ -1,0 +1,402 @@
+//! command: looks whether the store is as it should be: records, what they refer to, layers, and what nothing refers to.
+//!
+//! Records and references are read while the images are locked, so nobody is between a layer and its image, or between an
+//! image and its container. What others make or remove meanwhile holds a lock of its own, and is passed over. Layers never
+//! change: their content is compared without any lock.
+
+use super::remove;
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{file, hex, time};
+use crate::spec::{MountKind, State, Status};
+use crate::store::containers::{self, Container};
+use crate::store::layers::{self, Proof};
+use crate::store::reference::Reference;
+use crate::store::{Store, images, names, trash, volumes};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use rustix::fd::AsFd;
+
+/// What was looked at and found, in numbers.
+#[derive(Default)]
+pub struct Summary {
+    /// Images, layers that something refers to, containers and volumes.
+    pub counts: [usize; 4],
+    /// Findings.
+    pub found: usize,
+    /// Findings that are still true.
+    pub left: usize,
+    /// Layers by what is known of their content ([`Proof`]): proven, noted now, unknown.
+    pub proofs: [usize; 3],
+}
+
+/// How a finding about a thing is put right; each loses nothing that anybody could still want.
+#[derive(Clone, Copy)]
+enum Remedy {
+    /// Only a person can.
+    None,
+    /// What every import does.
+    Tidy,
+    /// What every removal does.
+    Sweep,
+    /// What every listing does with a container.
+    Settle,
+    /// The container gets a name.
+    Name,
+    /// The name of a container that is gone is given back.
+    Unname,
+    /// The container's state, which cannot be read, is put aside.
+    State,
+    /// A name of an image that is gone goes.
+    Untag,
+    /// A path in the store goes.
+    Remove,
+    /// A directory of the store is made.
+    Make,
+    /// A volume is made.
+    Volume,
+    /// A container's run directory goes.
+    Run,
+    /// A layer is counted again.
+    Count,
+}
+
+struct Look<'a> {
+    store: &'a Store,
+    findings: Vec<(String, Remedy, String)>,
+    /// Layers that something refers to, and what that is.
+    users: BTreeMap<String, String>,
+    /// Whether some record could not be read: then nobody knows which layers are needed.
+    is_blind: bool,
+    summary: Summary,
+}
+
+/// Checks the store, and with `repair` puts right what can be without losing anything. `deep`: compares the content of
+/// layers, too. `tell` gets a line for each finding.
+pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)) -> Result<Summary> {
+    let mut look =
+        Look { store, findings: Vec::new(), users: BTreeMap::new(), is_blind: false, summary: Summary::default() };
+    store.lock_images(true)?;
+    let done = look.records();
+    store.unlock_images();
+    done?;
+    look.contents(deep, repair);
+    let Look { findings, mut summary, .. } = look;
+    summary.found = findings.len();
+    for (what, remedy, thing) in findings {
+        let done = if repair { put_right(store, remedy, &thing) } else { Ok("") };
+        match done {
+            Ok("") => {
+                summary.left += 1;
+                tell(&what);
+            }
+            Ok(done) => tell(&[&what, ": ", done].concat()),
+            Err(error) => {
+                summary.left += 1;
+                tell(&[&what, ": cannot be put right: ", &error.to_string()].concat());
+            }
+        }
+    }
+    Ok(summary)
+}
+
+impl Look<'_> {
+    // One copy of what makes texts: formatting in each place would be twice the code.
+    #[inline(never)]
+    fn find(&mut self, words: &[&str], remedy: Remedy, thing: &str) {
+        self.findings.push((words.concat(), remedy, thing.to_string()));
+    }
+
+    /// Looks at every name in the directories of the store, and at what else commands leave.
+    fn records(&mut self) -> Result<()> {
+        let store = self.store;
+        for dir in ["images", "refs", "files", "containers", "names", "volumes", "layers"] {
+            for name in file::names(store.dir(dir)?.as_fd())? {
+                let is_id = hex::is(&name, 64) || !matches!(dir, "images" | "containers" | "layers");
+                if is_id || dir == "images" && name.starts_with('.') {
+                    match dir {
+                        "images" => self.image(&name),
+                        "refs" => self.reference(&name),
+                        "files" => self.file(&name),
+                        "containers" => self.container(&name),
+                        "names" => self.name(&name),
+                        "volumes" => self.volume(&name),
+                        _ => self.layer(&name),
+                    }
+                } else {
+                    self.unknown(dir, &name);
+                }
+            }
+        }
+        let users = core::mem::take(&mut self.users);
+        for (layer, user) in &users {
+            if !layers::exists(store, layer) {
+                let what = ["missing: layer ", layer, " of ", user, "; what brought it must be imported again"];
+                self.find(&what, Remedy::None, "");
+            }
+        }
+        self.users = users;
+        for path in trash::left(store)? {
+            self.find(&["left over: ", &path, ", by a command that was killed"], Remedy::Sweep, "");
+        }
+        let run = file::open_dir(&store.run_path).and_then(|run| file::names(run.as_fd()));
+        for id in run.unwrap_or_default() {
+            if hex::is(&id, 64) && !file::exists_at(store.containers.as_fd(), &id) {
+                let what = ["left over: ", &store.run_path, "/", &id, ", of a container that is gone"];
+                self.find(&what, Remedy::Run, &id);
+            }
+        }
+        Ok(())
+    }
+
+    /// What no command makes.
+    fn unknown(&mut self, dir: &str, name: &str) {
+        self.find(&["unknown: ", dir, "/", name, " is nothing of ours"], Remedy::None, "");
+    }
+
+    fn image(&mut self, name: &str) {
+        if name.starts_with('.') {
+            self.find(&["left over: images/", name, ", half a record"], Remedy::Tidy, "");
+            return;
+        }
+        self.summary.counts[0] += 1;
+        let short = &name[..12];
+        match images::get(self.store, name).and_then(|image| image.diff_ids()) {
+            Ok(layers) => self.uses(layers, &["image ", short]),
+            Err(error) => {
+                self.is_blind = true;
+                let what = ["damaged: ", &error.to_string(), "; 'mydocker rmi ", short, "' removes the image"];
+                self.find(&what, Remedy::None, "");
+            }
+        }
+    }
+
+    fn uses(&mut self, layers: Vec<String>, user: &[&str]) {
+        for layer in layers {
+            self.users.insert(layer, user.concat());
+        }
+    }
+
+    fn reference(&mut self, name: &str) {
+        match (self.image_of("refs/", name), Reference::from_file_name(name)) {
+            (Some(id), Some(_)) if images::exists(self.store, &id) => {}
+            (Some(id), Some(reference)) => {
+                let what = ["missing: image ", &id, ", which ", &reference.text(), " stands for"];
+                self.find(&what, Remedy::Untag, name);
+            }
+            _ => self.unknown("refs", name),
+        }
+    }
+
+    fn file(&mut self, name: &str) {
+        match self.image_of("files/", name) {
+            Some(id) if images::exists(self.store, &id) => {}
+            Some(_) => self.find(&["left over: files/", name, ", of an image that is gone"], Remedy::Tidy, ""),
+            None => self.unknown("files", name),
+        }
+    }
+
+    /// The id that a link leads to.
+    fn image_of(&self, dir: &str, name: &str) -> Option<String> {
+        file::link_target(self.store.root.as_fd(), &[dir, name].concat()).filter(|id| hex::is(id, 64))
+    }
+
+    fn container(&mut self, id: &str) {
+        let store = self.store;
+        let container = match containers::open(store, id) {
+            Ok(container) => container,
+            Err(_) if !file::exists_at(store.containers.as_fd(), id) => return,
+            Err(_) if containers::is_going(store, id) => {
+                if !containers::is_busy(store, id) {
+                    let what = ["left over: container ", id, ", whose removal was not finished"];
+                    self.find(&what, Remedy::Settle, id);
+                }
+                return;
+            }
+            Err(error) => {
+                self.is_blind = true;
+                self.find(&["damaged: ", &error.to_string()], Remedy::None, "");
+                return;
+            }
+        };
+        self.summary.counts[2] += 1;
+        let name = &container.spec.name;
+        self.uses(container.spec.layers.clone(), &["container ", name]);
+        // What somebody is at is neither whole nor wrong.
+        if containers::is_busy(store, id) {
+            return;
+        }
+        if !containers::is_named(store, &container) {
+            let (what, why, remedy) = match names::of(store, id).unwrap_or_default() {
+                Some(_) => ("left over", ", whose renaming was not finished", Remedy::Settle),
+                None if container.was_used() => ("missing", ", to which no name leads: its name", Remedy::Name),
+                None => ("left over", ", which was not finished", Remedy::Settle),
+            };
+            self.find(&[what, ": container ", name, " (", id, ")", why], remedy, id);
+        }
+        self.state(&container);
+        self.places(&container);
+    }
+
+    fn state(&mut self, container: &Container) {
+        let (id, name) = (&container.spec.id, &container.spec.name);
+        match container.state(self.store) {
+            Err(error) => self.find(&["damaged: ", &error.to_string()], Remedy::State, id),
+            Ok(state) if matches!(state.status, Status::Running | Status::Restarting) => {
+                self.find(&["left over: container ", name, ", whose monitor was killed"], Remedy::Settle, id);
+            }
+            Ok(_) => {}
+        }
+        for draft in file::names(container.dir.as_fd()).unwrap_or_default() {
+            if draft.starts_with('.') {
+                let path = ["containers/", id, "/", &draft].concat();
+                self.find(&["left over: ", &path, ", half a record"], Remedy::Remove, &path);
+            }
+        }
+    }
+
+    /// What a container needs on disk besides its records and layers.
+    fn places(&mut self, container: &Container) {
+        let spec = &container.spec;
+        for dir in ["upper", "work"] {
+            if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) {
+                let path = ["containers/", &spec.id, "/", dir].concat();
+                // Overlayfs needs an empty directory for itself; what a container changed nobody can make anew.
+                let remedy = if dir == "work" { Remedy::Make } else { Remedy::None };
+                self.find(&["missing: ", &path, " of container ", &spec.name], remedy, &path);
+            }
+        }
+        for mount in &spec.mounts {
+            let is_volume = matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
+            if is_volume && matches!(volumes::get(self.store, &mount.source), Ok(None)) {
+                // A container's record comes before its volumes.
+                let what = if container.was_used() { "missing" } else { "left over" };
+                let what = [what, ": no volume ", &mount.source, " of container ", &spec.name];
+                self.find(&what, Remedy::Volume, &mount.source);
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        let store = self.store;
+        let holder = names::holder(store, name);
+        if holder.as_ref().is_some_and(|id| file::exists_at(store.containers.as_fd(), id)) {
+            return;
+        }
+        // A container's name goes before the container does: what has gone since was all right.
+        if file::exists_at(store.names.as_fd(), name) && names::holder(store, name) == holder {
+            match holder {
+                Some(_) => {
+                    let what = ["left over: the name ", name, " of a container that is gone"];
+                    self.find(&what, Remedy::Unname, name);
+                }
+                None => self.unknown("names", name),
+            }
+        }
+    }
+
+    fn volume(&mut self, name: &str) {
+        self.summary.counts[3] += 1;
+        let path = ["volumes/", name, "/_data"].concat();
+        let is_there = |path: &str| file::exists_at(self.store.root.as_fd(), path);
+        if !is_there(&path) && is_there(&path[..path.len() - "/_data".len()]) {
+            self.find(&["left over: volumes/", name, ", which was not finished"], Remedy::Volume, name);
+        }
+    }
+
+    /// Comes when all that may need it is known.
+    fn layer(&mut self, name: &str) {
+        if !self.is_blind && !self.users.contains_key(name) {
+            self.find(&["left over: layer ", name, ", which nothing refers to"], Remedy::Tidy, "");
+        }
+    }
+
+    /// Whether the layers are what they were.
+    fn contents(&mut self, deep: bool, notes: bool) {
+        let users = core::mem::take(&mut self.users);
+        for (layer, user) in &users {
+            if !layers::exists(self.store, layer) {
+                continue; // told already, or removed meanwhile
+            }
+            self.summary.counts[1] += 1;
+            let (why, remedy) = match layers::verify(self.store, layer) {
+                Err(error) => (error.to_string(), Remedy::Count),
+                Ok(Some(why)) => (why, Remedy::None),
+                Ok(None) if !deep => continue,
+                Ok(None) => match layers::prove(self.store, layer, notes) {
+                    Err(error) => (error.to_string(), Remedy::None),
+                    Ok(Proof::Changed) => ("its content is not what it was".to_string(), Remedy::None),
+                    Ok(proof) => {
+                        self.summary.proofs[proof as usize] += 1;
+                        continue;
+                    }
+                },
+            };
+            if layers::exists(self.store, layer) {
+                self.find(&["damaged: layer ", layer, " of ", user, ": ", &why], remedy, layer);
+            }
+        }
+    }
+}
+
+/// Puts one finding right and says how; nothing to say when that is left to a person.
+fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str> {
+    let path = [&store.root_path, "/", thing].concat();
+    let (dir, name) = path.rsplit_once('/').unwrap_or_default();
+    Ok(match remedy {
+        Remedy::None => "",
+        Remedy::Tidy => images::tidy(store).and_then(|()| trash::sweep(store)).map(|()| "removed")?,
+        Remedy::Sweep => trash::sweep(store).map(|()| "removed")?,
+        Remedy::Settle => match containers::find(store, thing) {
+            Err(error) if containers::is_missing(&error) => "removed",
+            container => remove::settle(store, &container?).map(|_| "finished")?,
+        },
+        Remedy::Name => {
+            let mut container = containers::open(store, thing)?;
+            let _change = container.lock_change(store)?;
+            if names::reserve(store, &container.spec.name, thing).is_err() {
+                container.spec.name = [&container.spec.name, "_", &thing[..12]].concat();
+                containers::rewrite(store, &container)?;
+                names::reserve(store, &container.spec.name, thing)?;
+            }
+            "it has a name again"
+        }
+        Remedy::Unname => {
+            // Under its lock, this takes the name from nobody but the one that is gone.
+            let id = names::holder(store, thing).unwrap_or_default();
+            if !file::exists_at(store.containers.as_fd(), &id) {
+                names::release(store, thing, &id)?;
+            }
+            "removed"
+        }
+        Remedy::Untag => {
+            store.lock_images(true)?;
+            let refs = store.dir("refs")?;
+            let id = file::link_target(refs.as_fd(), thing).unwrap_or_default();
+            let done = if images::exists(store, &id) { Ok(()) } else { file::remove_tree(refs.as_fd(), thing) };
+            store.unlock_images();
+            done.map(|()| "removed")?
+        }
+        Remedy::State => put_state_aside(store, thing)?,
+        Remedy::Remove => file::remove_tree(file::open_dir(dir)?.as_fd(), name).map(|()| "removed")?,
+        Remedy::Make => file::make_dir_at(file::open_dir(dir)?.as_fd(), name, 0o700).map(|_| "made anew")?,
+        Remedy::Volume => volumes::ensure(store, thing, volumes::labels_of(hex::is(thing, 64)))
+            .map(|_| "made anew, with nothing in it")?,
+        Remedy::Run => containers::remove_run_dir(store, thing).map(|()| "removed")?,
+        Remedy::Count => layers::note_again(store, thing).map(|()| "counted again")?,
+    })
+}
+
+fn put_state_aside(store: &Store, id: &str) -> Result<&'static str> {
+    let container = containers::open(store, id)?;
+    let _change = container.lock_change(store)?;
+    if container.is_alive()? {
+        return Err(Error::new("it runs: its monitor writes it again when it ends"));
+    }
+    let dir = &container.dir;
+    rustix::fs::renameat(dir, "state.json", dir, "state.damaged").tried("put it aside")?;
+    let error = "its record was damaged".to_string();
+    let ended = State { status: Status::Exited, exit_code: 137, finished: time::now(), error, ..State::created() };
+    container.write_state(store, &ended, true)?;
+    Ok("it counts as exited; the old record is in state.damaged")
+}
