@@ -270,9 +270,9 @@ mod tests {
         assert_eq!(config.labels.unwrap()["x"], "y");
         let lines = ["EXPOSE 80 53/UDP 8000-8002", "VOLUME [\"/a b\"]", "VOLUME /c /d", "ONBUILD RUN make", "USER a:b"];
         let config = changed(Config::default(), &lines);
-        let ports: Vec<String> = config.exposed_ports.unwrap().into_keys().collect();
+        let ports: Vec<String> = config.exposed_ports.unwrap().into_iter().collect();
         assert_eq!(ports, ["53/udp", "80/tcp", "8000/tcp", "8001/tcp", "8002/tcp"]);
-        assert_eq!(config.volumes.unwrap().into_keys().collect::<Vec<_>>(), ["/a b", "/c", "/d"]);
+        assert_eq!(config.volumes.unwrap().into_iter().collect::<Vec<_>>(), ["/a b", "/c", "/d"]);
         assert_eq!((config.on_build.unwrap(), config.user.unwrap()), (vec!["RUN make".to_owned()], "a:b".to_owned()));
         for line in
             ["RUN x", "CMD", "ENV =x y=z", "ENV a=\"b", "STOPSIGNAL NOPE", "EXPOSE x", "EXPOSE 9-8", "EXPOSE 1/x"]
