@@ -71,7 +71,7 @@ impl Stock {
         }
         let dir = store.dir("volumes")?;
         for name in file::names(dir.as_fd())? {
-            let Ok(data) = file::open_dir_at(dir.as_fd(), &name) else { continue }; // removed meanwhile
+            let Ok(data) = file::open_dir_at(dir.as_fd(), &format!("{name}/_data")) else { continue }; // removed meanwhile
             let mounts = |row: &&Row| {
                 row.container.spec.mounts.iter().any(|mount| is_volume(mount.kind) && mount.source == name)
             };

@@ -49,7 +49,7 @@ pub struct Created {
     pub made: Made,
 }
 
-/// Makes the container, which takes the spec. Complete, or nothing. With `sync` it survives a power cut when this returns.
+/// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut when this returns.
 pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
     let (hosts, resolv) = network_files(spec.network);
     let hostname = format!("{}\n", spec.hostname);
@@ -68,6 +68,7 @@ pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
         Err(error) => {
             let _ = remove::dispose(store, &container.spec, true).and_then(|()| trash::sweep(store)); // the first error is told
             made.undo(store);
+            *spec = container.spec;
             Err(error)
         }
     }
