@@ -366,10 +366,15 @@ impl<'a> Monitor<'a> {
             self.accept();
             let exit_code = self.state.exit_code;
             self.clients.retain_mut(|client| {
-                if !client.is_waiting {
-                    tell_end(core::slice::from_mut(client), exit_code, true);
+                if !client.is_waiting && process::readable(client.socket.as_fd(), 0) {
+                    let wish = control::receive(client.socket.as_fd());
+                    client.is_waiting = matches!(wish, Ok(Some((Message::Wait | Message::Stop(..), _))));
+                    if !client.is_waiting {
+                        tell_end(core::slice::from_mut(client), exit_code, true);
+                        return false;
+                    }
                 }
-                client.is_waiting
+                true
             });
             // No event tells that a lock was given back.
             process::wait_for(&mut [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)], LOCK_WAIT_MS);

@@ -251,9 +251,11 @@ fn who_insists_gets_away() {
     let h = Host::new();
     let mut t = h.spawn("run --name box busybox sh -c 'echo ready; exec sleep 1000'");
     t.expect("ready\n");
-    for _ in 0..2 {
+    for sent in 1..=2 {
         t.signal(Signal::INT);
-        h.ok("ps"); // two at once would be one
+        // Two at once would be one.
+        let passed_on = || h.ok("events --since 1h --until 0s -f event=kill").lines().count();
+        until("it is passed on", || passed_on() == sent);
     }
     t.signal(Signal::TERM);
     t.wait().exits(1);
