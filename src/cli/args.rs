@@ -7,6 +7,8 @@ use std::ffi::OsString;
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
+/// The value of a flag that takes all arguments after it, whatever they look like.
+pub const REST: &str = "[RUN OPTIONS] IMAGE [COMMAND] [ARG...]";
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 
@@ -166,6 +168,14 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
             Err(other) => return Err(bad(other.to_string())),
         };
         let Some(flag) = found else { return Ok(Outcome::Help) };
+        if flag.value == REST {
+            let rest = parser.try_raw_args().into_iter().flatten();
+            parsed.flags.extend(rest.map(|word| (flag.key(), lossless(word))));
+            if parsed.given(flag.key()) {
+                break;
+            }
+            return Err(bad(format!("flag needs an argument: {}", visible(&typed))));
+        }
         let value = if flag.value.is_empty() { None } else { parser.value().ok().map(lossless) };
         accept(&mut parsed, flag, value, &typed)?;
     }

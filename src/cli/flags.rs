@@ -1,6 +1,6 @@
 //! The flags of every verb, in the order in which help shows them.
 
-use super::args::Flag;
+use super::args::{Flag, REST};
 
 const fn flag(names: &'static [&'static str], value: &'static str, help: &'static str) -> Flag {
     Flag { names, seed: "", value, help }
@@ -191,6 +191,13 @@ pub const IMPORT: &[Flag] = &[
     flag(&["m", "message"], "TEXT", "Why it was made"),
     flag(&["max-size"], "BYTES", "Refuse more unpacked data than this (default 64g)"),
     flag(&["max-ratio"], "N", "Refuse more than N bytes unpacked for one packed"),
+];
+/// `bundle`
+pub const BUNDLE: &[Flag] = &[
+    flag(&["add"], "", "Also what this program's own file has in it"),
+    flag(&["entry"], REST, "Let the file be this program; all that follows is as for 'run', and comes last"),
+    flag(&["inspect"], "", "Check files and tell what is in them, as JSON"),
+    flag(&["o", "output"], "FILE", "Where to write it"),
 ];
 /// `images`
 pub const IMAGES: &[Flag] = &[

@@ -134,7 +134,7 @@ pub fn rmi(parsed: &Parsed) -> Result<u8> {
     let force = parsed.on("force");
     each(&parsed.words, |word| {
         let removed = match images::remove(&store, word, force) {
-            Err(_) if force && images::find(&store, word)?.is_none() => return Ok(String::new()),
+            Err(_) if force && images::find_stored(&store, word)?.is_none() => return Ok(String::new()),
             other => other,
         };
         store.unlock_images();

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update,
+    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats,
+    top, update,
 };
 use mydocker::kernel::order;
 
@@ -305,6 +306,21 @@ pub const VERBS: &[Verb] = &[
         words: (1, 2),
         stops: false,
         run: images::import,
+    },
+    Verb {
+        name: "bundle",
+        aliases: &[],
+        usage: "IMAGE [IMAGE...] -o FILE [--entry [RUN OPTIONS] IMAGE [COMMAND] [ARG...]]  or  --inspect FILE",
+        about: "Write one file that is mydocker with images in it, or a program",
+        long: "With --entry, executing FILE with more words runs 'mydocker run' with what follows --entry and those words:\n\
+               they follow the command, or replace the image's own. MYDOCKER_BUNDLE=off makes such a file mydocker again.\n\
+               An image is unpacked into the store when it is used for the first time.\n\n\
+               Example:\n  mydocker bundle app -o app.run --entry --rm -it -v /data:/data app /bin/server\n  \
+               ./app.run --port 80\n  mydocker bundle --inspect app.run",
+        flags: flags::BUNDLE,
+        words: (1, MANY),
+        stops: false,
+        run: bundle::bundle,
     },
     Verb {
         name: "images",

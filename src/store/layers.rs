@@ -23,11 +23,19 @@ pub struct Layer {
 /// Unpacks a tar (plain or gzip) into the store. The layer appears complete and synced, or not at all. Returns with the
 /// images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
 pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Layer> {
+    add_expected(store, source, limits, None)
+}
+
+/// The same for a layer whose diff-id is known before: any other content is refused.
+pub fn add_expected(store: &Store, source: &mut dyn Source, limits: &Limits, expected: Option<&str>) -> Result<Layer> {
     let draft = trash::draft(store)?;
     let mut fill = || -> Result<Layer> {
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
         let got = unpack::unpack(&mut plain, diff.as_fd(), limits)?;
+        if let Some(expected) = expected.filter(|expected| *expected != got.diff_id) {
+            return Err(Error::new(format!("the layer {expected} is damaged: its sha256 is {}", got.diff_id)));
+        }
         file::create_at(draft.dir.as_fd(), "size", got.bytes.to_string().as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;

@@ -7,9 +7,9 @@ use crate::cli::{OK, human, note, open_store, print, read, table};
 use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::order;
-use mydocker::store::Store;
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
+use mydocker::store::{Store, bundle};
 
 const HEADERS: [(&str, &str); 6] = [
     ("Repository", "REPOSITORY"),
@@ -110,6 +110,16 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
         }
         for name in names.into_iter().filter(|name| fits(&filters, *name, &image)) {
             rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
+        }
+    }
+    for packed in bundle::unstored(&store)? {
+        let image: Image = miniserde::json::from_str(&packed.config).unwrap_or_default();
+        let (name, size) = (packed.name(), packed.layers.iter().map(|layer| layer.size).sum());
+        if fits(&filters, name.as_ref(), &image) {
+            rows.push((
+                image.created.clone().unwrap_or_default(),
+                row(parsed, &packed.id, name.as_ref(), &image, size),
+            ));
         }
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();

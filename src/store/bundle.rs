@@ -1,0 +1,343 @@
+//! A bundle: this program and images in one file, which executes as the program does. Behind the program stand the layers
+//! (tar as pack.rs writes it), an index (JSON), and as the last 64 bytes a trailer that tells where the index is:
+//!
+//! ```text
+//! 0  8 bytes  "mydocker"           16  u64  offset of the index
+//! 8  u32      version (1)          24  u64  its length
+//! 12 u32      0                    32  32 bytes  its sha256
+//! ```
+//!
+//! The flags in the program's ELF header say that there is something, so that a file without it is never opened to look,
+//! and one that was cut off cannot be taken for it. Everything is checked by digest before it is used.
+
+mod write;
+
+pub use write::{Entry, write};
+
+use super::images::{self, Found};
+use super::reference::{self, Reference};
+use super::unpack::Limits;
+use super::{Store, gzip, layers};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::io::Source;
+use crate::kernel::{fault, file, hex, sys};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use miniserde::{Deserialize, Serialize, json};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+const TRAILER_BYTES: usize = 64;
+const MAGIC: [u8; 8] = *b"mydocker";
+const VERSION: u32 = 1;
+/// One read of so much has trailer and index of most bundles.
+const TAIL_BYTES: u64 = 16 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
+/// Where an ELF header (64 bits, elf(5)) has its flags, and what they say here.
+const FLAGS_AT: u64 = 48;
+const MARK_IMAGES: u32 = u32::from_le_bytes(*b"mdk\x01");
+const MARK_ENTRY: u32 = u32::from_le_bytes(*b"mdk\x02");
+const OURSELVES: &str = "/proc/self/exe";
+
+/// What is in a bundle.
+#[derive(Serialize, Deserialize)]
+pub struct Index {
+    /// Bytes of the program at the beginning of the file.
+    pub program_length: u64,
+    /// The program's sha256, as it was without anything behind it.
+    pub program_sha256: String,
+    /// The images.
+    pub images: Vec<Packed>,
+    /// The id of the image that the entry runs; empty without an entry.
+    pub entry_image: String,
+    /// The arguments of `run` that the file stands for.
+    pub entry: Vec<String>,
+}
+
+/// An image in a bundle.
+#[derive(Serialize, Deserialize)]
+pub struct Packed {
+    /// Its name and tag, empty if it has none.
+    pub reference: String,
+    /// The sha256 of its configuration.
+    pub id: String,
+    /// Its configuration, byte for byte.
+    pub config: String,
+    /// Its layers, lowest first.
+    pub layers: Vec<PackedLayer>,
+}
+
+/// A layer in a bundle. Several images may have the same one.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct PackedLayer {
+    /// The sha256 of its tar.
+    pub diff_id: String,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its bytes in the file.
+    pub length: u64,
+    /// `none` or `gzip`
+    pub compression: String,
+    /// Bytes of its regular files.
+    pub size: u64,
+}
+
+/// An open bundle whose index has been checked.
+pub struct Bundle {
+    file: OwnedFd,
+    /// What errors call it.
+    name: String,
+    /// What is in it.
+    pub index: Index,
+}
+
+/// What this program's own file has besides the program. Without a mark nothing is opened to find that out.
+pub fn own() -> Result<Option<Bundle>> {
+    match sys::elf_flags() {
+        0 => Ok(None),
+        mark => read(open_file(OURSELVES)?, "this program's own file", mark),
+    }
+}
+
+/// The entry of this program's own file.
+pub fn own_entry() -> Result<Option<Index>> {
+    match sys::elf_flags() {
+        0 | MARK_IMAGES => Ok(None),
+        _ => Ok(own()?.map(|own| own.index)),
+    }
+}
+
+/// Opens a file that may be a bundle; `None` if it is none.
+pub fn open(path: &str) -> Result<Option<Bundle>> {
+    let file = open_file(path)?;
+    let mut mark = [0; 4];
+    pread(file.as_fd(), &mut mark, FLAGS_AT).tried_with(|| format!("read {path}"))?;
+    read(file, path, u32::from_le_bytes(mark))
+}
+
+fn open_file(path: &str) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {path}"))
+}
+
+fn damaged(name: &str, why: &str) -> Error {
+    Error::new(format!("{name} is damaged: {why}; get it anew"))
+}
+
+/// Reads and checks the index. `None` for a file that says nowhere that there is one.
+fn read(file: OwnedFd, name: &str, mark: u32) -> Result<Option<Bundle>> {
+    let what = || format!("read {name}");
+    let bytes = rustix::fs::fstat(&file).tried_with(what)?.st_size as u64;
+    let mut tail = vec![0; bytes.min(TAIL_BYTES) as usize];
+    let from = bytes - tail.len() as u64;
+    pread(file.as_fd(), &mut tail, from).tried_with(what)?;
+    let (at, length, digest) = match trailer(&tail, bytes) {
+        Err(_) if !matches!(mark, MARK_IMAGES | MARK_ENTRY) => return Ok(None),
+        found => found.map_err(|why| damaged(name, why))?,
+    };
+    let text = match at.checked_sub(from) {
+        Some(at) => tail[at as usize..][..length].to_vec(),
+        None => {
+            let mut text = vec![0; length];
+            pread(file.as_fd(), &mut text, at).tried_with(what)?;
+            text
+        }
+    };
+    if *Sha256::digest(&text) != digest {
+        return Err(damaged(name, "its index does not have the sha256 that its end says"));
+    }
+    let text = String::from_utf8(text).unwrap_or_default(); // no text is no index
+    let index: Index = json::from_str(&text).map_err(|_| damaged(name, "its index cannot be read"))?;
+    let is_inside = |layer: &PackedLayer| layer.offset.checked_add(layer.length).is_some_and(|end| end <= at);
+    let fits = |image: &Packed| hex::sha256(image.config.as_bytes()) == image.id && image.layers.iter().all(is_inside);
+    if !index.images.iter().all(fits) || index.program_length > at {
+        return Err(damaged(name, "its index contradicts itself"));
+    }
+    if mark != if index.entry.is_empty() { MARK_IMAGES } else { MARK_ENTRY } {
+        return Err(damaged(name, "the program in it does not know what is behind it"));
+    }
+    Ok(Some(Bundle { file, name: name.to_owned(), index }))
+}
+
+/// Where the index is, how long, and its sha256: from the last bytes of a file of `bytes` bytes.
+fn trailer(tail: &[u8], bytes: u64) -> core::result::Result<(u64, usize, [u8; 32]), &'static str> {
+    const NONE: &str = "its end is cut off, or something was added to it";
+    let trailer = &tail[tail.len().checked_sub(TRAILER_BYTES).ok_or(NONE)?..];
+    let word = |at: usize| trailer[at..at + 8].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let (at, length) = (word(16), word(24));
+    if trailer[..8] != MAGIC {
+        return Err(NONE);
+    }
+    if word(8) != u64::from(VERSION) {
+        return Err("this program does not know the version of what is in it");
+    }
+    let end = at.checked_add(length).and_then(|end| end.checked_add(TRAILER_BYTES as u64));
+    if end != Some(bytes) || length > file::RECORD_BYTES_MAX as u64 {
+        return Err("its index is not where its end says");
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(&trailer[32..]);
+    Ok((at, length as usize, digest))
+}
+
+/// pread(2) until the buffer is full or the file ends.
+fn pread(fd: BorrowedFd<'_>, buf: &mut [u8], at: u64) -> core::result::Result<usize, Errno> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        match rustix::io::pread(fd, &mut buf[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(filled)
+}
+
+/// A part of a file.
+struct Part<'a> {
+    bundle: &'a Bundle,
+    at: u64,
+    left: u64,
+}
+
+impl Source for Part<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let max = self.left.min(buf.len() as u64) as usize;
+        let name = &self.bundle.name;
+        let n = pread(self.bundle.file.as_fd(), &mut buf[..max], self.at).tried_with(|| format!("read {name}"))?;
+        if n < max {
+            return Err(damaged(name, "its end is cut off"));
+        }
+        (self.at, self.left) = (self.at + n as u64, self.left - n as u64);
+        Ok(n)
+    }
+}
+
+impl Bundle {
+    /// The layer as it stands in the file.
+    fn part(&self, layer: &PackedLayer) -> Part<'_> {
+        Part { bundle: self, at: layer.offset, left: layer.length }
+    }
+
+    /// Reads everything: the program and all layers must have their digests.
+    pub fn verify(&self) -> Result<()> {
+        let digest = write::program(self, &mut |_| Ok(()))?;
+        if digest != self.index.program_sha256 {
+            return Err(damaged(&self.name, "the program in it does not have its sha256"));
+        }
+        for layer in self.index.images.iter().flat_map(|image| &image.layers) {
+            let (mut hash, mut buf) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+            let mut part = self.part(layer);
+            let mut plain = gzip::open(&mut part, u64::MAX)?;
+            loop {
+                match plain.read(&mut buf).map_err(|e| damaged(&self.name, &e.what))? {
+                    0 => break,
+                    n => hash.update(&buf[..n]),
+                }
+            }
+            if hex::encode(&hash.finalize()) != layer.diff_id {
+                return Err(damaged(&self.name, &format!("the layer {} does not have this sha256", layer.diff_id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an image into the store. Somebody else may be doing so at this moment: then it is done once. Returns with the
+    /// images locked (shared), as a found image must not go before it is used.
+    fn unpack(&self, store: &Store, image: &Packed) -> Result<()> {
+        store.lock_images(false)?;
+        store.lock_layers()?;
+        let fill = || -> Result<()> {
+            let limits = Limits { bytes_max: u64::MAX, ratio_max: u64::MAX, entries_max: u64::MAX };
+            for layer in image.layers.iter().filter(|layer| !layers::exists(store, &layer.diff_id)) {
+                layers::add_expected(store, &mut self.part(layer), &limits, Some(&layer.diff_id))?;
+            }
+            if !file::exists_at(store.images.as_fd(), &image.id) {
+                images::put_document(store, &image.config)?;
+            }
+            match image.name() {
+                Some(name) if !is_taken(store, &name)? => images::tag(store, &name, &image.id),
+                _ => Ok(()),
+            }
+        };
+        let done = fill();
+        fault::point("bundle:unpacked");
+        store.unlock_layers();
+        done.map_err(|e| {
+            e.reword(&|what| format!("cannot unpack the image {} of {}: {what}", image.shown(), self.name))
+        })
+    }
+}
+
+impl Packed {
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<Reference> {
+        reference::parse(&self.reference).ok()
+    }
+
+    /// What a person calls it.
+    pub fn shown(&self) -> &str {
+        if self.reference.is_empty() { &self.id } else { &self.reference }
+    }
+}
+
+fn is_taken(store: &Store, name: &Reference) -> Result<bool> {
+    Ok(file::exists_at(store.dir("refs")?.as_fd(), &name.file_name()))
+}
+
+/// Finds an image in this program's own file by reference, id or the beginning of its id, and puts it into the store.
+pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
+    let Some(own) = own()? else { return Ok(None) };
+    let (digits, named) = (word.strip_prefix("sha256:").unwrap_or(word), reference::parse(word).ok());
+    let is_named = |image: &&Packed| named.as_ref().is_some_and(|name| name.text() == image.reference);
+    let is_meant = |image: &&Packed| !digits.is_empty() && image.id.starts_with(digits);
+    let images = &own.index.images;
+    let Some(image) = images.iter().find(is_named).or_else(|| images.iter().find(is_meant)) else { return Ok(None) };
+    own.unpack(store, image)?;
+    Ok(Some(match named {
+        Some(name) if name.text() == image.reference => Found::Reference(name, image.id.clone()),
+        _ => Found::Id(image.id.clone()),
+    }))
+}
+
+/// The images of this program's own file that are not in the store, and whose names do not stand for others there.
+pub fn unstored(store: &Store) -> Result<Vec<Packed>> {
+    let mut all = Vec::new();
+    for image in own()?.map_or(Vec::new(), |own| own.index.images) {
+        let is_stored = file::exists_at(store.images.as_fd(), &image.id);
+        if !is_stored && !image.name().is_some_and(|name| is_taken(store, &name).unwrap_or(true)) {
+            all.push(image);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers() {
+        let mut file = vec![7; 100];
+        file.extend(write::trailer(90, 10, [3; 32]));
+        assert_eq!(trailer(&file[50..], 164), Ok((90, 10, [3; 32])));
+        for length in 0..TRAILER_BYTES {
+            assert!(trailer(&file[..length], length as u64).is_err());
+        }
+        for bytes in [0, 163, 165, u64::MAX] {
+            assert!(trailer(&file, bytes).is_err());
+        }
+        for at in 100..132 {
+            for bit in 0..8 {
+                file[at] ^= 1 << bit;
+                assert!(trailer(&file, 164).is_err(), "byte {at}, bit {bit}");
+                file[at] ^= 1 << bit;
+            }
+        }
+    }
+}
