@@ -1,10 +1,10 @@
 //! A bundle: this program and images in one file, which executes as the program does. Behind the program stand the layers
-//! (tar as pack.rs writes it), an index (JSON), and as the last 64 bytes a trailer that tells where the index is:
+//! (tar as pack.rs writes it), an index (JSON), and as the last 96 bytes a trailer that tells where the index is:
 //!
 //! ```text
-//! 0  8 bytes  "mydocker"           16  u64  offset of the index
-//! 8  u32      version (1)          24  u64  its length
-//! 12 u32      0                    32  32 bytes  its sha256
+//! 0   8 bytes  "mydocker"      16  u64       offset of the index (least byte first)
+//! 8   u32      version (1)     24  u64       its length
+//! 12  u32      0               32  64 bytes  its sha256 in hexadecimal digits
 //! ```
 //!
 //! The flags in the program's ELF header say that there is something, so that a file without it is never opened to look,
@@ -19,8 +19,9 @@ use super::reference::{self, Reference};
 use super::unpack::Limits;
 use super::{Store, gzip, layers};
 use crate::error::{Error, Result, Tried};
+use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::Source;
-use crate::kernel::{fault, file, hex, sys};
+use crate::kernel::{fault, file, sys};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -30,9 +31,8 @@ use miniserde::{Deserialize, Serialize, json};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
-const TRAILER_BYTES: usize = 64;
+const TRAILER_BYTES: usize = 96;
 const MAGIC: [u8; 8] = *b"mydocker";
 const VERSION: u32 = 1;
 /// One read of so much has trailer and index of most bundles.
@@ -147,7 +147,7 @@ fn read(file: OwnedFd, name: &str, mark: u32) -> Result<Option<Bundle>> {
             text
         }
     };
-    if *Sha256::digest(&text) != digest {
+    if hex::sha256(&text) != digest {
         return Err(damaged(name, "its index does not have the sha256 that its end says"));
     }
     let text = String::from_utf8(text).unwrap_or_default(); // no text is no index
@@ -164,10 +164,10 @@ fn read(file: OwnedFd, name: &str, mark: u32) -> Result<Option<Bundle>> {
 }
 
 /// Where the index is, how long, and its sha256: from the last bytes of a file of `bytes` bytes.
-fn trailer(tail: &[u8], bytes: u64) -> core::result::Result<(u64, usize, [u8; 32]), &'static str> {
+fn trailer(tail: &[u8], bytes: u64) -> core::result::Result<(u64, usize, String), &'static str> {
     const NONE: &str = "its end is cut off, or something was added to it";
     let trailer = &tail[tail.len().checked_sub(TRAILER_BYTES).ok_or(NONE)?..];
-    let word = |at: usize| trailer[at..at + 8].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let word = |at: usize| trailer[at..at + 8].iter().rfold(0, |n, byte| n << 8 | u64::from(*byte));
     let (at, length) = (word(16), word(24));
     if trailer[..8] != MAGIC {
         return Err(NONE);
@@ -179,9 +179,7 @@ fn trailer(tail: &[u8], bytes: u64) -> core::result::Result<(u64, usize, [u8; 32
     if end != Some(bytes) || length > file::RECORD_BYTES_MAX as u64 {
         return Err("its index is not where its end says");
     }
-    let mut digest = [0; 32];
-    digest.copy_from_slice(&trailer[32..]);
-    Ok((at, length as usize, digest))
+    Ok((at, length as usize, String::from_utf8_lossy(&trailer[32..]).into_owned()))
 }
 
 /// pread(2) until the buffer is full or the file ends.
@@ -231,16 +229,16 @@ impl Bundle {
             return Err(damaged(&self.name, "the program in it does not have its sha256"));
         }
         for layer in self.index.images.iter().flat_map(|image| &image.layers) {
-            let (mut hash, mut buf) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+            let (mut hash, mut buf) = (Hash::default(), vec![0; BUFFER_BYTES]);
             let mut part = self.part(layer);
             let mut plain = gzip::open(&mut part, u64::MAX)?;
             loop {
                 match plain.read(&mut buf).map_err(|e| damaged(&self.name, &e.what))? {
                     0 => break,
-                    n => hash.update(&buf[..n]),
+                    n => hash.add(&buf[..n]),
                 }
             }
-            if hex::encode(&hash.finalize()) != layer.diff_id {
+            if hash.end() != layer.diff_id {
                 return Err(damaged(&self.name, &format!("the layer {} does not have this sha256", layer.diff_id)));
             }
         }
@@ -324,18 +322,18 @@ mod tests {
     #[test]
     fn trailers() {
         let mut file = vec![7; 100];
-        file.extend(write::trailer(90, 10, [3; 32]));
-        assert_eq!(trailer(&file[50..], 164), Ok((90, 10, [3; 32])));
+        file.extend(write::trailer(90, 10, &"0f".repeat(32)));
+        assert_eq!(trailer(&file[50..], 196), Ok((90, 10, "0f".repeat(32))));
         for length in 0..TRAILER_BYTES {
             assert!(trailer(&file[..length], length as u64).is_err());
         }
-        for bytes in [0, 163, 165, u64::MAX] {
+        for bytes in [0, 195, 197, u64::MAX] {
             assert!(trailer(&file, bytes).is_err());
         }
         for at in 100..132 {
             for bit in 0..8 {
                 file[at] ^= 1 << bit;
-                assert!(trailer(&file, 164).is_err(), "byte {at}, bit {bit}");
+                assert!(trailer(&file, 196).is_err(), "byte {at}, bit {bit}");
                 file[at] ^= 1 << bit;
             }
         }

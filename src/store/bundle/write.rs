@@ -3,8 +3,9 @@
 use super::{BUFFER_BYTES, Bundle, FLAGS_AT, Index, MAGIC, MARK_ENTRY, MARK_IMAGES, OURSELVES, Packed, PackedLayer};
 use super::{TRAILER_BYTES, VERSION, damaged, open_file, own, pread};
 use crate::error::{Error, Result, Tried};
+use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::{self, Sink};
-use crate::kernel::{fault, file, hex};
+use crate::kernel::{fault, file};
 use crate::store::images::{self, Image};
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
@@ -17,7 +18,6 @@ use alloc::vec::Vec;
 use miniserde::json::{self, Value};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, renameat, statat};
-use sha2::{Digest, Sha256};
 
 /// What the file does when it is executed.
 pub struct Entry {
@@ -42,7 +42,7 @@ pub fn write(store: &Store, wanted: &[(Option<Reference>, String)], entry: Optio
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
     let fill = || -> Result<()> {
-        let mut out = Out { fd: file.as_fd(), path, at: 0, hash: Sha256::new() };
+        let mut out = Out { fd: file.as_fd(), path, at: 0, hash: Hash::default() };
         content(store, wanted, entry, &mut out)?;
         fchmod(&file, Mode::from(0o755)).tried_with(|| format!("make {path} executable"))?;
         fsync(&file).tried_with(|| format!("sync {path}"))?;
@@ -61,13 +61,13 @@ struct Out<'a> {
     fd: BorrowedFd<'a>,
     path: &'a str,
     at: u64,
-    hash: Sha256,
+    hash: Hash,
 }
 
 impl Sink for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         io::write_all(self.fd, bytes).tried_with(|| format!("write {}", self.path))?;
-        self.hash.update(bytes);
+        self.hash.add(bytes);
         self.at += bytes.len() as u64;
         Ok(())
     }
@@ -123,7 +123,7 @@ fn content(
     let index = Index { program_length, program_sha256, images: all, entry_image, entry: args };
     let (text, at) = (json::to_string(&index), out.at);
     out.write(text.as_bytes())?;
-    out.write(&trailer(at, text.len() as u64, Sha256::digest(text.as_bytes()).into()))
+    out.write(&trailer(at, text.len() as u64, &hex::sha256(text.as_bytes())))
 }
 
 /// A program file with nothing behind it.
@@ -143,7 +143,7 @@ fn put_mark(head: &mut [u8], mark: u32) {
 
 /// Reads the program at the beginning of the file, without its mark, and returns its sha256.
 pub fn program(bundle: &Bundle, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<String> {
-    let (mut hash, mut at, mut buf) = (Sha256::new(), 0, vec![0; BUFFER_BYTES]);
+    let (mut hash, mut at, mut buf) = (Hash::default(), 0, vec![0; BUFFER_BYTES]);
     while at < bundle.index.program_length {
         let max = buf.len().min((bundle.index.program_length - at) as usize);
         let n = pread(bundle.file.as_fd(), &mut buf[..max], at).tried_with(|| format!("read {}", bundle.name))?;
@@ -153,20 +153,20 @@ pub fn program(bundle: &Bundle, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Re
         if at == 0 {
             put_mark(&mut buf, 0);
         }
-        hash.update(&buf[..n]);
+        hash.add(&buf[..n]);
         take(&buf[..n])?;
         at += n as u64;
     }
-    Ok(hex::encode(&hash.finalize()))
+    Ok(hash.end())
 }
 
 fn pack_layer(store: &Store, layer: &str, out: &mut Out<'_>) -> Result<PackedLayer> {
     let size = layers::size(store, layer)?;
     let diff = file::open_dir_at(store.layers.as_fd(), &format!("{layer}/diff"))?;
     let offset = out.at;
-    out.hash = Sha256::new();
+    out.hash = Hash::default();
     pack::pack(diff.as_fd(), Form::Layer, &|_| false, out)?;
-    let diff_id = hex::encode(&core::mem::take(&mut out.hash).finalize());
+    let diff_id = core::mem::take(&mut out.hash).end();
     Ok(PackedLayer { diff_id, offset, length: out.at - offset, compression: "none".to_owned(), size })
 }
 
@@ -190,12 +190,12 @@ fn rename_layers(document: String, image: &Image, layers: &[PackedLayer]) -> Res
 }
 
 /// The last bytes of the file.
-pub fn trailer(at: u64, length: u64, digest: [u8; 32]) -> [u8; TRAILER_BYTES] {
+pub fn trailer(at: u64, length: u64, sha256: &str) -> [u8; TRAILER_BYTES] {
     let mut trailer = [0; TRAILER_BYTES];
     trailer[..8].copy_from_slice(&MAGIC);
     trailer[8..12].copy_from_slice(&VERSION.to_le_bytes());
     trailer[16..24].copy_from_slice(&at.to_le_bytes());
     trailer[24..32].copy_from_slice(&length.to_le_bytes());
-    trailer[32..].copy_from_slice(&digest);
+    trailer[32..].copy_from_slice(sha256.as_bytes());
     trailer
 }
