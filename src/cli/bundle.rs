@@ -2,9 +2,9 @@
 
 use super::args::{self, Outcome, Parsed};
 use super::{OK, open_store, print, shape, verbs};
-use miniserde::json::{self, Value};
+use miniserde::json::Value;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::store::bundle::{self, Entry};
+use mydocker::store::bundle;
 use mydocker::store::images::{self, Found};
 use mydocker::store::reference::Reference;
 use std::ffi::OsString;
@@ -20,9 +20,18 @@ pub fn entry() -> Result<Option<Vec<OsString>>> {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "off") {
         return Ok(None);
     }
-    let Some(index) = bundle::own_entry().map_err(|e| e.exit(EXIT_ENGINE))? else { return Ok(None) };
-    let _ = ENTRY_IMAGE.set(index.entry_image); // called once, by main
-    Ok(Some(std::iter::once("run".to_owned()).chain(index.entry).map(OsString::from).collect()))
+    if !bundle::has_entry() {
+        return Ok(None);
+    }
+    let Some(own) = bundle::own().map_err(|e| e.exit(EXIT_ENGINE))? else { return Ok(None) };
+    let _ = ENTRY_IMAGE.set(bundle::text(&own.index, "entry_image").to_owned()); // called once, by main
+    let mut words = vec![OsString::from("run")];
+    for word in bundle::list(&own.index, "entry") {
+        if let Value::String(word) = word {
+            words.push(word.into());
+        }
+    }
+    Ok(Some(words))
 }
 
 /// The id of the image that the entry runs, if we are one.
@@ -40,41 +49,39 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
         return inspect(&parsed.words);
     }
     let path = parsed.last("output").ok_or_else(|| bad("say where to write it: -o FILE"))?;
-    let args: Vec<String> = parsed.all("entry").into_iter().map(str::to_owned).collect();
-    let asked = entry_word(&args)?;
+    let entry = parsed.all("entry");
+    let entry_image = entry_image_of(&entry)?;
     let store = open_store()?;
     store.lock_images(false)?;
+    let find = |word: &str| images::find(&store, word)?.ok_or_else(|| images::missing(word));
     let mut wanted: Vec<(Option<Reference>, String)> = Vec::new();
     for word in &parsed.words {
-        wanted.push(match images::find(&store, word)?.ok_or_else(|| images::missing(word))? {
+        wanted.push(match find(word)? {
             Found::Reference(reference, id) => (Some(reference), id),
             Found::Id(id) => (None, id),
         });
     }
     if parsed.on("add") {
         let own = bundle::own()?.ok_or_else(|| Error::new("nothing to add: this program's own file has no images"))?;
-        for image in own.index.images {
-            images::find(&store, &image.id)?; // puts it into the store
-            wanted.push((image.name(), image.id));
+        for image in bundle::list(&own.index, "images") {
+            let id = bundle::text(image, "id");
+            find(id)?; // puts it into the store
+            wanted.push((bundle::name(image), id.to_owned()));
         }
     }
-    let entry = match asked {
-        None => None,
-        Some(word) => {
-            let id = images::find(&store, &word)?.map(|found| found.id().to_owned()).unwrap_or_default();
-            if !wanted.iter().any(|(_, known)| *known == id) {
-                let why = "the first word after the options of --entry must be one of the images";
-                return Err(bad(&format!("{} is not in the bundle: {why}", word.escape_debug())));
-            }
-            Some(Entry { image: id, args })
+    if let Some(word) = entry_image {
+        let id = find(&word)?.id().to_owned();
+        match wanted.iter().position(|(_, known)| *known == id) {
+            Some(at) => wanted.swap(0, at),
+            None => return Err(bad("--entry names an image that is not one of the bundle's")),
         }
-    };
-    bundle::write(&store, &wanted, entry.as_ref(), path)?;
+    }
+    bundle::write(&store, &wanted, &entry, path)?;
     Ok(OK)
 }
 
 /// The image that the entry names, `None` without an entry. What is wrong with its flags is found here and not later.
-fn entry_word(args: &[String]) -> Result<Option<String>> {
+fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
     let Some((run, _)) = verbs::find(&["run"]).filter(|_| !args.is_empty()) else { return Ok(None) };
     let Outcome::Run(parsed) = args::parse(run, args.iter().map(OsString::from).collect())? else {
         return Err(bad("--help cannot be an entry: see 'mydocker help run'"));
@@ -94,20 +101,7 @@ fn inspect(paths: &[String]) -> Result<u8> {
     for path in paths {
         let bundle = bundle::open(path)?.ok_or_else(|| Error::new(format!("{path} is not a bundle")))?;
         bundle.verify()?;
-        let mut value: Value = json::from_str(&json::to_string(&bundle.index)).unwrap_or(Value::Null);
-        if let Value::Object(index) = &mut value
-            && let Some(Value::Array(images)) = index.get_mut("images")
-        {
-            for image in images.iter_mut() {
-                if let Value::Object(image) = image
-                    && let Some(Value::String(config)) = image.get("config")
-                {
-                    let config = json::from_str(config).unwrap_or(Value::Null);
-                    image.insert("config".to_owned(), config);
-                }
-            }
-        }
-        all.push(value);
+        all.push(bundle.index);
     }
     let mut text = String::new();
     shape::write(&mut text, &Value::Array(all.into_iter().collect()), Some(0));

@@ -12,12 +12,12 @@
 
 mod write;
 
-pub use write::{Entry, write};
+pub use write::write;
 
 use super::images::{self, Found};
 use super::reference::{self, Reference};
 use super::unpack::Limits;
-use super::{Store, gzip, layers};
+use super::{Store, layers};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::Source;
@@ -27,7 +27,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use miniserde::{Deserialize, Serialize, json};
+use miniserde::json::{self, Number, Value};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -44,56 +44,50 @@ const MARK_IMAGES: u32 = u32::from_le_bytes(*b"mdk\x01");
 const MARK_ENTRY: u32 = u32::from_le_bytes(*b"mdk\x02");
 const OURSELVES: &str = "/proc/self/exe";
 
-/// What is in a bundle.
-#[derive(Serialize, Deserialize)]
-pub struct Index {
-    /// Bytes of the program at the beginning of the file.
-    pub program_length: u64,
-    /// The program's sha256, as it was without anything behind it.
-    pub program_sha256: String,
-    /// The images.
-    pub images: Vec<Packed>,
-    /// The id of the image that the entry runs; empty without an entry.
-    pub entry_image: String,
-    /// The arguments of `run` that the file stands for.
-    pub entry: Vec<String>,
-}
-
-/// An image in a bundle.
-#[derive(Serialize, Deserialize)]
-pub struct Packed {
-    /// Its name and tag, empty if it has none.
-    pub reference: String,
-    /// The sha256 of its configuration.
-    pub id: String,
-    /// Its configuration, byte for byte.
-    pub config: String,
-    /// Its layers, lowest first.
-    pub layers: Vec<PackedLayer>,
-}
-
-/// A layer in a bundle. Several images may have the same one.
-#[derive(Serialize, Deserialize, Clone)]
-pub struct PackedLayer {
-    /// The sha256 of its tar.
-    pub diff_id: String,
-    /// Where it begins in the file.
-    pub offset: u64,
-    /// Its bytes in the file.
-    pub length: u64,
-    /// `none` or `gzip`
-    pub compression: String,
-    /// Bytes of its regular files.
-    pub size: u64,
-}
-
 /// An open bundle whose index has been checked.
 pub struct Bundle {
     file: OwnedFd,
     /// What errors call it.
     name: String,
-    /// What is in it.
-    pub index: Index,
+    /// What is in it:
+    /// `program_length` bytes at the beginning are the program, `program_sha256` it was as nothing was behind it; `images`
+    /// have each `reference` (empty without one), `id`, `config` (the text whose sha256 is the id) and `layers`, lowest
+    /// first: `diff_id`, `offset` and `length` in the file, `compression` (`none`), `size` of its regular files;
+    /// `entry` are the arguments of `run` that the file stands for, if any, and `entry_image` the id of their image.
+    pub index: Value,
+}
+
+/// A text in an object of an index; empty without one.
+pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    match object {
+        Value::Object(fields) => match fields.get(key) {
+            Some(Value::String(text)) => text,
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
+/// A number in an object of an index; one that contradicts everything without one.
+pub fn number(object: &Value, key: &str) -> u64 {
+    match object {
+        Value::Object(fields) => match fields.get(key) {
+            Some(Value::Number(Number::U64(number))) => *number,
+            _ => u64::MAX,
+        },
+        _ => u64::MAX,
+    }
+}
+
+/// A list in an object of an index; empty without one.
+pub fn list<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+    match object {
+        Value::Object(fields) => match fields.get(key) {
+            Some(Value::Array(list)) => list,
+            _ => &[],
+        },
+        _ => &[],
+    }
 }
 
 /// What this program's own file has besides the program. Without a mark nothing is opened to find that out.
@@ -104,12 +98,9 @@ pub fn own() -> Result<Option<Bundle>> {
     }
 }
 
-/// The entry of this program's own file.
-pub fn own_entry() -> Result<Option<Index>> {
-    match sys::elf_flags() {
-        0 | MARK_IMAGES => Ok(None),
-        _ => Ok(own()?.map(|own| own.index)),
-    }
+/// Whether this program's own file may have an entry.
+pub fn has_entry() -> bool {
+    !matches!(sys::elf_flags(), 0 | MARK_IMAGES)
 }
 
 /// Opens a file that may be a bundle; `None` if it is none.
@@ -150,17 +141,24 @@ fn read(file: OwnedFd, name: &str, mark: u32) -> Result<Option<Bundle>> {
     if hex::sha256(&text) != digest {
         return Err(damaged(name, "its index does not have the sha256 that its end says"));
     }
-    let text = String::from_utf8(text).unwrap_or_default(); // no text is no index
-    let index: Index = json::from_str(&text).map_err(|_| damaged(name, "its index cannot be read"))?;
-    let is_inside = |layer: &PackedLayer| layer.offset.checked_add(layer.length).is_some_and(|end| end <= at);
-    let fits = |image: &Packed| hex::sha256(image.config.as_bytes()) == image.id && image.layers.iter().all(is_inside);
-    if !index.images.iter().all(fits) || index.program_length > at {
-        return Err(damaged(name, "its index contradicts itself"));
-    }
-    if mark != if index.entry.is_empty() { MARK_IMAGES } else { MARK_ENTRY } {
+    let index = core::str::from_utf8(&text).ok().and_then(|text| json::from_str::<Value>(text).ok());
+    let index =
+        index.filter(|index| is_sound(index, at)).ok_or_else(|| damaged(name, "its index contradicts itself"))?;
+    if mark != if list(&index, "entry").is_empty() { MARK_IMAGES } else { MARK_ENTRY } {
         return Err(damaged(name, "the program in it does not know what is behind it"));
     }
     Ok(Some(Bundle { file, name: name.to_owned(), index }))
+}
+
+/// Whether everything that the index tells of lies before it, and is called what it is.
+fn is_sound(index: &Value, at: u64) -> bool {
+    let is_inside =
+        |layer: &Value| number(layer, "offset").checked_add(number(layer, "length")).is_some_and(|end| end <= at);
+    let fits = |image: &Value| {
+        hex::sha256(text(image, "config").as_bytes()) == text(image, "id")
+            && list(image, "layers").iter().all(is_inside)
+    };
+    number(index, "program_length") <= at && list(index, "images").iter().all(fits)
 }
 
 /// Where the index is, how long, and its sha256: from the last bytes of a file of `bytes` bytes.
@@ -196,7 +194,7 @@ fn pread(fd: BorrowedFd<'_>, buf: &mut [u8], at: u64) -> core::result::Result<us
     Ok(filled)
 }
 
-/// A part of a file.
+/// A part of the file.
 struct Part<'a> {
     bundle: &'a Bundle,
     at: u64,
@@ -217,29 +215,28 @@ impl Source for Part<'_> {
 }
 
 impl Bundle {
+    fn part(&self, at: u64, length: u64) -> Part<'_> {
+        Part { bundle: self, at, left: length }
+    }
+
     /// The layer as it stands in the file.
-    fn part(&self, layer: &PackedLayer) -> Part<'_> {
-        Part { bundle: self, at: layer.offset, left: layer.length }
+    fn layer(&self, layer: &Value) -> Part<'_> {
+        self.part(number(layer, "offset"), number(layer, "length"))
     }
 
     /// Reads everything: the program and all layers must have their digests.
     pub fn verify(&self) -> Result<()> {
-        let digest = write::program(self, &mut |_| Ok(()))?;
-        if digest != self.index.program_sha256 {
-            return Err(damaged(&self.name, "the program in it does not have its sha256"));
-        }
-        for layer in self.index.images.iter().flat_map(|image| &image.layers) {
+        write::copy_program(self, 0, &mut Vec::new())?;
+        for layer in list(&self.index, "images").iter().flat_map(|image| list(image, "layers")) {
             let (mut hash, mut buf) = (Hash::default(), vec![0; BUFFER_BYTES]);
-            let mut part = self.part(layer);
-            let mut plain = gzip::open(&mut part, u64::MAX)?;
-            loop {
-                match plain.read(&mut buf).map_err(|e| damaged(&self.name, &e.what))? {
-                    0 => break,
-                    n => hash.add(&buf[..n]),
-                }
+            let mut part = self.layer(layer);
+            while part.left > 0 {
+                let n = part.read(&mut buf)?;
+                hash.add(&buf[..n]);
             }
-            if hash.end() != layer.diff_id {
-                return Err(damaged(&self.name, &format!("the layer {} does not have this sha256", layer.diff_id)));
+            let diff_id = text(layer, "diff_id");
+            if hash.end() != diff_id {
+                return Err(damaged(&self.name, &format!("the layer {diff_id} does not have this sha256")));
             }
         }
         Ok(())
@@ -247,72 +244,73 @@ impl Bundle {
 
     /// Puts an image into the store. Somebody else may be doing so at this moment: then it is done once. Returns with the
     /// images locked (shared), as a found image must not go before it is used.
-    fn unpack(&self, store: &Store, image: &Packed) -> Result<()> {
+    fn unpack(&self, store: &Store, image: &Value) -> Result<()> {
         store.lock_images(false)?;
         store.lock_layers()?;
         let fill = || -> Result<()> {
             let limits = Limits { bytes_max: u64::MAX, ratio_max: u64::MAX, entries_max: u64::MAX };
-            for layer in image.layers.iter().filter(|layer| !layers::exists(store, &layer.diff_id)) {
-                layers::add_expected(store, &mut self.part(layer), &limits, Some(&layer.diff_id))?;
+            for layer in list(image, "layers") {
+                let diff_id = text(layer, "diff_id");
+                if !layers::exists(store, diff_id) {
+                    layers::add_expected(store, &mut self.layer(layer), &limits, Some(diff_id))?;
+                }
             }
-            if !file::exists_at(store.images.as_fd(), &image.id) {
-                images::put_document(store, &image.config)?;
+            if !file::exists_at(store.images.as_fd(), text(image, "id")) {
+                images::put_document(store, text(image, "config"))?;
             }
-            match image.name() {
-                Some(name) if !is_taken(store, &name)? => images::tag(store, &name, &image.id),
+            match name(image) {
+                Some(name) if !is_taken(store, &name) => images::tag(store, &name, text(image, "id")),
                 _ => Ok(()),
             }
         };
         let done = fill();
         fault::point("bundle:unpacked");
         store.unlock_layers();
-        done.map_err(|e| {
-            e.reword(&|what| format!("cannot unpack the image {} of {}: {what}", image.shown(), self.name))
-        })
+        done.map_err(|e| e.reword(&|what| format!("cannot unpack the image {} of {}: {what}", shown(image), self.name)))
     }
 }
 
-impl Packed {
-    /// Its name, if it has one.
-    pub fn name(&self) -> Option<Reference> {
-        reference::parse(&self.reference).ok()
-    }
+/// The name of an image, if it has one.
+pub fn name(image: &Value) -> Option<Reference> {
+    reference::parse(text(image, "reference")).ok()
+}
 
-    /// What a person calls it.
-    pub fn shown(&self) -> &str {
-        if self.reference.is_empty() { &self.id } else { &self.reference }
+/// What a person calls it.
+fn shown(image: &Value) -> &str {
+    match text(image, "reference") {
+        "" => text(image, "id"),
+        reference => reference,
     }
 }
 
-fn is_taken(store: &Store, name: &Reference) -> Result<bool> {
-    Ok(file::exists_at(store.dir("refs")?.as_fd(), &name.file_name()))
+fn is_taken(store: &Store, name: &Reference) -> bool {
+    store.dir("refs").is_ok_and(|refs| file::exists_at(refs.as_fd(), &name.file_name()))
 }
 
 /// Finds an image in this program's own file by reference, id or the beginning of its id, and puts it into the store.
 pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     let Some(own) = own()? else { return Ok(None) };
-    let (digits, named) = (word.strip_prefix("sha256:").unwrap_or(word), reference::parse(word).ok());
-    let is_named = |image: &&Packed| named.as_ref().is_some_and(|name| name.text() == image.reference);
-    let is_meant = |image: &&Packed| !digits.is_empty() && image.id.starts_with(digits);
-    let images = &own.index.images;
-    let Some(image) = images.iter().find(is_named).or_else(|| images.iter().find(is_meant)) else { return Ok(None) };
-    own.unpack(store, image)?;
-    Ok(Some(match named {
-        Some(name) if name.text() == image.reference => Found::Reference(name, image.id.clone()),
-        _ => Found::Id(image.id.clone()),
-    }))
-}
-
-/// The images of this program's own file that are not in the store, and whose names do not stand for others there.
-pub fn unstored(store: &Store) -> Result<Vec<Packed>> {
-    let mut all = Vec::new();
-    for image in own()?.map_or(Vec::new(), |own| own.index.images) {
-        let is_stored = file::exists_at(store.images.as_fd(), &image.id);
-        if !is_stored && !image.name().is_some_and(|name| is_taken(store, &name).unwrap_or(true)) {
-            all.push(image);
+    let digits = word.strip_prefix("sha256:").unwrap_or(word);
+    let named = reference::parse(word).ok();
+    let images = list(&own.index, "images");
+    for image in images {
+        if let Some(name) = named.as_ref().filter(|name| name.text() == text(image, "reference")) {
+            own.unpack(store, image)?;
+            return Ok(Some(Found::Reference(name.clone(), text(image, "id").to_owned())));
         }
     }
-    Ok(all)
+    for image in images {
+        if !digits.is_empty() && text(image, "id").starts_with(digits) {
+            own.unpack(store, image)?;
+            return Ok(Some(Found::Id(text(image, "id").to_owned())));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether an image of this program's own file is not in the store, and its name does not stand for another one there.
+pub fn is_unstored(store: &Store, image: &Value) -> bool {
+    !file::exists_at(store.images.as_fd(), text(image, "id")) && !name(image).is_some_and(|name| is_taken(store, &name))
 }
 
 #[cfg(test)]

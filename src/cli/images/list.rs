@@ -112,14 +112,21 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
             rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
         }
     }
-    for packed in bundle::unstored(&store)? {
-        let image: Image = miniserde::json::from_str(&packed.config).unwrap_or_default();
-        let (name, size) = (packed.name(), packed.layers.iter().map(|layer| layer.size).sum());
-        if fits(&filters, name.as_ref(), &image) {
-            rows.push((
-                image.created.clone().unwrap_or_default(),
-                row(parsed, &packed.id, name.as_ref(), &image, size),
-            ));
+    match bundle::own() {
+        Ok(own) => {
+            for packed in own.iter().flat_map(|own| bundle::list(&own.index, "images")) {
+                let image: Image = miniserde::json::from_str(bundle::text(packed, "config")).unwrap_or_default();
+                let name = bundle::name(packed);
+                if bundle::is_unstored(&store, packed) && fits(&filters, name.as_ref(), &image) {
+                    let size = bundle::list(packed, "layers").iter().map(|layer| bundle::number(layer, "size")).sum();
+                    let row = row(parsed, bundle::text(packed, "id"), name.as_ref(), &image, size);
+                    rows.push((image.created.unwrap_or_default(), row));
+                }
+            }
+        }
+        Err(error) => {
+            note(&error.to_string());
+            code = 1;
         }
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();

@@ -1,12 +1,12 @@
 //! How a bundle is made: the program without what may be behind it, the layers, the index, the trailer.
 
-use super::{BUFFER_BYTES, Bundle, FLAGS_AT, Index, MAGIC, MARK_ENTRY, MARK_IMAGES, OURSELVES, Packed, PackedLayer};
-use super::{TRAILER_BYTES, VERSION, damaged, open_file, own, pread};
+use super::{BUFFER_BYTES, Bundle, FLAGS_AT, MAGIC, MARK_ENTRY, MARK_IMAGES, OURSELVES};
+use super::{TRAILER_BYTES, VERSION, damaged, number, open_file, own, text};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
-use crate::kernel::io::{self, Sink};
+use crate::kernel::io::{self, Sink, Source};
 use crate::kernel::{fault, file};
-use crate::store::images::{self, Image};
+use crate::store::images;
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
 use crate::store::{Store, layers};
@@ -15,41 +15,33 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use miniserde::json::{self, Value};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use miniserde::json::{self, Array, Number, Object, Value};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, renameat, statat};
 
-/// What the file does when it is executed.
-pub struct Entry {
-    /// The id of its image.
-    pub image: String,
-    /// The arguments of `run`.
-    pub args: Vec<String>,
-}
-
 /// Writes this program with these images (name and id) behind it to a file of mode 0755, beside the path and renamed over
-/// it. Who holds off the removal of images is the caller.
-pub fn write(store: &Store, wanted: &[(Option<Reference>, String)], entry: Option<&Entry>, path: &str) -> Result<()> {
+/// it. With an entry, the arguments of `run`, the file is what the first image runs so. Who holds off the removal of images
+/// is the caller.
+pub fn write(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str], path: &str) -> Result<()> {
+    let what = format!("write {path}");
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
     let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
-    match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
-            return Err(Error::new(format!("cannot write {path}: it is there, and not a regular file")));
-        }
-        _ => {}
+    if let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        && FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
+    {
+        return Err(Error::new(format!("cannot {what}: it is there, and not a regular file")));
     }
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
-    let fill = || -> Result<()> {
-        let mut out = Out { fd: file.as_fd(), path, at: 0, hash: Hash::default() };
-        content(store, wanted, entry, &mut out)?;
-        fchmod(&file, Mode::from(0o755)).tried_with(|| format!("make {path} executable"))?;
-        fsync(&file).tried_with(|| format!("sync {path}"))?;
+    let file = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried(&what)?;
+    let mut out = Out { fd: file.as_fd(), what: &what, at: 0, hash: Hash::default() };
+    let place = || {
+        fchmod(&file, Mode::from(0o755))?;
+        fsync(&file)?;
         fault::point("bundle:written");
-        renameat(&dir, beside.as_str(), &dir, name).tried_with(|| format!("rename to {path}"))
+        renameat(&dir, beside.as_str(), &dir, name)
     };
-    let done = fill();
+    let done = content(store, wanted, entry, &mut out).and_then(|()| place().tried(&what));
     if done.is_err() {
         let _ = file::remove_tree(dir.as_fd(), &beside); // the first error is the one to tell
     }
@@ -59,134 +51,149 @@ pub fn write(store: &Store, wanted: &[(Option<Reference>, String)], entry: Optio
 /// The file that is written: where we are, and the sha256 of the part that we are in.
 struct Out<'a> {
     fd: BorrowedFd<'a>,
-    path: &'a str,
+    what: &'a str,
     at: u64,
     hash: Hash,
 }
 
 impl Sink for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        io::write_all(self.fd, bytes).tried_with(|| format!("write {}", self.path))?;
+        io::write_all(self.fd, bytes).tried(self.what)?;
         self.hash.add(bytes);
         self.at += bytes.len() as u64;
         Ok(())
     }
 }
 
-fn content(
-    store: &Store,
-    wanted: &[(Option<Reference>, String)],
-    entry: Option<&Entry>,
-    out: &mut Out<'_>,
-) -> Result<()> {
+fn object(fields: &mut [(&str, Value)]) -> Value {
+    let mut object = Object::new();
+    for (key, value) in fields {
+        object.insert((*key).to_owned(), core::mem::replace(value, Value::Null));
+    }
+    Value::Object(object)
+}
+
+fn string(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn whole(number: u64) -> Value {
+    Value::Number(Number::U64(number))
+}
+
+fn content(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str], out: &mut Out<'_>) -> Result<()> {
     let ours = match own()? {
         Some(own) => own,
-        None => plain(open_file(OURSELVES)?)?,
+        None => plain()?,
     };
-    let mark = if entry.is_some() { MARK_ENTRY } else { MARK_IMAGES };
-    let mut is_first = true;
-    let program_sha256 = program(&ours, &mut |bytes| {
-        let mut bytes = bytes.to_vec();
-        if core::mem::take(&mut is_first) {
-            put_mark(&mut bytes, mark);
-        }
-        out.write(&bytes)
-    })?;
-    if !ours.index.program_sha256.is_empty() && program_sha256 != ours.index.program_sha256 {
-        return Err(damaged(&ours.name, "the program in it does not have its sha256"));
-    }
+    let program_sha256 = copy_program(&ours, if entry.is_empty() { MARK_IMAGES } else { MARK_ENTRY }, out)?;
     let program_length = out.at;
-    let (mut all, mut done): (Vec<Packed>, Vec<(String, PackedLayer)>) = (Vec::new(), Vec::new());
-    let (mut entry_image, mut args) = (String::new(), Vec::new());
+    let mut done: Vec<(String, Value)> = Vec::new();
+    let (mut images, mut entry_image) = (Array::new(), String::new());
     for (reference, stored) in wanted {
-        let document = images::document(store, stored)?;
-        let image = images::get(store, stored)?;
-        let mut layers = Vec::new();
-        for layer in image.diff_ids()? {
-            let known = done.iter().find(|(stored, _)| *stored == layer).map(|(_, packed)| packed.clone());
-            let packed = match known {
-                Some(packed) => packed,
+        let mut config = images::document(store, stored)?;
+        let mut document = json::from_str(&config).unwrap_or(Value::Null); // without layers, then
+        let mut layers = Array::new();
+        for diff_id in diff_ids(&mut document) {
+            let Value::String(layer) = &*diff_id else { continue };
+            let layer = layer.strip_prefix("sha256:").unwrap_or(layer).to_owned();
+            let packed = match done.iter().find(|(stored, _)| *stored == layer) {
+                Some((_, packed)) => packed.clone(),
                 None => pack_layer(store, &layer, out)?,
             };
-            done.push((layer, packed.clone()));
-            layers.push(packed);
+            // Whoever wrote the archive that the layer came from may have written it in another way than we do. Then the
+            // image has another id, and its layers are what it says.
+            *diff_id = Value::String(format!("sha256:{}", text(&packed, "diff_id")));
+            if text(&packed, "diff_id") != layer {
+                config.clear();
+            }
+            layers.push(packed.clone());
+            done.push((layer, packed));
         }
-        let config = rename_layers(document, &image, &layers)?;
+        if config.is_empty() {
+            config = json::to_string(&document);
+        }
         let id = hex::sha256(config.as_bytes());
-        if let Some(entry) = entry.filter(|entry| entry.image == *stored) {
+        if !entry.is_empty() && entry_image.is_empty() {
             entry_image.clone_from(&id);
-            args.clone_from(&entry.args);
         }
-        let reference = reference.as_ref().map_or(String::new(), Reference::text);
-        all.push(Packed { reference, id, config, layers });
+        images.push(object(&mut [
+            ("reference", Value::String(reference.as_ref().map_or(String::new(), Reference::text))),
+            ("id", Value::String(id)),
+            ("config", Value::String(config)),
+            ("layers", Value::Array(layers)),
+        ]));
     }
-    let index = Index { program_length, program_sha256, images: all, entry_image, entry: args };
+    let index = object(&mut [
+        ("program_length", whole(program_length)),
+        ("program_sha256", Value::String(program_sha256)),
+        ("images", Value::Array(images)),
+        ("entry_image", Value::String(entry_image)),
+        ("entry", Value::Array(entry.iter().map(|word| string(word)).collect())),
+    ]);
     let (text, at) = (json::to_string(&index), out.at);
     out.write(text.as_bytes())?;
     out.write(&trailer(at, text.len() as u64, &hex::sha256(text.as_bytes())))
 }
 
-/// A program file with nothing behind it.
-fn plain(file: OwnedFd) -> Result<Bundle> {
-    let name = "this program's own file".to_owned();
-    let program_length = rustix::fs::fstat(&file).tried_with(|| format!("look at {name}"))?.st_size as u64;
-    let (program_sha256, entry_image) = (String::new(), String::new());
-    let index = Index { program_length, program_sha256, images: Vec::new(), entry_image, entry: Vec::new() };
-    Ok(Bundle { file, name, index })
-}
-
-fn put_mark(head: &mut [u8], mark: u32) {
-    if let Some(place) = head.get_mut(FLAGS_AT as usize..FLAGS_AT as usize + 4) {
-        place.copy_from_slice(&mark.to_le_bytes());
+/// The diff-ids in an image's configuration.
+fn diff_ids(config: &mut Value) -> &mut [Value] {
+    if let Value::Object(config) = config
+        && let Some(Value::Object(rootfs)) = config.get_mut("rootfs")
+        && let Some(Value::Array(ids)) = rootfs.get_mut("diff_ids")
+    {
+        return ids;
     }
+    &mut []
 }
 
-/// Reads the program at the beginning of the file, without its mark, and returns its sha256.
-pub fn program(bundle: &Bundle, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<String> {
-    let (mut hash, mut at, mut buf) = (Hash::default(), 0, vec![0; BUFFER_BYTES]);
-    while at < bundle.index.program_length {
-        let max = buf.len().min((bundle.index.program_length - at) as usize);
-        let n = pread(bundle.file.as_fd(), &mut buf[..max], at).tried_with(|| format!("read {}", bundle.name))?;
-        if n < max {
-            return Err(damaged(&bundle.name, "its end is cut off"));
-        }
-        if at == 0 {
+/// Our own file, with nothing behind the program.
+fn plain() -> Result<Bundle> {
+    let (file, name) = (open_file(OURSELVES)?, "this program's own file".to_owned());
+    let bytes = rustix::fs::fstat(&file).tried("look at our own program file")?.st_size as u64;
+    Ok(Bundle { file, name, index: object(&mut [("program_length", whole(bytes))]) })
+}
+
+/// Copies the program at the beginning of the file with another mark, and returns its sha256 without any.
+pub fn copy_program(bundle: &Bundle, mark: u32, sink: &mut dyn Sink) -> Result<String> {
+    let (mut hash, mut buf) = (Hash::default(), vec![0; BUFFER_BYTES]);
+    let mut part = bundle.part(0, number(&bundle.index, "program_length"));
+    while part.left > 0 {
+        let is_first = part.at == 0;
+        let n = part.read(&mut buf)?;
+        if is_first {
             put_mark(&mut buf, 0);
         }
         hash.add(&buf[..n]);
-        take(&buf[..n])?;
-        at += n as u64;
+        if is_first {
+            put_mark(&mut buf, mark);
+        }
+        sink.write(&buf[..n])?;
     }
-    Ok(hash.end())
+    let (found, expected) = (hash.end(), text(&bundle.index, "program_sha256"));
+    if !expected.is_empty() && found != expected {
+        return Err(damaged(&bundle.name, "the program in it does not have its sha256"));
+    }
+    Ok(found)
 }
 
-fn pack_layer(store: &Store, layer: &str, out: &mut Out<'_>) -> Result<PackedLayer> {
+fn put_mark(head: &mut [u8], mark: u32) {
+    head[FLAGS_AT as usize..][..4].copy_from_slice(&mark.to_le_bytes());
+}
+
+fn pack_layer(store: &Store, layer: &str, out: &mut Out<'_>) -> Result<Value> {
     let size = layers::size(store, layer)?;
     let diff = file::open_dir_at(store.layers.as_fd(), &format!("{layer}/diff"))?;
     let offset = out.at;
     out.hash = Hash::default();
     pack::pack(diff.as_fd(), Form::Layer, &|_| false, out)?;
-    let diff_id = core::mem::take(&mut out.hash).end();
-    Ok(PackedLayer { diff_id, offset, length: out.at - offset, compression: "none".to_owned(), size })
-}
-
-/// The configuration with the diff-ids of the layers as they are packed now. Whoever wrote the archive that a layer came
-/// from may have written it in another way than we do; then the image has another id, and its layers are what it says.
-fn rename_layers(document: String, image: &Image, layers: &[PackedLayer]) -> Result<String> {
-    let old = image.diff_ids()?;
-    if old.iter().zip(layers).all(|(old, layer)| *old == layer.diff_id) {
-        return Ok(document);
-    }
-    let mut value: Value = json::from_str(&document).unwrap_or(Value::Null); // it was read a moment ago
-    if let Value::Object(config) = &mut value
-        && let Some(Value::Object(rootfs)) = config.get_mut("rootfs")
-        && let Some(Value::Array(ids)) = rootfs.get_mut("diff_ids")
-    {
-        for (id, layer) in ids.iter_mut().zip(layers) {
-            *id = Value::String(format!("sha256:{}", layer.diff_id));
-        }
-    }
-    Ok(json::to_string(&value))
+    Ok(object(&mut [
+        ("diff_id", Value::String(core::mem::take(&mut out.hash).end())),
+        ("offset", whole(offset)),
+        ("length", whole(out.at - offset)),
+        ("compression", string("none")),
+        ("size", whole(size)),
+    ]))
 }
 
 /// The last bytes of the file.
