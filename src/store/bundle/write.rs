@@ -15,7 +15,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use miniserde::json::{self, Array, Number, Object, Value};
+use core::fmt::Write as _;
+use miniserde::json::{self, Number, Object, Value};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, renameat, statat};
 
@@ -65,20 +66,14 @@ impl Sink for Out<'_> {
     }
 }
 
-fn object(fields: &mut [(&str, Value)]) -> Value {
-    let mut object = Object::new();
-    for (key, value) in fields {
-        object.insert((*key).to_owned(), core::mem::replace(value, Value::Null));
-    }
-    Value::Object(object)
-}
-
-fn string(text: &str) -> Value {
-    Value::String(text.to_owned())
-}
-
-fn whole(number: u64) -> Value {
-    Value::Number(Number::U64(number))
+/// A layer that is in the file.
+struct Packed {
+    /// Its diff-id in the store.
+    stored: String,
+    /// Its diff-id here.
+    diff_id: String,
+    /// What the index says of it.
+    json: String,
 }
 
 fn content(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str], out: &mut Out<'_>) -> Result<()> {
@@ -87,53 +82,54 @@ fn content(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str]
         None => plain()?,
     };
     let program_sha256 = copy_program(&ours, if entry.is_empty() { MARK_IMAGES } else { MARK_ENTRY }, out)?;
-    let program_length = out.at;
-    let mut done: Vec<(String, Value)> = Vec::new();
-    let (mut images, mut entry_image) = (Array::new(), String::new());
-    for (reference, stored) in wanted {
+    let mut index = format!("{{\"program_length\":{},\"program_sha256\":\"{program_sha256}\",\"images\":[", out.at);
+    let (mut done, mut entry_image): (Vec<Packed>, _) = (Vec::new(), String::new());
+    for (at, (reference, stored)) in wanted.iter().enumerate() {
         let mut config = images::document(store, stored)?;
-        let mut document = json::from_str(&config).unwrap_or(Value::Null); // without layers, then
-        let mut layers = Array::new();
-        for diff_id in diff_ids(&mut document) {
-            let Value::String(layer) = &*diff_id else { continue };
-            let layer = layer.strip_prefix("sha256:").unwrap_or(layer).to_owned();
-            let packed = match done.iter().find(|(stored, _)| *stored == layer) {
-                Some((_, packed)) => packed.clone(),
-                None => pack_layer(store, &layer, out)?,
-            };
-            // Whoever wrote the archive that the layer came from may have written it in another way than we do. Then the
-            // image has another id, and its layers are what it says.
-            *diff_id = Value::String(format!("sha256:{}", text(&packed, "diff_id")));
-            if text(&packed, "diff_id") != layer {
-                config.clear();
-            }
-            layers.push(packed.clone());
-            done.push((layer, packed));
+        let layers = pack_layers(store, &mut config, &mut done, out)?;
+        let (id, comma) = (hex::sha256(config.as_bytes()), if at == 0 { "" } else { "," });
+        let reference = reference.as_ref().map_or(String::new(), Reference::text);
+        let config = json::to_string(&config);
+        let _ = write!(
+            index,
+            "{comma}{{\"reference\":\"{reference}\",\"id\":\"{id}\",\"config\":{config},\"layers\":[{layers}]}}"
+        ); // a String takes everything
+        if at == 0 && !entry.is_empty() {
+            entry_image = id;
         }
-        if config.is_empty() {
-            config = json::to_string(&document);
-        }
-        let id = hex::sha256(config.as_bytes());
-        if !entry.is_empty() && entry_image.is_empty() {
-            entry_image.clone_from(&id);
-        }
-        images.push(object(&mut [
-            ("reference", Value::String(reference.as_ref().map_or(String::new(), Reference::text))),
-            ("id", Value::String(id)),
-            ("config", Value::String(config)),
-            ("layers", Value::Array(layers)),
-        ]));
     }
-    let index = object(&mut [
-        ("program_length", whole(program_length)),
-        ("program_sha256", Value::String(program_sha256)),
-        ("images", Value::Array(images)),
-        ("entry_image", Value::String(entry_image)),
-        ("entry", Value::Array(entry.iter().map(|word| string(word)).collect())),
-    ]);
-    let (text, at) = (json::to_string(&index), out.at);
-    out.write(text.as_bytes())?;
-    out.write(&trailer(at, text.len() as u64, &hex::sha256(text.as_bytes())))
+    let entry = json::to_string(entry);
+    let _ = write!(index, "],\"entry_image\":\"{entry_image}\",\"entry\":{entry}}}"); // as above
+    let at = out.at;
+    out.write(index.as_bytes())?;
+    out.write(&trailer(at, index.len() as u64, &hex::sha256(index.as_bytes())))
+}
+
+/// Writes the layers of an image that are not there yet, and returns what the index says of all.
+fn pack_layers(store: &Store, config: &mut String, done: &mut Vec<Packed>, out: &mut Out<'_>) -> Result<String> {
+    let mut document = json::from_str(config).unwrap_or(Value::Null); // without layers, then
+    let (mut layers, mut is_same) = (String::new(), true);
+    for diff_id in diff_ids(&mut document) {
+        let Value::String(old) = &mut *diff_id else { continue };
+        let stored = old.strip_prefix("sha256:").unwrap_or(old);
+        let known = done.iter().position(|packed| packed.stored == stored);
+        if known.is_none() {
+            done.push(pack_layer(store, stored, out)?);
+        }
+        let packed = &done[known.unwrap_or(done.len() - 1)];
+        if !layers.is_empty() {
+            layers.push(',');
+        }
+        layers.push_str(&packed.json);
+        // Whoever wrote the archive that the layer came from may have written it in another way than we do. Then the
+        // image has another id, and its layers are what it says.
+        is_same &= packed.diff_id == stored;
+        *old = format!("sha256:{}", packed.diff_id);
+    }
+    if !is_same {
+        *config = json::to_string(&document);
+    }
+    Ok(layers)
 }
 
 /// The diff-ids in an image's configuration.
@@ -151,7 +147,9 @@ fn diff_ids(config: &mut Value) -> &mut [Value] {
 fn plain() -> Result<Bundle> {
     let (file, name) = (open_file(OURSELVES)?, "this program's own file".to_owned());
     let bytes = rustix::fs::fstat(&file).tried("look at our own program file")?.st_size as u64;
-    Ok(Bundle { file, name, index: object(&mut [("program_length", whole(bytes))]) })
+    let mut index = Object::new();
+    index.insert("program_length".to_owned(), Value::Number(Number::U64(bytes)));
+    Ok(Bundle { file, name, index: Value::Object(index) })
 }
 
 /// Copies the program at the beginning of the file with another mark, and returns its sha256 without any.
@@ -181,19 +179,17 @@ fn put_mark(head: &mut [u8], mark: u32) {
     head[FLAGS_AT as usize..][..4].copy_from_slice(&mark.to_le_bytes());
 }
 
-fn pack_layer(store: &Store, layer: &str, out: &mut Out<'_>) -> Result<Value> {
-    let size = layers::size(store, layer)?;
-    let diff = file::open_dir_at(store.layers.as_fd(), &format!("{layer}/diff"))?;
+fn pack_layer(store: &Store, stored: &str, out: &mut Out<'_>) -> Result<Packed> {
+    let size = layers::size(store, stored)?;
+    let diff = file::open_dir_at(store.layers.as_fd(), &format!("{stored}/diff"))?;
     let offset = out.at;
     out.hash = Hash::default();
     pack::pack(diff.as_fd(), Form::Layer, &|_| false, out)?;
-    Ok(object(&mut [
-        ("diff_id", Value::String(core::mem::take(&mut out.hash).end())),
-        ("offset", whole(offset)),
-        ("length", whole(out.at - offset)),
-        ("compression", string("none")),
-        ("size", whole(size)),
-    ]))
+    let (diff_id, length) = (core::mem::take(&mut out.hash).end(), out.at - offset);
+    let json = format!(
+        "{{\"diff_id\":\"{diff_id}\",\"offset\":{offset},\"length\":{length},\"compression\":\"none\",\"size\":{size}}}"
+    );
+    Ok(Packed { stored: stored.to_owned(), diff_id, json })
 }
 
 /// The last bytes of the file.
