@@ -55,8 +55,13 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
     store.lock_images(false)?;
     let find = |word: &str| images::find(&store, word)?.ok_or_else(|| images::missing(word));
     let mut wanted: Vec<(Option<Reference>, String)> = Vec::new();
+    let mut add = |image| {
+        if !wanted.contains(&image) {
+            wanted.push(image);
+        }
+    };
     for word in &parsed.words {
-        wanted.push(match find(word)? {
+        add(match find(word)? {
             Found::Reference(reference, id) => (Some(reference), id),
             Found::Id(id) => (None, id),
         });
@@ -66,7 +71,7 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
         for image in bundle::list(&own.index, "images") {
             let id = bundle::text(image, "id");
             find(id)?; // puts it into the store
-            wanted.push((bundle::name(image), id.to_owned()));
+            add((bundle::name(image), id.to_owned()));
         }
     }
     if let Some(word) = entry_image {

@@ -290,22 +290,30 @@ fn is_taken(store: &Store, name: &Reference) -> bool {
 /// Finds an image in this program's own file by reference, id or the beginning of its id, and puts it into the store.
 pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     let Some(own) = own()? else { return Ok(None) };
+    let Some((image, named)) = locate(&own, word) else { return Ok(None) };
+    own.unpack(store, image)?;
+    let id = text(image, "id").to_owned();
+    Ok(Some(match named {
+        Some(name) => Found::Reference(name, id),
+        None => Found::Id(id),
+    }))
+}
+
+/// Whether it is in this program's own file.
+pub fn has(word: &str) -> bool {
+    own().is_ok_and(|own| own.is_some_and(|own| locate(&own, word).is_some()))
+}
+
+fn locate<'a>(own: &'a Bundle, word: &str) -> Option<(&'a Value, Option<Reference>)> {
     let digits = word.strip_prefix("sha256:").unwrap_or(word);
     let named = reference::parse(word).ok();
     let images = list(&own.index, "images");
-    for image in images {
-        if let Some(name) = named.as_ref().filter(|name| name.text() == text(image, "reference")) {
-            own.unpack(store, image)?;
-            return Ok(Some(Found::Reference(name.clone(), text(image, "id").to_owned())));
-        }
+    let is_named = |image: &&Value| named.as_ref().is_some_and(|name| name.text() == text(image, "reference"));
+    if let Some(image) = images.iter().find(is_named) {
+        return Some((image, named));
     }
-    for image in images {
-        if !digits.is_empty() && text(image, "id").starts_with(digits) {
-            own.unpack(store, image)?;
-            return Ok(Some(Found::Id(text(image, "id").to_owned())));
-        }
-    }
-    Ok(None)
+    let is_meant = |image: &&Value| !digits.is_empty() && text(image, "id").starts_with(digits);
+    images.iter().find(is_meant).map(|image| (image, None))
 }
 
 /// Whether an image of this program's own file is not in the store, and its name does not stand for another one there.

@@ -288,7 +288,14 @@ pub struct Removed {
 /// container uses is refused without `force`; its layers stay in any case.
 pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
     store.lock_images(true)?;
-    let found = find_stored(store, word)?.ok_or_else(|| missing(word))?;
+    let gone = || {
+        if bundle::has(word) {
+            let what = format!("image {word} is only in this program's own file: the store has nothing to remove");
+            return Error::new(what);
+        }
+        missing(word)
+    };
+    let found = find_stored(store, word)?.ok_or_else(gone)?;
     let id = found.id().to_string();
     let refs: Vec<Reference> =
         references(store)?.into_iter().filter(|(_, to)| *to == id).map(|(reference, _)| reference).collect();

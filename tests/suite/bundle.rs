@@ -75,7 +75,7 @@ fn it_knows_its_images_on_a_host_without_any() {
 fn what_is_only_in_the_file_cannot_be_removed() {
     let h = Host::new();
     let there = Host::with(&bundled(&h, "bb", ""));
-    there.run("rmi busybox").fails(1, "No such image: busybox:latest");
+    there.run("rmi busybox").fails(1, "busybox is only in this program's own file");
     there.run("rmi nosuch").fails(1, "No such image: nosuch:latest");
     there.run("run --rm nosuch:1").fails(125, "Unable to find image 'nosuch:1' locally");
 }
@@ -101,8 +101,6 @@ fn an_entry_is_a_program() {
     assert_eq!(there.ok("echo hi"), "hi");
     there.run("nosuch").fails(127, "nosuch");
     there.run("/etc/passwd").fails(126, "/etc/passwd");
-    let there = Host::with(&bundled(&h, "kill", "--entry --rm busybox sh -c 'kill -9 $$'"));
-    there.run(&[]).exits(137);
     let there = Host::with(&bundled(&h, "cat", "--entry --rm -i busybox cat"));
     assert_eq!(there.cmd(&[]).input("through").run().ok(), "through");
 }
