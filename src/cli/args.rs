@@ -8,7 +8,7 @@ use std::ffi::OsString;
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
 /// The value of a flag that takes all arguments after it, whatever they look like.
-pub const REST: &str = "[RUN OPTIONS] IMAGE [COMMAND] [ARG...]";
+pub const REST: &str = "RUN-ARG...";
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 

@@ -6,7 +6,6 @@ use miniserde::json::Value;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::store::bundle;
 use mydocker::store::images::{self, Found};
-use mydocker::store::reference::Reference;
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
@@ -54,7 +53,7 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     store.lock_images(false)?;
     let find = |word: &str| images::find(&store, word)?.ok_or_else(|| images::missing(word));
-    let mut wanted: Vec<(Option<Reference>, String)> = Vec::new();
+    let mut wanted: Vec<(String, String)> = Vec::new();
     let mut add = |image| {
         if !wanted.contains(&image) {
             wanted.push(image);
@@ -62,8 +61,8 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
     };
     for word in &parsed.words {
         add(match find(word)? {
-            Found::Reference(reference, id) => (Some(reference), id),
-            Found::Id(id) => (None, id),
+            Found::Reference(reference, id) => (reference.text(), id),
+            Found::Id(id) => (String::new(), id),
         });
     }
     if parsed.on("add") {
@@ -71,7 +70,7 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
         for image in bundle::list(&own.index, "images") {
             let id = bundle::text(image, "id");
             find(id)?; // puts it into the store
-            add((bundle::name(image), id.to_owned()));
+            add((bundle::text(image, "reference").to_owned(), id.to_owned()));
         }
     }
     if let Some(word) = entry_image {
@@ -96,7 +95,7 @@ fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
     }
     match parsed.words.first() {
         Some(word) => Ok(Some(word.clone())),
-        None => Err(bad("--entry needs an image, as 'run' does: --entry [RUN OPTIONS] IMAGE [COMMAND] [ARG...]")),
+        None => Err(bad("--entry needs an image, as 'run' does")),
     }
 }
 

@@ -195,7 +195,7 @@ pub const IMPORT: &[Flag] = &[
 /// `bundle`
 pub const BUNDLE: &[Flag] = &[
     flag(&["add"], "", "Also what this program's own file has in it"),
-    flag(&["entry"], REST, "Let the file be this program; all that follows is as for 'run', and comes last"),
+    flag(&["entry"], REST, "Let the file be a program: what 'run' does with all that follows"),
     flag(&["inspect"], "", "Check files and tell what is in them, as JSON"),
     flag(&["o", "output"], "FILE", "Where to write it"),
 ];

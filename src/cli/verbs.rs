@@ -310,10 +310,10 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "bundle",
         aliases: &[],
-        usage: "IMAGE [IMAGE...] -o FILE [--entry [RUN OPTIONS] IMAGE [COMMAND] [ARG...]]  or  --inspect FILE",
+        usage: "IMAGE [IMAGE...] -o FILE [--entry RUN-ARG...]  or  --inspect FILE",
         about: "Write one file that is mydocker with images in it, or a program",
-        long: "With --entry, executing FILE with more words runs 'mydocker run' with what follows --entry and those words:\n\
-               they follow the command, or replace the image's own. MYDOCKER_BUNDLE=off makes such a file mydocker again.\n\
+        long: "With --entry, './FILE WORD...' is 'mydocker run RUN-ARG... WORD...': the words follow the command, or replace the\n\
+               image's own. MYDOCKER_BUNDLE=off makes such a file mydocker again.\n\
                An image is unpacked into the store when it is used for the first time.\n\n\
                Example:\n  mydocker bundle app -o app.run --entry --rm -it -v /data:/data app /bin/server\n  \
                ./app.run --port 80\n  mydocker bundle --inspect app.run",

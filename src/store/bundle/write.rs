@@ -8,7 +8,6 @@ use crate::kernel::io::{self, Sink, Source};
 use crate::kernel::{fault, file};
 use crate::store::images;
 use crate::store::pack::{self, Form};
-use crate::store::reference::Reference;
 use crate::store::{Store, layers};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -20,10 +19,10 @@ use miniserde::json::{self, Number, Object, Value};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, renameat, statat};
 
-/// Writes this program with these images (name and id) behind it to a file of mode 0755, beside the path and renamed over
+/// Writes this program with these images (name, empty without one, and id) behind it to a file of mode 0755, beside the path and renamed over
 /// it. With an entry, the arguments of `run`, the file is what the first image runs so. Who holds off the removal of images
 /// is the caller.
-pub fn write(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str], path: &str) -> Result<()> {
+pub fn write(store: &Store, wanted: &[(String, String)], entry: &[&str], path: &str) -> Result<()> {
     let what = format!("write {path}");
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
     let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
@@ -76,7 +75,7 @@ struct Packed {
     json: String,
 }
 
-fn content(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str], out: &mut Out<'_>) -> Result<()> {
+fn content(store: &Store, wanted: &[(String, String)], entry: &[&str], out: &mut Out<'_>) -> Result<()> {
     let ours = match own()? {
         Some(own) => own,
         None => plain()?,
@@ -88,7 +87,6 @@ fn content(store: &Store, wanted: &[(Option<Reference>, String)], entry: &[&str]
         let mut config = images::document(store, stored)?;
         let layers = pack_layers(store, &mut config, &mut done, out)?;
         let (id, comma) = (hex::sha256(config.as_bytes()), if at == 0 { "" } else { "," });
-        let reference = reference.as_ref().map_or(String::new(), Reference::text);
         let config = json::to_string(&config);
         let _ = write!(
             index,
