@@ -4,7 +4,7 @@
 mod cli;
 
 use cli::args::{self, Outcome};
-use cli::{OK, note, print, verbs};
+use cli::{OK, bundle, note, print, verbs};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, sys};
 use mydocker::store;
@@ -31,6 +31,9 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
+    if let Some(entry) = bundle::entry()? {
+        args.splice(0..0, entry);
+    }
     places(&mut args)?;
     let words: Vec<&str> = args.iter().take(2).filter_map(|arg| arg.to_str()).collect();
     match words.first() {

@@ -9,6 +9,8 @@ use std::ffi::OsString;
 const HELP_COLUMNS: usize = 80;
 /// So many flags a verb with many has.
 const FLAGS_USUAL: usize = 80;
+/// The value of a flag that takes all arguments after it, whatever they look like.
+pub const REST: &str = "RUN-ARG...";
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 
@@ -230,6 +232,14 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
             Err(other) => return Err(bad(other.to_string())),
         };
         let Some(flag) = found else { return Ok(Outcome::Help) };
+        if flag.value() == REST {
+            let rest = parser.try_raw_args().into_iter().flatten();
+            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
+            if parsed.given(flag.key()) {
+                break;
+            }
+            return Err(bad(format!("flag needs an argument: {}", visible(&typed))));
+        }
         let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
         let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
         accept(&mut parsed, flag, value, &shown)?;

@@ -11,6 +11,7 @@ mod namespaces;
 mod security;
 
 use super::args::Parsed;
+use super::bundle;
 use super::human::visible;
 use super::images::import_file;
 use super::read;
@@ -321,6 +322,8 @@ fn with_image(store: &Store, word: &str, id: String, image: &Image, words: &[Str
 
 /// An image by name, id or path; a path is imported the first time. It cannot go until the images are unlocked.
 fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Image)>> {
+    // The entry of a bundle means the image that is in it, whatever has its name here.
+    let word = bundle::entry_image().unwrap_or(word);
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
     let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
     let id = if is_archive_name || is_path || word.contains('/') && std::fs::exists(word).unwrap_or(false) {

@@ -210,6 +210,13 @@ pub const IMPORT: &[&str] = &["\
 --max-ratio N  Refuse more than N bytes unpacked for one packed
 -q --quiet  Show no progress
 "];
+/// `bundle`
+pub const BUNDLE: &[&str] = &["\
+--add  Also what this program's own file has in it
+--entry RUN-ARG...  Let the file be a program: what 'run' does with all that follows
+--inspect  Check files and tell what is in them, as JSON
+-o --output FILE  Where to write it
+"];
 /// `images`
 pub const IMAGES: &[&str] = &["\
 -a --all  Show also nameless images that others were made from

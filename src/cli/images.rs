@@ -179,7 +179,7 @@ pub fn rmi(parsed: &Parsed) -> Result<u8> {
     let (force, prunes) = (parsed.on("force"), !parsed.on("no-prune"));
     each(&parsed.words, |word| {
         let removed = match images::remove(&store, word, force, prunes) {
-            Err(_) if force && images::find(&store, word)?.is_none() => return Ok(String::new()),
+            Err(_) if force && images::find_stored(&store, word)?.is_none() => return Ok(String::new()),
             other => other,
         };
         store.unlock_images();

@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod attach;
+pub mod bundle;
 pub mod change;
 pub mod completion;
 pub mod cp;

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, system,
-    top, update, volume,
+    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats,
+    system, top, update, volume,
 };
 use mydocker::kernel::order;
 
@@ -318,6 +318,21 @@ pub const VERBS: &[Verb] = &[
         words: (1, 2),
         stops: false,
         run: images::import,
+    },
+    Verb {
+        name: "bundle",
+        aliases: &[],
+        usage: "IMAGE [IMAGE...] -o FILE [--entry RUN-ARG...]  or  --inspect FILE",
+        about: "Write one file that is mydocker with images in it, or a program",
+        long: "With --entry, './FILE WORD...' is 'mydocker run RUN-ARG... WORD...': the words follow the command, or replace the\n\
+               image's own. MYDOCKER_BUNDLE=off makes such a file mydocker again.\n\
+               An image is unpacked into the store when it is used for the first time.\n\n\
+               Example:\n  mydocker bundle app -o app.run --entry --rm -it -v /data:/data app /bin/server\n  \
+               ./app.run --port 80\n  mydocker bundle --inspect app.run",
+        flags: flags::BUNDLE,
+        words: (1, MANY),
+        stops: false,
+        run: bundle::bundle,
     },
     Verb {
         name: "images",

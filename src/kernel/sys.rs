@@ -38,6 +38,18 @@ unsafe fn syscall(nr: u32, a: [usize; 5]) -> Answer<usize> {
     answer(ret)
 }
 
+/// The flags in the ELF header of this program as it was loaded, elf(5). Neither the kernel nor our machines use them.
+pub fn elf_flags() -> u32 {
+    unsafe extern "C" {
+        /// Where the linker says that the header is in memory.
+        #[link_name = "__ehdr_start"]
+        static HEADER: [u32; 16];
+    }
+    // SAFETY: the header is mapped as long as the program runs, and 64 bytes long. Volatile, because the compiler cannot
+    // know what was written to the file after it.
+    unsafe { ptr::read_volatile((&raw const HEADER).cast::<u32>().add(12)) }
+}
+
 fn answer(ret: isize) -> Answer<usize> {
     if (-4095..0).contains(&ret) { Err(Errno::from_raw_os_error(-ret as i32)) } else { Ok(ret as usize) }
 }

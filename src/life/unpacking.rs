@@ -13,7 +13,6 @@ use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNET;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
 /// The names of opaque directories, and some of entries that were left out.
 const REPORT_BYTES_MAX: usize = 2 << 20;
@@ -64,13 +63,13 @@ pub fn unpack(source: &mut dyn io::Source, into: BorrowedFd<'_>, limits: &Limits
 
 /// Hands the bytes over and returns their digest.
 fn feed(source: &mut dyn io::Source, mut to: Giver) -> Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = hex::Hash::default();
     loop {
         let n = source.read(to.room()?)?;
         if n == 0 {
-            return Ok(hex::encode(&hash.finalize()));
+            return Ok(hash.end());
         }
-        hash.update(to.give(n)?);
+        hash.add(to.give(n)?);
     }
 }
 

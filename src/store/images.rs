@@ -5,7 +5,7 @@ mod remove;
 pub use remove::{Removed, remove};
 
 use super::reference::Reference;
-use super::{Store, containers, events, layers, reference, trash};
+use super::{Store, bundle, containers, events, layers, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
 use crate::spec::record::{Part, record, to_json};
@@ -142,7 +142,11 @@ impl Image {
 
 /// Stores an image and returns its id. It survives a power cut when this returns.
 pub fn put(store: &Store, image: &Image) -> Result<String> {
-    let document = to_json(image);
+    put_document(store, &to_json(image))
+}
+
+/// The same for a configuration that others wrote: not a byte of it may change.
+pub fn put_document(store: &Store, document: &str) -> Result<String> {
     let id = hex::sha256(document.as_bytes());
     file::replace_at(store.images.as_fd(), &id, document.as_bytes(), true).map_err(|e| store.locate("images", e))?;
     fault::point("image:stored");
@@ -156,14 +160,21 @@ pub fn exists(store: &Store, id: &str) -> bool {
 
 /// Reads an image by its full id.
 pub fn get(store: &Store, id: &str) -> Result<Image> {
+    parse(&document(store, id)?).ok_or_else(|| damaged(store, id, "it is not an image configuration"))
+}
+
+fn damaged(store: &Store, id: &str, why: &str) -> Error {
+    Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path))
+}
+
+/// The text of an image's configuration, which has its id as sha256.
+pub fn document(store: &Store, id: &str) -> Result<String> {
     let bytes =
         file::read_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
-    let damaged = |why: &str| Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path));
     if hex::sha256(&bytes) != id {
-        return Err(damaged("its content does not have this sha256"));
+        return Err(damaged(store, id, "its content does not have this sha256"));
     }
-    let text = core::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
-    parse(text).ok_or_else(|| damaged("it is not an image configuration"))
+    String::from_utf8(bytes).map_err(|_| damaged(store, id, "it is not text"))
 }
 
 /// Reads a configuration document. Old ones have a command of one word as a text, instead of as a list.
@@ -273,8 +284,17 @@ impl Found {
     }
 }
 
-/// Finds an image by reference, id, or unique prefix of its id. `None` when there is none.
+/// Finds an image by reference, id, or unique prefix of its id. `None` when there is none. One that is only in this
+/// program's own file is unpacked, and then the images are locked (shared).
 pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
+    match find_stored(store, word)? {
+        None => bundle::find(store, word),
+        found => Ok(found),
+    }
+}
+
+/// The same, only in the store.
+pub fn find_stored(store: &Store, word: &str) -> Result<Option<Found>> {
     let digits = word.strip_prefix("sha256:").unwrap_or(word);
     if hex::is(digits, 64) && file::exists_at(store.images.as_fd(), digits) {
         return Ok(Some(Found::Id(digits.to_string())));

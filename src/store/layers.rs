@@ -4,15 +4,15 @@ use super::pack::{self, Form};
 use super::unpack::Limits;
 use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
+use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::{Sink, Source};
-use crate::kernel::{fault, file, hex};
+use crate::kernel::{fault, file};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::syncfs;
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
 /// A layer that is in the store.
 pub struct Layer {
@@ -25,11 +25,19 @@ pub struct Layer {
 /// Unpacks a tar (plain or gzip) into the store. The layer appears complete and synced, or not at all. Returns with the
 /// images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
 pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Layer> {
+    add_expected(store, source, limits, None)
+}
+
+/// The same for a layer whose diff-id is known before: any other content is refused.
+pub fn add_expected(store: &Store, source: &mut dyn Source, limits: &Limits, expected: Option<&str>) -> Result<Layer> {
     let draft = trash::draft(store)?;
     let mut fill = || -> Result<Layer> {
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
         let got = (limits.unpacker)(&mut plain, diff.as_fd(), limits)?;
+        if let Some(expected) = expected.filter(|expected| *expected != got.diff_id) {
+            return Err(Error::new(format!("the layer {expected} is damaged: its sha256 is {}", got.diff_id)));
+        }
         file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), diff.as_fd())?.as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;
@@ -137,9 +145,9 @@ pub fn note_packed(store: &Store, diff_id: &str, digest: &str) -> Result<()> {
 
 /// Compares the content of a layer with its id and with what was noted. `notes`: notes it for the next time.
 pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
-    let mut hash = Hash(Sha256::new());
+    let mut hash = Hash::default();
     pack::pack(diff(store, diff_id)?.as_fd(), Form::Layer, &|_| false, &mut hash)?;
-    let found = hex::encode(&hash.0.finalize());
+    let found = hash.end();
     let noted = file::read_at(store.layers.as_fd(), &format!("{diff_id}/{PACKED}"), 64).unwrap_or_default();
     if noted.len() == found.len() {
         return Ok(if noted == found.as_bytes() { Proof::Proven } else { Proof::Changed });
@@ -154,11 +162,9 @@ pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
     })
 }
 
-struct Hash(Sha256);
-
 impl Sink for Hash {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.update(bytes);
+        self.add(bytes);
         Ok(())
     }
 }

@@ -13,6 +13,7 @@
 //! <run>/events events.1     what happened, a line each
 //! ```
 
+pub mod bundle;
 pub mod containers;
 pub mod events;
 pub mod gzip;
@@ -57,7 +58,7 @@ pub struct Store {
     pub names: OwnedFd,
     /// `images/`; its flock keeps image removal and image use apart.
     pub images: OwnedFd,
-    /// `layers/`
+    /// `layers/`; its flock is held while an image of the program's own file is unpacked.
     pub layers: OwnedFd,
 }
 
@@ -123,6 +124,23 @@ impl Store {
     pub fn unlock_images(&self) {
         // An unlock of our own open descriptor cannot fail.
         let _ = rustix::fs::flock(&self.images, FlockOperation::Unlock);
+    }
+
+    /// Holds off everybody else who unpacks an image of the program's own file, until [`Store::unlock_layers`] or the end of
+    /// the process: the second one finds it done. Whoever locks the images too does that first.
+    pub fn lock_layers(&self) -> Result<()> {
+        loop {
+            match rustix::fs::flock(&self.layers, FlockOperation::LockExclusive) {
+                Err(Errno::INTR) => {}
+                other => return other.tried("lock the layers"),
+            }
+        }
+    }
+
+    /// Ends what [`Store::lock_layers`] began.
+    pub fn unlock_layers(&self) {
+        // An unlock of our own open descriptor cannot fail.
+        let _ = rustix::fs::flock(&self.layers, FlockOperation::Unlock);
     }
 
     /// Holds off everybody else who chooses ids for a user namespace, until [`Store::unlock_ids`] or the end of the

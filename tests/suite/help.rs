@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 
-const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import images \
+const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import bundle images \
                      export history tag rmi info version inspect port completion";
 
 #[test]

@@ -33,10 +33,10 @@ pub fn wanted<T>(thing: Option<T>, what: &str) -> Option<T> {
 pub fn artifact(name: &str, script: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let path = target.join(name);
     if !path.exists() {
         let script = format!("{}/build/{script}", env!("CARGO_MANIFEST_DIR"));
-        let target = path.parent().unwrap();
         let made = std::process::Command::new(script).env("CARGO_TARGET_DIR", target).output().unwrap();
         assert!(path.exists(), "{made:?}");
     }

@@ -9,6 +9,7 @@ mod tidy;
 
 mod attach;
 mod badflags;
+mod bundle;
 mod commit;
 mod contract;
 mod cp;

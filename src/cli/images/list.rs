@@ -9,7 +9,7 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::{order, time};
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
-use mydocker::store::{Store, layers};
+use mydocker::store::{Store, bundle, layers};
 
 const HEADERS: [(&str, &str); 6] = [
     ("Repository", "REPOSITORY"),
@@ -119,6 +119,23 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
         let is_shown = !is_named && (parsed.on("all") || !parents.contains(id));
         if is_shown && fits(&filters, None, image) {
             rows.push((created(image), row(parsed, id, None, image, sizes)));
+        }
+    }
+    match bundle::own() {
+        Ok(own) => {
+            for packed in own.iter().flat_map(|own| bundle::list(&own.index, "images")) {
+                let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
+                let name = bundle::name(packed);
+                if bundle::is_unstored(&store, packed) && fits(&filters, name.as_ref(), &image) {
+                    let size = bundle::list(packed, "layers").iter().map(|layer| bundle::number(layer, "size")).sum();
+                    let row = row(parsed, bundle::text(packed, "id"), name.as_ref(), &image, [size, 0]);
+                    rows.push((created(&image), row));
+                }
+            }
+        }
+        Err(error) => {
+            note(&error.to_string());
+            code = 1;
         }
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();

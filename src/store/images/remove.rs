@@ -1,8 +1,8 @@
 //! `rmi`: what goes and what stays, as docker decides it.
 
 use super::super::reference::Reference;
-use super::super::{Store, containers, events, trash};
-use super::{Found, collect, find, get, has_children, missing, parent, references};
+use super::super::{Store, bundle, containers, events, trash};
+use super::{Found, collect, find_stored, get, has_children, missing, parent, references};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::fault;
 use alloc::format;
@@ -25,7 +25,14 @@ pub struct Removed {
 /// does not run, and its layers stay. An image that others were made from stays, without a name.
 pub fn remove(store: &Store, word: &str, force: bool, prunes: bool) -> Result<Removed> {
     store.lock_images(true)?;
-    let found = find(store, word)?.ok_or_else(|| missing(word))?;
+    let gone = || {
+        if bundle::has(word) {
+            let what = format!("image {word} is only in this program's own file: the store has nothing to remove");
+            return Error::new(what);
+        }
+        missing(word)
+    };
+    let found = find_stored(store, word)?.ok_or_else(gone)?;
     let mut removed = Removed::default();
     let id = found.id().to_string();
     let names = names(store, &id)?;
