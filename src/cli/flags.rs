@@ -192,6 +192,13 @@ pub const IMPORT: &[Flag] = &[
     flag(&["max-size"], "BYTES", "Refuse more unpacked data than this (default 64g)"),
     flag(&["max-ratio"], "N", "Refuse more than N bytes unpacked for one packed"),
 ];
+/// `load`
+pub const LOAD: &[Flag] = &[
+    flag(&["i", "input"], "FILE|DIR", "Read this archive or image layout, not the standard input"),
+    flag(&["q", "quiet"], "", "Tell nothing but the names or ids"),
+];
+/// `save`
+pub const SAVE: &[Flag] = &[flag(&["o", "output"], "FILE", "Write to this file, not to the standard output")];
 /// `images`
 pub const IMAGES: &[Flag] = &[
     flag(&["a", "all"], "", "Show all images (as always: none is hidden)"),

@@ -125,15 +125,24 @@ impl Image {
 
 /// Stores an image and returns its id. It survives a power cut when this returns.
 pub fn put(store: &Store, image: &Image) -> Result<String> {
-    let document = json::to_string(image);
-    let id = hex::sha256(document.as_bytes());
-    file::replace_at(store.images.as_fd(), &id, document.as_bytes(), true).map_err(|e| store.locate("images", e))?;
+    put_document(store, json::to_string(image).as_bytes())
+}
+
+/// The same for an image that comes with its document, which is kept as it is: its sha256 is the id.
+pub fn put_document(store: &Store, document: &[u8]) -> Result<String> {
+    let id = hex::sha256(document);
+    file::replace_at(store.images.as_fd(), &id, document, true).map_err(|e| store.locate("images", e))?;
     fault::point("image:stored");
     Ok(id)
 }
 
 /// Reads an image by its full id.
 pub fn get(store: &Store, id: &str) -> Result<Image> {
+    get_document(store, id).map(|(image, _)| image)
+}
+
+/// The same, with the document that it was read from.
+pub fn get_document(store: &Store, id: &str) -> Result<(Image, Vec<u8>)> {
     let bytes =
         file::read_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
     let damaged = |why: &str| Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path));
@@ -141,7 +150,8 @@ pub fn get(store: &Store, id: &str) -> Result<Image> {
         return Err(damaged("its content does not have this sha256"));
     }
     let text = core::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
-    json::from_str(text).map_err(|_| damaged("it is not an image configuration"))
+    let image = json::from_str(text).map_err(|_| damaged("it is not an image configuration"))?;
+    Ok((image, bytes))
 }
 
 /// Lets the reference stand for the image, in one step.
@@ -221,6 +231,11 @@ impl Found {
     }
 }
 
+/// The image that a reference stands for.
+pub fn named(store: &Store, reference: &Reference) -> Result<Option<String>> {
+    Ok(file::link_target(store.dir("refs")?.as_fd(), &reference.file_name()))
+}
+
 /// Finds an image by reference, id, or unique prefix of its id. `None` when there is none.
 pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     let digits = word.strip_prefix("sha256:").unwrap_or(word);
@@ -229,7 +244,7 @@ pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
     }
     let parsed = reference::parse(word);
     if let Ok(reference) = &parsed
-        && let Some(id) = file::link_target(store.dir("refs")?.as_fd(), &reference.file_name())
+        && let Some(id) = named(store, reference)?
     {
         return Ok(Some(Found::Reference(reference.clone(), id)));
     }

@@ -1,5 +1,6 @@
 //! Layers: one directory each, unpacked once, named by the sha256 of its tar (the diff-id), shared by everything.
 
+use super::skeleton::Recorder;
 use super::unpack::{self, Limits};
 use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
@@ -20,29 +21,49 @@ pub struct Layer {
     pub left_out: Vec<String>,
 }
 
-/// Unpacks a tar (plain or gzip) into the store. The layer appears complete and synced, or not at all. Returns with the
-/// images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
+/// A layer that is unpacked and synced, but not yet in its place.
+pub struct Draft {
+    /// What it will be.
+    pub layer: Layer,
+    draft: trash::Draft,
+}
+
+/// Unpacks a tar (plain or compressed) into the store. The layer appears complete and synced, or not at all. Returns with
+/// the images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
 pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Layer> {
+    let draft = unpack(store, source, limits)?;
+    store.lock_images(false)?;
+    place(store, draft)
+}
+
+/// The first half of [`add`]: what it makes is found by nobody yet, and goes away with [`discard`].
+pub fn unpack(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Draft> {
     let draft = trash::draft(store)?;
     let mut fill = || -> Result<Layer> {
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
-        let got = unpack::unpack(&mut plain, diff.as_fd(), limits)?;
+        let mut recorder = Recorder::new(&mut plain, draft.dir.as_fd())?;
+        let got = unpack::unpack(&mut recorder, diff.as_fd(), limits)?;
+        recorder.finish()?;
         file::create_at(draft.dir.as_fd(), "size", got.bytes.to_string().as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;
         Ok(Layer { diff_id: got.diff_id, left_out: got.left_out })
     };
-    let layer = match fill() {
-        Ok(layer) => layer,
+    match fill() {
+        Ok(layer) => Ok(Draft { layer, draft }),
         Err(error) => {
             draft.discard();
-            return Err(error);
+            Err(error)
         }
-    };
+    }
+}
+
+/// The second half of [`add`], for who has locked the images.
+pub fn place(store: &Store, unpacked: Draft) -> Result<Layer> {
+    let Draft { layer, draft } = unpacked;
     // The same content may be there already, or come at the same time from somebody else: theirs is as good as ours.
     let name = draft.name.clone();
-    store.lock_images(false)?;
     match draft.place(store.layers.as_fd(), &layer.diff_id) {
         Ok(_) => rustix::fs::fsync(&store.layers).tried("sync the list of layers")?,
         Err(error) if error.is(Errno::EXIST) || error.is(Errno::NOTEMPTY) => {
@@ -52,6 +73,11 @@ pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<La
     }
     fault::point("layer:placed");
     Ok(layer)
+}
+
+/// Removes a layer that is not to be placed.
+pub fn discard(unpacked: Draft) {
+    unpacked.draft.discard();
 }
 
 /// Whether the layer is in the store.
