@@ -6,6 +6,7 @@ use super::{OK, open_store, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{file, io, sys};
 use mydocker::store::archive::{self, Loaded};
+use mydocker::store::unpack::Limits;
 use mydocker::store::{Store, images, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
@@ -42,15 +43,16 @@ pub fn load(parsed: &Parsed) -> Result<u8> {
         }
         print(&text)
     };
-    read(&store, fd, path, true, &mut tell)?;
+    let done = read(&store, fd, path, true, &mut tell);
     store.unlock_images();
-    images::tidy(&store)?;
-    trash::sweep(&store)?;
-    Ok(OK)
+    // Also after an error: a disk that was full may have stopped it between a layer and its image.
+    let tidied = images::tidy(&store).and_then(|()| trash::sweep(&store));
+    done.and(tidied).map(|()| OK)
 }
 
 fn read(store: &Store, fd: OwnedFd, name: &str, named: bool, tell: &mut dyn FnMut(Loaded) -> Result<()>) -> Result<()> {
-    let done = archive::open(store, fd).and_then(|place| archive::load(store, &place, named, tell));
+    let limits = Limits::default();
+    let done = archive::open(store, fd, &limits).and_then(|place| archive::load(store, &place, named, &limits, tell));
     done.map_err(
         |e| if e.what == "write our output" { e } else { e.reword(&|what| format!("cannot load {name}: {what}")) },
     )

@@ -4,6 +4,7 @@
 mod archive;
 mod attacks;
 mod host;
+mod layout;
 mod process;
 mod tidy;
 
@@ -28,6 +29,7 @@ mod images;
 mod inspect;
 mod lifecycle;
 mod limits;
+mod load;
 mod logs;
 mod oneliners;
 mod ps;
@@ -36,6 +38,7 @@ mod restart;
 mod rootless;
 mod rotation;
 mod run;
+mod save;
 mod strange;
 mod systems;
 mod tars;

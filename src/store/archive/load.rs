@@ -25,17 +25,23 @@ pub struct Loaded {
     pub left_out: Vec<String>,
 }
 
-/// Loads every image of an archive, and tells of each when it is safely there. Without `named` the images get no names.
+/// Loads every image of an archive at the cost that `limits` allow for each layer, and tells of each when it is safely there. Without `named` the images get no names.
 /// Returns with the images locked (shared), until the caller unlocks them: so long, nobody removes what has no name.
 /// After an error nothing is left of the image that it is about, and nothing is locked.
-pub fn load(store: &Store, place: &Place, named: bool, tell: &mut dyn FnMut(Loaded) -> Result<()>) -> Result<()> {
+pub fn load(
+    store: &Store,
+    place: &Place,
+    named: bool,
+    limits: &Limits,
+    tell: &mut dyn FnMut(Loaded) -> Result<()>,
+) -> Result<()> {
     let all = plan::plan(place)?;
     if !named && all.len() > 1 {
         return Err(Error::new(format!("it holds {} images: load it, and say which one by its name", all.len())));
     }
     for planned in &all {
         let mut drafts = Vec::new();
-        let loaded = one(store, place, planned, named, &mut drafts);
+        let loaded = one(store, place, planned, named, limits, &mut drafts);
         for draft in drafts {
             layers::discard(draft);
         }
@@ -54,6 +60,7 @@ fn one(
     place: &Place,
     planned: &Planned,
     named: bool,
+    limits: &Limits,
     drafts: &mut Vec<layers::Draft>,
 ) -> Result<Loaded> {
     let (image, document) = planned.read(place)?;
@@ -61,9 +68,9 @@ fn one(
     let has = |drafts: &[layers::Draft], diff_id: &String| drafts.iter().any(|draft| draft.layer.diff_id == *diff_id);
     for (blob, diff_id) in planned.layers.iter().zip(&diff_ids) {
         if layers::exists(store, diff_id) || has(drafts, diff_id) {
-            verify(place, blob, diff_id)?;
+            verify(place, blob, diff_id, limits)?;
         } else {
-            drafts.push(unpack(store, place, blob, diff_id)?);
+            drafts.push(unpack(store, place, blob, diff_id, limits)?);
         }
     }
     // What was there may be gone by now. From here on it stays.
@@ -72,7 +79,7 @@ fn one(
         let gone = diff_ids.iter().position(|diff_id| !layers::exists(store, diff_id) && !has(drafts, diff_id));
         let Some(at) = gone else { break };
         store.unlock_images();
-        drafts.push(unpack(store, place, &planned.layers[at], &diff_ids[at])?);
+        drafts.push(unpack(store, place, &planned.layers[at], &diff_ids[at], limits)?);
     }
     let mut left_out = Vec::new();
     while let Some(draft) = drafts.pop() {
@@ -113,14 +120,13 @@ fn drain(source: &mut dyn Source) -> Result<()> {
 }
 
 /// Unpacks a layer that has the digest and the diff-id that were announced.
-fn unpack(store: &Store, place: &Place, blob: &Blob, diff_id: &str) -> Result<layers::Draft> {
+fn unpack(store: &Store, place: &Place, blob: &Blob, diff_id: &str, limits: &Limits) -> Result<layers::Draft> {
     let mut piece = plan::piece_of(place, blob)?;
-    let limits = Limits::default();
     // Where the blob is the plain archive, its digest is the diff-id, and one sum tells both.
     let draft = match &blob.digest {
         Some(digest) if digest != diff_id => {
             let mut hashed = Hashed { source: &mut piece, digest: Digest::default() };
-            let draft = layers::unpack(store, &mut hashed, &limits);
+            let draft = layers::unpack(store, &mut hashed, limits);
             let drained = drain(&mut hashed);
             let found = hashed.digest.finish();
             if drained.is_ok() && found != *digest {
@@ -129,7 +135,7 @@ fn unpack(store: &Store, place: &Place, blob: &Blob, diff_id: &str) -> Result<la
             }
             draft
         }
-        _ => layers::unpack(store, &mut piece, &limits),
+        _ => layers::unpack(store, &mut piece, limits),
     };
     let draft = draft.map_err(|e| e.reword(&|what| format!("{}: {what}", blob.path)))?;
     if draft.layer.diff_id == diff_id {
@@ -149,7 +155,7 @@ fn wrong(blob: &Blob, diff_id: &str, found: &str) -> Error {
 }
 
 /// Reads a layer that the store has already, and refuses it if it is not the one it should be.
-fn verify(place: &Place, blob: &Blob, diff_id: &str) -> Result<()> {
+fn verify(place: &Place, blob: &Blob, diff_id: &str, limits: &Limits) -> Result<()> {
     let mut piece = plan::piece_of(place, blob)?;
     if let Some(digest) = &blob.digest {
         let mut hashed = Hashed { source: &mut piece, digest: Digest::default() };
@@ -157,7 +163,7 @@ fn verify(place: &Place, blob: &Blob, diff_id: &str) -> Result<()> {
         let found = hashed.digest.finish();
         return if found == *digest { Ok(()) } else { Err(blob.differs(&found)) };
     }
-    let mut plain = gzip::open(&mut piece, Limits::default().ratio_max)?;
+    let mut plain = gzip::open(&mut piece, limits.ratio_max)?;
     let mut hashed = Hashed { source: &mut plain, digest: Digest::default() };
     drain(&mut hashed).map_err(|e| e.reword(&|what| format!("{}: {what}", blob.path)))?;
     let found = hashed.digest.finish();

@@ -4,7 +4,8 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Source};
 use crate::kernel::{file, hex};
 use crate::store::tar::{self, BLOCK_BYTES, Kind, Parser, Step, shown};
-use crate::store::{Store, gzip, unpack};
+use crate::store::unpack::Limits;
+use crate::store::{Store, gzip};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::rc::Rc;
@@ -20,6 +21,8 @@ const PARTS_MAX: usize = 100_000;
 const NAMES_BYTES_MAX: usize = 8 << 20;
 /// Links from one name to another.
 const LINKS_MAX: usize = 8;
+/// As much as there is.
+const WHOLE: u64 = u64::MAX;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// An archive, open.
@@ -56,7 +59,7 @@ impl Source for Piece {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let max = self.left.min(buf.len() as u64) as usize;
         let n = rustix::io::pread(&*self.fd, &mut buf[..max], self.at).tried("read the archive")?;
-        if n == 0 && max > 0 && self.left != u64::MAX {
+        if n == 0 && max > 0 && self.left < WHOLE / 2 {
             return Err(Error::new("the archive became shorter while it was read"));
         }
         self.at += n as u64;
@@ -67,7 +70,7 @@ impl Source for Piece {
 
 /// Opens an archive: a directory, or a tar, compressed or not, in a file or a pipe. What cannot be read at any place is
 /// first written to a file in the store that has no name.
-pub fn open(store: &Store, fd: OwnedFd) -> Result<Place> {
+pub fn open(store: &Store, fd: OwnedFd, limits: &Limits) -> Result<Place> {
     let stat = fstat(&fd).tried("look at the archive")?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let mut fd = Rc::new(fd);
@@ -75,24 +78,23 @@ pub fn open(store: &Store, fd: OwnedFd) -> Result<Place> {
         return Ok(Place { fd, parts: None });
     }
     if kind != FileType::RegularFile || gzip::open(&mut whole(&fd), u64::MAX)?.is_packed() {
-        fd = Rc::new(spool(store, &fd)?);
+        fd = Rc::new(spool(store, &fd, limits)?);
     }
     let parts = Some(index(&fd)?);
     Ok(Place { fd, parts })
 }
 
 fn whole(fd: &Rc<OwnedFd>) -> Piece {
-    Piece { fd: Rc::clone(fd), at: 0, left: u64::MAX }
+    Piece { fd: Rc::clone(fd), at: 0, left: WHOLE }
 }
 
 /// The plain bytes of a stream in a file without a name: it goes when we do.
-fn spool(store: &Store, from: &OwnedFd) -> Result<OwnedFd> {
+fn spool(store: &Store, from: &OwnedFd, limits: &Limits) -> Result<OwnedFd> {
     let tmp = store.dir("tmp")?;
     let name = hex::encode(&hex::random(8));
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let to = openat(&tmp, &name, flags, Mode::from(0o600)).tried("make a file for the archive")?;
     let _ = unlinkat(&tmp, &name, AtFlags::empty()); // a sweeper may have been faster
-    let limits = unpack::Limits::default();
     // A file may have been read from already, a pipe has no other place.
     let _ = rustix::fs::seek(from, SeekFrom::Start(0));
     let mut source = io::File { fd: from.as_fd(), name: "the archive" };

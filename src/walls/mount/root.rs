@@ -8,6 +8,7 @@ use crate::spec::Spec;
 use crate::store::Store;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount as api;
@@ -56,13 +57,24 @@ pub fn map_own_directory(ids: BorrowedFd<'_>) -> Result<()> {
 
 /// Covers each layer with an id-mapped mount of itself. The overlay mounts those.
 fn map_layers(spec: &Spec, ids: BorrowedFd<'_>) -> Result<()> {
-    for layer in &spec.layers {
+    for layer in lowers(spec) {
         let path = layer_path(layer);
         let tree = clone_tree(rustix::fs::CWD, &path, false)?;
         map_ids(&tree, ids, "the layers")?;
         attach(&tree, file::open_dir(&path)?.as_fd())?;
     }
     Ok(())
+}
+
+/// The layers from the uppermost down. overlayfs takes each only once; one that an image has twice hides itself below.
+fn lowers(spec: &Spec) -> Vec<&str> {
+    let mut lower: Vec<&str> = Vec::new();
+    for layer in spec.layers.iter().rev() {
+        if !lower.contains(&layer.as_str()) {
+            lower.push(layer);
+        }
+    }
+    lower
 }
 
 /// A layer as seen from `containers/<id>/`.
@@ -82,7 +94,7 @@ fn features(store: &Store) -> &'static [(&'static str, &'static str)] {
 fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
     let fs = api::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
     api::fsconfig_set_string(&fs, "source", "overlay").tried("mount the overlay")?;
-    for layer in spec.layers.iter().rev() {
+    for layer in lowers(spec) {
         api::fsconfig_set_string(&fs, "lowerdir+", layer_path(layer).as_str())
             .map_err(|errno| explain(&fs, &format!("use the layer {layer}"), errno))?;
     }
@@ -109,7 +121,7 @@ fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedF
 /// mount(2): all layers in one page of options.
 fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
     let mut lower = String::new();
-    for layer in spec.layers.iter().rev() {
+    for layer in lowers(spec) {
         if !lower.is_empty() {
             lower.push(':');
         }
