@@ -229,12 +229,12 @@ fn umoci_unpacks_and_changes_them() {
     h.ok("save -o all.tar all:1");
     h.sh("mkdir oci; tar xf all.tar -C oci; umoci unpack --image oci:1 bundle");
     same_tree(&h.dir.join("bundle/rootfs"), &root);
-    h.sh("cd bundle/rootfs; rm -r long d/pipe; echo more >f2; ln f2 f3; cd ../..; umoci repack --image oci:2 bundle; rm oci/manifest.json");
+    h.sh("cd bundle/rootfs; rm -r long d/pipe; echo more >f2; ln f2 f3; touch -d 2021-01-01 f2 d .; cd ../..; umoci repack --image oci:2 bundle; rm oci/manifest.json");
     // The layer that went out is not unpacked again, the new one has its whiteouts.
     let told = h.ok("load -i oci");
-    assert_eq!(told, "Loaded image: all:1\nLoaded image: 2:latest");
-    h.ok("save -o two.tar 2:latest");
-    h.sh("rm -rf oci bundle2; mkdir oci; tar xf two.tar -C oci; umoci unpack --image oci:latest bundle2");
+    assert_eq!(told, "Loaded image: all:1\nLoaded image: all:2");
+    h.ok("save -o two.tar all:2");
+    h.sh("rm -rf oci bundle2; mkdir oci; tar xf two.tar -C oci; umoci unpack --image oci:2 bundle2");
     same_tree(&h.dir.join("bundle2/rootfs"), &h.dir.join("bundle/rootfs"));
 }
 
@@ -264,11 +264,16 @@ fn podman_reads_and_writes_them() {
     podman("rmi -f -a");
     h.sh("rm -rf pod podrun");
     for archive in ["1.tar", "2.tar", "3", "4.tar"] {
-        h.ok("rmi -f all:1 busybox");
+        h.ok("rmi -f busybox all:1");
         let told = h.ok(&["load", "-i", archive]);
-        assert!(told.contains("Loaded image: all:1"), "{told}");
-        assert_eq!(h.ok("images --no-trunc -q all:1"), id, "{archive}");
-        same_tree(&layer(&h, "all:1"), &root);
+        // It may put localhost/ before a name.
+        let name = told.split_whitespace().find(|word| word.ends_with("all:1")).unwrap();
+        // As an OCI image its configuration is written anew.
+        if ["1.tar", "4.tar"].contains(&archive) {
+            assert_eq!(h.ok(&["images", "--no-trunc", "-q", name]), id, "{archive}");
+        }
+        same_tree(&layer(&h, name), &root);
+        h.ok(&["rmi", name]);
     }
     assert_eq!(h.ok("run --rm busybox echo hi"), "hi");
 }

@@ -151,7 +151,7 @@ fn functions_fit_a_screen() {
 fn the_readme_names_every_verb() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     for verb in
-        "run create start ps logs events exec top stats inspect port stop kill pause unpause update rm wait commit import images rmi completion"
+        "run create start ps logs events exec top stats inspect port stop kill pause unpause update rm wait commit load save import images rmi completion"
             .split(' ')
     {
         assert!(

@@ -183,7 +183,7 @@ fn layout(place: &Place) -> Result<()> {
     Err(Error::new(format!("the image layout has the version '{}', not 1.0.0", shown(version.as_bytes()))))
 }
 
-/// index.json. What has the same name there, or none, and tells its platform, is one image for several platforms.
+/// index.json. What says that it is for another platform is left out.
 fn index(place: &Place, index: &Value, all: &mut Vec<Planned>) -> Result<()> {
     let entries = list(index, "manifests");
     let fits = |entry: &Value| get(entry, "platform").is_none_or(|platform| rank(platform).is_some());
@@ -210,7 +210,14 @@ fn names(entry: &Value) -> Result<Vec<Reference>> {
         ("", "") => {}
         // Whatever the tool that wrote it lets people type; what is no name of ours leaves the image without one.
         ("", name) => names.extend(reference::parse(name).ok()),
-        (name, _) => names.push(reference::parse(name)?),
+        (full, tag) => {
+            let mut name = reference::parse(full)?;
+            // A tool that gave the image another tag may not know the annotation with the whole name.
+            if let Ok(tagged) = reference::parse(&format!("{}:{tag}", name.name)) {
+                name = tagged;
+            }
+            names.push(name);
+        }
     }
     Ok(names)
 }
