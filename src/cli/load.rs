@@ -28,20 +28,19 @@ pub fn load(parsed: &Parsed) -> Result<u8> {
         if !parsed.on("quiet") {
             note_left_out(&loaded.left_out);
         }
-        let mut text = String::new();
         for (name, before) in &loaded.names {
             let name = name.text();
             if let Some(before) = before {
-                text.push_str(&format!(
+                print(&format!(
                     "The image {name} already exists, renaming the old one with ID sha256:{before} to empty string\n"
-                ));
+                ))?;
             }
-            text.push_str(&format!("Loaded image: {name}\n"));
+            print(&format!("Loaded image: {name}\n"))?;
         }
         if loaded.names.is_empty() {
-            text.push_str(&format!("Loaded image ID: sha256:{}\n", loaded.id));
+            print(&format!("Loaded image ID: sha256:{}\n", loaded.id))?;
         }
-        print(&text)
+        Ok(())
     };
     let done = read(&store, fd, path, true, &mut tell);
     store.unlock_images();

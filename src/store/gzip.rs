@@ -62,7 +62,7 @@ pub fn open(source: &mut dyn Source, ratio_max: u64) -> Result<Plain<'_>> {
     } else if is(b"\x28\xb5\x2f\xfd")
         || (start.len() >= 4 && start[0] & 0xf0 == 0x50 && start[1..4] == *b"\x2a\x4d\x18")
     {
-        Packing::Zstd(Zstd::new())
+        Packing::Zstd(Zstd::default())
     } else {
         Packing::None
     };

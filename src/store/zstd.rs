@@ -49,15 +49,17 @@ impl io::Read for Reader<'_, '_> {
     }
 }
 
-impl Zstd {
+impl Default for Zstd {
     /// A decoder at the beginning of its input.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut decoder = Box::new(FrameDecoder::new());
         decoder.set_max_window_size(WINDOW_BYTES_MAX);
         let sum = Xxh64::new();
         Self { decoder, inside: false, seen: false, sum, buf: vec![0; BUFFER_BYTES], from: 0, to: 0 }
     }
+}
 
+impl Zstd {
     /// Gives some of the content; 0 at the end.
     pub fn read(&mut self, input: &mut Input<'_>, buf: &mut [u8]) -> Result<usize> {
         while self.from == self.to {
@@ -165,7 +167,7 @@ impl Xxh64 {
             if self.filled < 32 {
                 return;
             }
-            let stripe = mem::replace(&mut self.rest, [0; 32]);
+            let stripe = mem::take(&mut self.rest);
             self.filled = 0;
             self.stripe(&stripe);
         }

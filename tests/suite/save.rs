@@ -275,7 +275,11 @@ fn podman_reads_and_writes_them() {
         same_tree(&layer(&h, name), &root);
         h.ok(&["rmi", name]);
     }
-    assert_eq!(h.ok("run --rm busybox echo hi"), "hi");
+    let busybox = h.ok("images --format '{{.Repository}}'");
+    assert_eq!(
+        h.ok(&["run", "--rm", busybox.lines().find(|name| name.ends_with("busybox")).unwrap(), "echo", "hi"]),
+        "hi"
+    );
 }
 
 /// Whoever loads, saves, runs and removes the same image at the same moment gets it whole, or a plain answer.

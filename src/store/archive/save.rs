@@ -4,7 +4,7 @@
 use super::{FULL_NAME, OCI, REF_NAME};
 use crate::error::{Error, Result};
 use crate::kernel::io::Sink;
-use crate::kernel::{file, hex, order};
+use crate::kernel::{file, hex};
 use crate::store::images::{self, Found};
 use crate::store::reference::{self, Reference};
 use crate::store::skeleton::{self, Digest};
@@ -73,8 +73,6 @@ pub fn save(store: &Store, saved: &[Saved], sink: &mut dyn Sink) -> Result<()> {
     for image in saved {
         describe(store, image, &mut blobs, &mut index, &mut manifest)?;
     }
-    let mut blobs = order::sorted(blobs, &|a: &Blob, b| a.digest < b.digest);
-    blobs.dedup_by(|a, b| a.digest == b.digest);
     let mut out = Out { sink, buf: Vec::with_capacity(BUFFER_BYTES), digest: None, bytes: 0 };
     let index =
         format!("{{\"schemaVersion\":2,\"mediaType\":\"{OCI}index.v1+json\",\"manifests\":[{}]}}", index.join(","));
@@ -116,7 +114,7 @@ fn describe(
         let bytes = layer_bytes(store, &diff_id)?;
         layers.push(oci("layer.v1.tar", &diff_id, bytes) + "}");
         paths.push(format!("\"blobs/sha256/{diff_id}\""));
-        blobs.push(Blob { digest: diff_id, bytes, content: None });
+        add(blobs, diff_id, bytes, None);
     }
     let config = oci("config.v1+json", &saved.id, document.len() as u64) + "}";
     let manifest = format!(
@@ -139,9 +137,16 @@ fn describe(
     let tags = if tags.is_empty() { "null".to_string() } else { format!("[{}]", tags.join(",")) };
     let (id, layers) = (&saved.id, paths.join(","));
     manifests.push(format!("{{\"Config\":\"blobs/sha256/{id}\",\"RepoTags\":{tags},\"Layers\":[{layers}]}}"));
-    blobs.push(Blob { digest, bytes: manifest.len() as u64, content: Some(manifest) });
-    blobs.push(Blob { digest: saved.id.clone(), bytes: document.len() as u64, content: Some(document) });
+    add(blobs, digest, manifest.len() as u64, Some(manifest));
+    add(blobs, saved.id.clone(), document.len() as u64, Some(document));
     Ok(())
+}
+
+/// Each blob once: images share layers, and some have one twice.
+fn add(blobs: &mut Vec<Blob>, digest: String, bytes: u64, content: Option<Vec<u8>>) {
+    if !blobs.iter().any(|blob| blob.digest == digest) {
+        blobs.push(Blob { digest, bytes, content });
+    }
 }
 
 fn layer_bytes(store: &Store, diff_id: &str) -> Result<u64> {
