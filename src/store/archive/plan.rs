@@ -33,17 +33,17 @@ impl Planned {
     /// Its configuration, and that as it is stored. An error when the archive does not have it whole.
     pub fn read(&self, place: &Place) -> Result<(Image, Vec<u8>)> {
         let document = content(place, &self.config, CONFIG_BYTES_MAX)?;
-        let name = || shown(self.config.path.as_bytes());
         let text = core::str::from_utf8(&document).ok();
         let image: Option<Image> = text.and_then(|text| json::from_str(text).ok());
-        let image = image.ok_or_else(|| Error::new(format!("{} is not an image's configuration", name())))?;
+        let image = image.ok_or_else(|| about(&self.config.path, "is not an image's configuration"))?;
         let layers = image.diff_ids()?.len();
         if let Some(os) = image.os.as_deref().filter(|os| !matches!(*os, "" | "linux")) {
             return Err(Error::new(format!("the image is for {}, not for linux", shown(os.as_bytes()))));
         }
         if layers != self.layers.len() {
             let have = self.layers.len();
-            return Err(Error::new(format!("{} names {layers} layers, but the archive has {have} for it", name())));
+            let why = format!("names {layers} layers, but the archive has {have} for it");
+            return Err(about(&self.config.path, &why));
         }
         Ok((image, document))
     }
@@ -78,11 +78,10 @@ pub fn plan(place: &Place) -> Result<Vec<Planned>> {
 
 /// A blob's file. An error when it is not there, or has another size.
 pub fn piece_of(place: &Place, blob: &Blob) -> Result<super::place::Piece> {
-    let name = || shown(blob.path.as_bytes());
-    let piece = place.find(&blob.path)?.ok_or_else(|| Error::new(format!("{} is missing in the archive", name())))?;
+    let piece = place.find(&blob.path)?.ok_or_else(|| about(&blob.path, "is missing in the archive"))?;
     match blob.bytes {
         Some(bytes) if bytes != piece.bytes() => {
-            Err(Error::new(format!("{} has {} bytes instead of {bytes}", name(), piece.bytes())))
+            Err(about(&blob.path, &format!("has {} bytes instead of {bytes}", piece.bytes())))
         }
         _ => Ok(piece),
     }
@@ -99,16 +98,23 @@ fn content(place: &Place, blob: &Blob, bytes_max: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse(name: &str, bytes: &[u8]) -> Result<Value> {
-    let value = core::str::from_utf8(bytes).ok().and_then(|text| json::from_str(text).ok());
-    value.ok_or_else(|| Error::new(format!("{} is not JSON", shown(name.as_bytes()))))
+/// The error about a file of the archive.
+fn about(path: &str, why: &str) -> Error {
+    Error::new([&shown(path.as_bytes()), " ", why].concat())
 }
 
+fn parse(name: &str, bytes: &[u8]) -> Result<Value> {
+    let value = core::str::from_utf8(bytes).ok().and_then(|text| json::from_str(text).ok());
+    value.ok_or_else(|| about(name, "is not JSON"))
+}
+
+#[inline(never)] // it has many callers
 fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     let Value::Object(object) = value else { return None };
     object.get(key)
 }
 
+#[inline(never)]
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     match get(value, key) {
         Some(Value::String(text)) => text,
@@ -116,6 +122,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     }
 }
 
+#[inline(never)]
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     match get(value, key) {
         Some(Value::Array(list)) => list,
@@ -241,7 +248,7 @@ fn manifest(place: &Place, entry: &Value, names: Vec<Reference>, depth: u32, all
         return Err(unknown(kind, &blob));
     }
     let manifest = parse(&blob.path, &content(place, &blob, LIST_BYTES_MAX)?)?;
-    let config = get(&manifest, "config").ok_or_else(|| Error::new(format!("{} names no config", blob.path)))?;
+    let config = get(&manifest, "config").ok_or_else(|| about(&blob.path, "names no config"))?;
     let kind = text(config, "mediaType");
     let config = descriptor(config)?;
     if kind.strip_prefix(OCI) != Some("config.v1+json") && kind.strip_prefix(DOCKER) != Some("container.image.v1+json")
@@ -271,7 +278,7 @@ fn layer_of(layer: &Value) -> Result<Blob> {
 
 fn unknown(kind: &str, blob: &Blob) -> Error {
     let kind = shown(kind.as_bytes());
-    Error::new(format!("{} has an unknown media type '{kind}': not an image that can be run here", blob.path))
+    about(&blob.path, &["has an unknown media type '", &kind, "': not an image that can be run here"].concat())
 }
 
 /// A descriptor: digest and size of a blob.
