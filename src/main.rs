@@ -126,6 +126,7 @@ fn group(words: &[&str]) -> Result<u8> {
         [group] | [group, "--help" | "-h"] if verbs::groups().contains(group) => {
             print(&verbs::group_help(group)).map(|()| OK)
         }
+        ["image", verb, ..] if REGISTRY.contains(verb) => Err(unknown(verb)),
         [group, verb, ..] if verbs::groups().contains(group) => {
             let near = args::nearest(verb, verbs::of_group(group).into_iter());
             let near = near.map_or(String::new(), |name| format!("; did you mean 'mydocker {group} {name}'?"));
@@ -137,15 +138,20 @@ fn group(words: &[&str]) -> Result<u8> {
     }
 }
 
-/// What docker does with a registry, a builder or a cluster.
-const ELSEWHERE: [&str; 10] =
-    ["pull", "push", "login", "logout", "search", "build", "buildx", "compose", "swarm", "service"];
+/// What docker does with a registry, and with a builder or a cluster.
+const REGISTRY: [&str; 5] = ["pull", "push", "login", "logout", "search"];
+const ELSEWHERE: [&str; 5] = ["build", "buildx", "compose", "swarm", "service"];
 
 fn unknown(word: &str) -> Error {
+    let impossible = |why: &str| Error::new(format!("mydocker {word} is not possible: {why}")).exit(EXIT_ENGINE);
+    if REGISTRY.contains(&word) {
+        return impossible(
+            "it knows no registry; images travel as archives: \
+             skopeo copy docker://NAME docker-archive:FILE.tar:NAME && mydocker load -i FILE.tar",
+        );
+    }
     if ELSEWHERE.contains(&word) {
-        let why =
-            "there is no registry, builder or cluster here; images come from archives: mydocker import FILE.tar NAME";
-        return Error::new(format!("mydocker {word} is not possible: {why}")).exit(EXIT_ENGINE);
+        return impossible("there is no builder or cluster here; images come from archives: mydocker load -i FILE.tar");
     }
     let names = verbs::VERBS.iter().map(|verb| verb.name);
     let near = args::nearest(word, names).map_or(String::new(), |name| format!("; did you mean 'mydocker {name}'?"));

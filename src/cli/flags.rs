@@ -210,6 +210,13 @@ pub const IMPORT: &[&str] = &["\
 --max-ratio N  Refuse more than N bytes unpacked for one packed
 -q --quiet  Show no progress
 "];
+/// `load`
+pub const LOAD: &[&str] = &["\
+-i --input FILE|DIR  Read this archive or image layout, not the standard input
+-q --quiet  Tell nothing but the names or ids
+"];
+/// `save`
+pub const SAVE: &[&str] = &["-o --output FILE  Write to this file, not to the standard output"];
 /// `bundle`
 pub const BUNDLE: &[&str] = &["\
 --add  Also what this program's own file has in it

@@ -9,12 +9,13 @@ pub use list::images;
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::progress::{self, Progress};
-use super::{OK, change, each, note, open_store, print, ps, read};
+use super::{OK, change, each, load, note, open_store, print, ps, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::life::export;
 use mydocker::life::unpacking;
+use mydocker::store::archive;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
 use mydocker::store::reference;
 use mydocker::store::unpack::Limits;
@@ -43,15 +44,7 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
     let added = layers::add(store, &mut source, &import.limits);
     drop(progress);
     let layer = added.map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
-    if !layer.left_out.is_empty() {
-        let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        let more = if layer.left_out.len() > LEFT_OUT_SHOWN_MAX { " …" } else { "" };
-        note(&format!(
-            "left out {} device nodes or sockets that a container has no use for: {shown}{more}",
-            layer.left_out.len()
-        ));
-    }
+    note_left_out(&layer.left_out);
     let now = time::rfc3339(time::now());
     let comment =
         if import.message.is_empty() { format!("Imported from {}", import.origin) } else { import.message.to_owned() };
@@ -73,12 +66,32 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
     Ok(id)
 }
 
-/// The image of an archive file: imported the first time, recognised by the file's identity afterwards. Returns with the
-/// images locked (shared): it cannot go before the caller has used it.
+/// Tells the person what a container has no use for.
+pub fn note_left_out(left_out: &[String]) {
+    if left_out.is_empty() {
+        return;
+    }
+    let shown = left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = if left_out.len() > LEFT_OUT_SHOWN_MAX { " …" } else { "" };
+    note(&format!(
+        "left out {} device nodes or sockets that a container has no use for: {shown}{more}",
+        left_out.len()
+    ));
+}
+
+/// The image of an archive file (of a root file system, or of one image): imported the first time, recognised by the
+/// file's identity afterwards. Returns with the images locked (shared): it cannot go before the caller has used it.
 pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> {
     let file = open_archive(path).map_err(|e| e.exit(EXIT_ENGINE))?;
-    let stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
+    let mut stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
+    let is_dir = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
+    if is_dir {
+        // A directory's own times do not change with the files in it.
+        stat = rustix::fs::statat(&file, "index.json", rustix::fs::AtFlags::empty()).unwrap_or(stat);
+    }
+    let (is_image, file) = archive::is_of_images(file);
+    if is_dir && !is_image {
         return Err(Error::new(format!("{path} is a directory: run it with --rootfs {path}, or import a tar of it"))
             .exit(EXIT_ENGINE));
     }
@@ -88,9 +101,13 @@ pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> 
         return Ok(id);
     }
     store.unlock_images();
-    let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
-    let import = Import { config, message: "", origin: path, limits: unpacking::limits(), is_quiet };
-    let id = import_stream(store, file.as_fd(), import)?;
+    let id = if is_image {
+        load::only_image(store, file, path, is_quiet)?
+    } else {
+        let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
+        let import = Import { config, message: "", origin: path, limits: unpacking::limits(), is_quiet };
+        import_stream(store, file.as_fd(), import)?
+    };
     // The file may have changed while it was read: then it is another file from now on, and is imported anew.
     images::remember_file(store, &identity, &id)?;
     Ok(id)

@@ -18,6 +18,7 @@ pub mod human;
 pub mod images;
 pub mod info;
 pub mod inspect;
+pub mod load;
 pub mod logs;
 pub mod pattern;
 pub mod progress;

@@ -62,12 +62,19 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
+impl Progress {
+    /// Takes the line away, until there is more to tell.
+    pub fn clear(&mut self) {
         // A child of ours may have drawn it, so only the time tells.
         if time::monotonic_ms() >= self.first_ms {
             print_error("\r\x1b[K");
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

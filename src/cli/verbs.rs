@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats,
-    system, top, update, volume,
+    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, prune, ps, run,
+    stats, system, top, update, volume,
 };
 use mydocker::kernel::order;
 
@@ -333,6 +333,28 @@ pub const VERBS: &[Verb] = &[
         words: (1, MANY),
         stops: false,
         run: bundle::bundle,
+    },
+    Verb {
+        name: "load",
+        aliases: &["image load"],
+        usage: "[OPTIONS]",
+        about: "Load images from an archive: docker's or the OCI's, a tar or a directory, plain, gzip or zstd",
+        long: "Example:\n  skopeo copy docker://busybox oci-archive:busybox.tar:busybox && mydocker load -i busybox.tar",
+        flags: flags::LOAD,
+        words: (0, 0),
+        stops: false,
+        run: load::load,
+    },
+    Verb {
+        name: "save",
+        aliases: &["image save"],
+        usage: "[OPTIONS] IMAGE [IMAGE...]",
+        about: "Write images to an archive that docker, podman, skopeo and mydocker load",
+        long: "Example:\n  mydocker save busybox | ssh host mydocker load\n  mydocker save -o box.tar box:1 box:2",
+        flags: flags::SAVE,
+        words: (1, MANY),
+        stops: false,
+        run: load::save,
     },
     Verb {
         name: "images",

@@ -8,7 +8,7 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::fs::{fsync, mkdirat, openat, openat2, readlinkat, renameat, statat, unlinkat};
 use rustix::io::Errno;
@@ -91,6 +91,43 @@ pub fn replace_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], sync: bool) -> 
     }
     if sync && done.is_ok() {
         fsync(dir).tried_with(|| format!("sync the directory of {name}"))?;
+    }
+    done
+}
+
+/// Makes the file at this path, or a new one in its place, in one step when `fill` has written all of it; after an error
+/// there is what was before. What is there and is no regular file (a pipe, /dev/null) is written to.
+pub fn put(path: &str, mode: u32, fill: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+    let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let dir = open_dir(if dir.is_empty() { "/" } else { dir })?;
+    let write = |verb: &str| format!("{verb} {path}");
+    let there = rustix::fs::stat(path).ok().map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if there.is_some_and(|kind| kind != FileType::RegularFile) {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+        return fill(rustix::fs::open(path, flags, Mode::empty()).tried_with(|| write("open"))?.as_fd());
+    }
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
+    // A file without a name goes when we are killed; not every file system can.
+    let nameless = openat(&dir, ".", flags | OFlags::TMPFILE, Mode::from(mode));
+    let is_nameless = nameless.is_ok();
+    let made = nameless.or_else(|_| openat(&dir, &beside, flags | OFlags::CREATE | OFlags::EXCL, Mode::from(mode)));
+    let file = made.tried_with(|| write("make"))?;
+    let mut put = || -> Result<()> {
+        fill(file.as_fd())?;
+        if there.is_some() {
+            fsync(&file).tried_with(|| write("sync"))?; // a power cut must not take the old one and the new one
+        }
+        if is_nameless {
+            let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(rustix::fs::CWD, own, &dir, &beside, AtFlags::SYMLINK_FOLLOW)
+                .tried_with(|| write("make"))?;
+        }
+        renameat(&dir, &beside, &dir, name).tried_with(|| write("rename to"))
+    };
+    let done = put();
+    if done.is_err() {
+        let _ = unlinkat(&dir, &beside, AtFlags::empty()); // it may not exist; the first error is the one to tell
     }
     done
 }

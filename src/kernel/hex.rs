@@ -61,3 +61,10 @@ impl Hash {
         encode(&self.0.finalize())
     }
 }
+
+impl super::io::Sink for Hash {
+    fn write(&mut self, bytes: &[u8]) -> crate::error::Result<()> {
+        self.add(bytes);
+        Ok(())
+    }
+}

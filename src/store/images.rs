@@ -284,6 +284,11 @@ impl Found {
     }
 }
 
+/// The image that a reference stands for.
+pub fn named(store: &Store, reference: &Reference) -> Result<Option<String>> {
+    Ok(file::link_target(store.dir("refs")?.as_fd(), &reference.file_name()))
+}
+
 /// Finds an image by reference, id, or unique prefix of its id. `None` when there is none. One that is only in this
 /// program's own file is unpacked, and then the images are locked (shared).
 pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
@@ -301,7 +306,7 @@ pub fn find_stored(store: &Store, word: &str) -> Result<Option<Found>> {
     }
     let parsed = reference::parse(word);
     if let Ok(reference) = &parsed
-        && let Some(id) = file::link_target(store.dir("refs")?.as_fd(), &reference.file_name())
+        && let Some(id) = named(store, reference)?
     {
         return Ok(Some(Found::Reference(reference.clone(), id)));
     }

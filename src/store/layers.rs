@@ -1,11 +1,12 @@
 //! Layers: one directory each, unpacked once, named by the sha256 of its tar (the diff-id), shared by everything.
 
 use super::pack::{self, Form};
+use super::skeleton::Recorder;
 use super::unpack::Limits;
 use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
-use crate::kernel::io::{Sink, Source};
+use crate::kernel::io::Source;
 use crate::kernel::{fault, file};
 use alloc::format;
 use alloc::string::String;
@@ -22,37 +23,59 @@ pub struct Layer {
     pub left_out: Vec<String>,
 }
 
-/// Unpacks a tar (plain or gzip) into the store. The layer appears complete and synced, or not at all. Returns with the
-/// images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
+/// A layer that is unpacked and synced, but not yet in its place.
+pub struct Draft {
+    /// What it will be.
+    pub layer: Layer,
+    draft: trash::Draft,
+}
+
+/// Unpacks a tar (plain or compressed) into the store. The layer appears complete and synced, or not at all. Returns with
+/// the images locked (shared): nothing refers to the layer until the caller has stored its image, and then unlocks.
 pub fn add(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Layer> {
     add_expected(store, source, limits, None)
 }
 
 /// The same for a layer whose diff-id is known before: any other content is refused.
 pub fn add_expected(store: &Store, source: &mut dyn Source, limits: &Limits, expected: Option<&str>) -> Result<Layer> {
+    let draft = unpack(store, source, limits)?;
+    if let Some(expected) = expected.filter(|expected| *expected != draft.layer.diff_id) {
+        let what = format!("the layer {expected} is damaged: its sha256 is {}", draft.layer.diff_id);
+        discard(draft);
+        return Err(Error::new(what));
+    }
+    store.lock_images(false)?;
+    place(store, draft)
+}
+
+/// The first half of [`add`]: what it makes is found by nobody yet, and goes away with [`discard`].
+pub fn unpack(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result<Draft> {
     let draft = trash::draft(store)?;
     let mut fill = || -> Result<Layer> {
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
-        let got = (limits.unpacker)(&mut plain, diff.as_fd(), limits)?;
-        if let Some(expected) = expected.filter(|expected| *expected != got.diff_id) {
-            return Err(Error::new(format!("the layer {expected} is damaged: its sha256 is {}", got.diff_id)));
-        }
+        let mut recorder = Recorder::new(&mut plain, draft.dir.as_fd())?;
+        let got = (limits.unpacker)(&mut recorder, diff.as_fd(), limits)?;
+        recorder.finish()?;
         file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), diff.as_fd())?.as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;
         Ok(Layer { diff_id: got.diff_id, left_out: got.left_out })
     };
-    let layer = match fill() {
-        Ok(layer) => layer,
+    match fill() {
+        Ok(layer) => Ok(Draft { layer, draft }),
         Err(error) => {
             draft.discard();
-            return Err(error);
+            Err(error)
         }
-    };
+    }
+}
+
+/// The second half of [`add`], for who has locked the images.
+pub fn place(store: &Store, unpacked: Draft) -> Result<Layer> {
+    let Draft { layer, draft } = unpacked;
     // The same content may be there already, or come at the same time from somebody else: theirs is as good as ours.
     let name = draft.name.clone();
-    store.lock_images(false)?;
     match draft.place(store.layers.as_fd(), &layer.diff_id) {
         Ok(_) => {}
         Err(error) if error.is(Errno::EXIST) || error.is(Errno::NOTEMPTY) => {
@@ -64,6 +87,11 @@ pub fn add_expected(store: &Store, source: &mut dyn Source, limits: &Limits, exp
     rustix::fs::fsync(&store.layers).tried("sync the list of layers")?;
     fault::point("layer:placed");
     Ok(layer)
+}
+
+/// Removes a layer that is not to be placed.
+pub fn discard(unpacked: Draft) {
+    unpacked.draft.discard();
 }
 
 /// Whether the layer is in the store.
@@ -160,13 +188,6 @@ pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
         (false, true) => Proof::Noted,
         (false, false) => Proof::Unknown,
     })
-}
-
-impl Sink for Hash {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.add(bytes);
-        Ok(())
-    }
 }
 
 /// Whether a program of this name is in one of the directories of `path` (as in $PATH), seen through the layers.

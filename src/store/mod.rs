@@ -6,13 +6,14 @@
 //! <root>/images/<id>        an image's configuration (OCI), named by its sha256
 //! <root>/refs/<reference>   symlink → id; `/` in a name is written `+`
 //! <root>/files/<identity>   symlink → id: image files that were imported by path
-//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size and packed (what it was then)
+//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size and packed (what it was then), skeleton
 //! <root>/volumes/<name>/    _data/ and volume.json; `filling` while it is filled
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket
 //! <run>/events events.1     what happened, a line each
 //! ```
 
+pub mod archive;
 pub mod bundle;
 pub mod containers;
 pub mod events;
@@ -23,10 +24,12 @@ pub mod layers;
 pub mod names;
 pub mod pack;
 pub mod reference;
+pub mod skeleton;
 pub mod tar;
 pub mod trash;
 pub mod unpack;
 pub mod volumes;
+pub mod zstd;
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, process};

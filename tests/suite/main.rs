@@ -4,6 +4,7 @@
 mod archive;
 mod attacks;
 mod host;
+mod layout;
 mod process;
 mod tidy;
 
@@ -32,6 +33,7 @@ mod images;
 mod inspect;
 mod lifecycle;
 mod limits;
+mod load;
 mod logs;
 mod oneliners;
 mod progress;
@@ -42,6 +44,7 @@ mod rmi;
 mod rootless;
 mod rotation;
 mod run;
+mod save;
 mod strange;
 mod stress;
 mod system;
