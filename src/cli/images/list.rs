@@ -121,22 +121,9 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
             rows.push((created(image), row(parsed, id, None, image, sizes)));
         }
     }
-    match bundle::own() {
-        Ok(own) => {
-            for packed in own.iter().flat_map(|own| bundle::list(&own.index, "images")) {
-                let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
-                let name = bundle::name(packed);
-                if bundle::is_unstored(&store, packed) && fits(&filters, name.as_ref(), &image) {
-                    let size = bundle::list(packed, "layers").iter().map(|layer| bundle::number(layer, "size")).sum();
-                    let row = row(parsed, bundle::text(packed, "id"), name.as_ref(), &image, [size, 0]);
-                    rows.push((created(&image), row));
-                }
-            }
-        }
-        Err(error) => {
-            note(&error.to_string());
-            code = 1;
-        }
+    if let Err(error) = add_bundled(parsed, &store, &filters, &mut rows) {
+        note(&error.to_string());
+        code = 1;
     }
     let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
     if parsed.on("quiet") {
@@ -158,6 +145,21 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     );
     print(&table::print(parsed.last("format"), &default, &HEADERS, &rows)?)?;
     Ok(code)
+}
+
+/// Adds the images of this program's own file that are not unpacked yet.
+fn add_bundled(parsed: &Parsed, store: &Store, filters: &[Asked], rows: &mut Vec<(i64, Value)>) -> Result<()> {
+    let Some(own) = bundle::own()? else { return Ok(()) };
+    for packed in bundle::list(&own.index, "images") {
+        let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
+        let name = bundle::name(packed);
+        if bundle::is_unstored(store, packed) && fits(filters, name.as_ref(), &image) {
+            let size = bundle::list(packed, "layers").iter().map(|layer| bundle::number(layer, "size")).sum();
+            let row = row(parsed, bundle::text(packed, "id"), name.as_ref(), &image, [size, 0]);
+            rows.push((created(&image), row));
+        }
+    }
+    Ok(())
 }
 
 fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, [own, shared]: [u64; 2]) -> Value {
