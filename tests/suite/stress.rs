@@ -67,8 +67,8 @@ impl Random {
 
 fn line(h: &Host, random: &mut Random) -> String {
     let (image, container) = (random.below(IMAGES), random.below(CONTAINERS));
-    let tar = h.path(&format!("{image}.tar"));
-    match random.below(26) {
+    let (tar, saved) = (h.path(&format!("{image}.tar")), h.path(&format!("saved{image}.tar")));
+    match random.below(28) {
         0..5 => format!("import -q {tar} image{image}"),
         5 => format!("rmi image{image}"),
         6 => format!("rmi -f image{image}"),
@@ -84,6 +84,8 @@ fn line(h: &Host, random: &mut Random) -> String {
         22 => ["image prune -af", "image prune -f"][random.below(2) as usize].to_owned(),
         23 => ["system prune -af --volumes", "container prune -f"][random.below(2) as usize].to_owned(),
         24 => "system check --repair".to_owned(),
+        25 => format!("save -o {saved} image{image}"),
+        26 => format!("load -q -i {saved}"),
         _ => "system check".to_owned(),
     }
 }
@@ -136,6 +138,7 @@ fn nobody_pulls_the_rug() {
         let archive = Tar::busybox().file("who", image.to_string().as_bytes()).finished();
         let tar = h.write(&format!("{image}.tar"), archive);
         h.ok(&["import", &tar, &format!("image{image}")]);
+        h.ok(&["save", "-o", &h.path(&format!("saved{image}.tar")), &format!("image{image}")]);
     }
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
