@@ -6,7 +6,7 @@
 //! <root>/images/<id>        an image's configuration (OCI), named by its sha256
 //! <root>/refs/<reference>   symlink → id; `/` in a name is written `+`
 //! <root>/files/<identity>   symlink → id: image files that were imported by path
-//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size and packed (what it was then), skeleton
+//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size, packed (what it was then), skeleton
 //! <root>/volumes/<name>/    _data/ and volume.json; `filling` while it is filled
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket

@@ -19,9 +19,9 @@ use miniserde::json::{self, Number, Object, Value};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, renameat, statat};
 
-/// Writes this program with these images (name, empty without one, and id) behind it to a file of mode 0755, beside the path and renamed over
-/// it. With an entry, the arguments of `run`, the file is what the first image runs so. Who holds off the removal of images
-/// is the caller.
+/// Writes this program with these images (name, empty without one, and id) behind it to a file of mode 0755, beside the
+/// path and renamed over it. With an entry, the arguments of `run`, the file is what the first image runs so. Who holds
+/// off the removal of images is the caller.
 pub fn write(store: &Store, wanted: &[(String, String)], entry: &[&str], path: &str) -> Result<()> {
     let what = format!("write {path}");
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
