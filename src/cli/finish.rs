@@ -93,16 +93,8 @@ pub fn rename(parsed: &Parsed) -> Result<u8> {
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (force, with_volumes) = (parsed.on("force"), parsed.on("volumes"));
-    each(&parsed.words, |word| {
-        if force && is_missing(&store, word) {
-            return Ok(String::new());
-        }
-        remove::remove(&store, word, force, with_volumes)?;
-        Ok(word.to_owned())
+    each(&parsed.words, |word| match remove::remove(&store, word, force, with_volumes) {
+        Err(error) if force && containers::is_missing(&error) => Ok(String::new()), // perhaps it went by itself
+        removed => removed.map(|()| word.to_owned()),
     })
-}
-
-/// Whether nothing is known under this name or id; a damaged container is not missing.
-fn is_missing(store: &Store, word: &str) -> bool {
-    containers::find(store, word).is_err_and(|error| containers::is_missing(&error))
 }

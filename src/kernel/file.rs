@@ -421,6 +421,11 @@ pub fn absolute(base: &str, path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
+/// Whether this is a directory.
+pub fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::spec::Status;
 use crate::store::containers::Container;
 use crate::store::{Store, events};
 use crate::walls::cgroup::{self, Place};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 /// Connects to a running container: from now on its output comes to us, too. Returns the conversation with its monitor,
@@ -26,8 +26,10 @@ pub fn attach(store: &Store, container: &Container, attach: &Attach) -> Result<(
     let (ours, [stdin, stdout, stderr]) = start::pipes(attach, spec.tty)?;
     // What is typed comes last: nothing may be answered before we listen.
     for (which, pipe) in [(1, stdout), (2, stderr), (0, stdin)] {
-        if let Some(pipe) = pipe {
-            ask(control.as_fd(), &Message::Stream(which), pipe.as_fd())?;
+        if let Some(pipe) = pipe
+            && !control::request(control.as_fd(), &Message::Stream(which), Some(pipe.as_fd()))?
+        {
+            return Err(stopped());
         }
     }
     match control::send(control.as_fd(), &Message::Wait) {
@@ -42,16 +44,4 @@ pub fn attach(store: &Store, container: &Container, attach: &Attach) -> Result<(
 
 fn stopped() -> Error {
     Error::new("You cannot attach to a stopped container, start it first")
-}
-
-/// Says something and waits until it is done. A monitor that hangs up instead has just ended.
-fn ask(control: BorrowedFd<'_>, message: &Message, fd: BorrowedFd<'_>) -> Result<()> {
-    let answer = control::send_with(control, message, Some(fd)).and_then(|()| control::receive(control));
-    match answer {
-        Ok(Some((Message::Failed(error), _))) => Err(error),
-        Ok(Some((Message::Done, _))) => Ok(()),
-        Ok(_) => Err(stopped()),
-        Err(error) if error.is(Errno::PIPE) => Err(stopped()),
-        Err(error) => Err(error),
-    }
 }

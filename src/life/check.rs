@@ -352,8 +352,8 @@ fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str>
             container => remove::settle(store, &container?).map(|_| "finished")?,
         },
         Remedy::Name => {
-            let mut container = containers::open(store, thing)?;
-            let _change = container.lock_change(store)?;
+            let _change = containers::open(store, thing)?.await_change(store)?;
+            let mut container = containers::open(store, thing)?; // as it is now
             if names::reserve(store, &container.spec.name, thing).is_err() {
                 container.spec.name = [&container.spec.name, "_", &thing[..12]].concat();
                 containers::rewrite(store, &container)?;
@@ -389,7 +389,7 @@ fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str>
 
 fn put_state_aside(store: &Store, id: &str) -> Result<&'static str> {
     let container = containers::open(store, id)?;
-    let _change = container.lock_change(store)?;
+    let _change = container.await_change(store)?;
     if container.is_alive()? {
         return Err(Error::new("it runs: its monitor writes it again when it ends"));
     }

@@ -92,8 +92,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let layer = read();
     // Whoever sees this command end must find the container going on.
     if let Some(socket) = paused {
-        let thawed = control::send(socket.as_fd(), &Message::Thaw).and_then(|()| control::receive(socket.as_fd()));
-        drop(thawed); // a monitor that has just ended has nothing to thaw
+        let _ = control::request(socket.as_fd(), &Message::Thaw, None); // a monitor that has just ended has nothing to thaw
     }
     let layer = layer?;
     if layer.left_out.is_empty() && !store.is_rootless {
@@ -144,14 +143,8 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
 
 fn pause(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
     let Some(socket) = stop::dial(store, container)? else { return Ok(None) };
-    let answer = control::send(socket.as_fd(), &Message::Freeze).and_then(|()| control::receive(socket.as_fd()));
-    match answer {
-        Ok(Some((Message::Failed(error), _))) => Err(error),
-        Ok(Some((Message::Done, _))) => Ok(Some(socket)),
-        Ok(_) => Ok(None), // it ended at this very moment: nothing moves any more
-        Err(error) if error.is(rustix::io::Errno::PIPE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    // One that ended at this very moment: nothing moves any more.
+    Ok(control::request(socket.as_fd(), &Message::Freeze, None)?.then_some(socket))
 }
 
 /// child: what the container changed, as an OCI layer.

@@ -223,6 +223,16 @@ pub fn answer(socket: BorrowedFd<'_>) -> Result<Message> {
     }
 }
 
+/// Says something, perhaps with a descriptor, and waits until it is done. False when the monitor has just ended instead.
+pub fn request(socket: BorrowedFd<'_>, message: &Message, fd: Option<BorrowedFd<'_>>) -> Result<bool> {
+    match send_with(socket, message, fd).and_then(|()| receive(socket)) {
+        Ok(Some((Message::Failed(error), _))) => Err(error),
+        Ok(answer) => Ok(matches!(answer, Some((Message::Done, _)))),
+        Err(error) if error.is(Errno::PIPE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// What the child said on its way.
 #[derive(Default)]
 pub struct Awaited {

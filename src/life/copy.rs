@@ -8,7 +8,7 @@
 use super::packing::{await_writer, spawn};
 use super::{control, exec, stop};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file::{self, Found};
+use crate::kernel::file::{self, Found, is_directory};
 use crate::kernel::{io, process, sys};
 use crate::spec::Status;
 use crate::store::Store;
@@ -308,10 +308,6 @@ fn expect_directory(path: &Path, found: &Found) -> Result<()> {
         return Err(Error::os(format!("lstat {}/", path.text), Errno::NOTDIR));
     }
     Ok(())
-}
-
-fn is_directory(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 /// What the kernel makes up has no size that an archive could tell before the content.

@@ -3,15 +3,17 @@
 
 use super::commit::is_ours;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, order, process};
+use crate::kernel::file::{self, is_directory};
+use crate::kernel::{order, process};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::store::tar::shown;
+use crate::store::unpack::is_whiteout;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat2, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat2, statat};
 use rustix::io::Errno;
 
 /// A path that was added (`A`), changed (`C`) or deleted (`D`).
@@ -168,14 +170,6 @@ fn look(dir: &OwnedFd, name: &[u8]) -> Result<Option<Stat>> {
 
 fn key(path: &[u8]) -> Vec<u8> {
     path.iter().map(|b| if *b == b'/' { 0 } else { *b }).collect()
-}
-
-fn is_directory(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-}
-
-fn is_whiteout(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
 /// As docker: the time and size of a directory tell nothing of itself.

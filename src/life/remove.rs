@@ -35,7 +35,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
             ..state
         }
     };
-    let Ok(_change) = container.lock_change(store) else {
+    let Some(_change) = container.try_change(store) else {
         return Ok(is_there().then(|| ended(state))); // somebody is at it: the truth is known, the putting right is theirs
     };
     let state = container.state(store)?;
@@ -92,14 +92,19 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     };
     is_running()?;
     // First the lock, then the kill: a commit that is under way must not find its container gone.
-    let change = container.await_change(store)?;
-    if is_running()? {
-        if container.spec.auto_remove {
-            drop(change); // its monitor removes it, and needs the lock for that
-            return stop::kill_and_wait(stop::dial(store, &container)?);
+    let _change = loop {
+        let change = container.await_change(store)?;
+        if !is_running()? {
+            break change;
         }
-        stop::kill_and_wait(stop::dial(store, &container)?)?;
-    }
+        let monitor = stop::dial(store, &container)?;
+        if !container.spec.auto_remove {
+            stop::kill_and_wait(monitor)?;
+            break change;
+        }
+        drop(change); // its monitor removes it, and needs the lock for that; unless it is killed on its way
+        stop::kill_and_wait(monitor)?;
+    };
     // Somebody may have renamed it between our look and the lock.
     let container = containers::open(store, &id)?;
     walls::release(&container.spec)?;

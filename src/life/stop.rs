@@ -99,14 +99,7 @@ fn tell(store: &Store, container: &Container, message: &Message, cannot: &str) -
     remove::settle(store, container)?;
     let not_running = || Error::new(format!("{cannot}Container {} is not running", container.spec.id));
     let socket = dial(store, container)?.ok_or_else(not_running)?;
-    let answer = control::send(socket.as_fd(), message).and_then(|()| control::receive(socket.as_fd()));
-    match answer {
-        Ok(Some((Message::Failed(error), _))) => Err(error),
-        Ok(Some((Message::Done, _))) => Ok(()),
-        Ok(_) => Err(not_running()), // it has just ended
-        Err(error) if error.is(Errno::PIPE) => Err(not_running()),
-        Err(error) => Err(error),
-    }
+    if control::request(socket.as_fd(), message, None)? { Ok(()) } else { Err(not_running()) }
 }
 
 /// Waits for the end of a container and returns its exit code; at once for one that does not run. `word` is what the user

@@ -200,37 +200,33 @@ impl Container {
         lock::held(self.dir.as_fd(), "lock", LOCK_LIFE)
     }
 
-    /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time.
-    pub fn lock_change(&self, store: &Store) -> Result<OwnedFd> {
-        let lock_file = self.open_lock(store)?;
-        if lock::take(lock_file.as_fd(), LOCK_CHANGE)? {
-            self.locked(store, lock_file)
-        } else {
-            Err(Error::new(format!(
-                "container {} is busy: another command is making, starting or removing it; try again",
-                self.spec.name
-            )))
-        }
-    }
-
-    /// The same, waiting for its turn.
+    /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time, when its turn has come.
     pub fn await_change(&self, store: &Store) -> Result<OwnedFd> {
         let lock_file = self.open_lock(store)?;
         lock::wait(lock_file.as_fd(), LOCK_CHANGE)?;
         self.locked(store, lock_file)
     }
 
-    fn open_lock(&self, store: &Store) -> Result<OwnedFd> {
-        lock::open(self.dir.as_fd(), "lock").map_err(|e| store.locate(&format!("containers/{}", self.spec.id), e))
+    /// The same, if nobody has it.
+    pub fn try_change(&self, store: &Store) -> Option<OwnedFd> {
+        let lock_file = self.open_lock(store).ok()?;
+        if lock::take(lock_file.as_fd(), LOCK_CHANGE).ok()? { self.locked(store, lock_file).ok() } else { None }
     }
 
-    /// Somebody may have removed it since we found it: then we have locked a thing in the trash.
+    fn open_lock(&self, store: &Store) -> Result<OwnedFd> {
+        lock::open(self.dir.as_fd(), "lock").or_else(|error| {
+            self.is_still_there(store)?;
+            Err(store.locate(&format!("containers/{}", self.spec.id), error))
+        })
+    }
+
     fn locked(&self, store: &Store, lock_file: OwnedFd) -> Result<OwnedFd> {
-        if file::exists_at(store.containers.as_fd(), &self.spec.id) {
-            Ok(lock_file)
-        } else {
-            Err(missing(&self.spec.name))
-        }
+        self.is_still_there(store).map(|()| lock_file)
+    }
+
+    /// Somebody may have removed it since we found it: then what we have open is a thing in the trash.
+    fn is_still_there(&self, store: &Store) -> Result<()> {
+        if file::exists_at(store.containers.as_fd(), &self.spec.id) { Ok(()) } else { Err(missing(&self.spec.name)) }
     }
 
     /// Writes down what happened, for us and (in /run) in the tutorials' format. With `sync` it survives a power cut.
@@ -317,7 +313,7 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
         Ok(container) => unnamed(store, container),
         Err(error) => match open_as(store, id, GONE) {
             Ok(container) => {
-                if let Ok(_change) = container.lock_change(store)
+                if let Some(_change) = container.try_change(store)
                     && !container.is_alive()?
                 {
                     finish_removal(store, &container.spec)?;
@@ -339,7 +335,7 @@ pub fn is_named(store: &Store, container: &Container) -> bool {
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
 /// damaged. Only what certainly was never started is thrown away.
 fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>> {
-    let Ok(_change) = container.lock_change(store) else {
+    let Some(_change) = container.try_change(store) else {
         // Somebody makes, removes or renames it: only in the last case a name leads to it.
         return Ok(names::of(store, &container.spec.id)?.map(|name| {
             container.spec.name = name;

@@ -561,6 +561,7 @@ fn unwanted(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-fn is_whiteout(stat: &Stat) -> bool {
+/// Whether this is overlayfs' mark of something deleted.
+pub fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }

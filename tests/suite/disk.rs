@@ -93,7 +93,7 @@ fn a_container_goes_on_when_its_log_is_full() {
     d.fill();
     let told = || h.run("inspect -f {{.State.Error}} box").exits(0).out;
     until("the record tells about it", || told().contains("write the log: no space left on device"));
-    assert_eq!(h.ok("exec box touch /dev/shm/go"), "");
+    h.run("exec box touch /dev/shm/go"); // the end that it brings about may meet it, too
     h.ended("box");
     assert!(h.field("box", "Status").starts_with("Exited (5)"), "{}", h.ok("ps -a"));
 }

@@ -280,7 +280,8 @@ fn kills_at_any_moment() {
         assert!(listed.code == 0 && listed.err.is_empty(), "{what}: {listed:?}");
         let removed = h.run("rm -f box");
         assert!(removed.code == 0, "{what}: {removed:?}");
-        h.ok("run --rm --name box busybox true");
+        let again = h.run("run --rm --name box busybox true");
+        assert!(again.code == 0, "{what}: {listed:?}, {removed:?}, {again:?}");
     }
     h.ok("create --name box busybox true");
     h.ok("rm box");

@@ -89,10 +89,8 @@ fn ctrl_c_without_a_terminal_inside_is_a_signal() {
     t.wait().exits(6);
 }
 
-#[test]
-fn job_control_works() {
-    let h = Host::new();
-    let mut t = h.terminal("run --rm -it busybox sh");
+/// A shell at its prompt stops a job and takes it up again.
+fn uses_job_control(mut t: Running<'_>) {
     t.expect("# ");
     t.send("echo re''ady; cat\n");
     t.expect("ready\r\n");
@@ -106,9 +104,14 @@ fn job_control_works() {
     t.expect("again\r\nagain\r\n");
     t.send("\x04");
     t.expect("# ");
-    t.send("exit 0\n");
-    let output = t.wait();
+    t.send("exit 5\n");
+    let output = t.wait().exits(5);
     assert!(!output.out.contains("can't access tty"), "{output:?}");
+}
+
+#[test]
+fn job_control_works() {
+    uses_job_control(Host::new().terminal("run --rm -it busybox sh"));
 }
 
 #[test]
@@ -250,19 +253,5 @@ fn standing_still_gives_the_terminal_back_for_that_time() {
 fn an_exec_has_job_control() {
     let h = Host::new();
     h.idle("--name box");
-    let mut t = h.terminal("exec -it box sh");
-    t.expect("# ");
-    t.send("echo re''ady; cat\n");
-    t.expect("ready\r\n");
-    t.send("typed\n");
-    t.expect("typed\r\ntyped\r\n");
-    t.send("\x1a");
-    t.expect("Stopped");
-    t.send("fg\n");
-    t.expect("fg\r\ncat\r\n");
-    t.send("\x04");
-    t.expect("# ");
-    t.send("exit 5\n");
-    let output = t.wait().exits(5);
-    assert!(!output.out.contains("can't access tty"), "{output:?}");
+    uses_job_control(h.terminal("exec -it box sh"));
 }
