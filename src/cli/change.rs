@@ -76,7 +76,7 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
                     if key.is_empty() {
                         return Err(bad("VOLUME specified can not be an empty string"));
                     }
-                    set.get_or_insert_default().insert(key);
+                    set.get_or_insert_default().insert(key, ());
                 }
             }
         }
@@ -267,12 +267,12 @@ mod tests {
         assert_eq!(config.cmd.unwrap(), ["env", "-0"]);
         assert_eq!(config.env.unwrap(), ["B=1", "A=b", "C=d e", "OLD=form here"]);
         assert_eq!(config.working_dir.unwrap(), "/a/b");
-        assert_eq!(config.labels.unwrap()["x"], "y");
+        assert_eq!(config.labels.unwrap().get("x").unwrap(), "y");
         let lines = ["EXPOSE 80 53/UDP 8000-8002", "VOLUME [\"/a b\"]", "VOLUME /c /d", "ONBUILD RUN make", "USER a:b"];
         let config = changed(Config::default(), &lines);
-        let ports: Vec<String> = config.exposed_ports.unwrap().into_iter().collect();
+        let ports: Vec<String> = config.exposed_ports.unwrap().keys().cloned().collect();
         assert_eq!(ports, ["53/udp", "80/tcp", "8000/tcp", "8001/tcp", "8002/tcp"]);
-        assert_eq!(config.volumes.unwrap().into_iter().collect::<Vec<_>>(), ["/a b", "/c", "/d"]);
+        assert_eq!(config.volumes.unwrap().keys().collect::<Vec<_>>(), ["/a b", "/c", "/d"]);
         assert_eq!((config.on_build.unwrap(), config.user.unwrap()), (vec!["RUN make".to_owned()], "a:b".to_owned()));
         for line in
             ["RUN x", "CMD", "ENV =x y=z", "ENV a=\"b", "STOPSIGNAL NOPE", "EXPOSE x", "EXPOSE 9-8", "EXPOSE 1/x"]

@@ -19,11 +19,11 @@ use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
+use mydocker::spec::map::{Map, Set};
 use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
 use mydocker::store::images::{self, Config, Found, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 
 /// The image that is used when none is named; `MYDOCKER_IMAGE` names another.
 const DEFAULT_IMAGE: &str = "busybox";
@@ -91,7 +91,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let root = root(parsed, store, &mut notes)?;
     let (entrypoint, cmd) = command(parsed, &root)?;
     let config = root.config;
-    mounts::add_images(&mut mounts, config.volumes.iter().flatten());
+    mounts::add_images(&mut mounts, config.volumes.iter().flat_map(Set::keys));
     let mut env = config.env.unwrap_or_default();
     merge_env(&mut env, &asked_env);
     let mut labels = config.labels.unwrap_or_default();
@@ -399,8 +399,8 @@ pub fn env(parsed: &Parsed) -> Result<Vec<String>> {
     Ok(all)
 }
 
-fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
-    let mut all = BTreeMap::new();
+fn labels(parsed: &Parsed) -> Result<Map<String, String>> {
+    let mut all = Map::new();
     for path in parsed.all("label-file") {
         for line in read::env_file(path, &read_flag_file(path)?, &|_| None)? {
             all.extend([read::label(&line)?]);

@@ -6,9 +6,9 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
+use mydocker::spec::map::Map;
 use mydocker::store::images::Image;
 use mydocker::store::{Store, containers, images, layers};
-use std::collections::BTreeMap;
 
 /// Bytes of an answer to a question.
 const ANSWER_BYTES: usize = 256;
@@ -40,7 +40,7 @@ impl<'a> Filters<'a> {
     }
 
     /// Whether something made then, with these labels, may go.
-    pub fn fit(&self, created: i64, labels: Option<&BTreeMap<String, String>>) -> bool {
+    pub fn fit(&self, created: i64, labels: Option<&Map<String, String>>) -> bool {
         self.until.is_none_or(|until| created < until)
             && self
                 .labels

@@ -10,7 +10,7 @@ pub mod volume;
 
 use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use std::collections::BTreeMap;
+use mydocker::spec::map::Map;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -247,7 +247,7 @@ pub fn label(text: &str) -> Result<(String, String)> {
 }
 
 /// Whether there is the label of a filter: `key`, or `key=value`.
-pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+pub fn has_label(labels: &Map<String, String>, wanted: &str) -> bool {
     let (key, value) = wanted.split_once('=').map_or((wanted, None), |(key, value)| (key, Some(value)));
     labels.get(key).is_some_and(|found| value.is_none_or(|value| value == found))
 }

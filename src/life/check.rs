@@ -7,12 +7,12 @@
 use super::remove;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, hex, time};
+use crate::spec::map::Map;
 use crate::spec::{MountKind, State, Status};
 use crate::store::containers::{self, Container};
 use crate::store::layers::{self, Proof};
 use crate::store::reference::Reference;
 use crate::store::{Store, images, names, trash, volumes};
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::AsFd;
@@ -65,7 +65,7 @@ struct Look<'a> {
     store: &'a Store,
     findings: Vec<(String, Remedy, String)>,
     /// Layers that something refers to, and what that is.
-    users: BTreeMap<String, String>,
+    users: Map<String, String>,
     /// Whether some record could not be read: then nobody knows which layers are needed.
     is_blind: bool,
     summary: Summary,
@@ -75,7 +75,7 @@ struct Look<'a> {
 /// layers, too. `tell` gets a line for each finding.
 pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)) -> Result<Summary> {
     let mut look =
-        Look { store, findings: Vec::new(), users: BTreeMap::new(), is_blind: false, summary: Summary::default() };
+        Look { store, findings: Vec::new(), users: Map::new(), is_blind: false, summary: Summary::default() };
     store.lock_images(true)?;
     let done = look.records();
     store.unlock_images();

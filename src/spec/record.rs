@@ -1,7 +1,7 @@
 //! How records become JSON, and JSON becomes records again. One walk for all of them, over the parts that a record names:
 //! derived code for each type was four times as large.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::spec::map::{Map, Set};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -160,7 +160,7 @@ impl<T: Part + Default> Part for Vec<T> {
     }
 }
 
-impl Part for BTreeMap<String, String> {
+impl Part for Map<String, String> {
     fn write(&self, text: &mut String) {
         let mut before = '{';
         for (key, value) in self {
@@ -184,10 +184,10 @@ impl Part for BTreeMap<String, String> {
 }
 
 /// A set is an object of empty objects, as image specifications have it.
-impl Part for BTreeSet<String> {
+impl Part for Set<String> {
     fn write(&self, text: &mut String) {
         let mut before = '{';
-        for key in self {
+        for key in self.keys() {
             text.push(before);
             key.write(text);
             text.push_str(":{}");
@@ -200,7 +200,7 @@ impl Part for BTreeSet<String> {
         let Some(Value::Object(read)) = json else { return false };
         for (key, json) in read {
             let Value::Object(_) = json else { return false };
-            self.insert(key);
+            self.insert(key, ());
         }
         true
     }

@@ -5,10 +5,10 @@ use super::{Store, journal};
 use crate::error::Result;
 use crate::kernel::{file, io, time};
 use crate::spec::Spec;
+use crate::spec::map::Map;
 use crate::spec::record::{record, to_json};
 use crate::store::journal::{From, Reader};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use rustix::fs::{CWD, SeekFrom, renameat, seek};
@@ -38,7 +38,7 @@ struct Actor {
     attributes: Attributes,
 }
 
-type Attributes = BTreeMap<String, String>;
+type Attributes = Map<String, String>;
 
 record! {
     Line {

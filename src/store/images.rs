@@ -8,8 +8,8 @@ use super::reference::Reference;
 use super::{Store, bundle, containers, events, layers, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
+use crate::spec::map::{Map, Set};
 use crate::spec::record::{Part, record, to_json};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -44,13 +44,13 @@ pub struct Image {
 #[allow(missing_docs)] // the names are the specification's
 pub struct Config {
     pub user: Option<String>,
-    pub exposed_ports: Option<BTreeSet<String>>,
+    pub exposed_ports: Option<Set<String>>,
     pub env: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
     pub cmd: Option<Vec<String>>,
-    pub volumes: Option<BTreeSet<String>>,
+    pub volumes: Option<Set<String>>,
     pub working_dir: Option<String>,
-    pub labels: Option<BTreeMap<String, String>>,
+    pub labels: Option<Map<String, String>>,
     pub stop_signal: Option<String>,
     pub healthcheck: Option<HealthConfig>,
     pub on_build: Option<Vec<String>>,
@@ -368,10 +368,10 @@ pub fn collect(store: &Store) -> Result<Vec<String>> {
 /// Deletes layers that neither an image nor a container refers to. Deletes nothing when some record cannot be read: it
 /// could be the one that needs a layer.
 fn collect_layers(store: &Store) -> Result<Vec<String>> {
-    let mut used: BTreeSet<String> = BTreeSet::new();
+    let mut used: Set<String> = Set::new();
     let mut note = |layers: Vec<String>| {
         for layer in layers {
-            used.insert(layer);
+            used.insert(layer, ());
         }
     };
     for id in ids(store)? {
@@ -389,12 +389,12 @@ fn collect_layers(store: &Store) -> Result<Vec<String>> {
     }
     let mut gone = Vec::new();
     for layer in file::names(store.layers.as_fd())? {
-        if gone.is_empty() && !used.contains(&layer) {
+        if gone.is_empty() && !used.contains_key(&layer) {
             // A power cut must not bring back what refers to a layer, but not the layer.
             rustix::fs::fsync(&store.images).tried("sync the images")?;
             rustix::fs::fsync(&store.containers).tried("sync the containers")?;
         }
-        if !used.contains(&layer) && trash::throw(store, store.layers.as_fd(), &layer)? {
+        if !used.contains_key(&layer) && trash::throw(store, store.layers.as_fd(), &layer)? {
             gone.push(layer);
         }
     }

@@ -7,7 +7,7 @@ use super::tar::{self, Entry, Kind, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Sink};
 use crate::kernel::{file, order, process};
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::rc::Rc;
@@ -147,7 +147,7 @@ struct Child {
 /// Attributes of a file or directory, and what overlayfs has noted there.
 #[derive(Default)]
 struct Notes {
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    xattrs: Map<Vec<u8>, Vec<u8>>,
     /// Hides all that is below.
     opaque: bool,
     /// May contain whiteouts that are empty files with an attribute, as overlays in overlays have them.
@@ -165,12 +165,48 @@ struct Walk<'a> {
     stack: Vec<Level>,
     /// Where we are: an entry of the directory on top of the stack.
     path: Vec<u8>,
-    /// The first name of each file that has more than one, and how many are still to come.
-    links: BTreeMap<(u64, u64), (Vec<u8>, usize)>,
+    links: Links,
     /// For lists and values of attributes.
     scratch: Vec<u8>,
     /// What the names of overlayfs's own attributes begin with: another one in a user namespace.
     overlay: &'static str,
+}
+
+/// The files that have names still to come, in lists by the ends of their inode numbers: there may be a million.
+#[derive(Default)]
+struct Links {
+    lists: Vec<Vec<Link>>,
+    count: usize,
+}
+
+struct Link {
+    id: (u64, u64),
+    first: Vec<u8>,
+    left: usize,
+}
+
+impl Links {
+    /// One name of a file that has `others`. Whether it was met before: then its first name is put into `first`.
+    fn meet(&mut self, id: (u64, u64), others: usize, name: &[u8], first: &mut Vec<u8>) -> bool {
+        if self.lists.is_empty() {
+            self.lists.resize_with(4096, Vec::new);
+        }
+        let list = &mut self.lists[id.1 as usize % 4096];
+        if let Some(at) = list.iter().position(|link| link.id == id) {
+            first.clone_from(&list[at].first);
+            list[at].left -= 1;
+            if list[at].left == 0 {
+                list.swap_remove(at);
+                self.count -= 1;
+            }
+            return true;
+        }
+        if self.count < HARD_LINKS_MAX {
+            list.push(Link { id, first: name.to_vec(), left: others });
+            self.count += 1;
+        }
+        false
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -183,7 +219,7 @@ impl<'a> Walk<'a> {
             out: Out { sink, buf: vec![0; BUFFER_BYTES], filled: 0 },
             stack: Vec::new(),
             path: Vec::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             scratch: vec![0; XATTR_BYTES_MAX],
             overlay: if process::is_in_first_user_namespace() { "trusted.overlay." } else { "user.overlay." },
         }
@@ -385,19 +421,11 @@ impl<'a> Walk<'a> {
         if others == 0 {
             return false;
         }
-        if let Some((first, left)) = self.links.get_mut(&id(stat)) {
+        let is_known = self.links.meet(id(stat), others, &entry.name, &mut entry.link);
+        if is_known {
             entry.kind = Kind::HardLink;
-            entry.link.clone_from(first);
-            *left -= 1;
-            if *left == 0 {
-                self.links.remove(&id(stat));
-            }
-            return true;
         }
-        if self.links.len() < HARD_LINKS_MAX {
-            self.links.insert(id(stat), (entry.name.clone(), others));
-        }
-        false
+        is_known
     }
 
     /// An empty file `.wh.NAME` beside where we are.
@@ -435,7 +463,7 @@ impl<'a> Walk<'a> {
             };
             match note {
                 Some(_) => (notes.opaque, notes.file_whiteouts) = (value == b"y", value == b"x"),
-                None => drop(notes.xattrs.insert(name.to_vec(), value.to_vec())),
+                None => notes.xattrs.insert(name.to_vec(), value.to_vec()),
             }
         }
         Ok(notes)

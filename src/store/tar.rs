@@ -11,7 +11,7 @@ mod tests;
 pub use emit::emit;
 
 use crate::error::{Error, Result};
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -94,7 +94,7 @@ pub struct Entry {
     /// Major and minor number of a device.
     pub device: (u32, u32),
     /// Extended attributes by name, sorted.
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: Map<Vec<u8>, Vec<u8>>,
     /// Where the stored bytes belong, ascending and within `size`; `None` when the file is not sparse.
     pub regions: Option<Vec<Region>>,
 }
@@ -113,7 +113,7 @@ impl Entry {
             gid: 0,
             mtime: Time::default(),
             device: (0, 0),
-            xattrs: BTreeMap::new(),
+            xattrs: Map::new(),
             regions: None,
         }
     }
@@ -203,12 +203,12 @@ enum State {
     /// GNU's old sparse map goes on in extension blocks.
     OldMap(Entry),
     /// A pax 1.0 sparse map stands before the content: decimal numbers, each on a line.
-    NewMap(Entry, Map),
+    NewMap(Entry, SparseMap),
 }
 
 /// What was read of a pax 1.0 sparse map.
 #[derive(Default)]
-struct Map {
+struct SparseMap {
     /// How many regions there are.
     count: Option<u64>,
     /// Where the next one begins.
@@ -343,7 +343,7 @@ impl Parser {
         } else if entry.kind == Kind::File && (pax.sparse.major, pax.sparse.minor) == (1, 0) {
             entry.size = pax.sparse.size.unwrap_or(entry.size);
             entry.regions = Some(Vec::new());
-            self.state = State::NewMap(entry, Map::default());
+            self.state = State::NewMap(entry, SparseMap::default());
             return Ok(Step::More);
         } else if entry.kind == Kind::File && pax.sparse.size.is_some() {
             entry.size = pax.sparse.size.unwrap_or(0);
@@ -352,7 +352,7 @@ impl Parser {
         finish(entry)
     }
 
-    fn map_block(&mut self, block: &Block, mut entry: Entry, mut map: Map) -> Result<Step> {
+    fn map_block(&mut self, block: &Block, mut entry: Entry, mut map: SparseMap) -> Result<Step> {
         let bad = || Error::new("damaged map of a sparse file");
         entry.stored = entry.stored.checked_sub(BLOCK_BYTES as u64).ok_or_else(bad)?;
         let regions = entry.regions.get_or_insert_default();

@@ -3,13 +3,13 @@
 use super::{Store, containers, events, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order, time};
+use crate::spec::map::Map;
+use crate::spec::record::{from_json, record, to_json};
 use crate::spec::{MountKind, Spec};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::{Deserialize, Serialize, json};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, flock};
 use rustix::io::Errno;
@@ -19,24 +19,26 @@ pub const ANONYMOUS: &str = "com.docker.volume.anonymous";
 const RECORD: &str = "volume.json";
 
 /// What is known about a volume.
-#[derive(Serialize, Deserialize)]
+#[derive(Default)]
 pub struct Volume {
     /// Nanoseconds since 1970 UTC.
     pub created: i64,
     /// Its labels, [`ANONYMOUS`] among them.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Map<String, String>,
 }
+
+record! { Volume { created, labels } }
 
 /// Opens the volume's directory; makes it when it is missing, which the second part of the answer tells. `labels` are
 /// those of a new one. Nobody removes it meanwhile; afterwards only a record that names it keeps it.
-pub fn ensure(store: &Store, name: &str, labels: BTreeMap<String, String>) -> Result<(OwnedFd, bool)> {
+pub fn ensure(store: &Store, name: &str, labels: Map<String, String>) -> Result<(OwnedFd, bool)> {
     let volumes = lock(store, false)?;
     let make = || -> Result<(OwnedFd, bool)> {
         let dir = file::make_dir_at(volumes.as_fd(), name, 0o701)?;
         fault::point("volume:named");
         let is_new = !file::exists_at(dir.as_fd(), "_data");
         if is_new {
-            let record = json::to_string(&Volume { created: time::now(), labels });
+            let record = to_json(&Volume { created: time::now(), labels });
             file::replace_at(dir.as_fd(), RECORD, record.as_bytes(), false)?;
             fault::point("volume:noted");
             file::make_dir_at(dir.as_fd(), "_data", 0o755)?;
@@ -68,14 +70,16 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Volume>> {
         }
         other => other.map_err(|e| store.locate("volumes", e))?,
     };
-    let known = core::str::from_utf8(&text).ok().and_then(|text| json::from_str(text).ok());
-    let damaged = || Error::new(format!("the record {}/volumes/{path} is damaged", store.root_path));
-    known.ok_or_else(damaged).map(Some)
+    let mut known = Volume::default();
+    if !core::str::from_utf8(&text).is_ok_and(|text| from_json(&mut known, text)) {
+        return Err(Error::new(format!("the record {}/volumes/{path} is damaged", store.root_path)));
+    }
+    Ok(Some(known))
 }
 
 /// The labels of a new volume that nobody labelled.
-pub fn labels_of(is_anonymous: bool) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::new();
+pub fn labels_of(is_anonymous: bool) -> Map<String, String> {
+    let mut labels = Map::new();
     if is_anonymous {
         labels.insert(ANONYMOUS.to_owned(), String::new());
     }

@@ -5,9 +5,9 @@ use super::super::human::visible;
 use super::super::read::{self, sysctl::Scope};
 use super::bad;
 use mydocker::error::{EXIT_ENGINE, Result};
+use mydocker::spec::map::Map;
 use mydocker::spec::{Namespace, Namespaces, Network, Owner};
 use mydocker::store::{Store, containers};
-use std::collections::BTreeMap;
 
 /// What `--ipc none` is: an ipc namespace of its own, and nothing at /dev/shm.
 pub const NO_SHM: &str = "none";
@@ -54,8 +54,8 @@ fn of(mode: &str, store: Option<&Store>) -> Result<Option<Namespace>> {
 }
 
 /// What `--sysctl` asks for; only in namespaces that are not the host's.
-pub fn sysctls(parsed: &Parsed, network: Network, namespaces: &Namespaces) -> Result<BTreeMap<String, String>> {
-    let mut all = BTreeMap::new();
+pub fn sysctls(parsed: &Parsed, network: Network, namespaces: &Namespaces) -> Result<Map<String, String>> {
+    let mut all = Map::new();
     for asked in parsed.read_all("sysctl", read::sysctl::sysctl)? {
         let (is_host, flag) = match asked.scope {
             Scope::Network => (network == Network::Host, "network"),

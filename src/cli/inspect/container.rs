@@ -7,6 +7,7 @@ use super::super::shape::{picked, put, put_flag, put_number, put_text, put_texts
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
+use mydocker::spec::map::Set;
 use mydocker::spec::record::to_json;
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
@@ -124,7 +125,7 @@ fn config(store: &Store, spec: &Spec, record: &Value) -> Value {
     let empty = || Value::Object(Object::new());
     let (mut ports, mut volumes) = (Object::new(), Object::new());
     let image = images::get(store, &spec.image_id).ok().and_then(|image| image.config); // it may be gone by now
-    for port in image.iter().flat_map(|config| &config.exposed_ports).flatten() {
+    for port in image.iter().flat_map(|config| &config.exposed_ports).flat_map(Set::keys) {
         put(&mut ports, port, empty());
     }
     for mount in spec.mounts.iter().filter(|mount| mount.kind == MountKind::Anonymous) {

@@ -3,7 +3,7 @@
 
 use super::{REGIONS_MAX, Region, Time, owner_in_range, pairs, shown};
 use crate::error::{Error, Result};
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -16,7 +16,7 @@ pub struct Pax {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     pub mtime: Option<Time>,
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: Map<Vec<u8>, Vec<u8>>,
     pub sparse: Sparse,
 }
 
