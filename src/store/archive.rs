@@ -5,8 +5,8 @@
 //! is in the store before all of it was right.
 
 mod load;
-mod place;
-mod plan;
+pub mod place;
+pub mod plan;
 mod save;
 
 pub use load::{Loaded, load};
@@ -25,7 +25,7 @@ const FULL_NAME: &str = "io.containerd.image.name";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// A part of an archive that something else in it names.
-struct Blob {
+pub struct Blob {
     /// Its path in the archive.
     path: String,
     /// 64 hexadecimal digits, when it is known by its digest.

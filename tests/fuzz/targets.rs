@@ -2,17 +2,19 @@
 
 use crate::mutate::Random;
 use mydocker::error::Result;
-use mydocker::kernel::file;
 use mydocker::kernel::io::Source;
+use mydocker::kernel::{file, hex};
 use mydocker::life::log;
 use mydocker::spec::record::{self, Part};
 use mydocker::spec::{Spec, State};
+use mydocker::store::archive::{place, plan};
 use mydocker::store::images::{self, Image};
 use mydocker::store::tar::{self, BLOCK_BYTES, Entry, Parser, Step};
 use mydocker::store::unpack::{self, Limits};
-use mydocker::store::{gzip, reference};
+use mydocker::store::volumes::Volume;
+use mydocker::store::{self, bundle, gzip, reference};
 use mydocker::walls::seccomp;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, AsRawFd};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -83,6 +85,48 @@ const PAX: &[&str] = &[
     "security.capability",
 ];
 
+const ARCHIVE: &[&str] = &[
+    "\n%%index.json\n",
+    "\n%%manifest.json\n",
+    "\n%%blob\n",
+    "@1@",
+    "@2@",
+    "#1#",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"",
+    "null",
+    "18446744073709551615",
+    "\"digest\":\"sha256:@1@\"",
+    "\"manifests\":[",
+    "\"mediaType\":\"application/vnd.oci.image.index.v1+json\"",
+    "\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\"",
+    "\"Layers\":[\"../../etc/passwd\"]",
+    "\"RepoTags\":[\"a:b\"]",
+    "\"annotations\":{\"org.opencontainers.image.ref.name\":\"x\"}",
+];
+
+const BUNDLE: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"",
+    "\"images\":[",
+    "\"config\":\"\",\"id\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"",
+    "\"layers\":[",
+    "\"offset\":",
+    "\"length\":",
+    "\"entry\":[\"-it\"]",
+    "\"program_length\":64",
+    "18446744073709551615",
+    "-1",
+];
+
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "tar", run: tar, mend: seal, words: PAX },
@@ -91,6 +135,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "image", run: image, mend: leave, words: JSON },
     Target { name: "record", run: |input| document(input, Spec::default), mend: leave, words: JSON },
     Target { name: "state", run: |input| document(input, State::created), mend: leave, words: JSON },
+    Target { name: "volume", run: |input| document(input, Volume::default), mend: leave, words: JSON },
+    Target { name: "archive", run: archive, mend: leave, words: ARCHIVE },
+    Target { name: "bundle", run: carried, mend: leave, words: BUNDLE },
     Target { name: "seccomp", run: profile, mend: leave, words: JSON },
     Target {
         name: "reference",
@@ -309,5 +356,80 @@ fn line(input: &[u8]) -> String {
             assert_eq!(record.time.len(), 30);
             format!("{} {}", record.is_stderr, record.is_whole)
         }
+    }
+}
+
+/// The documents of an image archive: files, each after a line `%%NAME`; `%%blob` is called by its digest, as a layout has
+/// it. `@2@` and `#2#` stand for the digest and the size of the file that comes two files later.
+fn archive(input: &[u8]) -> String {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-archive-{}-tree", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir); // the last one may have been killed
+    let blobs = dir.join("layout/blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let text = String::from_utf8_lossy(input);
+    let mut later: Vec<(String, usize)> = Vec::new(); // the nearest is the last
+    for file in text.split("\n%%").take(50).collect::<Vec<_>>().into_iter().rev() {
+        let (name, content) = file.split_once('\n').unwrap_or(("", file));
+        let mut content = content.to_owned();
+        for (at, (digest, size)) in later.iter().rev().enumerate().take(9) {
+            content = content.replace(&format!("@{}@", at + 1), digest);
+            content = content.replace(&format!("#{}#", at + 1), &size.to_string());
+        }
+        let digest = hex::sha256(content.as_bytes());
+        match name {
+            "index.json" | "manifest.json" | "oci-layout" => std::fs::write(dir.join("layout").join(name), &content),
+            _ => std::fs::write(blobs.join(&digest), &content),
+        }
+        .unwrap();
+        later.push((digest, content.len()));
+    }
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let store = store::open(&path("store"), &path("run")).unwrap();
+    let layout = file::open_dir(&path("layout")).unwrap();
+    let place = place::open(&store, layout, &Limits::default(), &mut |_| {}).unwrap();
+    let planned = plan::plan(&place);
+    let outcome = match planned {
+        Err(error) => {
+            let error = error.to_string();
+            assert!(!error.contains(|c: char| c.is_control()), "{error:?}");
+            plain(&error)
+        }
+        Ok(all) => {
+            let layers: usize = all.iter().map(|image| image.layers.len()).sum();
+            let names: usize = all.iter().map(|image| image.names.len()).sum();
+            format!("fine {} {} {}", "i".repeat(all.len()), "l".repeat(layers), "n".repeat(names))
+        }
+    };
+    std::fs::remove_dir_all(&dir).unwrap();
+    outcome
+}
+
+/// The words of an error without what it quotes.
+fn plain(error: &str) -> String {
+    error.split_whitespace().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase())).collect()
+}
+
+/// The index of a bundle, behind 64 bytes of program and 512 of layers.
+fn carried(input: &[u8]) -> String {
+    const FRONT: usize = 64 + 512;
+    let mark = if input.first() == Some(&b' ') { 2 } else { 1 };
+    let mut bytes = vec![0; FRONT];
+    bytes[48..52].copy_from_slice(&[b'm', b'd', b'k', mark]);
+    bytes.extend(input);
+    bytes.extend(b"mydocker");
+    for number in [1, FRONT, input.len()] {
+        bytes.extend((number as u64).to_le_bytes());
+    }
+    bytes.extend(hex::sha256(input).as_bytes());
+    let file = rustix::fs::memfd_create("bundle", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::io::write(&file, &bytes).unwrap();
+    let opened = bundle::open(&format!("/proc/self/fd/{}", file.as_raw_fd()));
+    match opened {
+        Err(error) => plain(&error.to_string()),
+        Ok(None) => "none".to_owned(),
+        Ok(Some(bundle)) => match bundle.verify() {
+            Err(error) => "opened, ".to_owned() + &plain(&error.to_string()),
+            Ok(()) => "fine".to_owned(),
+        },
     }
 }

@@ -24,8 +24,11 @@ const DEPTH_MAX: u32 = 4;
 
 /// An image of an archive.
 pub struct Planned {
+    /// Its configuration.
     pub config: Blob,
+    /// Its layers, the lowest first.
     pub layers: Vec<Blob>,
+    /// What it is called; nothing, perhaps.
     pub names: Vec<Reference>,
 }
 
