@@ -146,8 +146,3 @@ pub fn object(fields: Vec<(&str, Value)>) -> Value {
     }
     Value::Object(object)
 }
-
-/// A JSON text.
-pub fn text(value: impl Into<String>) -> Value {
-    Value::String(value.into())
-}
