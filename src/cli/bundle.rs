@@ -52,33 +52,30 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
     let entry_image = entry_image_of(&entry)?;
     let store = open_store()?;
     store.lock_images(false)?;
-    let find = |word: &str| images::find(&store, word)?.ok_or_else(|| images::missing(word));
     let mut wanted: Vec<(String, String)> = Vec::new();
-    let mut add = |image| {
-        if !wanted.contains(&image) {
-            wanted.push(image);
+    let mut add = |name: String, id: String| {
+        if !wanted.iter().any(|known| known.0 == name && known.1 == id) {
+            wanted.push((name, id));
         }
     };
     for word in &parsed.words {
-        add(match find(word)? {
-            Found::Reference(reference, id) => (reference.text(), id),
-            Found::Id(id) => (String::new(), id),
-        });
+        match images::find(&store, word)?.ok_or_else(|| images::missing(word))? {
+            Found::Reference(reference, id) => add(reference.text(), id),
+            Found::Id(id) => add(String::new(), id),
+        }
     }
     if parsed.on("add") {
         let own = bundle::own()?.ok_or_else(|| Error::new("nothing to add: this program's own file has no images"))?;
         for image in bundle::list(&own.index, "images") {
             let id = bundle::text(image, "id");
-            find(id)?; // puts it into the store
-            add((bundle::text(image, "reference").to_owned(), id.to_owned()));
+            let id = images::expect(&store, id)?; // puts it into the store
+            add(bundle::text(image, "reference").to_owned(), id);
         }
     }
     if let Some(word) = entry_image {
-        let id = find(&word)?.id().to_owned();
-        match wanted.iter().position(|(_, known)| *known == id) {
-            Some(at) => wanted.swap(0, at),
-            None => return Err(bad("--entry names an image that is not one of the bundle's")),
-        }
+        let id = images::expect(&store, &word)?;
+        let at = wanted.iter().position(|(_, known)| *known == id);
+        wanted.swap(0, at.ok_or_else(|| bad("--entry names an image that is not one of the bundle's"))?);
     }
     bundle::write(&store, &wanted, &entry, path)?;
     Ok(OK)

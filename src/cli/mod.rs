@@ -87,21 +87,23 @@ pub fn open_store_as_we_are() -> Result<Store> {
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
 /// root gets its user namespace before.
 pub fn seal() -> Result<()> {
-    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
-    let c = |text: std::ffi::OsString| std::ffi::CString::new(text.into_vec()).unwrap_or_default(); // none has a NUL
-    let argv: Vec<_> = std::env::args_os().map(c).collect();
-    let variable = |(mut key, value): (std::ffi::OsString, std::ffi::OsString)| {
-        key.push("=");
-        key.push(value);
-        c(key)
-    };
-    let mut envp: Vec<_> = std::env::vars_os().map(variable).collect();
+    let c = |text: Vec<u8>| std::ffi::CString::new(text).unwrap_or_default(); // none has a NUL
+    let (mut argv, mut envp) = (Vec::new(), Vec::new());
+    for word in std::env::args_os() {
+        argv.push(c(word.into_vec()));
+    }
+    let mut keep = |key: &[u8], value: &[u8]| envp.push(c([key, b"=", value].concat()));
+    for (key, value) in std::env::vars_os() {
+        keep(key.as_bytes(), value.as_bytes());
+    }
     if let (false, Some((root, run))) = (process::is_in_first_user_namespace(), PLACES.get()) {
         // Who was not root is it now, and would take root's places.
-        envp.extend([("MYDOCKER_ROOT".into(), root.into()), ("MYDOCKER_RUN".into(), run.into())].map(variable));
+        keep(b"MYDOCKER_ROOT", root.as_bytes());
+        keep(b"MYDOCKER_RUN", run.as_bytes());
     }
     seal::ensure(&argv, &envp)
 }
@@ -111,9 +113,30 @@ pub fn print(text: &str) -> Result<()> {
     io::write_all(sys::stdout(), text.as_bytes()).map_err(|errno| Error::os("write our output", errno))
 }
 
+/// Prints a list: with `-q` the ids, which are a line each, otherwise the rows as `--format` wants them, and
+/// [`table::print`].
+pub fn print_list(
+    parsed: &args::Parsed,
+    ids: &str,
+    columns: &str,
+    headers: &[(&str, &str)],
+    rows: &[Value],
+) -> Result<()> {
+    if parsed.on("quiet") {
+        return print(ids);
+    }
+    print(&table::print(parsed.last("format"), columns, headers, rows)?)
+}
+
 /// Writes one line for the person to the standard error.
 pub fn note(text: &str) {
     let _ = io::write_all(sys::stderr(), format!("mydocker: {}\n", human::visible(text)).as_bytes()); // nowhere else to say it
+}
+
+/// Tells the person of an error that the work goes on after; the exit code becomes 1.
+pub fn complain(error: &Error, code: &mut u8) {
+    note(&error.to_string());
+    *code = 1;
 }
 
 /// Writes to the standard error, beside our output.
@@ -123,16 +146,13 @@ pub fn print_error(text: &str) {
 
 /// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns
 /// is printed.
-pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Result<u8> {
+pub fn each(words: &[String], act: &mut dyn FnMut(&str) -> Result<String>) -> Result<u8> {
     let mut code = OK;
     for word in words {
         match act(word) {
             Ok(text) if text.is_empty() => {}
             Ok(text) => print(&format!("{text}\n"))?,
-            Err(error) => {
-                note(&error.to_string());
-                code = 1;
-            }
+            Err(error) => complain(&error, &mut code),
         }
     }
     Ok(code)
