@@ -9,7 +9,7 @@ pub use list::{HEADERS, Stored, images, named, row, sizes_of, stored};
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::progress::{self, Progress};
-use super::{OK, change, each, load, note, open_store, print, ps, read};
+use super::{OK, Opened, change, each, load, note, open_store, print, ps, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
@@ -182,7 +182,7 @@ fn made(store: &Store, id: &str) -> Result<u8> {
 }
 
 /// Who is not root looks at a container from its user namespace.
-fn open_store_of(word: &str) -> Result<Store> {
+fn open_store_of(word: &str) -> Result<Opened> {
     if !rustix::process::geteuid().is_root() {
         let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
     }

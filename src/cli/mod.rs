@@ -42,6 +42,7 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, process, seal, sys};
 use mydocker::store::{self, Store};
 use mydocker::walls::ids;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 /// Exit code of everything that worked.
@@ -68,8 +69,20 @@ pub fn set_places(root: String, run: String) {
     let _ = PLACES.set((root, run)); // called once, by main
 }
 
+/// The store, open until the process ends: a verb has nothing to move or to close.
+#[derive(Clone, Copy)]
+pub struct Opened(&'static Store);
+
+impl Deref for Opened {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.0
+    }
+}
+
 /// Opens the store. Who is not root gets a user namespace of its own first, unless it is in one already.
-pub fn open_store() -> Result<Store> {
+pub fn open_store() -> Result<Opened> {
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
@@ -77,11 +90,9 @@ pub fn open_store() -> Result<Store> {
 }
 
 /// Opens the store with just the powers that we have.
-pub fn open_store_as_we_are() -> Result<Store> {
-    match PLACES.get() {
-        Some((root, run)) => store::open(root, run),
-        None => store::open(store::ROOT, store::RUN),
-    }
+pub fn open_store_as_we_are() -> Result<Opened> {
+    let (root, run) = PLACES.get().map_or((store::ROOT, store::RUN), |(root, run)| (root, run));
+    Ok(Opened(Box::leak(Box::new(store::open(root, run)?))))
 }
 
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not

@@ -99,7 +99,8 @@ pub fn prune(parsed: &Parsed, what: &str, remove: &dyn Fn(&Store, &Filters<'_>) 
     if !is_agreed(parsed, &format!("WARNING! This will remove {what}."))? {
         return Pruned::new("").tell();
     }
-    remove(&open_store()?, &filters)?.tell()
+    let store = open_store()?;
+    remove(&store, &filters)?.tell()
 }
 
 /// `container prune`: all containers that do not run go away.
