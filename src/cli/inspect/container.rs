@@ -76,7 +76,7 @@ pub fn record(of: &dyn Part) -> Object {
 
 /// The whole answer; `None` when the container has just gone.
 pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Option<Value>> {
-    let spec = &container.spec;
+    let spec: &Spec = &container.spec;
     let Some((state, is_paused)) = ps::state(store, container)? else { return Ok(None) };
     let mut o = record(spec);
     put(&mut o, "state", life(&state, is_paused));
