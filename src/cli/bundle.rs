@@ -2,7 +2,7 @@
 
 use super::args::{self, Outcome, Parsed};
 use super::{OK, open_store, print, shape, verbs};
-use miniserde::json::Value;
+use miniserde::json::{Array, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::store::bundle;
 use mydocker::store::images::{self, Found};
@@ -84,7 +84,11 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
 /// The image that the entry names, `None` without an entry. What is wrong with its flags is found here and not later.
 fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
     let Some((run, _)) = verbs::find(&["run"]).filter(|_| !args.is_empty()) else { return Ok(None) };
-    let Outcome::Run(parsed) = args::parse(run, args.iter().map(OsString::from).collect())? else {
+    let mut words = Vec::new();
+    for word in args {
+        words.push(OsString::from(word));
+    }
+    let Outcome::Run(parsed) = args::parse(run, words)? else {
         return Err(bad("--help cannot be an entry: see 'mydocker help run'"));
     };
     if parsed.given("image") || parsed.given("rootfs") {
@@ -98,14 +102,14 @@ fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
 
 /// `bundle --inspect FILE…`: checks everything, and tells what the index says.
 fn inspect(paths: &[String]) -> Result<u8> {
-    let mut all = Vec::new();
+    let mut all = Array::new();
     for path in paths {
         let bundle = bundle::open(path)?.ok_or_else(|| Error::new(format!("{path} is not a bundle")))?;
         bundle.verify()?;
         all.push(bundle.index);
     }
     let mut text = String::new();
-    shape::write(&mut text, &Value::Array(all.into_iter().collect()), Some(0));
+    shape::write(&mut text, &Value::Array(all), Some(0));
     text.push('\n');
     print(&text)?;
     Ok(OK)

@@ -74,7 +74,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
 fn bytes_of(path: &str) -> Option<u64> {
     match file::open_dir(path) {
         Ok(dir) => file::tree_bytes(dir.as_fd()).ok(),
-        Err(_) => std::fs::metadata(path).ok().map(|data| data.len()),
+        Err(_) => rustix::fs::stat(path).ok().map(|stat| stat.st_size as u64),
     }
 }
 

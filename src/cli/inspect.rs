@@ -9,7 +9,7 @@ pub use mydocker::life::health::word as verdict;
 use super::args::Parsed;
 use super::template::Template;
 use super::{OK, complain, open_store, print, read, shape};
-use miniserde::json::Value;
+use miniserde::json::{Array, Value};
 use mydocker::error::{Error, Result};
 use mydocker::store::{Store, containers, images, volumes};
 
@@ -27,7 +27,7 @@ pub fn inspect(parsed: &Parsed) -> Result<u8> {
         text => Some(Template::parse(text)?),
     };
     let store = open_store()?;
-    let (mut found, mut lines) = (Vec::new(), String::new());
+    let (mut found, mut lines) = (Array::new(), String::new());
     let mut errors: Vec<Error> = Vec::new();
     for word in &parsed.words {
         match (look(&store, kind, word, parsed.on("size")), &template) {
@@ -41,7 +41,7 @@ pub fn inspect(parsed: &Parsed) -> Result<u8> {
     }
     if template.is_none() {
         let level = (parsed.last("format") != Some("json")).then_some(0);
-        shape::write(&mut lines, &Value::Array(found.into_iter().collect()), level);
+        shape::write(&mut lines, &Value::Array(found), level);
     }
     if template.is_none() || lines.is_empty() {
         lines.push('\n'); // docker ends an answer that is empty, too

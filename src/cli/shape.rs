@@ -1,7 +1,7 @@
 //! What docker's objects look like as text: the order of their keys, and which ones are left out.
 
 use super::inspect::moment;
-use miniserde::json::{self, Number, Object, Value};
+use miniserde::json::{self, Array, Number, Object, Value};
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
@@ -132,7 +132,13 @@ fn section(table: &mut &str, of: &Value) -> Value {
     let object = Value::Object(rows(table, of));
     match of {
         Value::Null => Value::Null,
-        Value::Array(list) => Value::Array(list.iter().map(|item| Value::Object(picked(start, item))).collect()),
+        Value::Array(list) => {
+            let mut all = Array::new();
+            for item in list {
+                all.push(Value::Object(picked(start, item)));
+            }
+            Value::Array(all)
+        }
         _ => object,
     }
 }
@@ -204,7 +210,11 @@ pub fn put_flag(object: &mut Object, key: &str, flag: bool) {
 /// Puts a list of texts into an object.
 #[inline(never)]
 pub fn put_texts(object: &mut Object, key: &str, texts: &[String]) {
-    put(object, key, Value::Array(texts.iter().map(|text| Value::String(text.clone())).collect()));
+    let mut all = Array::new();
+    for text in texts {
+        all.push(Value::String(text.clone()));
+    }
+    put(object, key, Value::Array(all));
 }
 
 #[cfg(test)]

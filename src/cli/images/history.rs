@@ -52,7 +52,7 @@ pub fn history(parsed: &Parsed) -> Result<u8> {
 fn row(parsed: &Parsed, step: &History, size: u64) -> Object {
     let created = step.created.as_deref().and_then(read::moment::rfc3339);
     let is_human = parsed.last("human") != Some("false");
-    let at = created.map_or_else(|| "N/A".to_owned(), |at| time::plain(at).replace(' ', "T") + "Z");
+    let at = created.map_or_else(|| "N/A".to_owned(), |at| format!("{}Z", &time::rfc3339(at)[..19]));
     let since = created.filter(|_| is_human).map(|at| human::ago(human::elapsed(at)));
     let by = human::visible(&step.created_by.as_deref().unwrap_or("").replace('\t', " "));
     let comment = human::visible(step.comment.as_deref().unwrap_or(""));
