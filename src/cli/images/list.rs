@@ -185,8 +185,11 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     Ok(code)
 }
 
+/// Adds a row for an image: its id, a name of it, itself, its bytes.
+type Add<'a> = dyn FnMut(&str, Option<&Reference>, &Image, Sizes) + 'a;
+
 /// Adds the images of this program's own file that are not unpacked yet.
-fn add_bundled(store: &Store, add: &mut dyn FnMut(&str, Option<&Reference>, &Image, Sizes)) -> Result<()> {
+fn add_bundled(store: &Store, add: &mut Add<'_>) -> Result<()> {
     let Some(own) = bundle::own()? else { return Ok(()) };
     for packed in bundle::list(&own.index, "images") {
         if bundle::is_unstored(store, packed) {
