@@ -2,7 +2,7 @@
 
 use super::args::{self, Outcome, Parsed};
 use super::{OK, open_store, print, shape, verbs};
-use miniserde::json::Value;
+use miniserde::json::{Array, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::store::bundle;
 use mydocker::store::images::{self, Found};
@@ -52,33 +52,30 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
     let entry_image = entry_image_of(&entry)?;
     let store = open_store()?;
     store.lock_images(false)?;
-    let find = |word: &str| images::find(&store, word)?.ok_or_else(|| images::missing(word));
     let mut wanted: Vec<(String, String)> = Vec::new();
-    let mut add = |image| {
-        if !wanted.contains(&image) {
-            wanted.push(image);
+    let mut add = |name: String, id: String| {
+        if !wanted.iter().any(|known| known.0 == name && known.1 == id) {
+            wanted.push((name, id));
         }
     };
     for word in &parsed.words {
-        add(match find(word)? {
-            Found::Reference(reference, id) => (reference.text(), id),
-            Found::Id(id) => (String::new(), id),
-        });
+        match images::find(&store, word)?.ok_or_else(|| images::missing(word))? {
+            Found::Reference(reference, id) => add(reference.text(), id),
+            Found::Id(id) => add(String::new(), id),
+        }
     }
     if parsed.on("add") {
         let own = bundle::own()?.ok_or_else(|| Error::new("nothing to add: this program's own file has no images"))?;
         for image in bundle::list(&own.index, "images") {
             let id = bundle::text(image, "id");
-            find(id)?; // puts it into the store
-            add((bundle::text(image, "reference").to_owned(), id.to_owned()));
+            let id = images::expect(&store, id)?; // puts it into the store
+            add(bundle::text(image, "reference").to_owned(), id);
         }
     }
     if let Some(word) = entry_image {
-        let id = find(&word)?.id().to_owned();
-        match wanted.iter().position(|(_, known)| *known == id) {
-            Some(at) => wanted.swap(0, at),
-            None => return Err(bad("--entry names an image that is not one of the bundle's")),
-        }
+        let id = images::expect(&store, &word)?;
+        let at = wanted.iter().position(|(_, known)| *known == id);
+        wanted.swap(0, at.ok_or_else(|| bad("--entry names an image that is not one of the bundle's"))?);
     }
     bundle::write(&store, &wanted, &entry, path)?;
     Ok(OK)
@@ -87,7 +84,11 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
 /// The image that the entry names, `None` without an entry. What is wrong with its flags is found here and not later.
 fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
     let Some((run, _)) = verbs::find(&["run"]).filter(|_| !args.is_empty()) else { return Ok(None) };
-    let Outcome::Run(parsed) = args::parse(run, args.iter().map(OsString::from).collect())? else {
+    let mut words = Vec::new();
+    for word in args {
+        words.push(OsString::from(word));
+    }
+    let Outcome::Run(parsed) = args::parse(run, words)? else {
         return Err(bad("--help cannot be an entry: see 'mydocker help run'"));
     };
     if parsed.given("image") || parsed.given("rootfs") {
@@ -101,14 +102,14 @@ fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
 
 /// `bundle --inspect FILE…`: checks everything, and tells what the index says.
 fn inspect(paths: &[String]) -> Result<u8> {
-    let mut all = Vec::new();
+    let mut all = Array::new();
     for path in paths {
         let bundle = bundle::open(path)?.ok_or_else(|| Error::new(format!("{path} is not a bundle")))?;
         bundle.verify()?;
         all.push(bundle.index);
     }
     let mut text = String::new();
-    shape::write(&mut text, &Value::Array(all.into_iter().collect()), Some(0));
+    shape::write(&mut text, &Value::Array(all), Some(0));
     text.push('\n');
     print(&text)?;
     Ok(OK)

@@ -4,23 +4,36 @@ use super::decide::life;
 use super::read;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::program::DEFAULT_PATH;
+use mydocker::spec::map::Set;
 use mydocker::spec::record;
 use mydocker::store::images::{Config, HealthConfig};
+
+/// What a line is run by, unless the image has another one.
+const SHELL: &str = "[\"/bin/sh\",\"-c\"]";
 
 /// Applies instructions one after the other, for example `CMD ["sh"]` and `ENV A=b`.
 pub fn apply(config: &mut Config, instructions: &[&str]) -> Result<()> {
     let mut has_cmd = false;
     for text in instructions {
         let bad = |why: &str| Error::new(format!("invalid change '{}': {why}", text.escape_debug())).exit(EXIT_ENGINE);
-        let (name, rest) = text.trim().split_once(char::is_whitespace).ok_or_else(|| bad("it has no value"))?;
+        let (name, rest) = first(text.trim());
+        if rest.is_empty() {
+            return Err(bad("it has no value"));
+        }
         let name = name.to_ascii_uppercase();
         if name == "ENTRYPOINT" && !has_cmd {
             config.cmd = None; // the old words belonged to the old program
         }
         has_cmd |= name == "CMD";
-        one(config, &name, rest.trim(), &bad)?;
+        one(config, &name, rest, &bad)?;
     }
     Ok(())
+}
+
+/// The first word, and what follows it.
+fn first(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim_start())
 }
 
 fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error) -> Result<()> {
@@ -28,24 +41,26 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
     let unclosed = || bad("a quote or a brace is not closed");
     match name {
         "CMD" | "ENTRYPOINT" => {
-            let words = list(rest).unwrap_or_else(|| {
-                let shell = config.shell.clone();
-                let mut words = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
-                words.push(rest.to_owned());
-                words
-            });
-            *(if name == "CMD" { &mut config.cmd } else { &mut config.entrypoint }) = Some(words);
+            let mut words = list(rest);
+            if words.is_none() {
+                words = config.shell.clone().or_else(|| list(SHELL));
+                words.get_or_insert_default().push(rest.to_owned());
+            }
+            *(if name == "CMD" { &mut config.cmd } else { &mut config.entrypoint }) = words;
         }
         "ENV" | "LABEL" => {
-            for (key, value) in pairs(rest, &env).ok_or_else(|| bad("KEY=VALUE is expected"))? {
+            let mut add = |key: &str, value: &str| {
                 if name == "LABEL" {
-                    config.labels.get_or_insert_default().insert(key, value);
-                    continue;
+                    config.labels.get_or_insert_default().insert(key.to_owned(), value.to_owned());
+                    return;
                 }
                 let env = config.env.get_or_insert_default();
-                env.retain(|entry| entry.split('=').next() != Some(key.as_str()));
+                while let Some(at) = env.iter().position(|entry| entry.split('=').next() == Some(key)) {
+                    env.remove(at);
+                }
                 env.push(format!("{key}={value}"));
-            }
+            };
+            pairs(rest, &env, &mut add).ok_or_else(|| bad("KEY=VALUE is expected"))?;
         }
         "USER" | "WORKDIR" | "STOPSIGNAL" => {
             let value = one_word(rest, &env).ok_or_else(unclosed)?;
@@ -65,32 +80,32 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
             let is_volume = name == "VOLUME";
             let listed = if is_volume { list(rest) } else { None };
             let set = if is_volume { &mut config.volumes } else { &mut config.exposed_ports };
-            for text in listed.or_else(|| words(rest, &env, true)).ok_or_else(unclosed)? {
-                let mut keys = Vec::new();
-                if is_volume {
-                    keys.push(one_word(&text, &env).ok_or_else(unclosed)?);
-                } else {
-                    ports(&text, &mut keys).ok_or_else(|| bad("PORT, PORT/PROTOCOL or FIRST-LAST is expected"))?;
+            for text in &listed.or_else(|| words(rest, &env, true)).ok_or_else(unclosed)? {
+                let set = set.get_or_insert_default();
+                if !is_volume {
+                    ports(text, set).ok_or_else(|| bad("PORT, PORT/PROTOCOL or FIRST-LAST is expected"))?;
+                    continue;
                 }
-                for key in keys {
-                    if key.is_empty() {
-                        return Err(bad("VOLUME specified can not be an empty string"));
-                    }
-                    set.get_or_insert_default().insert(key, ());
+                let path = one_word(text, &env).ok_or_else(unclosed)?;
+                if path.is_empty() {
+                    return Err(bad("VOLUME specified can not be an empty string"));
                 }
+                set.insert(path, ());
             }
         }
         "ONBUILD" => {
-            let first = rest.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+            let first = first(rest).0.to_ascii_uppercase();
             if matches!(first.as_str(), "ONBUILD" | "FROM" | "MAINTAINER") {
-                return Err(bad(&format!("{first} isn't allowed as an ONBUILD trigger")));
+                return Err(bad(&(first + " isn't allowed as an ONBUILD trigger")));
             }
             config.on_build.get_or_insert_default().push(rest.to_owned());
         }
         "HEALTHCHECK" => {
             let expected =
                 "[--interval=DURATION --timeout= --start-period= --start-interval= --retries=N] CMD …, or NONE";
-            config.healthcheck = Some(healthcheck(rest).ok_or_else(|| bad(expected))?);
+            let mut health = HealthConfig::default();
+            healthcheck(rest, &mut health).ok_or_else(|| bad(expected))?;
+            config.healthcheck = Some(health);
         }
         _ => {
             let known = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR";
@@ -101,7 +116,7 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
 }
 
 /// `80`, `80/udp`, `8000-8010`: adds each port with its protocol.
-fn ports(text: &str, to: &mut Vec<String>) -> Option<()> {
+fn ports(text: &str, to: &mut Set<String>) -> Option<()> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
@@ -110,31 +125,27 @@ fn ports(text: &str, to: &mut Vec<String>) -> Option<()> {
         return None;
     }
     for port in first..=last {
-        to.push(format!("{port}/{protocol}"));
+        to.insert(format!("{port}/{protocol}"), ());
     }
     Some(())
 }
 
 /// `NONE`, or `[--interval=30s …] CMD` and a JSON array of words or a line for the shell.
-fn healthcheck(text: &str) -> Option<HealthConfig> {
-    let mut health = HealthConfig::default();
-    let mut rest = text;
+fn healthcheck(mut rest: &str, health: &mut HealthConfig) -> Option<()> {
     loop {
-        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        rest = after.trim_start();
+        let (word, after) = first(rest);
+        rest = after;
         let Some(option) = word.strip_prefix("--") else {
-            health.test = Some(match (word, rest) {
-                ("NONE" | "none", "") => vec!["NONE".to_owned()],
-                ("CMD" | "cmd", line) if !line.is_empty() => match list(line) {
-                    Some(mut words) => {
-                        words.insert(0, "CMD".to_owned());
-                        words
-                    }
-                    None => life::shell_test(line),
-                },
+            health.test = match (word, rest, list(rest)) {
+                ("NONE" | "none", "", _) => list("[\"NONE\"]"),
+                ("CMD" | "cmd", _, Some(mut words)) => {
+                    words.insert(0, "CMD".to_owned());
+                    Some(words)
+                }
+                ("CMD" | "cmd", line, None) if !line.is_empty() => Some(life::shell_test(line)),
                 _ => return None,
-            });
-            return Some(health);
+            };
+            return Some(());
         };
         let (name, value) = option.split_once('=')?;
         let time = match name {
@@ -159,17 +170,17 @@ fn list(text: &str) -> Option<Vec<String>> {
 }
 
 /// `A=b C="d e"`, or the old form `A value with blanks`.
-fn pairs(text: &str, env: &[String]) -> Option<Vec<(String, String)>> {
-    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    if !first.contains('=') {
-        return (!rest.is_empty()).then_some(vec![(first.to_owned(), one_word(rest.trim(), env)?)]);
+fn pairs(text: &str, env: &[String], add: &mut dyn FnMut(&str, &str)) -> Option<()> {
+    let (key, rest) = first(text);
+    if !key.contains('=') {
+        add(key, &one_word(rest, env).filter(|_| !rest.is_empty())?);
+        return Some(());
     }
-    let mut pairs = Vec::new();
-    for word in words(text, env, true)? {
+    for word in &words(text, env, true)? {
         let (key, value) = word.split_once('=').filter(|(key, _)| !key.is_empty())?;
-        pairs.push((key.to_owned(), value.to_owned()));
+        add(key, value);
     }
-    Some(pairs)
+    Some(())
 }
 
 fn one_word(text: &str, env: &[String]) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
+use super::images::few;
 use super::progress::Progress;
 use super::{OK, human, note, open_store, open_store_as_we_are, print_error, seal};
 use mydocker::error::{Error, Result};
@@ -11,9 +12,6 @@ use mydocker::life::exec;
 use mydocker::store::containers;
 use rustix::fd::AsFd;
 use rustix::termios::isatty;
-
-/// Names of what was left out that are shown.
-const LEFT_OUT_SHOWN_MAX: usize = 3;
 
 /// `cp [-a] [-L] [-q] CONTAINER:SRC DEST|-` and `cp [-a] [-L] [-q] SRC|- CONTAINER:DEST`
 pub fn cp(parsed: &Parsed) -> Result<u8> {
@@ -53,17 +51,16 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     if let (true, Some((_, path))) = (is_into, &request.outside) {
         progress.expect(&|| bytes_of(path));
     }
+    let mut tell = |bytes| progress.tell(bytes);
     let copied = if is_into {
-        copy::into(&store, &mut container, &request, &mut |bytes| progress.tell(bytes))
+        copy::into(&store, &mut container, &request, &mut tell)
     } else {
-        copy::out_of(&store, &mut container, &request, &mut |bytes| progress.tell(bytes))
+        copy::out_of(&store, &mut container, &request, &mut tell)
     };
     drop(progress);
     let copied = copied?;
     if !copied.left_out.is_empty() {
-        let shown = &copied.left_out[..copied.left_out.len().min(LEFT_OUT_SHOWN_MAX)];
-        let more = if copied.left_out.len() > shown.len() { " …" } else { "" };
-        note(&format!("not copied: {}{more}", shown.join(", ")));
+        note(&format!("not copied: {}", few(&copied.left_out, str::to_owned)));
     }
     let is_stream = request.outside.is_none();
     if !is_quiet && (is_into || !is_stream) {
@@ -77,13 +74,13 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
 fn bytes_of(path: &str) -> Option<u64> {
     match file::open_dir(path) {
         Ok(dir) => file::tree_bytes(dir.as_fd()).ok(),
-        Err(_) => std::fs::metadata(path).ok().map(|data| data.len()),
+        Err(_) => rustix::fs::stat(path).ok().map(|stat| stat.st_size as u64),
     }
 }
 
 /// `CONTAINER:PATH`. As scp: a path of the host with a colon in it begins with `/` or `.`.
 fn split(word: &str) -> Option<(&str, &str)> {
-    word.split_once(':').filter(|(container, _)| !container.is_empty() && !word.starts_with(['/', '.']))
+    word.split_once(':').filter(|(container, _)| !container.is_empty() && !matches!(word.as_bytes()[0], b'/' | b'.'))
 }
 
 fn is_running(word: &str) -> Result<bool> {
@@ -93,13 +90,13 @@ fn is_running(word: &str) -> Result<bool> {
 }
 
 fn summary(copied: &Copied, to: &str) -> String {
-    let all = human::size(copied.transferred);
-    match copied.content {
-        Some(content) if content != copied.transferred => {
-            format!("Successfully copied {} (transferred {all}) to {}\n", human::size(content), human::visible(to))
-        }
-        _ => format!("Successfully copied {all} to {}\n", human::visible(to)),
+    let mut size = human::size(copied.transferred);
+    if let Some(content) = copied.content
+        && content != copied.transferred
+    {
+        size = format!("{} (transferred {size})", human::size(content));
     }
+    format!("Successfully copied {size} to {}\n", human::visible(to))
 }
 
 #[cfg(test)]

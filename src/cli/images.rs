@@ -4,12 +4,12 @@ mod history;
 mod list;
 
 pub use history::history;
-pub use list::images;
+pub use list::{HEADERS, Stored, images, named, row, sizes_of, stored};
 
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::progress::{self, Progress};
-use super::{OK, change, each, load, note, open_store, print, ps, read};
+use super::{OK, Opened, change, each, load, note, open_store, print, ps, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
@@ -17,12 +17,12 @@ use mydocker::life::export;
 use mydocker::life::unpacking;
 use mydocker::store::archive;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
-use mydocker::store::reference;
+use mydocker::store::reference::{self, Reference};
 use mydocker::store::unpack::Limits;
 use mydocker::store::{Store, containers, events, layers, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Device nodes that are named one by one when an archive's are left out.
+/// What was left out of an archive or a copy is named up to so many.
 const LEFT_OUT_SHOWN_MAX: usize = 3;
 
 /// What an archive becomes besides its layer.
@@ -71,13 +71,22 @@ pub fn note_left_out(left_out: &[String]) {
     if left_out.is_empty() {
         return;
     }
-    let shown = left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    let more = if left_out.len() > LEFT_OUT_SHOWN_MAX { " …" } else { "" };
-    note(&format!(
-        "left out {} device nodes or sockets that a container has no use for: {shown}{more}",
-        left_out.len()
-    ));
+    let shown = few(left_out, |name| name.escape_debug().to_string());
+    let count = left_out.len();
+    note(&format!("left out {count} device nodes or sockets that a container has no use for: {shown}"));
+}
+
+/// The first of the names of what was left out.
+pub fn few(names: &[String], shown: fn(&str) -> String) -> String {
+    let mut text = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if at == LEFT_OUT_SHOWN_MAX {
+            text.push_str(" …");
+            break;
+        }
+        text.extend([if at == 0 { "" } else { ", " }, &shown(name)]);
+    }
+    text
 }
 
 /// The image of an archive file (of a root file system, or of one image): imported the first time, recognised by the
@@ -127,7 +136,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
         )
         .exit(EXIT_ENGINE));
     }
-    let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
+    let reference = new_name(parsed)?;
     let mut config = Config::default();
     change::apply(&mut config, &parsed.all("change"))?;
     let mut limits = unpacking::limits();
@@ -142,19 +151,42 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let message = parsed.last("message").unwrap_or("");
     let import = Import { config, message, origin: path, limits, is_quiet: parsed.on("quiet") };
-    let id = if path == "-" {
-        import_stream(&store, sys::stdin(), import)?
-    } else {
-        import_stream(&store, open_archive(path)?.as_fd(), import)?
-    };
+    let file = if path == "-" { None } else { Some(open_archive(path)?) };
+    let id = import_stream(&store, file.as_ref().map_or(sys::stdin(), AsFd::as_fd), import)?;
     if let Some(reference) = &reference {
         images::tag(&store, reference, &id)?;
     }
     store.unlock_images();
-    images::tidy(&store)?;
-    trash::sweep(&store)?;
+    made(&store, &id)
+}
+
+/// The name that a new image gets.
+fn new_name(parsed: &Parsed) -> Result<Option<Reference>> {
+    match parsed.words.get(1) {
+        Some(text) => reference::parse(text).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// An id in a list: all of it, or its beginning.
+fn shown_id(id: &str, full: bool) -> String {
+    if full { format!("sha256:{id}") } else { id[..12].to_owned() }
+}
+
+/// Tells the id of a new image, after cleaning up what it replaced.
+fn made(store: &Store, id: &str) -> Result<u8> {
+    images::tidy(store)?;
+    trash::sweep(store)?;
     print(&format!("sha256:{id}\n"))?;
     Ok(OK)
+}
+
+/// Who is not root looks at a container from its user namespace.
+fn open_store_of(word: &str) -> Result<Opened> {
+    if !rustix::process::geteuid().is_root() {
+        let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
+    }
+    open_store()
 }
 
 /// `export [-o FILE] CONTAINER`
@@ -164,10 +196,7 @@ pub fn export(parsed: &Parsed) -> Result<u8> {
     if path.is_none() && rustix::termios::isatty(sys::stdout()) {
         return Err(Error::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
     }
-    if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
-    }
-    let store = open_store()?;
+    let store = open_store_of(word)?;
     let container = containers::find(&store, word)?;
     let mut progress = Progress::new("Exporting", false);
     export::export(&store, &container, path.as_deref(), &mut |bytes| progress.tell(bytes)).map(|()| OK)
@@ -194,26 +223,31 @@ pub fn tag(parsed: &Parsed) -> Result<u8> {
 pub fn rmi(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (force, prunes) = (parsed.on("force"), !parsed.on("no-prune"));
-    each(&parsed.words, |word| {
+    each(&parsed.words, &mut |word| {
         let removed = match images::remove(&store, word, force, prunes) {
             Err(_) if force && images::find_stored(&store, word)?.is_none() => return Ok(String::new()),
             other => other,
         };
         store.unlock_images();
         let removed = removed?;
-        let untagged = removed.untagged.iter().map(|name| format!("Untagged: {name}"));
-        let deleted = removed.deleted.iter().map(|id| format!("Deleted: {id}"));
-        Ok(untagged.chain(deleted).collect::<Vec<_>>().join("\n"))
+        let mut lines = Vec::new();
+        gone("Untagged: ", &removed.untagged, &mut lines);
+        gone("Deleted: ", &removed.deleted, &mut lines);
+        Ok(lines.join("\n"))
     })
+}
+
+/// Adds a line for each of these names.
+pub fn gone(what: &str, names: &[String], lines: &mut Vec<String>) {
+    for name in names {
+        lines.push(format!("{what}{name}"));
+    }
 }
 
 /// `commit CONTAINER [REFERENCE]`
 pub fn commit(parsed: &Parsed) -> Result<u8> {
-    let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
-    if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(&parsed.words[0]); // one that does not run has none; any other error comes again
-    }
-    let store = open_store()?;
+    let reference = new_name(parsed)?;
+    let store = open_store_of(&parsed.words[0])?;
     let container = containers::find(&store, &parsed.words[0])?;
     let mut config = commit::config_of(&store, &container.spec);
     change::apply(&mut config, &parsed.all("change"))?;
@@ -231,9 +265,5 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
     };
     let id = commit::commit(&store, &container, request);
     drop(progress);
-    let id = id?;
-    images::tidy(&store)?;
-    trash::sweep(&store)?;
-    print(&format!("sha256:{id}\n"))?;
-    Ok(OK)
+    made(&store, &id?)
 }

@@ -1,7 +1,8 @@
 //! `container prune`, `image prune`.
 
 use super::args::Parsed;
-use super::{OK, human, note, open_store, print, ps, read};
+use super::images::gone;
+use super::{OK, complain, human, open_store, print, ps, read};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
@@ -25,7 +26,7 @@ impl<'a> Filters<'a> {
     /// Reads all that were typed.
     pub fn parse(parsed: &'a Parsed) -> Result<Self> {
         let mut filters = Filters { until: None, labels: Vec::new() };
-        for typed in parsed.all("filter") {
+        for typed in &parsed.all("filter") {
             match typed.split_once('=') {
                 Some(("until", value)) => filters.until = Some(read::moment::moment(value, time::now())?),
                 Some(("label", value)) => filters.labels.push((true, value)),
@@ -77,12 +78,6 @@ impl Pruned {
         Self { heading, deleted: Vec::new(), bytes: 0, code: OK }
     }
 
-    /// Tells an error, and goes on.
-    pub fn complain(&mut self, error: &Error) {
-        note(&error.to_string());
-        self.code = 1;
-    }
-
     /// The list, if there is one, and an empty line.
     pub fn list(&self) -> String {
         if self.deleted.is_empty() {
@@ -98,13 +93,19 @@ impl Pruned {
     }
 }
 
-/// `container prune`: all containers that do not run go away.
-pub fn containers(parsed: &Parsed) -> Result<u8> {
+/// Removes `what` if that is agreed, and tells how that went.
+pub fn prune(parsed: &Parsed, what: &str, remove: &dyn Fn(&Store, &Filters<'_>) -> Result<Pruned>) -> Result<u8> {
     let filters = Filters::parse(parsed)?;
-    if !is_agreed(parsed, "WARNING! This will remove all stopped containers.")? {
+    if !is_agreed(parsed, &format!("WARNING! This will remove {what}."))? {
         return Pruned::new("").tell();
     }
-    stopped(&open_store()?, &filters)?.tell()
+    let store = open_store()?;
+    remove(&store, &filters)?.tell()
+}
+
+/// `container prune`: all containers that do not run go away.
+pub fn containers(parsed: &Parsed) -> Result<u8> {
+    prune(parsed, "all stopped containers", &stopped)
 }
 
 /// Removes the containers that do not run.
@@ -112,17 +113,17 @@ pub fn stopped(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
     let mut pruned = Pruned::new("Deleted Containers:");
     let (found, errors) = containers::all(store)?;
     for error in &errors {
-        pruned.complain(error);
+        complain(error, &mut pruned.code);
     }
-    for container in found {
+    for container in &found {
         let spec = &container.spec;
         let prune = || -> Result<Option<u64>> {
-            let state = ps::state(store, &container)?;
+            let state = ps::state(store, container)?;
             let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
             if !is_over || !filters.fit(spec.created, Some(&spec.labels)) {
                 return Ok(None);
             }
-            let (own, _) = ps::sizes(store, &container).unwrap_or_default(); // unknown is not worth an error
+            let (own, _) = ps::sizes(store, container).unwrap_or_default(); // unknown is not worth an error
             remove::remove(store, &spec.id, false, false).map(|()| Some(own))
         };
         match prune() {
@@ -133,7 +134,7 @@ pub fn stopped(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
             Ok(None) => {}
             // Somebody else was faster, or is making it right now.
             Err(error) if containers::is_missing(&error) => {}
-            Err(error) => pruned.complain(&error),
+            Err(error) => complain(&error, &mut pruned.code),
         }
     }
     Ok(pruned)
@@ -146,69 +147,69 @@ pub fn unused_images(all: bool) -> &'static str {
 
 /// `image prune`: images without a name go away, with `-a` all that no container uses.
 pub fn images(parsed: &Parsed) -> Result<u8> {
-    let filters = Filters::parse(parsed)?;
     let all = parsed.on("all");
-    if !is_agreed(parsed, &format!("WARNING! This will remove {}.", unused_images(all)))? {
-        return Pruned::new("").tell();
-    }
-    unused(&open_store()?, &filters, all)?.tell()
+    prune(parsed, unused_images(all), &|store, filters| unused(store, filters, all))
 }
 
 /// Removes the images that no container uses: those without a name, or `all`.
 pub fn unused(store: &Store, filters: &Filters<'_>, all: bool) -> Result<Pruned> {
     let mut pruned = Pruned::new("Deleted Images:");
-    for id in images::ids(store)? {
-        let done = prune_image(store, filters, all, &id);
+    for id in &images::ids(store)? {
+        let done = prune_image(store, filters, all, id, &mut pruned);
         store.unlock_images();
         match done {
-            Ok(Some((removed, size))) => {
-                pruned.deleted.extend(removed.untagged.iter().map(|name| format!("untagged: {name}")));
-                pruned.deleted.extend(removed.deleted.iter().map(|id| format!("deleted: {id}")));
-                pruned.bytes += size;
-            }
-            Ok(None) => {}
-            Err(error) => pruned.complain(&error),
+            Ok(()) => {}
+            Err(error) => complain(&error, &mut pruned.code),
         }
     }
     Ok(pruned)
 }
 
-/// Removes one image, if it is to go; tells what went, and how many bytes of layers. Leaves the images locked: nobody
+/// Removes one image, if it is to go; notes what went, and how many bytes of layers. Leaves the images locked: nobody
 /// names or uses it between our look and its end.
-fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str) -> Result<Option<(images::Removed, u64)>> {
+fn prune_image(store: &Store, filters: &Filters<'_>, all: bool, id: &str, pruned: &mut Pruned) -> Result<()> {
     store.lock_images(true)?;
     if !images::exists(store, id) {
-        return Ok(None); // somebody else was faster, or it went with the one that was made from it
+        return Ok(()); // somebody else was faster, or it went with the one that was made from it
     }
     let image = images::get(store, id)?;
-    let names: Vec<String> =
-        images::references(store)?.into_iter().filter(|(_, to)| to == id).map(|(name, _)| name.text()).collect();
+    let mut words = Vec::new();
+    for (name, to) in &images::references(store)? {
+        if to == id {
+            words.push(name.text());
+        }
+    }
     let created = image.created.as_deref().and_then(read::moment::rfc3339).unwrap_or(0);
     let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
-    if !names.is_empty() && !all || !filters.fit(created, labels) || is_used(store, id)? {
-        return Ok(None);
-    }
-    if names.is_empty() && images::has_children(store, id)? {
-        return Ok(None);
+    let is_kept = !words.is_empty() && !all || !filters.fit(created, labels) || is_used(store, id)?;
+    if is_kept || words.is_empty() && images::has_children(store, id)? {
+        return Ok(());
     }
     let before = size_of(store, &image);
     let mut removed = images::Removed::default();
     // One name after the other: with several, the id alone is refused.
-    let words = if names.is_empty() { vec![id.to_owned()] } else { names };
-    for word in words {
+    if words.is_empty() {
+        words.push(id.to_owned());
+    }
+    for word in &words {
         store.lock_images(true)?; // the removal gives it back
-        let gone = images::remove(store, &word, false, true)?;
+        let gone = images::remove(store, word, false, true)?;
         removed.untagged.extend(gone.untagged);
         removed.deleted.extend(gone.deleted);
     }
-    let bytes = before.saturating_sub(size_of(store, &image));
-    Ok(Some((removed, bytes)))
+    gone("untagged: ", &removed.untagged, &mut pruned.deleted);
+    gone("deleted: ", &removed.deleted, &mut pruned.deleted);
+    pruned.bytes += before.saturating_sub(size_of(store, &image));
+    Ok(())
 }
 
 /// Bytes of the layers of an image that are in the store.
 fn size_of(store: &Store, image: &Image) -> u64 {
-    let layers = image.layers().unwrap_or_default();
-    layers.iter().map(|layer| layers::size(store, layer).unwrap_or(0)).sum() // of one that is gone
+    let mut bytes = 0;
+    for layer in &image.layers().unwrap_or_default() {
+        bytes += layers::size(store, layer).unwrap_or(0); // of one that is gone
+    }
+    bytes
 }
 
 fn is_used(store: &Store, id: &str) -> Result<bool> {

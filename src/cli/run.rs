@@ -122,7 +122,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (is_attached, interactive) = (parsed.on("attach"), parsed.on("interactive"));
     if !(is_attached || interactive) {
-        return each(&parsed.words, |word| start_one(&store, word, [false; 3]).map(|_| word.to_owned()));
+        return each(&parsed.words, &mut |word| start_one(&store, word, [false; 3]).map(|_| word.to_owned()));
     }
     let [word] = &parsed.words[..] else {
         return Err(Error::new("you cannot start and attach multiple containers at once").exit(1));
@@ -146,7 +146,7 @@ pub fn restart(parsed: &Parsed) -> Result<u8> {
     let ending = Ending::read(parsed)?;
     seal()?;
     let store = open_store()?;
-    each(&parsed.words, |word| {
+    each(&parsed.words, &mut |word| {
         if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
             stop::await_end(&socket)?;
         }

@@ -1,26 +1,29 @@
 //! `system df`, `system prune`, `system check`.
 
 use super::args::Parsed;
+use super::images::{self, Stored};
 use super::prune::{self, Filters, Pruned};
 use super::ps::{self, Row};
 use super::shape::{put_number, put_text};
-use super::{OK, human, note, open_store, print, read, table, volume};
+use super::{OK, complain, human, note, open_store, print, print_list, read, table, volume};
 use miniserde::json::{Object, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::file;
 use mydocker::life::check;
-use mydocker::spec::{MountKind, Status};
-use mydocker::store::images::{self, Image};
-use mydocker::store::{Store, containers, layers, trash};
+use mydocker::spec::Status;
+use mydocker::store::images::{self as stored, Image};
+use mydocker::store::{Store, containers, layers, trash, volumes};
 use rustix::fd::AsFd;
 
 /// What there is of one kind: how many, how many in use, their bytes, and the bytes of those in use.
 type Share = [u64; 4];
 
 fn count(share: &mut Share, bytes: u64, is_used: bool) {
-    let used = u64::from(is_used);
-    for (sum, more) in share.iter_mut().zip([1, used, bytes, bytes * used]) {
-        *sum += more;
+    share[0] += 1;
+    share[2] += bytes;
+    if is_used {
+        share[1] += 1;
+        share[3] += bytes;
     }
 }
 
@@ -40,8 +43,9 @@ fn share_row(kind: &str, [total, active, bytes, used]: Share) -> Value {
 }
 
 /// All that takes room.
+#[derive(Default)]
 struct Stock {
-    images: Vec<(String, Image, Vec<String>)>,
+    images: Vec<Stored>,
     rows: Vec<Row>,
     /// Name, bytes, and how many containers have it.
     volumes: Vec<(String, u64, usize)>,
@@ -49,41 +53,30 @@ struct Stock {
 }
 
 impl Stock {
-    fn look(store: &Store) -> Result<Self> {
-        let mut stock = Self { images: Vec::new(), rows: Vec::new(), volumes: Vec::new(), code: OK };
-        for id in images::ids(store)? {
-            match images::get(store, &id).and_then(|image| image.diff_ids().map(|layers| (image, layers))) {
-                Ok((image, layers)) => stock.images.push((id, image, layers)),
-                Err(_) if !images::exists(store, &id) => {} // removed meanwhile
-                Err(error) => stock.complain(&error),
-            }
-        }
+    fn look(&mut self, store: &Store) -> Result<()> {
+        self.images = images::stored(store, Image::diff_ids, &mut self.code)?;
         let (found, errors) = containers::all(store)?;
         for error in &errors {
-            stock.complain(error);
+            complain(error, &mut self.code);
         }
         for container in found {
             match ps::state(store, &container) {
-                Ok(Some((state, is_paused))) => stock.rows.push(Row { container, state, is_paused }),
+                Ok(Some((state, is_paused))) => self.rows.push(Row { container, state, is_paused }),
                 Ok(None) => {}
-                Err(error) => stock.complain(&error),
+                Err(error) => complain(&error, &mut self.code),
             }
         }
         let dir = store.dir("volumes")?;
         for name in file::names(dir.as_fd())? {
             let Ok(data) = file::open_dir_at(dir.as_fd(), &format!("{name}/_data")) else { continue }; // removed meanwhile
-            let mounts = |row: &&Row| {
-                row.container.spec.mounts.iter().any(|mount| is_volume(mount.kind) && mount.source == name)
-            };
-            let links = stock.rows.iter().filter(mounts).count();
-            stock.volumes.push((name.clone(), file::tree_bytes(data.as_fd())?, links));
+            let mut links = 0;
+            for row in &self.rows {
+                links += usize::from(volumes::is_mounted(&row.container.spec, &name));
+            }
+            let bytes = file::tree_bytes(data.as_fd())?;
+            self.volumes.push((name, bytes, links));
         }
-        Ok(stock)
-    }
-
-    fn complain(&mut self, error: &Error) {
-        note(&error.to_string());
-        self.code = 1;
+        Ok(())
     }
 
     fn users(&self, image: &str) -> usize {
@@ -93,23 +86,24 @@ impl Stock {
     /// The table's rows.
     fn shares(&self, store: &Store) -> Result<Vec<Value>> {
         let mut shares = [Share::default(); 4];
-        for layer in file::names(store.layers.as_fd())? {
-            let bytes = layers::size(store, &layer).unwrap_or(0); // `system check` finds what is wrong with it
-            count(&mut shares[0], bytes, self.rows.iter().any(|row| row.container.spec.layers.contains(&layer)));
+        for layer in &file::names(store.layers.as_fd())? {
+            let bytes = layers::size(store, layer).unwrap_or(0); // `system check` finds what is wrong with it
+            count(&mut shares[0], bytes, self.rows.iter().any(|row| row.container.spec.layers.contains(layer)));
         }
         // It is images that are counted, and their layers that take room.
-        let used = self.images.iter().filter(|(id, ..)| self.users(id) > 0).count();
-        (shares[0][0], shares[0][1]) = (self.images.len() as u64, used as u64);
+        shares[0][..2].fill(0);
+        for one in &self.images {
+            count(&mut shares[0], 0, self.users(&one.id) > 0);
+        }
         for row in &self.rows {
             count(&mut shares[1], own(store, row), matches!(row.state.status, Status::Running | Status::Restarting));
         }
         for (_, bytes, links) in &self.volumes {
             count(&mut shares[2], *bytes, *links > 0);
         }
-        let kinds = ["Images", "Containers", "Local Volumes", "Build Cache"];
         let mut rows = Vec::new();
-        for (kind, share) in kinds.into_iter().zip(shares) {
-            rows.push(share_row(kind, share));
+        for (at, kind) in ["Images", "Containers", "Local Volumes", "Build Cache"].iter().enumerate() {
+            rows.push(share_row(kind, shares[at]));
         }
         Ok(rows)
     }
@@ -117,48 +111,18 @@ impl Stock {
     /// Every image, container and volume with its size.
     fn details(&self, store: &Store) -> Result<String> {
         let mut rows = Vec::new();
-        let names = images::references(store)?;
-        for (id, image, layers) in &self.images {
-            let (mut all, mut shared) = (0, 0);
-            for layer in layers {
-                let bytes = layers::size(store, layer).unwrap_or(0); // as above
-                all += bytes;
-                if self.images.iter().filter(|(.., others)| others.contains(layer)).count() > 1 {
-                    shared += bytes;
-                }
-            }
-            let created = image.created.as_deref().and_then(read::moment::rfc3339);
-            let mut o = Object::new();
-            put_text(&mut o, "ID", &id[..12]);
-            put_text(&mut o, "Repository", "<none>");
-            put_text(&mut o, "Tag", "<none>");
-            put_text(
-                &mut o,
-                "CreatedSince",
-                &created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at))),
-            );
-            put_text(&mut o, "Size", &human::size(all));
-            put_text(&mut o, "SharedSize", &human::size_long(shared));
-            put_text(&mut o, "UniqueSize", &human::size_long(all - shared));
-            put_number(&mut o, "Containers", self.users(id) as i64);
-            let before = rows.len();
-            for (name, _) in names.iter().filter(|(_, to)| to == id) {
-                put_text(&mut o, "Repository", &name.name);
-                put_text(&mut o, "Tag", &name.tag);
-                rows.push(Value::Object(o.clone()));
-            }
-            if rows.len() == before {
+        let references = stored::references(store)?;
+        for one in &self.images {
+            let sizes = images::sizes_of(store, one, &self.images, &mut |_| {}); // as above
+            let created = one.image.created.as_deref().and_then(read::moment::rfc3339);
+            for name in images::named(&references, &one.id) {
+                let mut o = images::row(false, &one.id, name, created, sizes, human::size_long);
+                put_number(&mut o, "Containers", self.users(&one.id) as i64);
                 rows.push(Value::Object(o));
             }
         }
-        let headers = [
-            ("ID", "IMAGE ID"),
-            ("CreatedSince", "CREATED"),
-            ("SharedSize", "SHARED SIZE"),
-            ("UniqueSize", "UNIQUE SIZE"),
-        ];
         let format = "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}\\t{{.SharedSize}}\\t{{.UniqueSize}}\\t{{.Containers}}";
-        let images = table::print(None, format, &headers, &rows)?;
+        let images = table::print(None, format, &images::HEADERS, &rows)?;
         let mut rows = Vec::new();
         for row in &self.rows {
             if let Value::Object(mut o) = ps::value(row, false, None) {
@@ -176,8 +140,7 @@ impl Stock {
             put_text(&mut o, "Size", &human::size_long(*bytes));
             rows.push(Value::Object(o));
         }
-        let volumes =
-            table::print(None, "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", &[("Name", "VOLUME NAME")], &rows)?;
+        let volumes = table::print(None, "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", &volume::HEADERS, &rows)?;
         Ok(format!(
             "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\n\
              Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n"
@@ -190,10 +153,6 @@ fn own(store: &Store, row: &Row) -> u64 {
     ps::sizes(store, &row.container).unwrap_or_default().0
 }
 
-fn is_volume(kind: MountKind) -> bool {
-    matches!(kind, MountKind::Volume | MountKind::Anonymous)
-}
-
 /// `system df`
 pub fn df(parsed: &Parsed) -> Result<u8> {
     let format = parsed.last("format");
@@ -201,12 +160,13 @@ pub fn df(parsed: &Parsed) -> Result<u8> {
         return Err(Error::new("the verbose and the format options conflict"));
     }
     let store = open_store()?;
-    let stock = Stock::look(&store)?;
+    let mut stock = Stock::default();
+    stock.look(&store)?;
     if parsed.on("verbose") {
         print(&stock.details(&store)?)?;
     } else {
         let default = "table {{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Size}}\\t{{.Reclaimable}}";
-        print(&table::print(format, default, &[("TotalCount", "TOTAL")], &stock.shares(&store)?)?)?;
+        print_list(parsed, "", default, &[("TotalCount", "TOTAL")], &stock.shares(&store)?)?;
     }
     Ok(stock.code)
 }

@@ -17,7 +17,7 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
     let restart = life::restart(parsed)?;
     let has_limits = parsed.flags.iter().any(|(key, _)| *key != "restart");
     let store = open_store()?;
-    each(&parsed.words, |word| {
+    each(&parsed.words, &mut |word| {
         let container = containers::find(&store, word)?;
         let cannot =
             |error: Error| error.reword(&|what| format!("Cannot update container {}: {what}", container.spec.id));

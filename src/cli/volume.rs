@@ -4,7 +4,7 @@ use super::args::Parsed;
 use super::filter::{self, Filter};
 use super::prune::{self, Pruned};
 use super::shape::{picked, put_text};
-use super::{OK, each, note, open_store, print, read, table};
+use super::{OK, complain, each, open_store, print, print_list, read};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::{file, hex};
@@ -27,7 +27,7 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
         Some(name) => read::volume_name(name).map_err(|error| error.exit(1))?,
     };
     let mut labels = volumes::labels_of(name == fresh);
-    for text in parsed.all("label") {
+    for text in &parsed.all("label") {
         labels.extend([read::label(text)?]);
     }
     let store = open_store()?;
@@ -49,12 +49,10 @@ fn fits(filter: &Filter, name: &str, volume: &Volume, is_used: bool) -> bool {
 /// All volumes with what is known about each, and whether a container uses it. What is damaged is told of, and makes the
 /// exit code 1.
 fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
-    let mut complain = |error: &Error| {
-        note(&error.to_string());
-        *code = 1;
-    };
     let (users, errors) = containers::all(store)?;
-    errors.iter().for_each(&mut complain);
+    for error in &errors {
+        complain(error, code);
+    }
     let mut all = Vec::new();
     for name in volumes::names(store)? {
         match volumes::get(store, &name) {
@@ -63,7 +61,7 @@ fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
                 all.push((name, known, is_used));
             }
             Ok(None) => {}
-            Err(error) => complain(&error),
+            Err(error) => complain(&error, code),
         }
     }
     Ok(all)
@@ -72,27 +70,24 @@ fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
 /// `volume ls`
 pub fn ls(parsed: &Parsed) -> Result<u8> {
     let mut filters = Vec::new();
-    for typed in parsed.all("filter") {
+    for typed in &parsed.all("filter") {
         filters.push(filter::parse(typed, "dangling driver label name")?);
     }
     let store = open_store()?;
     let mut code = OK;
     let (mut rows, mut names) = (Vec::new(), String::new());
-    for (name, volume, is_used) in all(&store, &mut code)? {
-        if filters.iter().all(|filter| fits(filter, &name, &volume, is_used)) {
-            names.extend([&name, "\n"]);
-            rows.push(row(&store, &name, &volume));
+    for (name, volume, is_used) in &all(&store, &mut code)? {
+        if filters.iter().all(|filter| fits(filter, name, volume, *is_used)) {
+            names.extend([name, "\n"]);
+            rows.push(row(&store, name, volume));
         }
     }
-    if parsed.on("quiet") {
-        print(&names)?;
-    } else {
-        let (columns, headers) = ("table {{.Driver}}\\t{{.Name}}", [("Name", "VOLUME NAME")]);
-        print(&table::print(parsed.last("format"), columns, &headers, &rows)?)?;
-    }
+    print_list(parsed, &names, "table {{.Driver}}\\t{{.Name}}", &HEADERS, &rows)?;
     Ok(code)
 }
 
+/// The word over a column.
+pub const HEADERS: [(&str, &str); 1] = [("Name", "VOLUME NAME")];
 const ROW: &str = "Driver - \"local\",Scope - \"local\",Links - \"N/A\",Size - \"N/A\",Availability - \"N/A\",\
     Group - \"N/A\",Status - \"N/A\",";
 
@@ -111,7 +106,7 @@ fn row(store: &Store, name: &str, volume: &Volume) -> Value {
 /// `volume rm VOLUME…`
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    each(&parsed.words, |name| {
+    each(&parsed.words, &mut |name| {
         let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
         if !is_gone && !parsed.on("force") {
             return Err(Error::new(format!("get {}: no such volume", name.escape_debug())));
@@ -123,36 +118,33 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
 
 /// `volume prune`: volumes that no container uses go away; those with a name only with `-a`.
 pub fn prune(parsed: &Parsed) -> Result<u8> {
-    let filters = prune::Filters::parse(parsed)?;
-    let kind = if parsed.on("all") { "all" } else { "anonymous" };
-    let warning = format!("WARNING! This will remove {kind} local volumes not used by at least one container.");
-    if !prune::is_agreed(parsed, &warning)? {
-        return Pruned::new("").tell();
-    }
-    let store = open_store()?;
-    let pruned = unused(&store, &filters, parsed.on("all"))?;
-    trash::sweep(&store)?;
-    pruned.tell()
+    let all = parsed.on("all");
+    let kind = if all { "all" } else { "anonymous" };
+    prune::prune(parsed, &format!("{kind} local volumes not used by at least one container"), &|store, filters| {
+        let pruned = unused(store, filters, all)?;
+        trash::sweep(store)?;
+        Ok(pruned)
+    })
 }
 
 /// Removes the volumes that no container uses: those that nobody named, or `all`.
 pub fn unused(store: &Store, filters: &prune::Filters<'_>, all_of_them: bool) -> Result<Pruned> {
     let mut pruned = Pruned::new("Deleted Volumes:");
-    for (name, volume, is_used) in all(store, &mut pruned.code)? {
-        let is_kept = is_used
+    for (name, volume, is_used) in &all(store, &mut pruned.code)? {
+        let is_kept = *is_used
             || !all_of_them && !volume.labels.contains_key(ANONYMOUS)
             || !filters.fit(volume.created, Some(&volume.labels));
         if is_kept {
             continue;
         }
-        let size = file::open_dir(&volumes::path(store, &name)).and_then(|data| file::tree_bytes(data.as_fd()));
-        match volumes::remove(store, &name) {
+        let size = file::open_dir(&volumes::path(store, name)).and_then(|data| file::tree_bytes(data.as_fd()));
+        match volumes::remove(store, name) {
             Ok(true) => {
                 pruned.bytes += size.unwrap_or(0); // unknown is not worth an error
-                pruned.deleted.push(name);
+                pruned.deleted.push(name.clone());
             }
             Ok(false) => {}
-            Err(error) => pruned.complain(&error),
+            Err(error) => complain(&error, &mut pruned.code),
         }
     }
     Ok(pruned)

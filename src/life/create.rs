@@ -68,7 +68,7 @@ pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
         Err(error) => {
             let _ = remove::dispose(store, &container.spec, true).and_then(|()| trash::sweep(store)); // the first error is told
             made.undo(store);
-            *spec = container.spec;
+            *spec = *container.spec;
             Err(error)
         }
     }

@@ -8,6 +8,7 @@ use crate::kernel::process;
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::store::containers::Container;
+use alloc::boxed::Box;
 use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::termios::Winsize;
@@ -27,7 +28,7 @@ pub struct Attach {
 /// A running container, as seen by the one who started it.
 pub struct Started {
     /// What was asked of it.
-    pub spec: Spec,
+    pub spec: Box<Spec>,
     /// Pid of its first process.
     pub pid: i32,
     /// The conversation with the monitor; it says how the container ends.

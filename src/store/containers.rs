@@ -6,6 +6,7 @@ use crate::kernel::{fault, file, hex, lock, order, time};
 use crate::spec::record::{Part, from_json, record, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -23,7 +24,7 @@ pub const MARK: &str = ".dockerenv";
 /// A container as found on disk.
 pub struct Container {
     /// What was asked.
-    pub spec: Spec,
+    pub spec: Box<Spec>,
     /// `containers/<id>/`
     pub dir: OwnedFd,
 }
@@ -64,12 +65,12 @@ pub fn create(store: &Store, spec: &mut Spec, files: &[(&str, &str)]) -> Result<
         return Err(error);
     }
     fault::point("create:named");
-    Ok((Container { spec: core::mem::take(spec), dir }, lock_file))
+    Ok((Container { spec: Box::new(core::mem::take(spec)), dir }, lock_file))
 }
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
 pub fn rewrite(store: &Store, container: &Container) -> Result<()> {
-    file::replace_at(container.dir.as_fd(), "config.json", to_json(&container.spec).as_bytes(), true)
+    file::replace_at(container.dir.as_fd(), "config.json", to_json(&*container.spec).as_bytes(), true)
         .map_err(|e| store.locate(&format!("containers/{}", container.spec.id), e))
 }
 
@@ -123,8 +124,8 @@ pub fn open(store: &Store, id: &str) -> Result<Container> {
 fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
     let text = read_record(store, &dir, id, name)?;
-    let mut spec = Spec::default();
-    parse(store, id, name, &text, &mut spec)?;
+    let mut spec = Box::<Spec>::default();
+    parse(store, id, name, &text, &mut *spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
     if spec.version != RECORD_VERSION || spec.id != id || !is_contained(&spec) {
         return Err(damaged(store, id, name, "it does not fit this version of mydocker or this place"));

@@ -1,8 +1,9 @@
 //! `history`.
 
+use super::shown_id;
 use crate::cli::args::Parsed;
 use crate::cli::shape::put_text;
-use crate::cli::{OK, human, open_store, print, ps, read, table};
+use crate::cli::{OK, human, open_store, print_list, ps, read};
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
@@ -33,34 +34,25 @@ pub fn history(parsed: &Parsed) -> Result<u8> {
         };
         rows.push(row(parsed, step, size));
     }
-    rows.reverse();
-    let mut ids = String::new();
+    let (mut ids, mut values) = (String::new(), Vec::new());
     let mut parent = images::parent(&store, &image);
-    for row in &mut rows {
-        let shown = match (id.as_str(), parsed.on("no-trunc")) {
-            ("", _) => MISSING.to_owned(),
-            (id, true) => format!("sha256:{id}"),
-            (id, false) => id[..12].to_owned(),
-        };
+    while let Some(mut row) = rows.pop() {
+        let shown = if id.is_empty() { MISSING.to_owned() } else { shown_id(&id, parsed.on("no-trunc")) };
         ids.extend([&shown, "\n"]);
-        put_text(row, "ID", &shown);
+        put_text(&mut row, "ID", &shown);
+        values.push(Value::Object(row));
         // A step further down is the image that this one was made from, if it is still here.
         id = parent.unwrap_or_default();
         parent = images::get(&store, &id).ok().and_then(|image| images::parent(&store, &image));
     }
-    if parsed.on("quiet") {
-        print(&ids)?;
-    } else {
-        let rows: Vec<Value> = rows.into_iter().map(Value::Object).collect();
-        print(&table::print(parsed.last("format"), COLUMNS, &HEADERS, &rows)?)?;
-    }
+    print_list(parsed, &ids, COLUMNS, &HEADERS, &values)?;
     Ok(OK)
 }
 
 fn row(parsed: &Parsed, step: &History, size: u64) -> Object {
     let created = step.created.as_deref().and_then(read::moment::rfc3339);
     let is_human = parsed.last("human") != Some("false");
-    let at = created.map_or_else(|| "N/A".to_owned(), |at| time::plain(at).replace(' ', "T") + "Z");
+    let at = created.map_or_else(|| "N/A".to_owned(), |at| format!("{}Z", &time::rfc3339(at)[..19]));
     let since = created.filter(|_| is_human).map(|at| human::ago(human::elapsed(at)));
     let by = human::visible(&step.created_by.as_deref().unwrap_or("").replace('\t', " "));
     let comment = human::visible(step.comment.as_deref().unwrap_or(""));

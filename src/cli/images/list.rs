@@ -1,17 +1,19 @@
 //! `images`.
 
+use super::shown_id;
 use crate::cli::args::Parsed;
 use crate::cli::filter::{self, Filter};
 use crate::cli::shape::{picked, put_text};
-use crate::cli::{OK, human, note, open_store, print, read, table};
-use miniserde::json::Value;
+use crate::cli::{OK, complain, human, open_store, print_list, read};
+use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{order, time};
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
 use mydocker::store::{Store, bundle, layers};
 
-const HEADERS: [(&str, &str); 6] = [
+/// The word over each column that is not called as its field.
+pub const HEADERS: [(&str, &str); 6] = [
     ("Repository", "REPOSITORY"),
     ("ID", "IMAGE ID"),
     ("CreatedSince", "CREATED"),
@@ -69,11 +71,65 @@ fn fits(filters: &[Asked], name: Option<&Reference>, image: &Image) -> bool {
     is_found || !is_asked
 }
 
+/// An image of the store, and its layers.
+pub struct Stored {
+    pub id: String,
+    pub image: Image,
+    pub layers: Vec<String>,
+}
+
+/// All images of the store with the layers that `layers` finds in them. What is damaged is told of, and makes the exit code
+/// 1.
+pub fn stored(store: &Store, layers: fn(&Image) -> Result<Vec<String>>, code: &mut u8) -> Result<Vec<Stored>> {
+    let mut all = Vec::new();
+    for id in images::ids(store)? {
+        match images::get(store, &id).and_then(|image| Ok((layers(&image)?, image))) {
+            Ok((layers, image)) => all.push(Stored { id, image, layers }),
+            Err(_) if !images::exists(store, &id) => {} // removed meanwhile
+            Err(error) => complain(&error, code),
+        }
+    }
+    Ok(all)
+}
+
+/// Bytes of the layers that only one image has, and of those that others have, too.
+pub type Sizes = [u64; 2];
+
+/// Of one of all images. `failed` hears of layers whose size nobody knows.
+pub fn sizes_of(store: &Store, one: &Stored, all: &[Stored], failed: &mut dyn FnMut(&Error)) -> Sizes {
+    let mut sizes = [0, 0];
+    for layer in &one.layers {
+        let mut users = 0;
+        for other in all {
+            users += usize::from(other.layers.contains(layer));
+        }
+        match layers::size(store, layer) {
+            Ok(size) => sizes[usize::from(users > 1)] += size,
+            Err(error) => failed(&error),
+        }
+    }
+    sizes
+}
+
+/// The names of an image, or that it has none.
+pub fn named<'a>(references: &'a [(Reference, String)], id: &str) -> Vec<Option<&'a Reference>> {
+    let mut names = Vec::new();
+    for (name, to) in references {
+        if to == id {
+            names.push(Some(name));
+        }
+    }
+    if names.is_empty() {
+        names.push(None);
+    }
+    names
+}
+
 /// `images [REFERENCE]`
 pub fn images(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let mut filters = Vec::new();
-    for typed in parsed.all("filter") {
+    for typed in &parsed.all("filter") {
         filters.push(asked(&store, typed)?);
     }
     if let Some(word) = parsed.words.first() {
@@ -82,104 +138,97 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
         }
         filters.push(asked(&store, &format!("reference={word}"))?);
     }
-    let refs = images::references(&store)?;
+    let references = images::references(&store)?;
     let mut code = OK;
-    let mut complain = |error: &Error| {
-        note(&error.to_string());
-        code = 1;
-    };
-    let (mut found, mut parents, mut uses) = (Vec::new(), Vec::new(), Vec::new());
-    for id in images::ids(&store)? {
-        match images::get(&store, &id).and_then(|image| image.layers().map(|layers| (image, layers))) {
-            Ok((image, layers)) => {
-                parents.extend(images::parent(&store, &image));
-                uses.extend(layers.iter().cloned());
-                found.push((id, image, layers));
-            }
-            Err(error) => complain(&error),
-        }
+    let found = stored(&store, Image::layers, &mut code)?;
+    let mut parents = Vec::new();
+    for one in &found {
+        parents.extend(images::parent(&store, &one.image));
     }
+    let full = parsed.on("no-trunc");
     let mut rows: Vec<(i64, Value)> = Vec::new();
-    for (id, image, layers) in &found {
-        let mut sizes = [0, 0];
-        for layer in layers {
-            let is_shared = uses.iter().filter(|used| *used == layer).count() > 1;
-            match layers::size(&store, layer) {
-                Ok(size) => sizes[usize::from(is_shared)] += size,
-                Err(error) => complain(&error),
+    let mut add = |id: &str, name: Option<&Reference>, image: &Image, sizes: Sizes| {
+        if fits(&filters, name, image) {
+            let at = created(image);
+            let row = row(full, id, name, image.created.is_some().then_some(at), sizes, human::size);
+            rows.push((at, Value::Object(row)));
+        }
+    };
+    for one in &found {
+        let sizes = sizes_of(&store, one, &found, &mut |error| complain(error, &mut code));
+        for name in named(&references, &one.id) {
+            if name.is_some() || parsed.on("all") || !parents.contains(&one.id) {
+                add(&one.id, name, &one.image, sizes);
             }
         }
-        let mut is_named = false;
-        for (name, _) in refs.iter().filter(|(_, to)| to == id) {
-            is_named = true;
-            if fits(&filters, Some(name), image) {
-                rows.push((created(image), row(parsed, id, Some(name), image, sizes)));
-            }
-        }
-        let is_shown = !is_named && (parsed.on("all") || !parents.contains(id));
-        if is_shown && fits(&filters, None, image) {
-            rows.push((created(image), row(parsed, id, None, image, sizes)));
-        }
     }
-    if let Err(error) = add_bundled(parsed, &store, &filters, &mut rows) {
-        note(&error.to_string());
-        code = 1;
+    if let Err(error) = add_bundled(&store, &mut add) {
+        complain(&error, &mut code);
     }
-    let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
-    if parsed.on("quiet") {
-        let id = |row: &Value| match row {
-            Value::Object(fields) => match fields.get("ID") {
-                Some(Value::String(id)) => format!("{id}\n"),
-                _ => String::new(),
-            },
-            _ => String::new(),
-        };
-        let mut ids: Vec<String> = rows.iter().map(id).collect();
-        ids.dedup(); // several names of one image stand together
-        print(&ids.concat())?;
-        return Ok(code);
+    let mut values = Vec::new();
+    for (_, row) in order::sorted(rows, &|a, b| a.0 > b.0) {
+        values.push(row);
+    }
+    let (mut ids, mut last) = (String::new(), "");
+    for row in &values {
+        let id = bundle::text(row, "ID");
+        if id != last {
+            ids.extend([id, "\n"]); // several names of one image stand together
+        }
+        last = id;
     }
     let digest = if parsed.on("digests") { "{{.Digest}}\\t" } else { "" };
     let default = format!(
         "table {{{{.Repository}}}}\\t{{{{.Tag}}}}\\t{digest}{{{{.ID}}}}\\t{{{{.CreatedSince}}}}\\t{{{{.Size}}}}"
     );
-    print(&table::print(parsed.last("format"), &default, &HEADERS, &rows)?)?;
+    print_list(parsed, &ids, &default, &HEADERS, &values)?;
     Ok(code)
 }
 
+/// Adds a row for an image: its id, a name of it, itself, its bytes.
+type Add<'a> = dyn FnMut(&str, Option<&Reference>, &Image, Sizes) + 'a;
+
 /// Adds the images of this program's own file that are not unpacked yet.
-fn add_bundled(parsed: &Parsed, store: &Store, filters: &[Asked], rows: &mut Vec<(i64, Value)>) -> Result<()> {
+fn add_bundled(store: &Store, add: &mut Add<'_>) -> Result<()> {
     let Some(own) = bundle::own()? else { return Ok(()) };
     for packed in bundle::list(&own.index, "images") {
-        let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
-        let name = bundle::name(packed);
-        if bundle::is_unstored(store, packed) && fits(filters, name.as_ref(), &image) {
-            let size = bundle::list(packed, "layers").iter().map(|layer| bundle::number(layer, "size")).sum();
-            let row = row(parsed, bundle::text(packed, "id"), name.as_ref(), &image, [size, 0]);
-            rows.push((created(&image), row));
+        if bundle::is_unstored(store, packed) {
+            let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
+            let mut size = 0;
+            for layer in bundle::list(packed, "layers") {
+                size += bundle::number(layer, "size");
+            }
+            add(bundle::text(packed, "id"), bundle::name(packed).as_ref(), &image, [size, 0]);
         }
     }
     Ok(())
 }
 
-fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, [own, shared]: [u64; 2]) -> Value {
+/// The fields of an image that was made at this moment. `part` is how a part of its size is written.
+pub fn row(
+    full: bool,
+    id: &str,
+    name: Option<&Reference>,
+    created: Option<i64>,
+    [own, shared]: Sizes,
+    part: fn(u64) -> String,
+) -> Object {
     let (mut at, mut since) = ("N/A".to_owned(), "N/A".to_owned());
-    if image.created.is_some() {
-        let created = created(image);
-        at = format!("{} +0000 UTC", time::plain(created));
+    if let Some(created) = created {
+        at = time::plain(created) + " +0000 UTC";
         since = human::ago(human::elapsed(created));
     }
-    let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
+    let (repository, tag) = name.map_or(("<none>", "<none>"), |name| (&name.name, &name.tag));
     let mut o = picked("Digest - \"<none>\",Containers - \"N/A\",", &Value::Null);
-    put_text(&mut o, "Repository", name.map_or("<none>", |name| &name.name));
-    put_text(&mut o, "Tag", name.map_or("<none>", |name| &name.tag));
-    put_text(&mut o, "ID", &shown);
+    put_text(&mut o, "Repository", repository);
+    put_text(&mut o, "Tag", tag);
+    put_text(&mut o, "ID", &shown_id(id, full));
     put_text(&mut o, "CreatedAt", &at);
     put_text(&mut o, "CreatedSince", &since);
-    for (key, size) in
-        [("Size", own + shared), ("VirtualSize", own + shared), ("SharedSize", shared), ("UniqueSize", own)]
-    {
-        put_text(&mut o, key, &human::size(size));
-    }
-    Value::Object(o)
+    let size = human::size(own + shared);
+    put_text(&mut o, "Size", &size);
+    put_text(&mut o, "VirtualSize", &size);
+    put_text(&mut o, "SharedSize", &part(shared));
+    put_text(&mut o, "UniqueSize", &part(own));
+    o
 }
