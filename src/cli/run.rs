@@ -70,11 +70,15 @@ fn engine(error: Error) -> Error {
 
 /// Which of standard input, output and error are connected: all, those of `-a`, or with `-d` none.
 fn streams(parsed: &Parsed) -> Result<[bool; 3]> {
-    let asked = parsed.read_all("attach", read::stream)?;
-    match (parsed.on("detach"), asked.is_empty()) {
-        (true, true) => Ok([false; 3]),
-        (true, false) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
-        (false, is_all) => Ok([0, 1, 2].map(|which| is_all || asked.contains(&which))),
+    let mut asked = [false; 3];
+    parsed.each("attach", &mut |text| {
+        asked[read::stream(text)?] = true;
+        Ok(())
+    })?;
+    match (parsed.on("detach"), parsed.given("attach")) {
+        (true, true) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
+        (false, false) => Ok([true; 3]),
+        _ => Ok(asked),
     }
 }
 
