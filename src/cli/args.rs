@@ -198,10 +198,13 @@ fn bad(what: String) -> Error {
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
     let mut texts = Vec::with_capacity(args.len());
     for arg in args {
-        texts.push(
-            arg.into_string()
-                .map_err(|arg| bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())))?,
-        );
+        texts.push(arg.into_string().map_err(|arg| {
+            let mut shown = String::new();
+            for byte in arg.as_encoded_bytes() {
+                shown.extend(byte.escape_ascii().map(char::from));
+            }
+            bad(format!("argument \"{shown}\" is not UTF-8"))
+        })?);
     }
     let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
     let mut left = texts.iter();

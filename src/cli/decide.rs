@@ -98,9 +98,6 @@ const STEPS: &[Step] = &[
     refuse_cidfile,
     image,
     command,
-    from_image,
-    mounts::of_image,
-    life::checked,
     ids::take,
 ];
 
@@ -127,6 +124,9 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     for step in STEPS {
         step(&mut job)?;
     }
+    from_image(&mut job);
+    mounts::of_image(&mut job);
+    job.made.spec.health = life::merged(job.health, job.config.healthcheck.unwrap_or_default());
     job.made.spec.created = time::now();
     Ok(job.made)
 }
@@ -159,7 +159,7 @@ fn refuse_sources(job: &mut Job<'_>) -> Result<()> {
 
 fn refuse_cidfile(job: &mut Job<'_>) -> Result<()> {
     match job.parsed.last("cidfile") {
-        Some(path) if std::fs::exists(path).unwrap_or(true) => {
+        Some(path) if rustix::fs::stat(path).err() != Some(Errno::NOENT) => {
             Err(wrong("container ID file found, make sure the other container isn't running or delete {}", path))
         }
         _ => Ok(()),
@@ -193,7 +193,7 @@ fn command(job: &mut Job<'_>) -> Result<()> {
 }
 
 /// What the image says and no flag does, and where both count.
-fn from_image(job: &mut Job<'_>) -> Result<()> {
+fn from_image(job: &mut Job<'_>) {
     let (spec, config) = (&mut job.made.spec, &mut job.config);
     let asked = core::mem::replace(&mut spec.env, config.env.take().unwrap_or_default());
     merge_env(&mut spec.env, &asked);
@@ -210,7 +210,6 @@ fn from_image(job: &mut Job<'_>) -> Result<()> {
         let signal = config.stop_signal.as_deref().and_then(|name| read::signal(name).ok());
         spec.stop_signal = signal.unwrap_or(SIGTERM);
     }
-    Ok(())
 }
 
 fn device_rules(job: &mut Job<'_>) -> Result<()> {
@@ -344,7 +343,7 @@ fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Ima
     let word = bundle::entry_image().unwrap_or(word);
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
     let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
-    let id = if is_archive_name || is_path || word.contains('/') && std::fs::exists(word).unwrap_or(false) {
+    let id = if is_archive_name || is_path || word.contains('/') && rustix::fs::stat(word).is_ok() {
         import_file(store, word, is_quiet)?
     } else {
         store.lock_images(false)?;

@@ -91,17 +91,19 @@ pub fn seal() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
-    let c = |text: std::ffi::OsString| std::ffi::CString::new(text.into_vec()).unwrap_or_default(); // none has a NUL
-    let argv: Vec<_> = std::env::args_os().map(c).collect();
-    let variable = |(mut key, value): (std::ffi::OsString, std::ffi::OsString)| {
-        key.push("=");
-        key.push(value);
-        c(key)
-    };
-    let mut envp: Vec<_> = std::env::vars_os().map(variable).collect();
+    let c = |text: Vec<u8>| std::ffi::CString::new(text).unwrap_or_default(); // none has a NUL
+    let (mut argv, mut envp) = (Vec::new(), Vec::new());
+    for word in std::env::args_os() {
+        argv.push(c(word.into_vec()));
+    }
+    for (key, value) in std::env::vars_os() {
+        envp.push(c([key.into_vec(), value.into_vec()].join(&b'=')));
+    }
     if let (false, Some((root, run))) = (process::is_in_first_user_namespace(), PLACES.get()) {
         // Who was not root is it now, and would take root's places.
-        envp.extend([("MYDOCKER_ROOT".into(), root.into()), ("MYDOCKER_RUN".into(), run.into())].map(variable));
+        for place in [["MYDOCKER_ROOT=", root], ["MYDOCKER_RUN=", run]] {
+            envp.push(c(place.concat().into_bytes()));
+        }
     }
     seal::ensure(&argv, &envp)
 }
@@ -124,6 +126,10 @@ pub fn print_error(text: &str) {
 /// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns
 /// is printed.
 pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Result<u8> {
+    each_of(words, &mut act)
+}
+
+fn each_of(words: &[String], act: &mut dyn FnMut(&str) -> Result<String>) -> Result<u8> {
     let mut code = OK;
     for word in words {
         match act(word) {

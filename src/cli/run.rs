@@ -5,6 +5,7 @@ use super::decide::{self, Decision};
 use super::finish::Ending;
 use super::{OK, attach, debug, each, note, open_store, print, read, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::kernel::file;
 use mydocker::life::attach as connect;
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::End;
@@ -45,7 +46,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
         Err(error) => {
             made.undo(&store);
             if let Some(path) = parsed.last("cidfile") {
-                let _ = std::fs::remove_file(path); // it may be what could not be written
+                let _ = rustix::fs::unlink(path); // it may be what could not be written
             }
             Err(engine(error))
         }
@@ -115,9 +116,9 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
 }
 
 fn write_cidfile(path: &str, id: &str) -> Result<()> {
-    use std::io::Write;
-    let write = || std::fs::File::create_new(path)?.write_all(id.as_bytes());
-    write().map_err(|e| Error::new(format!("cannot write the container ID file {path}: {e}")).exit(EXIT_ENGINE))
+    let Err(error) = file::create_at(rustix::fs::CWD, path, id.as_bytes(), 0o666) else { return Ok(()) };
+    let why = std::io::Error::from_raw_os_error(error.errno.map_or(0, rustix::io::Errno::raw_os_error));
+    Err(Error::new(format!("cannot write the container ID file {path}: {why}")).exit(EXIT_ENGINE))
 }
 
 /// `start [-a] [-i] CONTAINER…`

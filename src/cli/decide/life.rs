@@ -103,15 +103,8 @@ fn retries(text: &str) -> Result<u32> {
     u32::try_from(read::whole(text)?).map_err(|_| bad("--health-retries cannot be negative"))
 }
 
-/// Decides what is done, from what the flags and the image say.
-pub fn checked(job: &mut Job<'_>) -> Result<()> {
-    let asked = core::mem::take(&mut job.health);
-    job.made.spec.health = merged(asked, job.config.healthcheck.take().unwrap_or_default());
-    Ok(())
-}
-
-/// `None` when nothing is asked.
-fn merged(mut asked: HealthConfig, mut image: HealthConfig) -> Option<Health> {
+/// What is done, from what the flags and the image say; `None` when nothing is asked.
+pub fn merged(mut asked: HealthConfig, mut image: HealthConfig) -> Option<Health> {
     let mut ns = [0; 4];
     for (at, (mine, its)) in times(&mut asked).into_iter().zip(times(&mut image)).enumerate() {
         // An image may say anything: what makes no sense is not asked for.

@@ -85,7 +85,7 @@ impl Asked {
         if ["readonly", "ro", "volume-nocopy", "bind-create-src", "bind-nonrecursive"].contains(&key) {
             let is_on = value.map_or(Some(true), boolean).ok_or_else(|| invalid(key, value.unwrap_or_default()))?;
             match key {
-                "volume-nocopy" => mount.mode = if is_on { "nocopy" } else { "" }.to_owned(),
+                "volume-nocopy" => if is_on { "nocopy" } else { "" }.clone_into(&mut mount.mode),
                 "bind-create-src" => mount.make_source = is_on,
                 "bind-nonrecursive" => {
                     mount.recursion = if is_on { Recursion::Disabled } else { Recursion::Enabled };
