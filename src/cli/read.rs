@@ -128,8 +128,8 @@ fn numbers(text: &str) -> Option<Vec<u32>> {
         chosen.get_mut(first..=last)?.fill(true);
     }
     let mut numbers = Vec::new();
-    for (number, chosen) in (0..).zip(chosen) {
-        if chosen {
+    for (number, is_chosen) in (0..).zip(&chosen) {
+        if *is_chosen {
             numbers.push(number);
         }
     }

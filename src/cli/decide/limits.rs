@@ -74,17 +74,20 @@ type ReadList = fn(&str, &str) -> Result<Vec<u32>>;
 
 /// The limits of a container after `update` has asked for some: `had`, and over it what was `asked`.
 pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
-    let has_quota = had.cpu_quota.is_some_and(|us| us > 0);
-    for (is_conflict, what, other) in [
-        (asked.nano_cpus.is_some() && had.cpu_period.is_some(), "Nano CPUs", "CPU Period"),
-        (asked.nano_cpus.is_some() && has_quota, "Nano CPUs", "CPU Quota"),
-        (asked.cpu_period.is_some() && had.nano_cpus.is_some(), "CPU Period", "NanoCPUs"),
-        (asked.cpu_quota.is_some() && had.nano_cpus.is_some(), "CPU Quota", "NanoCPUs"),
-    ] {
-        if is_conflict {
-            let why = format!("{what} cannot be updated as {other} has already been set");
-            return Err(bad(format!("Conflicting options: {why}")));
-        }
+    let conflict = |what: &str, other: &str| {
+        Err(bad(format!("Conflicting options: {what} cannot be updated as {other} has already been set")))
+    };
+    if asked.nano_cpus.is_some() && had.cpu_period.is_some() {
+        return conflict("Nano CPUs", "CPU Period");
+    }
+    if asked.nano_cpus.is_some() && had.cpu_quota.is_some_and(|us| us > 0) {
+        return conflict("Nano CPUs", "CPU Quota");
+    }
+    if asked.cpu_period.is_some() && had.nano_cpus.is_some() {
+        return conflict("CPU Period", "NanoCPUs");
+    }
+    if asked.cpu_quota.is_some() && had.nano_cpus.is_some() {
+        return conflict("CPU Quota", "NanoCPUs");
     }
     let mut limits = had.clone();
     // What was twice the memory when it was made stays what it was.
@@ -96,31 +99,25 @@ pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
         ));
     }
-    for (limit, asked) in [
-        (&mut limits.memory, asked.memory),
-        (&mut limits.memory_reservation, asked.memory_reservation),
-        (&mut limits.nano_cpus, asked.nano_cpus),
-        (&mut limits.cpu_period, asked.cpu_period),
-        (&mut limits.cpu_shares, asked.cpu_shares),
-        (&mut limits.blkio_weight, asked.blkio_weight),
-    ] {
-        *limit = asked.or(*limit);
-    }
-    for (limit, asked) in [
-        (&mut limits.memory_swap, asked.memory_swap),
-        (&mut limits.cpu_quota, asked.cpu_quota),
-        (&mut limits.pids, asked.pids),
-    ] {
-        *limit = asked.or(*limit);
-    }
-    for (limit, asked) in [(&mut limits.cpuset_cpus, &asked.cpuset_cpus), (&mut limits.cpuset_mems, &asked.cpuset_mems)]
-    {
-        if asked.is_some() {
-            limit.clone_from(asked);
-        }
-    }
+    replace(&mut limits.memory, asked.memory.as_ref());
+    replace(&mut limits.memory_swap, asked.memory_swap.as_ref());
+    replace(&mut limits.memory_reservation, asked.memory_reservation.as_ref());
+    replace(&mut limits.nano_cpus, asked.nano_cpus.as_ref());
+    replace(&mut limits.cpu_period, asked.cpu_period.as_ref());
+    replace(&mut limits.cpu_quota, asked.cpu_quota.as_ref());
+    replace(&mut limits.cpu_shares, asked.cpu_shares.as_ref());
+    replace(&mut limits.cpuset_cpus, asked.cpuset_cpus.as_ref());
+    replace(&mut limits.cpuset_mems, asked.cpuset_mems.as_ref());
+    replace(&mut limits.pids, asked.pids.as_ref());
+    replace(&mut limits.blkio_weight, asked.blkio_weight.as_ref());
     check(&limits)?;
     Ok(limits)
+}
+
+fn replace<T: Clone>(limit: &mut Option<T>, asked: Option<&T>) {
+    if let Some(asked) = asked {
+        *limit = Some(asked.clone());
+    }
 }
 
 /// Whether the limits are possible, and fit together.
