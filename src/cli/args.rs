@@ -1,7 +1,8 @@
 //! The arguments of a verb: a table of flags, and docker's (pflag's) rules for reading them.
 
 use super::human::visible;
-use lexopt::Arg;
+use core::fmt::Write as _;
+use core::slice::Iter;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use std::ffi::OsString;
 
@@ -69,7 +70,13 @@ impl Parsed {
 
     /// All values in order.
     pub fn all(&self, key: &str) -> Vec<&str> {
-        self.flags.iter().filter(|(name, _)| *name == key).map(|(_, value)| value.as_str()).collect()
+        let mut values = Vec::new();
+        for (name, value) in &self.flags {
+            if *name == key {
+                values.push(value.as_str());
+            }
+        }
+        values
     }
 
     /// Whether the flag was typed at all.
@@ -87,14 +94,9 @@ impl Parsed {
         Ok(found)
     }
 
-    /// Every value as `read` understands it, in order; errors as from [`Parsed::read`].
-    pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-        let mut found = Vec::new();
-        self.see(key, &self.all(key), &mut |value| {
-            found.push(read(value)?);
-            Ok(())
-        })?;
-        Ok(found)
+    /// Shows every value to `read`, in order; errors as from [`Parsed::read`].
+    pub fn each(&self, key: &str, read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.see(key, &self.all(key), read)
     }
 
     fn see(&self, key: &str, values: &[&str], read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
@@ -181,6 +183,11 @@ impl Verb {
         }
         known
     }
+
+    /// Its name and what is typed after it.
+    fn spelled(&self) -> String {
+        format!("{} {}", self.name, self.usage).trim_end().to_owned()
+    }
 }
 
 fn bad(what: String) -> Error {
@@ -189,130 +196,113 @@ fn bad(what: String) -> Error {
 
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    if let Some(arg) = args.iter().find(|arg| arg.to_str().is_none()) {
-        return Err(bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())));
+    let mut texts = Vec::with_capacity(args.len());
+    for arg in args {
+        texts.push(arg.into_string().map_err(|arg| {
+            let mut shown = String::new();
+            for byte in arg.as_encoded_bytes() {
+                shown.extend(byte.escape_ascii().map(char::from));
+            }
+            bad(format!("argument \"{shown}\" is not UTF-8"))
+        })?);
     }
-    let mut parser = lexopt::Parser::from_args(args);
     let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
-    let mut typed = String::new(); // the whole argument that the parser is in
-    loop {
-        if let Some(mut rest) = parser.try_raw_args() {
-            let Some(next) = rest.peek() else { break };
-            typed = next.to_string_lossy().into_owned();
-            if typed == "--" {
-                parsed.words.extend(rest.skip(1).map(text));
-                break;
-            }
-            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
-                rest.next();
-                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
-                accept(&mut parsed, flag, value, &|| visible(&typed))?;
-                continue;
-            }
+    let mut left = texts.iter();
+    while let Some(typed) = left.next() {
+        let is_flag = typed.len() > 1 && typed.starts_with('-');
+        if typed == "--" || !is_flag && verb.stops {
+            // All that is left is words.
+            parsed.words.extend((!is_flag).then(|| typed.clone()));
+            parsed.words.extend_from_slice(left.as_slice());
+            break;
         }
-        let (found, letter) = match parser.next() {
-            Ok(None) => break,
-            Ok(Some(Arg::Value(word))) => {
-                parsed.words.push(text(word));
-                if verb.stops {
-                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
-                    break;
-                }
-                continue;
-            }
-            Ok(Some(Arg::Long(name))) => (long(&parsed, &format!("--{name}"))?, None),
-            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
-            // Only a switch leaves the value after its `=` unread.
-            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
-                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&format!("--{key}")));
-                let Some(flag) = flag else { return Err(bad(format!("bad flag syntax: {}", visible(&typed)))) };
-                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
-                continue;
-            }
-            Err(other) => return Err(bad(other.to_string())),
-        };
-        let Some(flag) = found else { return Ok(Outcome::Help) };
-        if flag.value() == REST {
-            let rest = parser.try_raw_args().into_iter().flatten();
-            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
-            if parsed.given(flag.key()) {
-                break;
-            }
-            return Err(bad(format!("flag needs an argument: {}", visible(&typed))));
+        if !is_flag {
+            parsed.words.push(typed.clone());
+        } else if !flags(&mut parsed, typed, &mut left)? {
+            return Ok(Outcome::Help);
         }
-        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
-        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
-        accept(&mut parsed, flag, value, &shown)?;
     }
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-/// All arguments have been UTF-8 since the first line of `parse`.
-fn text(arg: OsString) -> String {
-    arg.into_string().unwrap_or_default()
-}
-
-/// `-name` or `-name=bird`, a long flag with one dash.
-fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
-    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
-    let is_one = name.len() > 2 && !name.starts_with("--");
-    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
-}
-
-/// The flag of `--name`; `None` for `--help`.
-fn long(parsed: &Parsed, name: &str) -> Result<Option<Flag>> {
-    match parsed.find(name) {
-        None if name == "--help" => Ok(None),
-        None => Err(unknown(parsed, "unknown flag: ", name, name)),
-        found => Ok(found),
+/// Reads one argument with flags, and those after it that are their values; false for the flag that asks for help.
+fn flags(parsed: &mut Parsed, typed: &str, left: &mut Iter<'_, String>) -> Result<bool> {
+    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
+    let found = parsed.find(name);
+    // `-name` is a long flag with one dash, docker's old spelling, if there is one; else it is letters.
+    if name.starts_with("--") || name.len() > 2 && found.is_some() {
+        return match found {
+            Some(flag) => accept(parsed, flag, value, left, &|| visible(typed)).map(|()| true),
+            None if name == "--help" => Ok(false),
+            None => Err(unknown(parsed, "unknown flag: ", name, name)),
+        };
     }
-}
-
-/// The flag of `-x`; `None` for `-h` where that is the help.
-fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
-    match parsed.find(&format!("-{letter}")) {
-        None if letter == 'h' => Ok(None),
-        None => {
+    let mut letters = typed[1..].chars();
+    while let Some(letter) = letters.next() {
+        let Some(flag) = parsed.find(&format!("-{letter}")) else {
+            if letter == 'h' {
+                return Ok(false);
+            }
             let what = format!("unknown shorthand flag: '{}' in ", visible(&String::from(letter)));
-            let name = typed.split('=').next().unwrap_or_default();
-            Err(unknown(parsed, &what, typed, name))
+            return Err(unknown(parsed, &what, typed, name));
+        };
+        // Its value is what follows, but a switch has one after a `=` only.
+        let rest = letters.as_str();
+        let value = rest.strip_prefix('=').or(Some(rest).filter(|rest| !rest.is_empty() && !flag.value().is_empty()));
+        accept(parsed, flag, value, left, &|| format!("'{letter}' in {typed}"))?;
+        if value.is_some() {
+            break;
         }
-        found => Ok(found),
     }
+    Ok(true)
 }
 
 fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
-    let names = parsed.known.iter().flat_map(|flag| flag.long());
-    let end =
-        nearest(name.trim_start_matches('-'), names).map_or(";".to_owned(), |near| format!("; did you mean --{near}?"));
+    let mut names = Vec::new();
+    for flag in &parsed.known {
+        names.extend(flag.long());
+    }
+    let near = did_you_mean(name.trim_start_matches('-'), &names, ["--", ""]);
+    let end = if near.is_empty() { ";" } else { &near };
     bad(format!("{what}{}{end} see 'mydocker help {}'", visible(shown), parsed.verb))
 }
 
 /// A truth value in one of the spellings that Go takes.
 pub fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+    let spellings = ["0 f F false FALSE False", "1 t T true TRUE True"];
+    spellings.iter().position(|words| words.split(' ').any(|word| word == text)).map(|at| at == 1)
 }
 
-/// Notes a flag with its value; `shown` is how it was typed.
-fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
-    let value = match value {
-        Some(value) if flag.value().is_empty() => match boolean(&value) {
-            Some(is_on) => is_on.to_string(),
+/// Notes a flag with its value, which may be the next argument; `shown` is how it was typed.
+fn accept(
+    parsed: &mut Parsed,
+    flag: Flag,
+    value: Option<&str>,
+    left: &mut Iter<'_, String>,
+    shown: &dyn Fn() -> String,
+) -> Result<()> {
+    let needs = || bad(format!("flag needs an argument: {}", shown()));
+    let value = match (flag.value(), value) {
+        ("", None) => "true",
+        ("", Some(value)) => match boolean(value) {
+            Some(true) => "true",
+            Some(false) => "false",
             None => {
-                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
-                return Err(parsed.invalid(flag.key(), &value, &Error::new(why)));
+                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(value));
+                return Err(parsed.invalid(flag.key(), value, &Error::new(why)));
             }
         },
-        Some(value) => value,
-        None if flag.value().is_empty() => "true".to_owned(),
-        None => return Err(bad(format!("flag needs an argument: {}", shown()))),
+        (REST, Some(_)) => return Err(needs()),
+        (_, Some(value)) => value,
+        (_, None) => left.next().ok_or_else(needs)?,
     };
-    parsed.flags.push((flag.key(), value));
+    parsed.flags.push((flag.key(), value.to_owned()));
+    if flag.value() == REST {
+        for word in left {
+            parsed.flags.push((flag.key(), word.clone()));
+        }
+    }
     Ok(())
 }
 
@@ -330,27 +320,33 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
         (0, max) => format!("requires at most {max} {}", plural(max)),
         (min, max) => format!("requires at least {min} and at most {max} arguments"),
     };
-    let space = if verb.usage.is_empty() { "" } else { " " };
-    let usage = format!("mydocker {}{space}{}", verb.name, verb.usage);
-    Err(Error::new(format!("'mydocker {}' {wants}; usage: {usage}", verb.name)).exit(1))
+    Err(Error::new(format!("'mydocker {}' {wants}; usage: mydocker {}", verb.name, verb.spelled())).exit(1))
 }
 
-/// The known word that a mistyped one most probably means: at most two edits away, one for a short word.
-pub fn nearest<'a>(word: &str, mut among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    nearest_of(word, &mut among)
+/// The end of a sentence about a mistyped word: the known one that it most probably means, if there is one. At most two
+/// edits away, one for a short word. It is shown between two texts.
+pub fn did_you_mean(word: &str, among: &[&str], [before, after]: [&str; 2]) -> String {
+    nearest(word, among).map_or(String::new(), |near| format!("; did you mean {before}{near}{after}?"))
 }
 
-fn nearest_of<'a>(word: &str, among: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(NEAREST_CHARS_MAX).collect();
     let limit = match word.len() {
         0 | 1 => 0,
         2 | 3 => 1,
         _ => 2,
     };
-    // Typing errors spare the first letter; another one is another word (pull is not kill).
-    let alike = |known: &&str| known.chars().next() == word.first().copied();
-    let near = among.filter(alike).map(|known| (distance(&word, known), known)).filter(|(far, _)| *far <= limit);
-    near.min().map(|(_, known)| known)
+    let mut best = None;
+    for known in among {
+        // Typing errors spare the first letter; another one is another word (pull is not kill).
+        if known.chars().next() == word.first().copied() {
+            let far = distance(&word, known);
+            if far <= limit && best.is_none_or(|best| (far, *known) < best) {
+                best = Some((far, *known));
+            }
+        }
+    }
+    best.map(|(_, known)| known)
 }
 
 /// Edits (insert, delete, replace, swap neighbours) between two words.
@@ -374,31 +370,34 @@ fn distance(word: &[char], known: &str) -> usize {
 
 /// The help text of a verb, as docker lays it out.
 pub fn help(verb: &Verb) -> String {
-    let space = if verb.usage.is_empty() { "" } else { " " };
-    let mut text = format!("Usage:  mydocker {}{space}{}\n\n{}\n", verb.name, verb.usage, verb.about);
+    let mut text = format!("Usage:  mydocker {}\n\n{}\n", verb.spelled(), verb.about);
+    let mut before = "\nAliases:\n  mydocker ";
     if !verb.aliases.is_empty() {
-        let all: Vec<String> =
-            core::iter::once(&verb.name).chain(verb.aliases).map(|name| format!("mydocker {name}")).collect();
-        text.extend(["\nAliases:\n  ", &all.join(", "), "\n"]);
+        for name in [verb.name].iter().chain(verb.aliases) {
+            text.extend([before, name]);
+            before = ", mydocker ";
+        }
+        text.push('\n');
     }
     let mut left: Vec<(String, &str)> = Vec::new();
-    for flag in verb.known().iter().filter(|flag| !flag.help().is_empty()) {
-        let indent = if flag.letter().is_some() { "  " } else { "      " };
-        let space = if flag.value().is_empty() { "" } else { " " };
-        left.push((format!("{indent}{}{space}{}", flag.spelled(), flag.value()), flag.help()));
-    }
-    if let Some(width) = left.iter().map(|(left, _)| left.chars().count()).max() {
-        text.push_str("\nOptions:\n");
-        for (left, right) in &left {
-            text.push_str(left);
-            text.extend(core::iter::repeat_n(' ', width + 3 - left.chars().count()));
-            wrap(&mut text, right, width + 3);
+    let mut width = 0;
+    for flag in verb.known() {
+        if !flag.help().is_empty() {
+            let indent = if flag.letter().is_some() { "  " } else { "      " };
+            let typed = format!("{indent}{} {}", flag.spelled(), flag.value());
+            width = width.max(typed.trim_end().chars().count());
+            left.push((typed, flag.help()));
         }
     }
+    if !left.is_empty() {
+        text.push_str("\nOptions:\n");
+    }
+    for (left, right) in &left {
+        let _ = write!(text, "{:1$}", left.trim_end(), width + 3); // a String takes everything
+        wrap(&mut text, right, width + 3);
+    }
     if !verb.long.is_empty() {
-        text.push('\n');
-        text.push_str(verb.long.trim_end());
-        text.push('\n');
+        text.extend(["\n", verb.long.trim_end(), "\n"]);
     }
     text
 }
@@ -409,8 +408,7 @@ fn wrap(text: &mut String, words: &str, indent: usize) {
     for word in words.split_whitespace() {
         let width = word.chars().count();
         if column > indent && column + 1 + width > HELP_COLUMNS {
-            text.push('\n');
-            text.extend(core::iter::repeat_n(' ', indent));
+            let _ = write!(text, "\n{:indent$}", ""); // a String takes everything
             column = indent;
         } else if column > indent {
             text.push(' ');
@@ -545,8 +543,8 @@ mod tests {
         assert!(text.contains("\n  -d, --detach            What the flag is good for\n"), "{text}");
         assert!(text.contains("\n      --network network   What"), "{text}");
         let verbs = ["ps", "run", "rm", "inspect"];
-        assert_eq!(nearest("rnu", verbs.into_iter()), Some("run"));
-        assert_eq!(nearest("insepct", verbs.into_iter()), Some("inspect"));
-        assert_eq!(nearest("x", verbs.into_iter()), None);
+        assert_eq!(nearest("rnu", &verbs), Some("run"));
+        assert_eq!(nearest("insepct", &verbs), Some("inspect"));
+        assert_eq!(nearest("x", &verbs), None);
     }
 }

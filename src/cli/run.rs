@@ -5,6 +5,7 @@ use super::decide::{self, Decision};
 use super::finish::Ending;
 use super::{OK, attach, debug, each, note, open_store, print, read, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::kernel::file;
 use mydocker::life::attach as connect;
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::End;
@@ -45,7 +46,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
         Err(error) => {
             made.undo(&store);
             if let Some(path) = parsed.last("cidfile") {
-                let _ = std::fs::remove_file(path); // it may be what could not be written
+                let _ = rustix::fs::unlink(path); // it may be what could not be written
             }
             Err(engine(error))
         }
@@ -70,11 +71,15 @@ fn engine(error: Error) -> Error {
 
 /// Which of standard input, output and error are connected: all, those of `-a`, or with `-d` none.
 fn streams(parsed: &Parsed) -> Result<[bool; 3]> {
-    let asked = parsed.read_all("attach", read::stream)?;
-    match (parsed.on("detach"), asked.is_empty()) {
-        (true, true) => Ok([false; 3]),
-        (true, false) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
-        (false, is_all) => Ok([0, 1, 2].map(|which| is_all || asked.contains(&which))),
+    let mut asked = [false; 3];
+    parsed.each("attach", &mut |text| {
+        asked[read::stream(text)?] = true;
+        Ok(())
+    })?;
+    match (parsed.on("detach"), parsed.given("attach")) {
+        (true, true) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
+        (false, false) => Ok([true; 3]),
+        _ => Ok(asked),
     }
 }
 
@@ -111,9 +116,9 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
 }
 
 fn write_cidfile(path: &str, id: &str) -> Result<()> {
-    use std::io::Write;
-    let write = || std::fs::File::create_new(path)?.write_all(id.as_bytes());
-    write().map_err(|e| Error::new(format!("cannot write the container ID file {path}: {e}")).exit(EXIT_ENGINE))
+    let Err(error) = file::create_at(rustix::fs::CWD, path, id.as_bytes(), 0o666) else { return Ok(()) };
+    let why = std::io::Error::from_raw_os_error(error.errno.map_or(0, rustix::io::Errno::raw_os_error));
+    Err(Error::new(format!("cannot write the container ID file {path}: {why}")).exit(EXIT_ENGINE))
 }
 
 /// `start [-a] [-i] CONTAINER…`

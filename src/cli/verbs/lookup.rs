@@ -15,12 +15,12 @@ pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
 
 /// The first words of verbs that have two: `container`, `image` …
 pub fn groups() -> Vec<&'static str> {
-    in_order(names().filter_map(|(name, _)| Some(name.split_once(' ')?.0)).collect())
+    words(&|name| Some(name.split_once(' ')?.0))
 }
 
 /// The second words of a group's verbs, in alphabetical order.
 pub fn of_group(group: &str) -> Vec<&'static str> {
-    in_order(names().filter_map(|(name, _)| name.strip_prefix(group)?.strip_prefix(' ')).collect())
+    words(&|name| name.strip_prefix(group)?.strip_prefix(' '))
 }
 
 /// Words in alphabetical order, each once.
@@ -30,11 +30,16 @@ pub fn in_order(words: Vec<&'static str>) -> Vec<&'static str> {
     words
 }
 
-/// Every spelling of every verb.
-fn names() -> impl Iterator<Item = (&'static str, &'static Verb)> {
-    VERBS
-        .iter()
-        .flat_map(|verb| core::iter::once(verb.name).chain(verb.aliases.iter().copied()).map(move |name| (name, verb)))
+/// What is taken of every spelling of every verb, in alphabetical order.
+fn words(take: &dyn Fn(&'static str) -> Option<&'static str>) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for verb in VERBS {
+        words.extend(take(verb.name));
+        for name in verb.aliases {
+            words.extend(take(name));
+        }
+    }
+    in_order(words)
 }
 
 /// What the name of a group alone says: its verbs.
