@@ -2,7 +2,7 @@
 
 use super::human::visible;
 use core::fmt::Write as _;
-use core::slice::Iter;
+use lexopt::Arg;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use std::ffi::OsString;
 
@@ -196,66 +196,108 @@ fn bad(what: String) -> Error {
 
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    let mut texts = Vec::with_capacity(args.len());
-    for arg in args {
-        texts.push(arg.into_string().map_err(|arg| {
+    for arg in &args {
+        if arg.to_str().is_none() {
             let mut shown = String::new();
             for byte in arg.as_encoded_bytes() {
                 shown.extend(byte.escape_ascii().map(char::from));
             }
-            bad(format!("argument \"{shown}\" is not UTF-8"))
-        })?);
+            return Err(bad(format!("argument \"{shown}\" is not UTF-8")));
+        }
     }
+    let mut parser = lexopt::Parser::from_args(args);
     let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
-    let mut left = texts.iter();
-    while let Some(typed) = left.next() {
-        let is_flag = typed.len() > 1 && typed.starts_with('-');
-        if typed == "--" || !is_flag && verb.stops {
-            // All that is left is words.
-            parsed.words.extend((!is_flag).then(|| typed.clone()));
-            parsed.words.extend_from_slice(left.as_slice());
-            break;
+    let mut typed = String::new(); // the whole argument that the parser is in
+    loop {
+        if let Some(mut rest) = parser.try_raw_args() {
+            let Some(next) = rest.peek() else { break };
+            typed = next.to_string_lossy().into_owned();
+            if typed == "--" {
+                parsed.words.extend(rest.skip(1).map(text));
+                break;
+            }
+            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
+                rest.next();
+                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
+                accept(&mut parsed, flag, value, &|| visible(&typed))?;
+                continue;
+            }
         }
-        if !is_flag {
-            parsed.words.push(typed.clone());
-        } else if !flags(&mut parsed, typed, &mut left)? {
-            return Ok(Outcome::Help);
+        let (found, letter) = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Value(word))) => {
+                parsed.words.push(text(word));
+                if verb.stops {
+                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
+                    break;
+                }
+                continue;
+            }
+            Ok(Some(Arg::Long(name))) => (long(&parsed, &format!("--{name}"))?, None),
+            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
+            // Only a switch leaves the value after its `=` unread.
+            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
+                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&format!("--{key}")));
+                let Some(flag) = flag else { return Err(odd(&typed)) };
+                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
+                continue;
+            }
+            Err(_) => return Err(odd(&typed)),
+        };
+        let Some(flag) = found else { return Ok(Outcome::Help) };
+        if flag.value() == REST {
+            let rest = parser.try_raw_args().into_iter().flatten();
+            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
+            if parsed.given(flag.key()) {
+                break;
+            }
+            return Err(bad(format!("flag needs an argument: {}", visible(&typed))));
         }
+        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
+        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
+        accept(&mut parsed, flag, value, &shown)?;
     }
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-/// Reads one argument with flags, and those after it that are their values; false for the flag that asks for help.
-fn flags(parsed: &mut Parsed, typed: &str, left: &mut Iter<'_, String>) -> Result<bool> {
-    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
-    let found = parsed.find(name);
-    // `-name` is a long flag with one dash, docker's old spelling, if there is one; else it is letters.
-    if name.starts_with("--") || name.len() > 2 && found.is_some() {
-        return match found {
-            Some(flag) => accept(parsed, flag, value, left, &|| visible(typed)).map(|()| true),
-            None if name == "--help" => Ok(false),
-            None => Err(unknown(parsed, "unknown flag: ", name, name)),
-        };
+/// What cannot be split at all.
+fn odd(typed: &str) -> Error {
+    bad(format!("bad flag syntax: {}", visible(typed)))
+}
+
+/// All arguments have been UTF-8 since the first line of `parse`.
+fn text(arg: OsString) -> String {
+    arg.into_string().unwrap_or_default()
+}
+
+/// `-name` or `-name=bird`, a long flag with one dash.
+fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
+    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
+    let is_one = name.len() > 2 && !name.starts_with("--");
+    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
+}
+
+/// The flag of `--name`; `None` for `--help`.
+fn long(parsed: &Parsed, name: &str) -> Result<Option<Flag>> {
+    match parsed.find(name) {
+        None if name == "--help" => Ok(None),
+        None => Err(unknown(parsed, "unknown flag: ", name, name)),
+        found => Ok(found),
     }
-    let mut letters = typed[1..].chars();
-    while let Some(letter) = letters.next() {
-        let Some(flag) = parsed.find(&format!("-{letter}")) else {
-            if letter == 'h' {
-                return Ok(false);
-            }
+}
+
+/// The flag of `-x`; `None` for `-h` where that is the help.
+fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
+    match parsed.find(&format!("-{letter}")) {
+        None if letter == 'h' => Ok(None),
+        None => {
             let what = format!("unknown shorthand flag: '{}' in ", visible(&String::from(letter)));
-            return Err(unknown(parsed, &what, typed, name));
-        };
-        // Its value is what follows, but a switch has one after a `=` only.
-        let rest = letters.as_str();
-        let value = rest.strip_prefix('=').or(Some(rest).filter(|rest| !rest.is_empty() && !flag.value().is_empty()));
-        accept(parsed, flag, value, left, &|| format!("'{letter}' in {typed}"))?;
-        if value.is_some() {
-            break;
+            let name = typed.split('=').next().unwrap_or_default();
+            Err(unknown(parsed, &what, typed, name))
         }
+        found => Ok(found),
     }
-    Ok(true)
 }
 
 fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
@@ -274,35 +316,21 @@ pub fn boolean(text: &str) -> Option<bool> {
     spellings.iter().position(|words| words.split(' ').any(|word| word == text)).map(|at| at == 1)
 }
 
-/// Notes a flag with its value, which may be the next argument; `shown` is how it was typed.
-fn accept(
-    parsed: &mut Parsed,
-    flag: Flag,
-    value: Option<&str>,
-    left: &mut Iter<'_, String>,
-    shown: &dyn Fn() -> String,
-) -> Result<()> {
-    let needs = || bad(format!("flag needs an argument: {}", shown()));
-    let value = match (flag.value(), value) {
-        ("", None) => "true",
-        ("", Some(value)) => match boolean(value) {
-            Some(true) => "true",
-            Some(false) => "false",
+/// Notes a flag with its value; `shown` is how it was typed.
+fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
+    let value = match value {
+        Some(value) if flag.value().is_empty() => match boolean(&value) {
+            Some(is_on) => is_on.to_string(),
             None => {
-                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(value));
-                return Err(parsed.invalid(flag.key(), value, &Error::new(why)));
+                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
+                return Err(parsed.invalid(flag.key(), &value, &Error::new(why)));
             }
         },
-        (REST, Some(_)) => return Err(needs()),
-        (_, Some(value)) => value,
-        (_, None) => left.next().ok_or_else(needs)?,
+        Some(value) => value,
+        None if flag.value().is_empty() => "true".to_owned(),
+        None => return Err(bad(format!("flag needs an argument: {}", shown()))),
     };
-    parsed.flags.push((flag.key(), value.to_owned()));
-    if flag.value() == REST {
-        for word in left {
-            parsed.flags.push((flag.key(), word.clone()));
-        }
-    }
+    parsed.flags.push((flag.key(), value));
     Ok(())
 }
 
