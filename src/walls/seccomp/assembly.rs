@@ -70,12 +70,11 @@ pub fn too_long() -> Error {
 /// What is said of `connect` or `semop` without regard to their arguments also holds for i386's calls for many purposes,
 /// as libseccomp has it. Arguments cannot be judged there: those of socketcall are behind a pointer.
 fn multiplex(rules: &mut Rules) {
-    for (all, value, name) in MULTIPLEXED {
-        let (Some(all), Some(call)) = (calls::find(all), calls::find(name)) else { continue };
-        if let Outcome::Return(action) = rules.outcomes[call] {
+    for (all, value, call) in MULTIPLEXED {
+        if let Outcome::Return(action) = rules.outcomes[usize::from(call)] {
             // ipc has a version in the upper half, which must not lead around the rule.
-            let condition = Condition { argument: 0, op: Op::Masked, value: 0xffff, other: value };
-            rules.add(all, Rule { action, conditions: vec![condition] });
+            let condition = Condition { argument: 0, op: Op::Masked, value: 0xffff, other: value.into() };
+            rules.add(all.into(), Rule { action, conditions: vec![condition] });
         }
     }
 }

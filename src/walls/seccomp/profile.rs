@@ -9,6 +9,7 @@ use super::rules::{
     ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, Op, Rule, Rules, TRACE, TRAP,
 };
 use crate::error::{Error, Result};
+use crate::kernel::caps::CAPABILITIES;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -286,8 +287,7 @@ fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
     }
     for node in list(fields, "caps")? {
         let name = text(node, "capability")?;
-        let short = name.strip_prefix("CAP_");
-        match calls::CAPABILITIES.iter().position(|known| short == Some(*known)) {
+        match CAPABILITIES.iter().position(|known| *known == name) {
             Some(number) => when.capabilities |= 1 << number,
             None => return wrong(node.at, format!("unknown capability {name:?}")),
         }
