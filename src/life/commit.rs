@@ -4,7 +4,7 @@ use super::control::{self, Message};
 use super::packing::{await_writer, packed, spawn_writer};
 use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, hex, io, process, time};
+use crate::kernel::{at, fault, file, hex, io, process, time};
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
@@ -16,7 +16,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, fsync};
 
 /// What is asked of a commit.
 pub struct Commit<'a> {
@@ -169,14 +169,16 @@ pub(super) fn write_archive(
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     // Whatever else is there must not become a file.
-    if rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile) {
+    if at::stat(CWD, path, AtFlags::empty())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
+    {
         return Err(Error::new(format!("invalid output path: \"{path}\" is there, and is not a regular file")));
     }
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
     let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let out = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let out = at::make(dir.as_fd(), &beside, flags, 0o600).tried_to("make", path)?;
     let mut write = || -> Result<()> {
         let mut writer = |sink: &mut dyn io::Sink| {
             let root = see(store, container, pid)?;
@@ -185,8 +187,8 @@ pub(super) fn write_archive(
         };
         let (child, sync) = spawn_writer(&mut writer, out.as_fd(), &mut || ())?;
         await_writer(&child, sync.as_fd())?;
-        fsync(&out).tried_with(|| format!("sync {path}"))?;
-        renameat(&dir, beside.as_str(), &dir, name).tried_with(|| format!("rename to {path}"))
+        fsync(&out).tried_to("sync", path)?;
+        at::rename(dir.as_fd(), &beside, name).tried_to("rename to", path)
     };
     let done = write();
     if done.is_err() {

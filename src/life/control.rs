@@ -3,14 +3,14 @@
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{file, io};
+use crate::kernel::{at, file, io};
 use crate::store::{Store, containers};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -298,8 +298,8 @@ pub fn nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
 /// Another open file for what this descriptor stands for, non-blocking without its other users noticing. For pipes and
 /// terminals; proc_pid_fd(5)
 pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty())
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    at::open(rustix::fs::CWD, &path, flags | OFlags::NONBLOCK | OFlags::NOCTTY)
 }
 
 /// Reads what is there; `None` when nothing is there now, an empty vector at the end.

@@ -150,9 +150,8 @@ fn title(args: &[String]) -> String {
 /// docker makes a working directory that does not exist, as root, before the user changes.
 fn enter_cwd(cwd: &str) -> Result<()> {
     let root = file::open_dir("/")?;
-    let dir =
-        file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_with(|| format!("make the working directory {cwd}"))?;
-    rustix::process::fchdir(&dir).tried_with(|| format!("enter the working directory {cwd}"))
+    let dir = file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_to("make the working directory", cwd)?;
+    rustix::process::fchdir(&dir).tried_to("enter the working directory", cwd)
 }
 
 /// execve with a search in PATH. Returns why it did not work, in docker's words, with exit code 126 or 127.

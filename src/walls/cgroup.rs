@@ -18,7 +18,7 @@ pub use usage::{Usage, pids, usage};
 
 use super::Visible;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{bpf, file, process, sys, time};
+use crate::kernel::{at, bpf, file, process, sys, time};
 use crate::spec::{Limits, Owner, Spec};
 use alloc::format;
 use alloc::string::String;
@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWCGROUP;
 use place::{Group, Hierarchy, hierarchies, in_user_namespace};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// How long `freeze` waits for processes to stand still.
@@ -119,8 +119,7 @@ pub fn open(place: Place<'_>) -> Result<Joined> {
 }
 
 fn open_tasks(group: &Group) -> Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    openat(&group.dir, "tasks", flags, Mode::empty()).tried_with(|| format!("open {}/tasks", group.path))
+    at::open(group.dir.as_fd(), "tasks", OFlags::WRONLY).tried_with(|| format!("open {}/tasks", group.path))
 }
 
 /// child: joins (on v1; on v2 it was born inside) and makes the cgroup the root of what it sees of cgroups, unless it is
@@ -139,7 +138,7 @@ pub fn enter(joined: &Joined, spec: &Spec) -> Result<()> {
 /// child: joins the v1 hierarchies. The writer is the process itself, with one thread: that is the cheap case.
 pub fn join(joined: &Joined) -> Result<()> {
     for (tasks, controllers) in &joined.tasks {
-        rustix::io::write(tasks, b"0").tried_with(|| format!("join the cgroup of {controllers}"))?;
+        rustix::io::write(tasks, b"0").tried_to("join the cgroup of", controllers)?;
     }
     Ok(())
 }

@@ -16,14 +16,14 @@ pub use volume::sources;
 
 use super::Visible;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::sys;
+use crate::kernel::{at, sys};
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::store::containers::MARK;
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::MountPropagationFlags as Propagation;
@@ -71,8 +71,7 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, op
 }
 
 fn mark(root: BorrowedFd<'_>) -> Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    match openat(root, MARK, flags, Mode::from(0o755)) {
+    match at::make(root, MARK, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o755) {
         Ok(_) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(Error::os("mark the root as a container's", errno)),
     }

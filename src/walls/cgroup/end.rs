@@ -2,12 +2,12 @@
 
 use super::place::{Hierarchy, Place, children, hierarchies};
 use crate::error::{Error, Result};
-use crate::kernel::{file, process, sys, time};
+use crate::kernel::{at, file, process, sys, time};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, unlinkat};
+use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
 /// How long `release` waits for killed processes to be gone.
@@ -27,7 +27,7 @@ pub fn release(place: Place<'_>) -> Result<()> {
     let all = hierarchies()?;
     for hierarchy in &all {
         let path = hierarchy.group(place);
-        let done = match unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR) {
+        let done = match at::remove(CWD, &path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
             Err(_) => empty_and_remove(&all, place, &path, deadline),
         };
@@ -61,14 +61,14 @@ fn empty_and_remove(all: &[Hierarchy], place: Place<'_>, path: &str, deadline: i
             Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // likewise
             other => other?,
         }
-        match unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR) {
+        match at::remove(CWD, path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             // Processes are dead but their last references are not: the kernel has no event for that on v1. A poll
             // without descriptors is a timer.
             Err(Errno::BUSY) if time::monotonic_ms() < deadline => {
                 process::wait_for(&mut [], 2);
             }
-            Err(errno) => return Err(Error::os(format!("remove the cgroup {path}"), errno)),
+            Err(errno) => return Err(Error::tried("remove the cgroup", path, errno)),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Where the cgroup of a container is: below which mounted hierarchies, and the way down from their roots.
 
 use crate::error::{Error, Result};
-use crate::kernel::file;
+use crate::kernel::{at, file};
 use crate::spec::Spec;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, XattrFlags, getxattr, setxattr, unlinkat};
+use rustix::fs::{AtFlags, CWD, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
 
 /// The controllers that a container joins, where the kernel has them.
@@ -121,11 +121,11 @@ impl Hierarchy {
         let mut tries_left = TRIES;
         loop {
             let has_parents = self.make_parents(place)?;
-            match rustix::fs::mkdir(path.as_str(), Mode::from(0o755)) {
+            match at::make_dir(CWD, &path, 0o755) {
                 Ok(()) | Err(Errno::EXIST) => return Ok(Group { dir: file::open_dir(&path)?, path }),
                 // The last container in that parent ended at this moment, and took it along.
                 Err(Errno::NOENT) if has_parents && tries_left > 0 => tries_left -= 1,
-                Err(errno) => return Err(Error::os(format!("make the cgroup {path}"), errno)),
+                Err(errno) => return Err(Error::tried("make the cgroup", &path, errno)),
             }
         }
     }
@@ -136,7 +136,7 @@ impl Hierarchy {
         'again: loop {
             for level in self.levels(place).iter().skip(1) {
                 has_parents = true;
-                match rustix::fs::mkdir(level.as_str(), Mode::from(0o755)) {
+                match at::make_dir(CWD, level, 0o755) {
                     // Where it cannot be marked (in a user namespace) it will not be removed, either.
                     Ok(()) => drop(setxattr(level.as_str(), MARK, b"1", XattrFlags::empty())),
                     Err(Errno::EXIST) => {}
@@ -144,7 +144,7 @@ impl Hierarchy {
                         tries_left -= 1;
                         continue 'again;
                     }
-                    Err(errno) => return Err(Error::os(format!("make the cgroup {level}"), errno)),
+                    Err(errno) => return Err(Error::tried("make the cgroup", level, errno)),
                 }
             }
             return Ok(has_parents);
@@ -156,7 +156,7 @@ impl Hierarchy {
         for level in self.levels(place).iter().skip(1).rev() {
             let mut value = [0u8; 8];
             let ours = getxattr(level.as_str(), MARK, &mut value).is_ok();
-            if !ours || unlinkat(rustix::fs::CWD, level.as_str(), AtFlags::REMOVEDIR).is_err() {
+            if !ours || at::remove(CWD, level, AtFlags::REMOVEDIR).is_err() {
                 return; // somebody else's, or not empty
             }
         }

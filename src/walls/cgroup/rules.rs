@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::bpf::Instruction;
-use crate::kernel::file;
+use crate::kernel::{at, file};
 use crate::spec::{Device, Spec};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -133,7 +133,7 @@ fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
     };
     let access = access(&device.access)
         .ok_or_else(|| Error::new(format!("{}: invalid mode {}", cannot(), device.access.escape_debug())))?;
-    let stat = statat(CWD, source.as_str(), AtFlags::empty()).tried_with(cannot)?;
+    let stat = at::stat(CWD, source, AtFlags::empty()).tried_with(cannot)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         let rule = node(&stat, access).ok_or_else(|| Error::new(format!("{}: not a device node", cannot())))?;
         add(rules, rule);
@@ -145,7 +145,7 @@ fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
     while let Some((path, depth)) = dirs.pop() {
         let dir = file::open_dir(&path)?;
         for (name, _) in file::entries(dir.as_fd())? {
-            let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue }; // it has just gone
+            let Ok(stat) = statat(&dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue }; // it has just gone
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && depth < DEPTH_MAX {
                 dirs.push((format!("{path}/{}", name.to_string_lossy()), depth + 1));
             }

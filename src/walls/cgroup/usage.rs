@@ -92,7 +92,7 @@ fn groups(place: Place<'_>) -> Result<Vec<(Hierarchy, Group)>> {
         }
     }
     if found.is_empty() {
-        return Err(Error::os(format!("find the cgroup of the container {}", place.id), Errno::NOENT));
+        return Err(Error::tried("find the cgroup of the container", place.id, Errno::NOENT));
     }
     Ok(found)
 }

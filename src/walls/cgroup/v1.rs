@@ -4,11 +4,12 @@ use super::place::{Group, Hierarchy, Place};
 use super::rules::Rule;
 use super::values::{self, CPU_PERIOD_US, no_file};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
+use crate::kernel::{at, file};
 use crate::spec::{Limits, Rate};
 use alloc::format;
 use alloc::string::{String, ToString};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fd::AsFd;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// Writes a value that must have a file.
@@ -167,7 +168,7 @@ pub fn fill_cpuset(hierarchy: &Hierarchy, place: Place<'_>, group: &Group, limit
 /// each line is a rule, and what is not allowed is denied.
 pub fn filter_devices(group: &Group, rules: &[Rule]) -> Result<()> {
     let write = |name: &str, lines: &mut dyn Iterator<Item = String>| {
-        let file = openat(&group.dir, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let file = at::open(group.dir.as_fd(), name, OFlags::WRONLY);
         let file = file.tried_with(|| format!("open {}/{name}", group.path))?;
         for line in lines {
             rustix::io::write(&file, line.as_bytes())

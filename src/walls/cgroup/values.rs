@@ -2,10 +2,11 @@
 
 use super::place::Hierarchy;
 use crate::error::{Error, Result};
+use crate::kernel::at;
 use crate::spec::{Limits, Rate, Throttle};
 use alloc::format;
 use alloc::string::{String, ToString};
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::io::Errno;
 
 /// Period of the CPU quota in microseconds, docker's.
@@ -76,7 +77,7 @@ pub const fn flag(rate: Rate) -> &'static str {
 /// The numbers of the disk that a throttle names: `8:0`.
 pub fn disk(throttle: &Throttle) -> Result<String> {
     let cannot = || format!("cannot set --{}: {}", flag(throttle.what), throttle.device.escape_debug());
-    let stat = rustix::fs::stat(throttle.device.as_str()).map_err(|errno| Error::os(cannot(), errno))?;
+    let stat = at::stat(CWD, &throttle.device, AtFlags::empty()).map_err(|errno| Error::os(cannot(), errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
         return Err(Error::new(format!("{} is not a block device", cannot())));
     }

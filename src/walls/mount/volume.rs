@@ -149,7 +149,7 @@ pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: impl Iterator<Item = 
 fn bind_file(spec: &Spec, tree: &OwnedFd, root: BorrowedFd<'_>, path: &str) -> Result<()> {
     let target = match file_place(root, path) {
         Err(Errno::ROFS) => return Ok(()), // a read-only volume is there, without a place for it
-        target => target.tried_with(|| format!("make {path}"))?,
+        target => target.tried_to("make", path)?,
     };
     refuse_shared(spec, &target).map_err(|e| e.reword(&|what| format!("mount {path}: {what}")))?;
     attach(tree, target.as_fd())
@@ -169,7 +169,7 @@ fn refuse_shared(spec: &Spec, target: &OwnedFd) -> Result<()> {
 
 fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Result<()> {
     let Some(tree) = tree else { return memory(spec, root, mount) };
-    let stat = rustix::fs::fstat(&tree).tried_with(|| format!("look at {}", mount.source))?;
+    let stat = rustix::fs::fstat(&tree).tried_to("look at", &mount.source)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let target = if kind == FileType::Directory {
         file::make_dirs_in_root(root, &mount.target, 0o755)
