@@ -59,7 +59,12 @@ pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<
 
 /// The whole content of a file by path, as text (invalid UTF-8 replaced).
 pub fn read_text(path: &str) -> Result<String> {
-    let bytes = read_at(CWD, path, RECORD_BYTES_MAX)?;
+    text_at(CWD, path)
+}
+
+/// The same for a file in a directory.
+pub fn text_at(dir: BorrowedFd<'_>, name: &str) -> Result<String> {
+    let bytes = read_at(dir, name, RECORD_BYTES_MAX)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

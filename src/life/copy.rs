@@ -206,7 +206,10 @@ pub fn into(
         }
     };
     let notes = io::read_to_end(notes.as_fd(), 2 * NOTES_BYTES_MAX)?;
-    let left_out = String::from_utf8_lossy(&notes).lines().map(str::to_owned).collect();
+    let mut left_out = Vec::new();
+    for note in String::from_utf8_lossy(&notes).lines() {
+        left_out.push(note.to_owned());
+    }
     Ok(Copied { content, transferred, left_out })
 }
 

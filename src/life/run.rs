@@ -158,7 +158,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
             held_stdin = Some(process::duplicate(&master)?);
             sources[0] = Some(master);
         }
-        for fd in sources.iter().chain(&clients).chain([&held_stdin, &typed]).flatten() {
+        for fd in [&sources[0], &sources[1], &clients[0], &clients[1], &held_stdin, &typed].into_iter().flatten() {
             control::nonblocking(fd.as_fd())?;
         }
         Ok(())

@@ -60,7 +60,7 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, op
     let dev = dev::dev(root.as_fd(), spec, given.shm)?;
     system::proc(root.as_fd(), &dev, given.proc, security.unmasked || security.privileged)?;
     system::sys(root.as_fd(), cgroups, security.unmasked || security.privileged, security.privileged)?;
-    volume::mount_all(spec, root.as_fd(), trees)?;
+    volume::mount_all(spec, root.as_fd(), &mut trees)?;
     if spec.rootfs.is_none() {
         mark(root.as_fd())?;
     }
@@ -97,7 +97,7 @@ pub fn view_alone(store: &Store, spec: &mut Spec, writes: bool) -> Result<OwnedF
     let mut trees = sources(store, spec, None)?.into_iter();
     let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
     tree::attach(&root, rustix::fs::CWD)?;
-    volume::mount_all(spec, root.as_fd(), trees)?;
+    volume::mount_all(spec, root.as_fd(), &mut trees)?;
     if spec.read_only {
         tree::protect(&root)?;
     }

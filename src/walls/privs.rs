@@ -52,8 +52,12 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
 /// opening of device nodes (`make_nodes` false), nobody makes one without having asked for it.
 pub fn capabilities(security: &Security, make_nodes: bool) -> u64 {
     let set = |names: &[String]| {
-        let bits = names.iter().filter_map(|name| caps::capability(name));
-        CapabilitySet::from_bits_retain(bits.fold(0, |set, bit| set | 1 << bit))
+        let mut set = CapabilitySet::empty();
+        for name in names {
+            set |=
+                caps::capability(name).map_or(CapabilitySet::empty(), |bit| CapabilitySet::from_bits_retain(1 << bit));
+        }
+        set
     };
     let all = |names: &[String]| names.iter().any(|name| name == "ALL");
     let (add, drop) = (set(&security.cap_add), set(&security.cap_drop));

@@ -1,6 +1,6 @@
 //! The end of a container's cgroup: what is left in it is killed, and it goes away.
 
-use super::place::{Hierarchy, Place, children, hierarchies};
+use super::place::{Hierarchy, Place, add_pids, children, hierarchies};
 use crate::error::{Error, Result};
 use crate::kernel::{at, file, process, sys, time};
 use alloc::format;
@@ -91,10 +91,9 @@ fn freeze(all: &[Hierarchy], place: Place<'_>, frozen: bool) {
 
 /// The processes of one cgroup, in our terms.
 fn pids(dir: BorrowedFd<'_>) -> Result<Vec<i32>> {
-    let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
-    let pids = text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok());
-    // A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
-    Ok(pids.filter(|pid| *pid > 0).collect())
+    let mut pids = Vec::new();
+    add_pids(&mut pids, &file::text_at(dir, "cgroup.procs")?);
+    Ok(pids)
 }
 
 /// Kills every process of one cgroup and waits for their ends.
@@ -117,15 +116,20 @@ fn kill_all(dir: BorrowedFd<'_>, freeze: &dyn Fn(bool), deadline: i64) -> Result
 fn kill_once(dir: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
     let mut found = Vec::new();
     for pid in pids(dir)? {
-        found.extend(process::open_pidfd(pid).ok().map(|pidfd| (pid, pidfd)));
+        if let Ok(pidfd) = process::open_pidfd(pid) {
+            found.push((pid, pidfd));
+        }
     }
     // A number may have become another process's before we opened it. Who is still listed now is who we hold.
     let still = pids(dir)?;
-    found.retain(|(pid, _)| still.contains(pid));
-    for (_, pidfd) in &found {
-        let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
+    let mut killed = Vec::new();
+    for (pid, pidfd) in found {
+        if still.contains(&pid) {
+            let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
+            killed.push(pidfd);
+        }
     }
-    Ok(found.into_iter().map(|(_, pidfd)| pidfd).collect())
+    Ok(killed)
 }
 
 /// The same for a container whose record is lost, and with it the name of the parent: every cgroup of the host with the
@@ -148,5 +152,9 @@ pub fn release_lost(id: &str) -> Result<()> {
             }
         }
     }
-    parents.iter().map(|parent| release(Place { id, parent })).fold(Ok(()), Result::and)
+    let mut result = Ok(());
+    for parent in &parents {
+        result = result.and(release(Place { id, parent }));
+    }
+    result
 }

@@ -12,9 +12,9 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, mknodat, 
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-const NODES: [(&str, u32, u32); 6] =
+static NODES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-const LINKS: [(&str, &str); 5] = [
+static LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
@@ -33,16 +33,17 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
     let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "65536k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
     attach(&dev, place(root, "dev")?.as_fd())?;
     rustix::process::umask(Mode::empty());
-    for (name, major, minor) in NODES {
+    for (name, major, minor) in &NODES {
         let (kind, mode) = (FileType::CharacterDevice, Mode::from(0o666));
-        let made = at::c(name).and_then(|c| mknodat(&dev, c.as_c_str(), kind, mode, rustix::fs::makedev(major, minor)));
+        let made =
+            at::c(name).and_then(|c| mknodat(&dev, c.as_c_str(), kind, mode, rustix::fs::makedev(*major, *minor)));
         match made {
             Err(Errno::PERM) => bind_node(dev.as_fd(), name, &format!("/dev/{name}"))?,
             other => other.tried_with(|| format!("make /dev/{name}"))?,
         }
     }
-    for (name, target) in LINKS {
-        symlinkat(target, &dev, name).tried_with(|| format!("make /dev/{name}"))?;
+    for (name, target) in &LINKS {
+        symlinkat(*target, &dev, *name).tried_with(|| format!("make /dev/{name}"))?;
     }
     let mount = |name: &str, tree: OwnedFd| -> Result<()> {
         at::make_dir(dev.as_fd(), name, 0o755).tried_with(|| format!("make /dev/{name}"))?;
@@ -133,7 +134,7 @@ fn host_nodes(source: &str, into: BorrowedFd<'_>, depth_left: usize) -> Result<(
 /// The same node again. One that is there already (/dev/null) stays.
 fn node(into: BorrowedFd<'_>, name: &str, source: &str, stat: &Stat) -> Result<()> {
     let kind = FileType::from_raw_mode(stat.st_mode);
-    match mknodat(into, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev) {
+    match at::c(name).and_then(|c| mknodat(into, c.as_c_str(), kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev)) {
         Ok(()) => {
             let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
             rustix::fs::chownat(into, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)

@@ -81,17 +81,25 @@ fn multiplex(rules: &mut Rules) {
 
 /// The ranges of an architecture's numbers: where each begins, and what is to happen there.
 fn ranges(rules: &Rules, architecture: &Architecture) -> Vec<(u32, Outcome)> {
-    let named = |(place, call): (usize, &u16)| match rules.outcomes.get(usize::from(*call)) {
-        None | Some(Outcome::Unnamed) => None, // or no call at all
-        Some(outcome) => Some((calls::number(place), *outcome)),
-    };
-    let calls = || architecture.numbers.iter().enumerate().filter_map(named);
+    let (mut calls, mut newest) = (Vec::new(), None);
+    for (place, call) in architecture.numbers.iter().enumerate() {
+        match rules.outcomes.get(usize::from(*call)) {
+            None | Some(Outcome::Unnamed) => {} // or no call at all
+            Some(outcome) => {
+                let number = calls::number(place);
+                calls.push((number, *outcome));
+                newest = Some(number).filter(|number| *number < calls::PRIVATE_NUMBERS).or(newest);
+            }
+        }
+    }
     // Calls that are newer than the profile get the answer of an older kernel, so that programs do without (as in runc).
-    let newest = calls().map(|(number, _)| number).take_while(|number| *number < calls::PRIVATE_NUMBERS).last();
     let newer = newest.filter(|_| !passes(rules.default)).map_or(u32::MAX, |newest| newest + 1);
     let mut ranges = Vec::with_capacity(128);
     let mut next = 0;
-    for (number, outcome) in calls().filter(|(_, outcome)| *outcome != Outcome::Default) {
+    for (number, outcome) in calls {
+        if outcome == Outcome::Default {
+            continue;
+        }
         gap(&mut ranges, rules.default, newer, next..number);
         extend(&mut ranges, number, outcome);
         next = number + 1;
