@@ -319,6 +319,16 @@ fn open_inside(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> core::result
     }
 }
 
+/// Opens a device in this process's root; `None` when it is not the one with these numbers. `what` is tried: to open it,
+/// and to look at it.
+pub fn open_device(path: &str, flags: OFlags, numbers: (u32, u32), what: [&str; 2]) -> Result<Option<OwnedFd>> {
+    let device = open_in_root(open_dir("/")?.as_fd(), path, flags).tried(what[0])?;
+    let stat = rustix::fs::fstat(&device).tried(what[1])?;
+    let is_it = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == numbers;
+    Ok(is_it.then_some(device))
+}
+
 /// Reads a file of a root that is not trusted, `max_bytes` at most; only regular files (a FIFO would block us).
 pub fn read_in_root(root: BorrowedFd<'_>, path: &str, max_bytes: usize) -> Result<Vec<u8>> {
     let file = open_in_root(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).tried_to("open", path)?;

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
@@ -89,17 +89,12 @@ pub fn wait_for(fds: &mut [PollFd<'_>], limit_ms: i64) -> usize {
 /// `/dev/null` as standard input, output or error: bit 0, 1, 2 of `which`. In a container it may be something else by now,
 /// or a link to where the container cannot go but we can (`/proc/<pid>/root`): only the kernel's own device is believed.
 pub fn null_stdio(which: u8) -> Result<()> {
-    let root = super::file::open_dir("/")?;
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    let null = super::file::open_in_root(root.as_fd(), "dev/null", flags).tried("open /dev/null")?;
-    let stat = rustix::fs::fstat(&null).tried("look at /dev/null")?;
-    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3);
-    if !is_null {
+    let what = ["open /dev/null", "look at /dev/null"];
+    let Some(null) = super::file::open_device("dev/null", OFlags::RDWR | OFlags::NOCTTY, (1, 3), what)? else {
         return Err(Error::new(
             "cannot use /dev/null: it is not the null device; put it back or start the container anew",
         ));
-    }
+    };
     set_stdio([
         (which & 1 != 0).then(|| null.as_fd()),
         (which & 2 != 0).then(|| null.as_fd()),

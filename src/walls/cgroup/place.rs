@@ -66,8 +66,10 @@ pub fn hierarchies() -> Result<Vec<Hierarchy>> {
 /// proc_pid_mountinfo(5): `id parent major:minor root mount-point options … - fstype source super-options`
 fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
+    let mut words: Vec<&str> = Vec::with_capacity(16);
     for line in text.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
+        words.clear();
+        words.extend(line.split(' '));
         let Some(dash) = words.iter().position(|word| *word == "-") else { continue };
         let [_, _, _, "/", path, ..] = words[..dash] else { continue };
         let [_, kind, _, options, ..] = words[dash..] else { continue };

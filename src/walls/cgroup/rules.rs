@@ -64,7 +64,9 @@ pub fn of(spec: &Spec) -> Result<Option<Vec<Rule>>> {
         add_device(&mut rules, device)?;
     }
     for text in &spec.device_rules {
-        parse(text)?.into_iter().for_each(|rule| add(&mut rules, rule));
+        for rule in parse(text)? {
+            add(&mut rules, rule);
+        }
     }
     Ok(Some(rules))
 }
@@ -114,7 +116,10 @@ fn parse(text: &str) -> Result<Vec<Rule>> {
             "c" => &[Kind::Char],
             _ => return None,
         };
-        let rules = kinds.iter().map(|kind| Rule { kind: *kind, major, minor, access }).collect();
+        let mut rules = Vec::new();
+        for kind in kinds {
+            rules.push(Rule { kind: *kind, major, minor, access });
+        }
         words.next().is_none().then_some(rules)
     };
     read().ok_or_else(|| {
@@ -203,24 +208,26 @@ pub fn program(rules: &[Rule]) -> Vec<Instruction> {
         Instruction::and(KIND, 0xffff),
     ];
     for rule in rules {
-        let mut tests = alloc::vec![(KIND, rule.kind as i32)];
-        tests.extend(rule.major.map(|major| (MAJOR, major as i32)));
-        tests.extend(rule.minor.map(|minor| (MINOR, minor as i32)));
         let is_partial = rule.access != ALL;
         // A test that fails skips what is left of this rule.
-        let mut left = tests.len() as i16 + if is_partial { 5 } else { 2 };
-        for (register, wanted) in tests {
-            left -= 1;
-            program.push(Instruction::skip_unless(register, wanted, left));
+        let mut left = 1 + i16::from(rule.major.is_some()) + i16::from(rule.minor.is_some());
+        left += if is_partial { 5 } else { 2 };
+        for (register, wanted) in [(KIND, Some(rule.kind as u32)), (MAJOR, rule.major), (MINOR, rule.minor)] {
+            if let Some(wanted) = wanted {
+                left -= 1;
+                program.push(Instruction::skip_unless(register, wanted as i32, left));
+            }
         }
         if is_partial {
             program.push(Instruction::copy(FREE, ACCESS));
             program.push(Instruction::and(FREE, i32::from(ALL & !rule.access)));
             program.push(Instruction::skip_unless(FREE, 0, 2));
         }
-        program.extend([Instruction::set(ANSWER, 1), Instruction::exit()]);
+        program.push(Instruction::set(ANSWER, 1));
+        program.push(Instruction::exit());
     }
-    program.extend([Instruction::set(ANSWER, 0), Instruction::exit()]);
+    program.push(Instruction::set(ANSWER, 0));
+    program.push(Instruction::exit());
     program
 }
 

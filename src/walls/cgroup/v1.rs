@@ -9,7 +9,6 @@ use crate::kernel::{at, file};
 use crate::spec::Limits;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -136,16 +135,16 @@ pub fn fill_cpuset(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
 /// Lets the processes of a new cgroup open these devices only. On v1 that needs neither a file of rules nor a program:
 /// each line is a rule, and what is not allowed is denied.
 pub fn filter_devices(group: &Group, rules: &[Rule]) -> Result<()> {
-    let mut allowed = Vec::new();
-    for rule in rules {
-        allowed.push(rule.line());
-    }
-    for (name, lines) in [("devices.deny", &["a".to_string()][..]), ("devices.allow", &allowed)] {
+    for (name, rules) in [("devices.deny", None), ("devices.allow", Some(rules))] {
         let file = at::open(group.dir.as_fd(), name, OFlags::WRONLY);
         let file = file.tried_with(|| format!("open {}/{name}", group.path))?;
-        for line in lines {
+        let write = |line: &str| {
             let done = rustix::io::write(&file, line.as_bytes());
-            done.tried_with(|| format!("write \"{line}\" to {}/{name}", group.path))?;
+            done.map(drop).tried_with(|| format!("write \"{line}\" to {}/{name}", group.path))
+        };
+        match rules {
+            None => write("a")?,
+            Some(rules) => rules.iter().try_for_each(|rule| write(&rule.line()))?,
         }
     }
     Ok(())

@@ -187,15 +187,11 @@ fn bind_new_node(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device, stat: &St
 /// child, in its new root: a new terminal of the container's own devpts: (master, slave). The slave becomes /dev/console
 /// too for the first process of a container.
 pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
-    let (root, flags) = (file::open_dir("/")?, OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW);
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW;
     // Whoever is root inside could have put something else there: believe only the kernel's own device.
-    let master = file::open_in_root(root.as_fd(), "dev/pts/ptmx", flags).tried("make a terminal")?;
-    let stat = rustix::fs::fstat(&master).tried("make a terminal")?;
-    let is_ptmx = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (5, 2);
-    if !is_ptmx {
+    let Some(master) = file::open_device("dev/pts/ptmx", flags, (5, 2), ["make a terminal"; 2])? else {
         return Err(Error::new("cannot make a terminal: /dev/pts/ptmx of the container is no terminal device"));
-    }
+    };
     rustix::pty::unlockpt(&master).tried("unlock the terminal")?;
     let open = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, open).tried("open the terminal")?;

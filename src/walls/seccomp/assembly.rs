@@ -81,27 +81,23 @@ fn multiplex(rules: &mut Rules) {
 
 /// The ranges of an architecture's numbers: where each begins, and what is to happen there.
 fn ranges(rules: &Rules, architecture: &Architecture) -> Vec<(u32, Outcome)> {
-    let (mut calls, mut newest) = (Vec::new(), None);
+    // `None` for a number that is not named, or no call at all.
+    let named = |call: u16| rules.outcomes.get(usize::from(call)).filter(|outcome| **outcome != Outcome::Unnamed);
+    let mut newest = None;
     for (place, call) in architecture.numbers.iter().enumerate() {
-        match rules.outcomes.get(usize::from(*call)) {
-            None | Some(Outcome::Unnamed) => {} // or no call at all
-            Some(outcome) => {
-                let number = calls::number(place);
-                calls.push((number, *outcome));
-                newest = Some(number).filter(|number| *number < calls::PRIVATE_NUMBERS).or(newest);
-            }
+        if calls::number(place) < calls::PRIVATE_NUMBERS && named(*call).is_some() {
+            newest = Some(calls::number(place));
         }
     }
     // Calls that are newer than the profile get the answer of an older kernel, so that programs do without (as in runc).
     let newer = newest.filter(|_| !passes(rules.default)).map_or(u32::MAX, |newest| newest + 1);
     let mut ranges = Vec::with_capacity(128);
     let mut next = 0;
-    for (number, outcome) in calls {
-        if outcome == Outcome::Default {
-            continue;
-        }
+    for (place, call) in architecture.numbers.iter().enumerate() {
+        let Some(outcome) = named(*call).filter(|outcome| **outcome != Outcome::Default) else { continue };
+        let number = calls::number(place);
         gap(&mut ranges, rules.default, newer, next..number);
-        extend(&mut ranges, number, outcome);
+        extend(&mut ranges, number, *outcome);
         next = number + 1;
     }
     let end = architecture.end.unwrap_or(u32::MAX);
