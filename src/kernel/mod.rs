@@ -2,6 +2,7 @@
 //!
 //! Law of this room: the only `unsafe` of the project is in here (`sys.rs`).
 
+pub mod at;
 pub mod bpf;
 pub mod caps;
 pub mod fault;

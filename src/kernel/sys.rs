@@ -100,7 +100,12 @@ pub fn clone(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Answer<Clone> {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const core::ffi::c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+    let mut pointers = Vec::new();
+    for string in strings {
+        pointers.push(string.as_ptr());
+    }
+    pointers.push(ptr::null());
+    pointers
 }
 
 /// execve(2). Returns only with an error.
@@ -308,9 +313,11 @@ pub fn retitle(title: &[u8]) {
     let stat = super::file::read_text("/proc/self/stat").unwrap_or_default(); // no /proc: nobody can look either
     // The name in the second field may have blanks and parentheses in it.
     let Some((_, rest)) = stat.rsplit_once(") ") else { return };
-    let numbers: Vec<usize> =
-        rest.split(' ').skip(48 - 3).take(4).filter_map(|field| field.trim().parse().ok()).collect();
-    let [arg_start, arg_end, env_start, env_end] = numbers[..] else { return };
+    let mut fields = rest.split(' ').skip(48 - 3);
+    let mut next = || fields.next().and_then(|field| field.trim().parse::<usize>().ok());
+    let (Some(arg_start), Some(arg_end), Some(env_start), Some(env_end)) = (next(), next(), next(), next()) else {
+        return;
+    };
     if arg_start == 0 || arg_start > arg_end || env_start > env_end {
         return;
     }

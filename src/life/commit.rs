@@ -4,7 +4,7 @@ use super::control::{self, Message};
 use super::packing::{await_writer, packed, spawn_writer};
 use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, hex, io, process, time};
+use crate::kernel::{at, fault, file, io, process, time};
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
@@ -16,7 +16,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{AtFlags, CWD, FileType, fsync};
 
 /// What is asked of a commit.
 pub struct Commit<'a> {
@@ -39,33 +39,36 @@ pub struct Commit<'a> {
 /// The configuration that a commit starts from: the container's.
 pub fn config_of(store: &Store, spec: &Spec) -> Config {
     // The image may have been removed by force since; then what the container itself knows must do.
-    let base = images::get(store, &spec.image_id).ok().and_then(|image| image.config).unwrap_or_default();
-    let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
-    Config {
-        env: list(&spec.env),
-        entrypoint: list(&spec.entrypoint),
-        cmd: list(&spec.cmd),
-        working_dir: text(&spec.cwd),
-        user: text(&spec.user),
-        labels: (!spec.labels.is_empty()).then(|| spec.labels.clone()),
-        healthcheck: match &spec.health {
-            Some(health) => Some(HealthConfig {
-                test: Some(health.test.clone()),
-                interval: Some(health.interval_ns),
-                timeout: Some(health.timeout_ns),
-                start_period: Some(health.start_period_ns),
-                start_interval: Some(health.start_interval_ns),
-                retries: Some(health.retries),
-            }),
-            // Nobody asks, so nobody is to ask in the image's containers either.
-            None => base
-                .healthcheck
-                .map(|_| HealthConfig { test: Some(["NONE".to_string()].into()), ..HealthConfig::default() }),
-        },
-        on_build: None, // was for the next build, and this is it
-        ..base
+    let mut config = images::get(store, &spec.image_id).ok().and_then(|image| image.config).unwrap_or_default();
+    config.env = list(&spec.env);
+    config.entrypoint = list(&spec.entrypoint);
+    config.cmd = list(&spec.cmd);
+    config.working_dir = text(&spec.cwd);
+    config.user = text(&spec.user);
+    config.labels = (!spec.labels.is_empty()).then(|| spec.labels.clone());
+    if let Some(health) = &spec.health {
+        config.healthcheck = Some(HealthConfig {
+            test: Some(health.test.clone()),
+            interval: Some(health.interval_ns),
+            timeout: Some(health.timeout_ns),
+            start_period: Some(health.start_period_ns),
+            start_interval: Some(health.start_interval_ns),
+            retries: Some(health.retries),
+        });
+    } else if config.healthcheck.is_some() {
+        // Nobody asks, so nobody is to ask in the image's containers either.
+        config.healthcheck = Some(HealthConfig { test: list(&["NONE".to_string()]), ..HealthConfig::default() });
     }
+    config.on_build = None; // was for the next build, and this is it
+    config
+}
+
+fn list(list: &[String]) -> Option<Vec<String>> {
+    if list.is_empty() { None } else { Some(list.to_vec()) }
+}
+
+fn text(text: &str) -> Option<String> {
+    if text.is_empty() { None } else { Some(text.to_string()) }
 }
 
 /// Commits, and returns the image's id. The container is the same afterwards.
@@ -107,11 +110,10 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         images::get(store, &spec.image_id).unwrap_or_default()
     };
     let now = time::rfc3339(time::now());
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
     let mut history = parent.history.unwrap_or_default();
     history.push(History {
         created: Some(now.clone()),
-        created_by: Some(spec.args().map(String::as_str).collect::<Vec<_>>().join(" ")),
+        created_by: Some(spec.args().cloned().collect::<Vec<_>>().join(" ")),
         author: text(commit.author),
         comment: text(commit.message),
         empty_layer: None,
@@ -119,7 +121,9 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     // The image's own list, in which a layer may be twice; the container has each once.
     let mut diff_ids = parent.rootfs.and_then(|below| below.diff_ids).unwrap_or_default();
     if diff_ids.is_empty() {
-        diff_ids.extend(spec.layers.iter().map(|id| format!("sha256:{id}")));
+        for id in &spec.layers {
+            diff_ids.push(format!("sha256:{id}"));
+        }
     }
     diff_ids.push(format!("sha256:{}", layer.diff_id));
     let image = Image {
@@ -169,30 +173,21 @@ pub(super) fn write_archive(
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     // Whatever else is there must not become a file.
-    if rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile) {
+    if at::stat(CWD, path, AtFlags::empty())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
+    {
         return Err(Error::new(format!("invalid output path: \"{path}\" is there, and is not a regular file")));
     }
-    let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
-    let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let out = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
-    let mut write = || -> Result<()> {
+    file::put(path, 0o600, &mut |out| {
         let mut writer = |sink: &mut dyn io::Sink| {
             let root = see(store, container, pid)?;
             // What is mounted is left out, its mount points are in: /proc, /sys and /dev must exist in a root.
             pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut io::Counted::new(sink, progress))
         };
-        let (child, sync) = spawn_writer(&mut writer, out.as_fd(), &mut || ())?;
+        let (child, sync) = spawn_writer(&mut writer, out, &mut || ())?;
         await_writer(&child, sync.as_fd())?;
-        fsync(&out).tried_with(|| format!("sync {path}"))?;
-        renameat(&dir, beside.as_str(), &dir, name).tried_with(|| format!("rename to {path}"))
-    };
-    let done = write();
-    if done.is_err() {
-        let _ = file::remove_tree(dir.as_fd(), &beside); // the first error is the one to tell
-    }
-    done
+        fsync(out).tried_to("sync", path)
+    })
 }
 
 /// child: the container's root without what is mounted in it.

@@ -206,7 +206,10 @@ pub fn into(
         }
     };
     let notes = io::read_to_end(notes.as_fd(), 2 * NOTES_BYTES_MAX)?;
-    let left_out = String::from_utf8_lossy(&notes).lines().map(str::to_owned).collect();
+    let mut left_out = Vec::new();
+    for note in String::from_utf8_lossy(&notes).lines() {
+        left_out.push(note.to_owned());
+    }
     Ok(Copied { content, transferred, left_out })
 }
 
@@ -285,7 +288,7 @@ impl Side {
 fn source_in(root: BorrowedFd<'_>, path: &Path, copy: &Copy<'_>) -> Result<Found> {
     let found = match file::find_in_root(root, &path.text, copy.follows || path.ending != Ending::Plain) {
         Ok(Found { stat: None, .. }) | Err(Errno::NOENT) => return Err(not_in(copy, copy.inside)),
-        other => other.tried_with(|| format!("look at {}", copy.inside))?,
+        other => other.tried_to("look at", copy.inside)?,
     };
     expect_directory(path, &found)?;
     refuse_made_up(&found.dir, &path.text)?;
@@ -388,7 +391,7 @@ fn destination_in<'a>(root: BorrowedFd<'_>, path: &'a Path, copy: &Copy<'_>) -> 
 
 fn open_directory(found: &Found) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(&found.dir, &found.name, flags, Mode::empty())
+    openat(&found.dir, found.name.as_c_str(), flags, Mode::empty())
         .tried_with(|| format!("open {}", shown(found.name.to_bytes())))
 }
 
@@ -410,7 +413,7 @@ impl Destination<'_> {
         let Path { text, ending } = self.path;
         let found = match &self.found {
             Err(Errno::NOENT) => return Err(missing(self.path.parent())),
-            Err(errno) => return Err(Error::os(format!("look at {text}"), *errno)),
+            Err(errno) => return Err(Error::tried("look at", text, *errno)),
             Ok(found) => found,
         };
         let from_directory = first.kind == Kind::Directory;

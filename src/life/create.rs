@@ -2,7 +2,7 @@
 
 use super::{packing, remove, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, io};
+use crate::kernel::{at, fault, file, io};
 use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
@@ -12,7 +12,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid, mkdir, rmdir};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 /// The lines that docker's hosts file begins with.
@@ -31,7 +31,7 @@ impl Made {
     /// does a volume that another container's record names; records come before volumes, so none is missed.
     pub fn undo(&self, store: &Store) {
         for path in self.paths.iter().rev() {
-            let _ = rmdir(path.as_str()); // see above
+            let _ = at::remove(CWD, path, AtFlags::REMOVEDIR); // see above
         }
         for name in &self.volumes {
             let _ = volumes::remove(store, name).and_then(|_| trash::sweep(store)); // the start's own error is told
@@ -141,13 +141,13 @@ fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {
     let mut end = 0;
     while end < path.len() {
         end = path[end + 1..].find('/').map_or(path.len(), |at| end + 1 + at);
-        match mkdir(&path[..end], Mode::from(0o755)) {
+        match at::make_dir(CWD, &path[..end], 0o755) {
             Ok(()) => made.paths.push(path[..end].into()),
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::os(format!("make the volume's directory {path}"), errno)),
+            Err(errno) => return Err(Error::tried("make the volume's directory", path, errno)),
         }
     }
-    rustix::fs::stat(path).map(drop).tried_with(|| format!("use the volume's directory {path}"))
+    at::stat(CWD, path, AtFlags::empty()).map(drop).tried_to("use the volume's directory", path)
 }
 
 /// The container's /etc/hosts and /etc/resolv.conf. With the host's network they are the host's.
