@@ -54,32 +54,31 @@ impl Pax {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         let is_given = !value.is_empty();
         let sparse = &mut self.sparse;
-        if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
-            match key {
-                b"major" => sparse.major = decimal(value)?,
-                b"minor" => sparse.minor = decimal(value)?,
-                b"name" => sparse.name = is_given.then(|| value.to_vec()),
-                b"size" | b"realsize" => sparse.size = if is_given { Some(decimal(value)?) } else { None },
-                b"offset" => sparse.offset = decimal(value)?,
-                b"numbytes" => sparse.regions.push(Region { offset: sparse.offset, bytes: decimal(value)? }),
-                b"map" => sparse.regions = map(value)?,
-                _ => {}
-            }
+        if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+            self.xattrs.insert(unescape(name), value.to_vec());
         }
-        match key {
-            b"path" => self.path = is_given.then(|| value.to_vec()),
-            b"linkpath" => self.link = is_given.then(|| value.to_vec()),
-            b"size" => self.size = if is_given { Some(decimal(value)?) } else { None },
-            b"uid" | b"gid" => {
+        // As text: patterns of bytes are compared byte by byte, in code.
+        match core::str::from_utf8(key).unwrap_or("") {
+            "path" => self.path = is_given.then(|| value.to_vec()),
+            "linkpath" => self.link = is_given.then(|| value.to_vec()),
+            "size" => self.size = if is_given { Some(decimal(value)?) } else { None },
+            "uid" | "gid" => {
                 let to = if key[0] == b'u' { &mut self.uid } else { &mut self.gid };
                 *to = if is_given { Some(owner_in_range(decimal(value)? as i64)?) } else { None };
             }
-            b"mtime" => self.mtime = if is_given { Some(time(value)?) } else { None },
-            _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.insert(unescape(name), value.to_vec());
-                }
+            "mtime" => self.mtime = if is_given { Some(time(value)?) } else { None },
+            "GNU.sparse.major" => sparse.major = decimal(value)?,
+            "GNU.sparse.minor" => sparse.minor = decimal(value)?,
+            "GNU.sparse.name" => sparse.name = is_given.then(|| value.to_vec()),
+            "GNU.sparse.size" | "GNU.sparse.realsize" => {
+                sparse.size = if is_given { Some(decimal(value)?) } else { None };
             }
+            "GNU.sparse.offset" => sparse.offset = decimal(value)?,
+            "GNU.sparse.numbytes" => {
+                sparse.regions.push(Region { offset: sparse.offset, bytes: decimal(value)? });
+            }
+            "GNU.sparse.map" => sparse.regions = map(value)?,
+            _ => {}
         }
         if self.sparse.regions.len() > REGIONS_MAX || self.xattrs.len() > XATTRS_MAX {
             return Err(Error::new("too many values"));
