@@ -98,6 +98,9 @@ pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)
     Ok(summary)
 }
 
+/// Looks at a name in a directory of the store.
+type Looker<L> = fn(&mut L, &str);
+
 impl Look<'_> {
     fn find(&mut self, what: Arguments<'_>, remedy: Remedy, thing: &str) {
         self.findings.push((what.to_string(), remedy, thing.to_string()));
@@ -107,7 +110,7 @@ impl Look<'_> {
     fn records(&mut self) -> Result<()> {
         let store = self.store;
         // Whether only ids are names there, and who looks at them.
-        let dirs: [(&str, bool, fn(&mut Self, &str)); 7] = [
+        let dirs: [(&str, bool, Looker<Self>); 7] = [
             ("images", true, Self::image),
             ("refs", false, Self::reference),
             ("files", false, Self::file),
