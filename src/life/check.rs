@@ -15,6 +15,7 @@ use crate::store::reference::Reference;
 use crate::store::{Store, images, names, trash, volumes};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 use rustix::fd::AsFd;
 
 /// What was looked at and found, in numbers.
@@ -82,68 +83,69 @@ pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)
     done?;
     look.contents(deep, repair);
     let Look { findings, mut summary, .. } = look;
-    summary.found = findings.len();
-    for (what, remedy, thing) in findings {
-        let done = if repair { put_right(store, remedy, &thing) } else { Ok("") };
-        match done {
-            Ok("") => {
-                summary.left += 1;
-                tell(&what);
+    (summary.found, summary.left) = (findings.len(), findings.len());
+    for (what, remedy, thing) in &findings {
+        let end = match if repair { put_right(store, *remedy, thing) } else { Ok("") } {
+            Ok("") => String::new(),
+            Ok(done) => {
+                summary.left -= 1;
+                [": ", done].concat()
             }
-            Ok(done) => tell(&[&what, ": ", done].concat()),
-            Err(error) => {
-                summary.left += 1;
-                tell(&[&what, ": cannot be put right: ", &error.to_string()].concat());
-            }
-        }
+            Err(error) => [": cannot be put right: ", &error.to_string()].concat(),
+        };
+        tell(&[what.as_str(), &end].concat());
     }
     Ok(summary)
 }
 
+/// Looks at a name in a directory of the store.
+type Looker<L> = fn(&mut L, &str);
+
 impl Look<'_> {
-    // One copy of what makes texts: formatting in each place would be twice the code.
-    #[inline(never)]
-    fn find(&mut self, words: &[&str], remedy: Remedy, thing: &str) {
-        self.findings.push((words.concat(), remedy, thing.to_string()));
+    fn find(&mut self, what: Arguments<'_>, remedy: Remedy, thing: &str) {
+        self.findings.push((what.to_string(), remedy, thing.to_string()));
     }
 
     /// Looks at every name in the directories of the store, and at what else commands leave.
     fn records(&mut self) -> Result<()> {
         let store = self.store;
-        for dir in ["images", "refs", "files", "containers", "names", "volumes", "layers"] {
-            for name in file::names(store.dir(dir)?.as_fd())? {
-                let is_id = hex::is(&name, 64) || !matches!(dir, "images" | "containers" | "layers");
-                if is_id || dir == "images" && name.starts_with('.') {
-                    match dir {
-                        "images" => self.image(&name),
-                        "refs" => self.reference(&name),
-                        "files" => self.file(&name),
-                        "containers" => self.container(&name),
-                        "names" => self.name(&name),
-                        "volumes" => self.volume(&name),
-                        _ => self.layer(&name),
-                    }
+        // Whether only ids are names there, and who looks at them.
+        let dirs: [(&str, bool, Looker<Self>); 7] = [
+            ("images", true, Self::image),
+            ("refs", false, Self::reference),
+            ("files", false, Self::file),
+            ("containers", true, Self::container),
+            ("names", false, Self::name),
+            ("volumes", false, Self::volume),
+            ("layers", true, Self::layer),
+        ];
+        for (dir, has_ids, look) in dirs {
+            for name in &file::names(store.dir(dir)?.as_fd())? {
+                if !has_ids || hex::is(name, 64) {
+                    look(self, name);
+                } else if dir == "images" && name.starts_with('.') {
+                    self.find(format_args!("left over: images/{name}, half a record"), Remedy::Tidy, "");
                 } else {
-                    self.unknown(dir, &name);
+                    self.unknown(dir, name);
                 }
             }
         }
         let users = core::mem::take(&mut self.users);
         for (layer, user) in &users {
             if !layers::exists(store, layer) {
-                let what = ["missing: layer ", layer, " of ", user, "; what brought it must be imported again"];
-                self.find(&what, Remedy::None, "");
+                let what = format_args!("missing: layer {layer} of {user}; what brought it must be imported again");
+                self.find(what, Remedy::None, "");
             }
         }
         self.users = users;
-        for path in trash::left(store)? {
-            self.find(&["left over: ", &path, ", by a command that was killed"], Remedy::Sweep, "");
+        for path in &trash::left(store)? {
+            self.find(format_args!("left over: {path}, by a command that was killed"), Remedy::Sweep, "");
         }
         let run = file::open_dir(&store.run_path).and_then(|run| file::names(run.as_fd()));
-        for id in run.unwrap_or_default() {
-            if hex::is(&id, 64) && !file::exists_at(store.containers.as_fd(), &id) {
-                let what = ["left over: ", &store.run_path, "/", &id, ", of a container that is gone"];
-                self.find(&what, Remedy::Run, &id);
+        for id in &run.unwrap_or_default() {
+            if hex::is(id, 64) && !file::exists_at(store.containers.as_fd(), id) {
+                let what = format_args!("left over: {}/{id}, of a container that is gone", store.run_path);
+                self.find(what, Remedy::Run, id);
             }
         }
         Ok(())
@@ -151,29 +153,25 @@ impl Look<'_> {
 
     /// What no command makes.
     fn unknown(&mut self, dir: &str, name: &str) {
-        self.find(&["unknown: ", dir, "/", name, " is nothing of ours"], Remedy::None, "");
+        self.find(format_args!("unknown: {dir}/{name} is nothing of ours"), Remedy::None, "");
     }
 
     fn image(&mut self, name: &str) {
-        if name.starts_with('.') {
-            self.find(&["left over: images/", name, ", half a record"], Remedy::Tidy, "");
-            return;
-        }
         self.summary.counts[0] += 1;
         let short = &name[..12];
         match images::get(self.store, name).and_then(|image| image.diff_ids()) {
-            Ok(layers) => self.uses(layers, &["image ", short]),
+            Ok(layers) => self.uses(&layers, "image", short),
             Err(error) => {
                 self.is_blind = true;
-                let what = ["damaged: ", &error.to_string(), "; 'mydocker rmi ", short, "' removes the image"];
-                self.find(&what, Remedy::None, "");
+                let what = format_args!("damaged: {error}; 'mydocker rmi {short}' removes the image");
+                self.find(what, Remedy::None, "");
             }
         }
     }
 
-    fn uses(&mut self, layers: Vec<String>, user: &[&str]) {
+    fn uses(&mut self, layers: &[String], what: &str, name: &str) {
         for layer in layers {
-            self.users.insert(layer, user.concat());
+            self.users.insert(layer.clone(), [what, " ", name].concat());
         }
     }
 
@@ -181,8 +179,8 @@ impl Look<'_> {
         match (self.image_of("refs/", name), Reference::from_file_name(name)) {
             (Some(id), Some(_)) if images::exists(self.store, &id) => {}
             (Some(id), Some(reference)) => {
-                let what = ["missing: image ", &id, ", which ", &reference.text(), " stands for"];
-                self.find(&what, Remedy::Untag, name);
+                let what = format_args!("missing: image {id}, which {} stands for", reference.text());
+                self.find(what, Remedy::Untag, name);
             }
             _ => self.unknown("refs", name),
         }
@@ -191,7 +189,7 @@ impl Look<'_> {
     fn file(&mut self, name: &str) {
         match self.image_of("files/", name) {
             Some(id) if images::exists(self.store, &id) => {}
-            Some(_) => self.find(&["left over: files/", name, ", of an image that is gone"], Remedy::Tidy, ""),
+            Some(_) => self.find(format_args!("left over: files/{name}, of an image that is gone"), Remedy::Tidy, ""),
             None => self.unknown("files", name),
         }
     }
@@ -208,20 +206,20 @@ impl Look<'_> {
             Err(_) if !file::exists_at(store.containers.as_fd(), id) => return,
             Err(_) if containers::is_going(store, id) => {
                 if !containers::is_busy(store, id) {
-                    let what = ["left over: container ", id, ", whose removal was not finished"];
-                    self.find(&what, Remedy::Settle, id);
+                    let what = format_args!("left over: container {id}, whose removal was not finished");
+                    self.find(what, Remedy::Settle, id);
                 }
                 return;
             }
             Err(error) => {
                 self.is_blind = true;
-                self.find(&["damaged: ", &error.to_string()], Remedy::None, "");
+                self.find(format_args!("damaged: {error}"), Remedy::None, "");
                 return;
             }
         };
         self.summary.counts[2] += 1;
         let name = &container.spec.name;
-        self.uses(container.spec.layers.clone(), &["container ", name]);
+        self.uses(&container.spec.layers, "container", name);
         // What somebody is at is neither whole nor wrong.
         if containers::is_busy(store, id) {
             return;
@@ -232,7 +230,7 @@ impl Look<'_> {
                 None if container.was_used() => ("missing", ", to which no name leads: its name", Remedy::Name),
                 None => ("left over", ", which was not finished", Remedy::Settle),
             };
-            self.find(&[what, ": container ", name, " (", id, ")", why], remedy, id);
+            self.find(format_args!("{what}: container {name} ({id}){why}"), remedy, id);
         }
         self.state(&container);
         self.places(&container);
@@ -241,16 +239,16 @@ impl Look<'_> {
     fn state(&mut self, container: &Container) {
         let (id, name) = (&container.spec.id, &container.spec.name);
         match container.state(self.store) {
-            Err(error) => self.find(&["damaged: ", &error.to_string()], Remedy::State, id),
+            Err(error) => self.find(format_args!("damaged: {error}"), Remedy::State, id),
             Ok(state) if matches!(state.status, Status::Running | Status::Restarting) => {
-                self.find(&["left over: container ", name, ", whose monitor was killed"], Remedy::Settle, id);
+                self.find(format_args!("left over: container {name}, whose monitor was killed"), Remedy::Settle, id);
             }
             Ok(_) => {}
         }
-        for draft in file::names(container.dir.as_fd()).unwrap_or_default() {
+        for draft in &file::names(container.dir.as_fd()).unwrap_or_default() {
             if draft.starts_with('.') {
-                let path = ["containers/", id, "/", &draft].concat();
-                self.find(&["left over: ", &path, ", half a record"], Remedy::Remove, &path);
+                let path = ["containers/", id, "/", draft].concat();
+                self.find(format_args!("left over: {path}, half a record"), Remedy::Remove, &path);
             }
         }
     }
@@ -263,7 +261,7 @@ impl Look<'_> {
                 let path = ["containers/", &spec.id, "/", dir].concat();
                 // Overlayfs needs an empty directory for itself; what a container changed nobody can make anew.
                 let remedy = if dir == "work" { Remedy::Make } else { Remedy::None };
-                self.find(&["missing: ", &path, " of container ", &spec.name], remedy, &path);
+                self.find(format_args!("missing: {path} of container {}", spec.name), remedy, &path);
             }
         }
         for mount in &spec.mounts {
@@ -271,8 +269,8 @@ impl Look<'_> {
             if is_volume && matches!(volumes::get(self.store, &mount.source), Ok(None)) {
                 // A container's record comes before its volumes.
                 let what = if container.was_used() { "missing" } else { "left over" };
-                let what = [what, ": no volume ", &mount.source, " of container ", &spec.name];
-                self.find(&what, Remedy::Volume, &mount.source);
+                let what = format_args!("{what}: no volume {} of container {}", mount.source, spec.name);
+                self.find(what, Remedy::Volume, &mount.source);
             }
         }
     }
@@ -287,8 +285,8 @@ impl Look<'_> {
         if file::exists_at(store.names.as_fd(), name) && names::holder(store, name) == holder {
             match holder {
                 Some(_) => {
-                    let what = ["left over: the name ", name, " of a container that is gone"];
-                    self.find(&what, Remedy::Unname, name);
+                    let what = format_args!("left over: the name {name} of a container that is gone");
+                    self.find(what, Remedy::Unname, name);
                 }
                 None => self.unknown("names", name),
             }
@@ -300,14 +298,14 @@ impl Look<'_> {
         let path = ["volumes/", name, "/_data"].concat();
         let is_there = |path: &str| file::exists_at(self.store.root.as_fd(), path);
         if !is_there(&path) && is_there(&path[..path.len() - "/_data".len()]) {
-            self.find(&["left over: volumes/", name, ", which was not finished"], Remedy::Volume, name);
+            self.find(format_args!("left over: volumes/{name}, which was not finished"), Remedy::Volume, name);
         }
     }
 
     /// Comes when all that may need it is known.
     fn layer(&mut self, name: &str) {
         if !self.is_blind && !self.users.contains_key(name) {
-            self.find(&["left over: layer ", name, ", which nothing refers to"], Remedy::Tidy, "");
+            self.find(format_args!("left over: layer {name}, which nothing refers to"), Remedy::Tidy, "");
         }
     }
 
@@ -333,7 +331,7 @@ impl Look<'_> {
                 },
             };
             if layers::exists(self.store, layer) {
-                self.find(&["damaged: layer ", layer, " of ", user, ": ", &why], remedy, layer);
+                self.find(format_args!("damaged: layer {layer} of {user}: {why}"), remedy, layer);
             }
         }
     }
@@ -343,51 +341,59 @@ impl Look<'_> {
 fn put_right(store: &Store, remedy: Remedy, thing: &str) -> Result<&'static str> {
     let path = [&store.root_path, "/", thing].concat();
     let (dir, name) = path.rsplit_once('/').unwrap_or_default();
-    Ok(match remedy {
-        Remedy::None => "",
-        Remedy::Tidy => images::tidy(store).and_then(|()| trash::sweep(store)).map(|()| "removed")?,
-        Remedy::Sweep => trash::sweep(store).map(|()| "removed")?,
+    let (done, how) = match remedy {
+        Remedy::None => (Ok(()), ""),
+        Remedy::Tidy => (images::tidy(store).and_then(|()| trash::sweep(store)), "removed"),
+        Remedy::Sweep => (trash::sweep(store), "removed"),
         Remedy::Settle => match containers::find(store, thing) {
-            Err(error) if containers::is_missing(&error) => "removed",
-            container => remove::settle(store, &container?).map(|_| "finished")?,
+            Err(error) if containers::is_missing(&error) => (Ok(()), "removed"),
+            Err(error) => (Err(error), ""),
+            Ok(container) => (remove::settle(store, &container).map(drop), "finished"),
         },
-        Remedy::Name => {
-            let _change = containers::open(store, thing)?.await_change(store)?;
-            let mut container = containers::open(store, thing)?; // as it is now
-            if names::reserve(store, &container.spec.name, thing).is_err() {
-                container.spec.name = [&container.spec.name, "_", &thing[..12]].concat();
-                containers::rewrite(store, &container)?;
-                names::reserve(store, &container.spec.name, thing)?;
-            }
-            "it has a name again"
-        }
+        Remedy::Name => (name_again(store, thing), "it has a name again"),
         Remedy::Unname => {
             // Under its lock, this takes the name from nobody but the one that is gone.
             let id = names::holder(store, thing).unwrap_or_default();
-            if !file::exists_at(store.containers.as_fd(), &id) {
-                names::release(store, thing, &id)?;
-            }
-            "removed"
+            let is_back = file::exists_at(store.containers.as_fd(), &id);
+            (if is_back { Ok(()) } else { names::release(store, thing, &id) }, "removed")
         }
-        Remedy::Untag => {
-            store.lock_images(true)?;
-            let refs = store.dir("refs")?;
-            let id = file::link_target(refs.as_fd(), thing).unwrap_or_default();
-            let done = if images::exists(store, &id) { Ok(()) } else { file::remove_tree(refs.as_fd(), thing) };
-            store.unlock_images();
-            done.map(|()| "removed")?
+        Remedy::Untag => (untag(store, thing), "removed"),
+        Remedy::State => (put_state_aside(store, thing), "it counts as exited; the old record is in state.damaged"),
+        Remedy::Remove => (file::open_dir(dir).and_then(|dir| file::remove_tree(dir.as_fd(), name)), "removed"),
+        Remedy::Make => {
+            (file::open_dir(dir).and_then(|dir| file::make_dir_at(dir.as_fd(), name, 0o700)).map(drop), "made anew")
         }
-        Remedy::State => put_state_aside(store, thing)?,
-        Remedy::Remove => file::remove_tree(file::open_dir(dir)?.as_fd(), name).map(|()| "removed")?,
-        Remedy::Make => file::make_dir_at(file::open_dir(dir)?.as_fd(), name, 0o700).map(|_| "made anew")?,
-        Remedy::Volume => volumes::ensure(store, thing, volumes::labels_of(hex::is(thing, 64)))
-            .map(|_| "made anew, with nothing in it")?,
-        Remedy::Run => containers::remove_run_dir(store, thing).map(|()| "removed")?,
-        Remedy::Count => layers::note_again(store, thing).map(|()| "counted again")?,
-    })
+        Remedy::Volume => {
+            let made = volumes::ensure(store, thing, volumes::labels_of(hex::is(thing, 64)));
+            (made.map(drop), "made anew, with nothing in it")
+        }
+        Remedy::Run => (containers::remove_run_dir(store, thing), "removed"),
+        Remedy::Count => (layers::note_again(store, thing), "counted again"),
+    };
+    done.map(|()| how)
 }
 
-fn put_state_aside(store: &Store, id: &str) -> Result<&'static str> {
+fn name_again(store: &Store, id: &str) -> Result<()> {
+    let _change = containers::open(store, id)?.await_change(store)?;
+    let mut container = containers::open(store, id)?; // as it is now
+    if names::reserve(store, &container.spec.name, id).is_ok() {
+        return Ok(());
+    }
+    container.spec.name = [&container.spec.name, "_", &id[..12]].concat();
+    containers::rewrite(store, &container)?;
+    names::reserve(store, &container.spec.name, id)
+}
+
+fn untag(store: &Store, name: &str) -> Result<()> {
+    store.lock_images(true)?;
+    let refs = store.dir("refs")?;
+    let id = file::link_target(refs.as_fd(), name).unwrap_or_default();
+    let done = if images::exists(store, &id) { Ok(()) } else { file::remove_tree(refs.as_fd(), name) };
+    store.unlock_images();
+    done
+}
+
+fn put_state_aside(store: &Store, id: &str) -> Result<()> {
     let container = containers::open(store, id)?;
     let _change = container.await_change(store)?;
     if container.is_alive()? {
@@ -397,6 +403,5 @@ fn put_state_aside(store: &Store, id: &str) -> Result<&'static str> {
     rustix::fs::renameat(dir, "state.json", dir, "state.damaged").tried("put it aside")?;
     let error = "its record was damaged".to_string();
     let ended = State { status: Status::Exited, exit_code: 137, finished: time::now(), error, ..State::created() };
-    container.write_state(store, &ended, true)?;
-    Ok("it counts as exited; the old record is in state.damaged")
+    container.write_state(store, &ended, true)
 }

@@ -40,6 +40,15 @@ pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
     json::from_str(text).is_ok_and(|json| record.read(Some(json)))
 }
 
+/// Texts as parts of an object, without its braces.
+pub fn texts(parts: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in parts {
+        text.extend([if text.is_empty() { "\"" } else { ",\"" }, name, "\":", &json::to_string(value)]);
+    }
+    text
+}
+
 fn write_record(record: &dyn Record, text: &mut String) {
     let mut names = record.names().split(' ');
     let mut before = "{\"";
@@ -62,13 +71,30 @@ fn read_record(record: &mut dyn Record, json: Option<Value>) -> bool {
     is_read
 }
 
-fn write_list(parts: &mut dyn Iterator<Item = &dyn Part>, text: &mut String) {
+/// `part` gives the part at a position.
+fn write_list<'a>(len: usize, part: &dyn Fn(usize) -> &'a dyn Part, text: &mut String) {
     text.push('[');
-    for (at, part) in parts.enumerate() {
+    for at in 0..len {
         text.push_str(if at == 0 { "" } else { "," });
-        part.write(text);
+        part(at).write(text);
     }
     text.push(']');
+}
+
+/// `add` takes each element, and says whether it is a part of the list.
+fn read_list(json: Option<Value>, add: &mut dyn FnMut(Value) -> bool) -> bool {
+    let Some(Value::Array(read)) = json else { return false };
+    let mut is_read = true;
+    for json in read {
+        is_read &= add(json);
+    }
+    is_read
+}
+
+/// Which of the words it is.
+pub fn read_word(json: Option<&Value>, words: &[&str]) -> Option<usize> {
+    let Some(Value::String(read)) = json else { return None };
+    words.iter().position(|word| word == read)
 }
 
 impl<R: Record> Part for R {
@@ -145,18 +171,16 @@ impl<T: Part + Default> Part for Option<T> {
 
 impl<T: Part + Default> Part for Vec<T> {
     fn write(&self, text: &mut String) {
-        write_list(&mut self.iter().map(|part| part as &dyn Part), text);
+        write_list(self.len(), &|at| &self[at], text);
     }
 
     fn read(&mut self, json: Option<Value>) -> bool {
-        let Some(Value::Array(read)) = json else { return false };
-        let mut is_read = true;
-        for json in read {
+        read_list(json, &mut |json| {
             let mut part = T::default();
-            is_read &= part.read(Some(json));
+            let is_read = part.read(Some(json));
             self.push(part);
-        }
-        is_read
+            is_read
+        })
     }
 }
 
@@ -234,9 +258,12 @@ macro_rules! record {
 macro_rules! words {
     ($($of:ident { $($which:ident = $word:literal),* })*) => { $(
         impl $of {
+            const EACH: &[Self] = &[$(Self::$which),*];
+            const WORDS: &[&str] = &[$($word),*];
+
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {
-                match self { $(Self::$which => $word),* }
+                Self::WORDS[self as usize]
             }
         }
 
@@ -246,12 +273,9 @@ macro_rules! words {
             }
 
             fn read(&mut self, json: Option<miniserde::json::Value>) -> bool {
-                let Some(miniserde::json::Value::String(read)) = json else { return false };
-                match read.as_str() {
-                    $($word => *self = Self::$which,)*
-                    _ => return false,
-                }
-                true
+                let found = $crate::spec::record::read_word(json.as_ref(), Self::WORDS);
+                *self = found.map_or(*self, |at| Self::EACH[at]);
+                found.is_some()
             }
         }
     )* };

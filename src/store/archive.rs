@@ -35,6 +35,11 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// An error that came up while it was read.
+    fn about(&self, error: Error) -> Error {
+        error.reword(&|what| format!("{}: {what}", self.path))
+    }
+
     /// The error for one that is not what it should be.
     fn differs(&self, found: &str) -> Error {
         let wanted = self.digest.as_deref().unwrap_or_default();

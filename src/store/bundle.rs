@@ -57,35 +57,35 @@ pub struct Bundle {
     pub index: Value,
 }
 
-/// A text in an object of an index; empty without one.
+/// What an object has under this name.
+#[inline(never)] // it has many callers
+pub fn get<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
+    let Value::Object(fields) = object else { return None };
+    fields.get(key)
+}
+
+/// A text in an object; empty without one.
+#[inline(never)]
 pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    match object {
-        Value::Object(fields) => match fields.get(key) {
-            Some(Value::String(text)) => text,
-            _ => "",
-        },
+    match get(object, key) {
+        Some(Value::String(text)) => text,
         _ => "",
     }
 }
 
 /// A number in an object of an index; one that contradicts everything without one.
 pub fn number(object: &Value, key: &str) -> u64 {
-    match object {
-        Value::Object(fields) => match fields.get(key) {
-            Some(Value::Number(Number::U64(number))) => *number,
-            _ => u64::MAX,
-        },
+    match get(object, key) {
+        Some(Value::Number(Number::U64(number))) => *number,
         _ => u64::MAX,
     }
 }
 
-/// A list in an object of an index; empty without one.
+/// A list in an object; empty without one.
+#[inline(never)]
 pub fn list<'a>(object: &'a Value, key: &str) -> &'a [Value] {
-    match object {
-        Value::Object(fields) => match fields.get(key) {
-            Some(Value::Array(list)) => list,
-            _ => &[],
-        },
+    match get(object, key) {
+        Some(Value::Array(list)) => list,
         _ => &[],
     }
 }

@@ -1,10 +1,10 @@
 //! Containers on disk: their records, how they appear and disappear, and how they are found.
 
-use super::{Store, names, trash};
+use super::{Store, ids_in, names, only_one, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, lock, order, time};
-use crate::spec::record::{Part, from_json, record, to_json};
-use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
+use crate::spec::record::{Part, from_json, texts, to_json};
+use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
@@ -256,32 +256,30 @@ impl Container {
 }
 
 /// The tutorials' record, kept for their readers: `<run>/<id>/containerInfo.json`.
-struct Info {
-    pid: String,
-    id: String,
-    name: String,
-    command: String,
-    created_time: String,
-    status: Status,
-    volume: String,
-}
-
-record! {
-    Info { pid, id, name, command, created_time, status, volume }
-}
-
 fn write_info(store: &Store, spec: &Spec, state: &State) -> Result<()> {
-    let info = Info {
-        pid: if state.pid == 0 { String::new() } else { state.pid.to_string() },
-        id: spec.id.clone(),
-        name: spec.name.clone(),
-        command: spec.args().map(String::as_str).collect::<Vec<_>>().join(" "),
-        created_time: time::plain(spec.created),
-        status: state.status,
-        volume: spec.mounts.iter().map(|m| format!("{}:{}", m.source, m.target)).collect::<Vec<_>>().join(","),
-    };
+    let (mut command, mut volume) = (String::new(), String::new());
+    let mut before = "";
+    for words in [&spec.entrypoint, &spec.cmd] {
+        for word in words {
+            command.extend([before, word]);
+            before = " ";
+        }
+    }
+    for mount in &spec.mounts {
+        volume.extend([if volume.is_empty() { "" } else { "," }, &mount.source, ":", &mount.target]);
+    }
+    let pid = if state.pid == 0 { String::new() } else { state.pid.to_string() };
+    let info = texts(&[
+        ("pid", &pid),
+        ("id", &spec.id),
+        ("name", &spec.name),
+        ("command", &command),
+        ("created_time", &time::plain(spec.created)),
+        ("status", state.status.word()),
+        ("volume", &volume),
+    ]);
     let dir = run_dir(store, &spec.id)?;
-    file::replace_at(dir.as_fd(), "containerInfo.json", to_json(&info).as_bytes(), false)
+    file::replace_at(dir.as_fd(), "containerInfo.json", ["{", &info, "}"].concat().as_bytes(), false)
 }
 
 /// Opens `<run>/<id>/`, made when missing.
@@ -291,7 +289,7 @@ pub fn run_dir(store: &Store, id: &str) -> Result<OwnedFd> {
 
 /// The ids of all containers, in no order; what is half-made or half-removed is among them.
 pub fn ids(store: &Store) -> Result<Vec<String>> {
-    Ok(file::names(store.containers.as_fd())?.into_iter().filter(|id| hex::is(id, 64)).collect())
+    ids_in(&store.containers)
 }
 
 /// Whether a removal of this directory has begun: nobody needs what it refers to.
@@ -336,29 +334,33 @@ pub fn is_named(store: &Store, container: &Container) -> bool {
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
 /// damaged. Only what certainly was never started is thrown away.
 fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>> {
-    let Some(_change) = container.try_change(store) else {
-        // Somebody makes, removes or renames it: only in the last case a name leads to it.
-        return Ok(names::of(store, &container.spec.id)?.map(|name| {
-            container.spec.name = name;
-            container
-        }));
-    };
+    Ok(if find_name(store, &mut container)? { Some(container) } else { None })
+}
+
+/// Looks for the name that leads to it; whether there is one.
+fn find_name(store: &Store, container: &mut Container) -> Result<bool> {
+    let change = container.try_change(store);
     // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
-    if is_named(store, &container) {
-        return Ok(Some(container));
+    if change.is_some() && is_named(store, container) {
+        return Ok(true);
     }
-    if let Some(name) = names::of(store, &container.spec.id)? {
-        container.spec.name = name; // who renamed it was killed before the record followed
-        rewrite(store, &container)?;
-        return Ok(Some(container));
+    let id = &container.spec.id;
+    if let Some(name) = names::of(store, id)? {
+        container.spec.name = name;
+        if change.is_some() {
+            rewrite(store, container)?; // who renamed it was killed before the record followed
+        }
+        return Ok(true);
+    }
+    if change.is_none() {
+        return Ok(false); // somebody makes or removes it
     }
     if container.was_used() || container.is_alive()? {
-        let (id, name) = (&container.spec.id, &container.spec.name);
-        let why = format!("its name {name} does not lead to it");
+        let why = format!("its name {} does not lead to it", container.spec.name);
         return Err(damaged(store, id, "config.json", &why));
     }
-    discard(store, &container.spec.id);
-    Ok(None)
+    discard(store, id);
+    Ok(false)
 }
 
 /// The error for a container that is not here.
@@ -378,15 +380,8 @@ pub fn resolve(store: &Store, word: &str) -> Result<String> {
     } else if let Some(id) = names::holder(store, word.strip_prefix('/').unwrap_or(word)) {
         Ok(id)
     } else {
-        let fits = |id: &String| !word.is_empty() && id.starts_with(word);
-        let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
-        if found.len() > 1 {
-            let found = order::sorted(found, &|a, b| a < b);
-            let list: Vec<&str> = found.iter().map(|id| &id[..12]).collect();
-            let list = list.join(", ");
-            return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
-        }
-        found.pop().ok_or_else(|| missing(word))
+        let ids = if word.is_empty() { Vec::new() } else { ids(store)? };
+        only_one(&ids, word, word)?.ok_or_else(|| missing(word))
     }
 }
 
@@ -398,8 +393,8 @@ pub fn find(store: &Store, word: &str) -> Result<Container> {
 /// Every container, newest first, and one error for each that cannot be read.
 pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
-    for id in ids(store)? {
-        match look(store, &id) {
+    for id in &ids(store)? {
+        match look(store, id) {
             Ok(container) => found.extend(container),
             Err(error) => errors.push(error),
         }

@@ -5,7 +5,7 @@ mod remove;
 pub use remove::{Removed, remove};
 
 use super::reference::Reference;
-use super::{Store, bundle, containers, events, layers, reference, trash};
+use super::{Store, bundle, containers, events, ids_in, layers, only_one, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
 use crate::spec::map::{Map, Set};
@@ -117,12 +117,14 @@ impl Image {
     /// The diff-ids of its layers without `sha256:`, lowest first; an error when one is malformed.
     pub fn diff_ids(&self) -> Result<Vec<String>> {
         let ids = self.rootfs.as_ref().and_then(|r| r.diff_ids.as_deref()).unwrap_or(&[]);
-        ids.iter()
-            .map(|id| match id.strip_prefix("sha256:") {
-                Some(hex_id) if hex::is(hex_id, 64) => Ok(hex_id.to_string()),
-                _ => Err(Error::new(format!("the image has a malformed layer id '{}'", id.escape_debug()))),
-            })
-            .collect()
+        let mut diff_ids = Vec::new();
+        for id in ids {
+            match id.strip_prefix("sha256:") {
+                Some(hex_id) if hex::is(hex_id, 64) => diff_ids.push(hex_id.to_string()),
+                _ => return Err(Error::new(format!("the image has a malformed layer id '{}'", id.escape_debug()))),
+            }
+        }
+        Ok(diff_ids)
     }
 
     /// The same, each once: overlayfs takes no directory twice, and what is uppermost counts in any case.
@@ -250,21 +252,20 @@ pub fn remember_file(store: &Store, identity: &str, id: &str) -> Result<()> {
 /// All references with the image each stands for, sorted by name.
 pub fn references(store: &Store) -> Result<Vec<(Reference, String)>> {
     let refs = store.dir("refs")?;
-    let mut all: Vec<(String, String)> = Vec::new();
-    for name in file::names(refs.as_fd())? {
-        if let Some(id) = file::link_target(refs.as_fd(), &name) {
-            all.push((name, id));
+    let mut all = Vec::new();
+    for name in &order::sorted(file::names(refs.as_fd())?, &|a, b| a < b) {
+        if let Some(id) = file::link_target(refs.as_fd(), name)
+            && let Some(reference) = Reference::from_file_name(name)
+        {
+            all.push((reference, id));
         }
     }
-    Ok(order::sorted(all, &|a, b| a.0 < b.0)
-        .into_iter()
-        .filter_map(|(name, id)| Some((Reference::from_file_name(&name)?, id)))
-        .collect())
+    Ok(all)
 }
 
 /// The ids of all images, in no order.
 pub fn ids(store: &Store) -> Result<Vec<String>> {
-    Ok(file::names(store.images.as_fd())?.into_iter().filter(|name| hex::is(name, 64)).collect())
+    ids_in(&store.images)
 }
 
 /// What a word on the command line stands for.
@@ -310,16 +311,12 @@ pub fn find_stored(store: &Store, word: &str) -> Result<Option<Found>> {
     {
         return Ok(Some(Found::Reference(reference.clone(), id)));
     }
-    if !digits.is_empty() && digits.len() <= 64 && hex::is(digits, digits.len()) {
-        let mut fits: Vec<String> = ids(store)?.into_iter().filter(|id| id.starts_with(digits)).collect();
-        if fits.len() > 1 {
-            let fits = order::sorted(fits, &|a, b| a < b);
-            let list: Vec<&str> = fits.iter().map(|id| &id[..12]).collect();
-            return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({})", list.join(", "))));
-        }
-        if let Some(id) = fits.pop() {
-            return Ok(Some(Found::Id(id)));
-        }
+    if !digits.is_empty()
+        && digits.len() <= 64
+        && hex::is(digits, digits.len())
+        && let Some(id) = only_one(&ids(store)?, word, digits)?
+    {
+        return Ok(Some(Found::Id(id)));
     }
     parsed.map(|_| None)
 }
@@ -352,14 +349,16 @@ pub fn tidy(store: &Store) -> Result<()> {
 /// The same for who holds the exclusive image lock; returns the layers that are gone.
 pub fn collect(store: &Store) -> Result<Vec<String>> {
     // Nobody stores an image while we hold the lock: what has a dot in front was left by a kill.
-    for name in file::names(store.images.as_fd())?.iter().filter(|name| name.starts_with('.')) {
-        file::remove_tree(store.images.as_fd(), name)?;
+    for name in &file::names(store.images.as_fd())? {
+        if name.starts_with('.') {
+            file::remove_tree(store.images.as_fd(), name)?;
+        }
     }
     let files = store.dir("files")?;
-    for name in file::names(files.as_fd())? {
-        let image = file::link_target(files.as_fd(), &name);
-        if !image.is_some_and(|id| hex::is(&id, 64) && file::exists_at(store.images.as_fd(), &id)) {
-            file::remove_tree(files.as_fd(), &name)?;
+    for name in &file::names(files.as_fd())? {
+        let image = file::link_target(files.as_fd(), name);
+        if !image.is_some_and(|id| hex::is(&id, 64) && exists(store, &id)) {
+            file::remove_tree(files.as_fd(), name)?;
         }
     }
     collect_layers(store)
@@ -368,34 +367,37 @@ pub fn collect(store: &Store) -> Result<Vec<String>> {
 /// Deletes layers that neither an image nor a container refers to. Deletes nothing when some record cannot be read: it
 /// could be the one that needs a layer.
 fn collect_layers(store: &Store) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
     let mut used: Set<String> = Set::new();
-    let mut note = |layers: Vec<String>| {
+    let mut note = |layers: &[String]| {
         for layer in layers {
-            used.insert(layer, ());
+            used.insert(layer.clone(), ());
         }
     };
-    for id in ids(store)? {
-        match get(store, &id).and_then(|image| image.diff_ids()) {
-            Ok(layers) => note(layers),
-            Err(_) => return Ok(Vec::new()),
+    for id in &ids(store)? {
+        match get(store, id).and_then(|image| image.diff_ids()) {
+            Ok(layers) => note(&layers),
+            Err(_) => return Ok(gone),
         }
     }
-    for id in containers::ids(store)? {
-        match containers::open(store, &id) {
-            Ok(container) => note(container.spec.layers),
-            Err(_) if containers::is_going(store, &id) => {}
-            Err(_) => return Ok(Vec::new()),
+    for id in &containers::ids(store)? {
+        match containers::open(store, id) {
+            Ok(container) => note(&container.spec.layers),
+            Err(_) if containers::is_going(store, id) => {}
+            Err(_) => return Ok(gone),
         }
     }
-    let mut gone = Vec::new();
-    for layer in file::names(store.layers.as_fd())? {
-        if gone.is_empty() && !used.contains_key(&layer) {
+    for layer in &file::names(store.layers.as_fd())? {
+        if used.contains_key(layer) {
+            continue;
+        }
+        if gone.is_empty() {
             // A power cut must not bring back what refers to a layer, but not the layer.
             rustix::fs::fsync(&store.images).tried("sync the images")?;
             rustix::fs::fsync(&store.containers).tried("sync the containers")?;
         }
-        if !used.contains_key(&layer) && trash::throw(store, store.layers.as_fd(), &layer)? {
-            gone.push(layer);
+        if trash::throw(store, store.layers.as_fd(), layer)? {
+            gone.push(layer.clone());
         }
     }
     Ok(gone)
@@ -403,7 +405,11 @@ fn collect_layers(store: &Store) -> Result<Vec<String>> {
 
 /// Bytes of the files in all layers of an image.
 pub fn size(store: &Store, image: &Image) -> Result<u64> {
-    image.layers()?.iter().map(|layer| layers::size(store, layer)).sum()
+    let mut size = 0;
+    for layer in &image.layers()? {
+        size += layers::size(store, layer)?;
+    }
+    Ok(size)
 }
 
 /// `amd64`, `arm64` …: how the specification calls the machine that this program is built for.

@@ -302,15 +302,15 @@ impl Parser {
         Ok(())
     }
 
-    fn entry(&mut self, block: &Block, flag: u8, pax: Pax) -> Result<Step> {
+    fn entry(&mut self, block: &Block, flag: u8, mut pax: Pax) -> Result<Step> {
         let (long_name, long_link) = (self.long_name.take(), self.long_link.take());
-        let name = pax.sparse.name.or(pax.path).or(long_name).unwrap_or_else(|| header_name(block));
+        let name = pax.sparse.name.take().or(pax.path.take()).or(long_name).unwrap_or_else(|| header_name(block));
         let mut entry = Entry::new(name, kind(flag));
         if entry.kind == Kind::File && entry.name.ends_with(b"/") {
             entry.kind = Kind::Directory; // how v7 says it
         }
         if matches!(entry.kind, Kind::HardLink | Kind::Symlink) {
-            entry.link = pax.link.or(long_link).unwrap_or_else(|| text(&block[157..257]).to_vec());
+            entry.link = pax.link.take().or(long_link).unwrap_or_else(|| text(&block[157..257]).to_vec());
         }
         if entry.name.is_empty() || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
             return Err(Error::new(format!(
@@ -318,23 +318,11 @@ impl Parser {
                 shown(&entry.name)
             )));
         }
-        let named = |error: Error| error.reword(&|what| format!("{}: {}", shown(&entry.name), what));
-        entry.mode = (number(&block[100..108]).map_err(named)? & 0o7777) as u32;
-        entry.uid = pax.uid.map_or_else(|| owner(&block[108..116]), Ok).map_err(named)?;
-        entry.gid = pax.gid.map_or_else(|| owner(&block[116..124]), Ok).map_err(named)?;
-        let seconds = || Ok(Time { seconds: number(&block[136..148])?, nanoseconds: 0 });
-        entry.mtime = pax.mtime.map_or_else(seconds, Ok).map_err(named)?;
-        // Links, devices and directories have no content, whatever their size says: that is how everybody reads them.
-        if matches!(entry.kind, Kind::File | Kind::Other(_)) {
-            entry.stored = pax.size.map_or_else(|| length(&block[124..136]), Ok).map_err(named)?;
+        if let Err(error) = read_numbers(&mut entry, block, &pax) {
+            return Err(error.reword(&|what| format!("{}: {}", shown(&entry.name), what)));
         }
-        if matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice) {
-            entry.device = (device(&block[329..337]).map_err(named)?, device(&block[337..345]).map_err(named)?);
-        }
-        entry.size = entry.stored;
-        entry.xattrs = pax.xattrs;
+        entry.xattrs = mem::take(&mut pax.xattrs);
         if flag == b'S' {
-            entry.size = length(&block[483..495]).map_err(named)?;
             add_regions(&mut entry, &block[386..482])?;
             if block[482] != 0 {
                 self.state = State::OldMap(entry);
@@ -347,7 +335,7 @@ impl Parser {
             return Ok(Step::More);
         } else if entry.kind == Kind::File && pax.sparse.size.is_some() {
             entry.size = pax.sparse.size.unwrap_or(0);
-            entry.regions = Some(pax.sparse.regions);
+            entry.regions = Some(mem::take(&mut pax.sparse.regions));
         }
         finish(entry)
     }
@@ -381,16 +369,39 @@ impl Parser {
     }
 }
 
+/// What the header, or the pax records before it, say in numbers.
+fn read_numbers(entry: &mut Entry, block: &Block, pax: &Pax) -> Result<()> {
+    entry.mode = (number(&block[100..108])? & 0o7777) as u32;
+    for (to, known, field) in [(&mut entry.uid, pax.uid, &block[108..116]), (&mut entry.gid, pax.gid, &block[116..124])]
+    {
+        *to = if let Some(id) = known { id } else { owner(field)? };
+    }
+    entry.mtime = match pax.mtime {
+        Some(time) => time,
+        None => Time { seconds: number(&block[136..148])?, nanoseconds: 0 },
+    };
+    // Links, devices and directories have no content, whatever their size says: that is how everybody reads them.
+    if matches!(entry.kind, Kind::File | Kind::Other(_)) {
+        entry.stored = if let Some(size) = pax.size { size } else { length(&block[124..136])? };
+    }
+    if matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice) {
+        entry.device = (device(&block[329..337])?, device(&block[337..345])?);
+    }
+    entry.size = if block[156] == b'S' { length(&block[483..495])? } else { entry.stored };
+    Ok(())
+}
+
 /// The entry, if its sparse map is a possible one.
 fn finish(entry: Entry) -> Result<Step> {
     if let Some(regions) = &entry.regions {
-        let mut end = Some(0u64);
-        let mut stored = 0u64;
+        let (mut end, mut stored, mut is_possible) = (0u64, 0u64, true);
         for region in regions {
-            end = end.filter(|end| *end <= region.offset).and_then(|_| region.offset.checked_add(region.bytes));
+            is_possible &= end <= region.offset;
+            end = region.offset.saturating_add(region.bytes);
             stored = stored.saturating_add(region.bytes);
         }
-        if end.is_none_or(|end| end > entry.size) || stored != entry.stored {
+        // Where the sum is too large, the end is behind every size.
+        if !is_possible || end > entry.size || stored != entry.stored {
             return Err(Error::new(format!("{}: damaged map of a sparse file", shown(&entry.name))));
         }
     }
@@ -413,10 +424,6 @@ fn add_regions(entry: &mut Entry, map: &[u8]) -> Result<()> {
         return Err(Error::new(format!("{}: more than {REGIONS_MAX} regions", shown(&entry.name))));
     }
     Ok(())
-}
-
-fn pairs(numbers: &[u64]) -> Vec<Region> {
-    numbers.chunks_exact(2).map(|pair| Region { offset: pair[0], bytes: pair[1] }).collect()
 }
 
 fn kind(flag: u8) -> Kind {

@@ -68,14 +68,14 @@ pub fn throw(store: &Store, dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
 pub fn sweep(store: &Store) -> Result<()> {
     let trash = store.dir("trash")?;
     let _ = flock(&trash, FlockOperation::LockShared); // tells [`left`]; nothing depends on it
-    for name in file::names(trash.as_fd())? {
-        let _ = file::remove_tree(trash.as_fd(), &name);
+    for name in &file::names(trash.as_fd())? {
+        let _ = file::remove_tree(trash.as_fd(), name);
     }
     let tmp = store.dir("tmp")?;
-    for name in file::names(tmp.as_fd())? {
-        match file::open_dir_at(tmp.as_fd(), &name) {
+    for name in &file::names(tmp.as_fd())? {
+        match file::open_dir_at(tmp.as_fd(), name) {
             Ok(dir) if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() => {}
-            _ => drop(file::remove_tree(tmp.as_fd(), &name)),
+            _ => drop(file::remove_tree(tmp.as_fd(), name)),
         }
     }
     Ok(())
@@ -86,15 +86,17 @@ pub fn left(store: &Store) -> Result<Vec<String>> {
     let mut left = Vec::new();
     let trash = store.dir("trash")?;
     let is_swept = flock(&trash, FlockOperation::NonBlockingLockExclusive).is_err();
-    for name in file::names(trash.as_fd())?.iter().filter(|_| !is_swept) {
-        left.push(format!("trash/{name}"));
+    for name in &file::names(trash.as_fd())? {
+        if !is_swept {
+            left.push(["trash/", name].concat());
+        }
     }
     let tmp = store.dir("tmp")?;
-    for name in file::names(tmp.as_fd())? {
-        let dir = file::open_dir_at(tmp.as_fd(), &name);
+    for name in &file::names(tmp.as_fd())? {
+        let dir = file::open_dir_at(tmp.as_fd(), name);
         let is_made = dir.is_ok_and(|dir| flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err());
-        if !is_made && file::exists_at(tmp.as_fd(), &name) {
-            left.push(format!("tmp/{name}"));
+        if !is_made && file::exists_at(tmp.as_fd(), name) {
+            left.push(["tmp/", name].concat());
         }
     }
     Ok(left)

@@ -92,7 +92,7 @@ pub fn unpack_files(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limi
     // What is made has the archive's mode from the start: no mask and no ACL of the store's own directories has a say.
     let _ = rustix::fs::fremovexattr(into, DEFAULT_ACL); // mostly there is none
     let umask = rustix::process::umask(Mode::empty());
-    let done = fill(Tree::new(into), archive, first);
+    let done = fill(&mut Tree::new(into), &mut archive, first);
     rustix::process::umask(umask);
     done
 }
@@ -113,14 +113,15 @@ pub fn mark_opaque(root: BorrowedFd<'_>, paths: &[Vec<u8>]) -> Result<()> {
 }
 
 /// Makes this entry and all that follow it.
-fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
+fn fill(tree: &mut Tree<'_>, archive: &mut Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
     let mut next = first;
     while let Some(mut entry) = next {
         if let Some(Target { base, .. }) = tree.target {
             // `a` in the directory `b` is `b/a` from here on, also in what is said about it.
-            entry.name = tar::path(&[base, b"/".as_slice(), &entry.name].concat())?;
+            let inside = |name: &[u8]| [base, &b"/"[..], name].concat();
+            entry.name = tar::path(&inside(&entry.name))?;
             if entry.kind == Kind::HardLink {
-                entry.link = [base, b"/".as_slice(), &entry.link].concat();
+                entry.link = inside(&entry.link);
             }
         }
         tree.add(&entry, &mut archive.stream)?;
@@ -128,8 +129,12 @@ fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> R
         next = archive.next()?;
     }
     tree.set_directory_times()?;
-    let opaque = core::mem::take(&mut tree.opaque);
-    Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out(), opaque })
+    if tree.left_out_more > 0 {
+        tree.left_out.push(format!("and {} more", tree.left_out_more));
+    }
+    let diff_id = archive.finish()?;
+    let (left_out, opaque) = (core::mem::take(&mut tree.left_out), core::mem::take(&mut tree.opaque));
+    Ok(Unpacked { diff_id, bytes: tree.bytes, left_out, opaque })
 }
 
 /// Where the entries of an archive go that is copied into a living tree.
@@ -169,11 +174,12 @@ fn copy_all(
     let first = archive.next()?;
     let target = first.as_ref().map(place).transpose()?;
     let Some(target) = target else { return Ok(Unpacked::default()) };
-    let mut tree = Tree { target: Some(&target), owners, ..Tree::new(target.root.as_fd()) };
+    let mut tree = Tree::new(target.root.as_fd());
+    (tree.target, tree.owners) = (Some(&target), owners);
     if !target.follows {
         tree.how = BELOW;
     }
-    fill(tree, archive, first)
+    fill(&mut tree, &mut archive, first)
 }
 
 /// What a directory gets when all is in it.
@@ -529,13 +535,6 @@ impl<'a> Tree<'a> {
         } else {
             self.left_out_more += 1;
         }
-    }
-
-    fn left_out(mut self) -> Vec<String> {
-        if self.left_out_more > 0 {
-            self.left_out.push(format!("and {} more", self.left_out_more));
-        }
-        self.left_out
     }
 }
 

@@ -1,7 +1,7 @@
 //! Volumes: `volumes/<name>/_data`, and `volume.json` beside it. Nothing here is ever removed on the way of something else.
 
 use super::{Store, containers, events, trash};
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, order, time};
 use crate::spec::map::Map;
 use crate::spec::record::{from_json, record, to_json};
@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, flock};
+use rustix::fs::{AtFlags, FlockOperation};
 use rustix::io::Errno;
 
 /// docker's label of a volume that nobody named.
@@ -102,24 +102,20 @@ pub fn is_mounted(spec: &Spec, name: &str) -> bool {
 /// names it already. Until the answer is dropped; forked processes share the lock. Who locks images locks them before.
 fn lock(store: &Store, exclusive: bool) -> Result<OwnedFd> {
     let volumes = store.dir("volumes")?;
-    wait_for(&volumes, if exclusive { FlockOperation::LockExclusive } else { FlockOperation::LockShared })?;
+    let operation = if exclusive { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+    wait_for(&volumes, operation)?;
     Ok(volumes)
 }
 
-/// flock(2), tried again after a signal.
+/// flock(2) of volumes.
 pub fn wait_for(dir: &OwnedFd, operation: FlockOperation) -> Result<()> {
-    loop {
-        match flock(dir, operation) {
-            Err(Errno::INTR) => {}
-            other => return other.tried("lock the volumes"),
-        }
-    }
+    super::wait_for(dir, operation, "lock the volumes")
 }
 
 /// The ids of containers that mount a volume, other than `but`, each with a comma before it but the first.
 fn users(store: &Store, name: &str, but: &str) -> Result<String> {
     let (all, errors) = containers::all(store)?;
-    if let Some(error) = errors.into_iter().next() {
+    if let Some(error) = errors.first() {
         return Err(Error::new(format!("cannot tell whether volume {name} is in use: {error}")));
     }
     let mut users = String::new();

@@ -69,9 +69,13 @@ fn one(
 ) -> Result<Loaded> {
     let (image, document) = planned.read(place)?;
     let diff_ids = image.diff_ids()?;
-    let has = |drafts: &[layers::Draft], diff_id: &String| drafts.iter().any(|draft| draft.layer.diff_id == *diff_id);
-    for (blob, diff_id) in planned.layers.iter().zip(&diff_ids) {
-        if layers::exists(store, diff_id) || has(drafts, diff_id) {
+    // Whether it is in the store, or unpacked.
+    let is_here = |drafts: &[layers::Draft], diff_id: &str| {
+        layers::exists(store, diff_id) || drafts.iter().any(|draft| draft.layer.diff_id == diff_id)
+    };
+    for (at, diff_id) in diff_ids.iter().enumerate() {
+        let blob = &planned.layers[at];
+        if is_here(drafts, diff_id) {
             verify(place, blob, diff_id, limits, progress)?;
         } else {
             drafts.push(unpack(store, place, blob, diff_id, limits, progress)?);
@@ -80,7 +84,7 @@ fn one(
     // What was there may be gone by now. From here on it stays.
     loop {
         store.lock_images(false)?;
-        let gone = diff_ids.iter().position(|diff_id| !layers::exists(store, diff_id) && !has(drafts, diff_id));
+        let gone = diff_ids.iter().position(|diff_id| !is_here(drafts, diff_id));
         let Some(at) = gone else { break };
         store.unlock_images();
         drafts.push(unpack(store, place, &planned.layers[at], &diff_ids[at], limits, progress)?);
@@ -116,11 +120,17 @@ impl Source for Hashed<'_> {
     }
 }
 
-/// Reads all that is left.
-fn drain(source: &mut dyn Source) -> Result<()> {
-    let mut buf = vec![0; BUFFER_BYTES];
-    while source.read(&mut buf)? > 0 {}
-    Ok(())
+impl<'a> Hashed<'a> {
+    fn new(source: &'a mut dyn Source) -> Self {
+        Self { source, hash: Hash::default() }
+    }
+
+    /// Reads all that is left, and tells the digest.
+    fn end(mut self) -> Result<String> {
+        let mut buf = vec![0; BUFFER_BYTES];
+        while self.read(&mut buf)? > 0 {}
+        Ok(self.hash.end())
+    }
 }
 
 /// Unpacks a layer that has the digest and the diff-id that were announced.
@@ -137,33 +147,37 @@ fn unpack(
     // Where the blob is the plain archive, its digest is the diff-id, and one sum tells both.
     let draft = match &blob.digest {
         Some(digest) if digest != diff_id => {
-            let mut hashed = Hashed { source: &mut piece, hash: Hash::default() };
+            let mut hashed = Hashed::new(&mut piece);
             let draft = layers::unpack(store, &mut hashed, limits);
-            let drained = drain(&mut hashed);
-            let found = hashed.hash.end();
-            if drained.is_ok() && found != *digest {
-                drop(draft.map(layers::discard)); // damaged bytes may unpack, or not: the digest says why
-                return Err(blob.differs(&found));
+            match hashed.end() {
+                Ok(found) if found != *digest => {
+                    drop(draft.map(layers::discard)); // damaged bytes may unpack, or not: the digest says why
+                    return Err(blob.differs(&found));
+                }
+                _ => draft,
             }
-            draft
         }
         _ => layers::unpack(store, &mut piece, limits),
     };
-    let draft = draft.map_err(|e| e.reword(&|what| format!("{}: {what}", blob.path)))?;
-    if draft.layer.diff_id == diff_id {
-        return Ok(draft);
+    let draft = draft.map_err(|e| blob.about(e))?;
+    match expect(blob, diff_id, &draft.layer.diff_id) {
+        Ok(()) => Ok(draft),
+        Err(error) => {
+            layers::discard(draft);
+            Err(error)
+        }
     }
-    let error = wrong(blob, diff_id, &draft.layer.diff_id);
-    layers::discard(draft);
-    Err(error)
 }
-
-/// The error for a layer with another diff-id.
-fn wrong(blob: &Blob, diff_id: &str, found: &str) -> Error {
-    if blob.digest.as_deref() == Some(diff_id) {
-        return blob.differs(found);
+/// An error for a layer with another diff-id.
+fn expect(blob: &Blob, diff_id: &str, found: &str) -> Result<()> {
+    if found == diff_id {
+        return Ok(());
     }
-    Error::new(format!("the layer {} is damaged: unpacked it has the sha256 {found} instead of {diff_id}", blob.path))
+    if blob.digest.as_deref() == Some(diff_id) {
+        return Err(blob.differs(found));
+    }
+    let what = format!("the layer {} is damaged: unpacked it has the sha256 {found} instead of {diff_id}", blob.path);
+    Err(Error::new(what))
 }
 
 /// Reads a layer that the store has already, and refuses it if it is not the one it should be.
@@ -171,14 +185,10 @@ fn verify(place: &Place, blob: &Blob, diff_id: &str, limits: &Limits, progress: 
     let mut piece = plan::piece_of(place, blob)?;
     let mut piece = Counted::<dyn Source>::new(&mut piece, progress);
     if let Some(digest) = &blob.digest {
-        let mut hashed = Hashed { source: &mut piece, hash: Hash::default() };
-        drain(&mut hashed)?;
-        let found = hashed.hash.end();
+        let found = Hashed::new(&mut piece).end()?;
         return if found == *digest { Ok(()) } else { Err(blob.differs(&found)) };
     }
     let mut plain = gzip::open(&mut piece, limits.ratio_max)?;
-    let mut hashed = Hashed { source: &mut plain, hash: Hash::default() };
-    drain(&mut hashed).map_err(|e| e.reword(&|what| format!("{}: {what}", blob.path)))?;
-    let found = hashed.hash.end();
-    if found == diff_id { Ok(()) } else { Err(wrong(blob, diff_id, &found)) }
+    let found = Hashed::new(&mut plain).end().map_err(|e| blob.about(e))?;
+    expect(blob, diff_id, &found)
 }

@@ -237,12 +237,12 @@ fn looks(source: &mut dyn Source) -> Result<bool> {
             Step::Zeros => return Ok(false),
             Step::Entry(entry) => {
                 let path = tar::path(&entry.name)?;
-                let first = path.split(|b| matches!(b, b'/' | b'.')).next().unwrap_or(b"");
-                match path.as_slice() {
-                    b"" | b"blobs" | b"blobs/sha256" => {}
-                    b"oci-layout" | b"index.json" | b"manifest.json" | b"repositories" => return Ok(true),
-                    path if path.starts_with(b"blobs/sha256/") => return Ok(true),
-                    _ => return Ok(core::str::from_utf8(first).is_ok_and(|first| hex::is(first, 64))),
+                let path = String::from_utf8_lossy(&path);
+                let end = path.bytes().position(|b| matches!(b, b'/' | b'.')).unwrap_or(path.len());
+                match &*path {
+                    "" | "blobs" | "blobs/sha256" => {}
+                    "oci-layout" | "index.json" | "manifest.json" | "repositories" => return Ok(true),
+                    path => return Ok(path.starts_with("blobs/sha256/") || hex::is(&path[..end], 64)),
                 }
             }
         }

@@ -3,6 +3,7 @@
 use super::{Blob, DOCKER, FULL_NAME, OCI, Place, REF_NAME};
 use crate::error::{Error, Result};
 use crate::kernel::hex;
+use crate::store::bundle::{get, list, text};
 use crate::store::images::{self, Image};
 use crate::store::reference::{self, Reference};
 use crate::store::tar::shown;
@@ -109,28 +110,6 @@ fn about(path: &str, why: &str) -> Error {
 fn parse(name: &str, bytes: &[u8]) -> Result<Value> {
     let value = core::str::from_utf8(bytes).ok().and_then(|text| json::from_str(text).ok());
     value.ok_or_else(|| about(name, "is not JSON"))
-}
-
-#[inline(never)] // it has many callers
-fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    let Value::Object(object) = value else { return None };
-    object.get(key)
-}
-
-#[inline(never)]
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    match get(value, key) {
-        Some(Value::String(text)) => text,
-        _ => "",
-    }
-}
-
-#[inline(never)]
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    match get(value, key) {
-        Some(Value::Array(list)) => list,
-        _ => &[],
-    }
 }
 
 fn add(all: &mut Vec<Planned>, config: Blob, layers: Vec<Blob>, names: Vec<Reference>) -> Result<()> {

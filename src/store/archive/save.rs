@@ -70,14 +70,13 @@ pub fn find(store: &Store, words: &[String]) -> Result<Vec<Saved>> {
 /// Writes an archive of these images. The images are locked (shared) until the caller unlocks them.
 pub fn save(store: &Store, saved: &[Saved], sink: &mut dyn Sink) -> Result<()> {
     let mut blobs = Vec::new();
-    let (mut index, mut manifest) = (Vec::new(), Vec::new());
+    let (mut index, mut manifest) = (String::new(), String::new());
     for image in saved {
         describe(store, image, &mut blobs, &mut index, &mut manifest)?;
     }
     let mut out = Out { sink, buf: Vec::with_capacity(BUFFER_BYTES), digest: None, bytes: 0 };
-    let index =
-        format!("{{\"schemaVersion\":2,\"mediaType\":\"{OCI}index.v1+json\",\"manifests\":[{}]}}", index.join(","));
-    let manifest = format!("[{}]\n", manifest.join(","));
+    let index = format!("{{\"schemaVersion\":2,\"mediaType\":\"{OCI}index.v1+json\",\"manifests\":[{index}]}}");
+    let manifest = format!("[{manifest}]\n");
     out.file("oci-layout", b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
     out.file("index.json", index.as_bytes())?;
     out.file("manifest.json", manifest.as_bytes())?;
@@ -103,50 +102,58 @@ fn describe(
     store: &Store,
     saved: &Saved,
     blobs: &mut Vec<Blob>,
-    index: &mut Vec<String>,
-    manifests: &mut Vec<String>,
+    index: &mut String,
+    manifests: &mut String,
 ) -> Result<()> {
     let (image, document) = (images::get(store, &saved.id)?, images::document(store, &saved.id)?.into_bytes());
     let oci = |kind: &str, digest: &str, bytes: u64| {
         format!("{{\"mediaType\":\"{OCI}{kind}\",\"digest\":\"sha256:{digest}\",\"size\":{bytes}")
     };
-    let (mut layers, mut paths) = (Vec::new(), Vec::new());
-    for diff_id in image.diff_ids()? {
-        let bytes = layer_bytes(store, &diff_id)?;
-        layers.push(oci("layer.v1.tar", &diff_id, bytes) + "}");
-        paths.push(format!("\"blobs/sha256/{diff_id}\""));
+    let (mut layers, mut paths) = (String::new(), String::new());
+    for diff_id in &image.diff_ids()? {
+        let bytes = layer_bytes(store, diff_id)?;
+        list(&mut layers, &[&oci("layer.v1.tar", diff_id, bytes), "}"]);
+        list(&mut paths, &["\"blobs/sha256/", diff_id, "\""]);
         add(blobs, diff_id, bytes, None);
     }
-    let config = oci("config.v1+json", &saved.id, document.len() as u64) + "}";
+    let config = oci("config.v1+json", &saved.id, document.len() as u64);
     let manifest = format!(
-        "{{\"schemaVersion\":2,\"mediaType\":\"{OCI}manifest.v1+json\",\"config\":{config},\"layers\":[{}]}}",
-        layers.join(",")
+        "{{\"schemaVersion\":2,\"mediaType\":\"{OCI}manifest.v1+json\",\"config\":{config}}},\"layers\":[{layers}]}}"
     )
     .into_bytes();
     let digest = hex::sha256(&manifest);
     let entry = oci("manifest.v1+json", &digest, manifest.len() as u64);
-    let mut tags = Vec::new();
+    let mut tags = String::new();
     for name in &saved.names {
         // No character of a reference needs an escape.
         let (text, full, tag) = (name.text(), name.full(), &name.tag);
-        index.push(format!("{entry},\"annotations\":{{\"{FULL_NAME}\":\"{full}\",\"{REF_NAME}\":\"{tag}\"}}}}"));
-        tags.push(format!("\"{text}\""));
+        let annotations = format!(",\"annotations\":{{\"{FULL_NAME}\":\"{full}\",\"{REF_NAME}\":\"{tag}\"}}");
+        list(index, &[&entry, &annotations, "}"]);
+        list(&mut tags, &["\"", &text, "\""]);
     }
-    if tags.is_empty() {
-        index.push(entry + "}");
-    }
-    let tags = if tags.is_empty() { "null".to_string() } else { format!("[{}]", tags.join(",")) };
-    let (id, layers) = (&saved.id, paths.join(","));
-    manifests.push(format!("{{\"Config\":\"blobs/sha256/{id}\",\"RepoTags\":{tags},\"Layers\":[{layers}]}}"));
-    add(blobs, digest, manifest.len() as u64, Some(manifest));
-    add(blobs, saved.id.clone(), document.len() as u64, Some(document));
+    let tags = if tags.is_empty() {
+        list(index, &[&entry, "}"]);
+        "null".to_string()
+    } else {
+        ["[", &tags, "]"].concat()
+    };
+    let image = format!("{{\"Config\":\"blobs/sha256/{}\",\"RepoTags\":{tags},\"Layers\":[{paths}]}}", saved.id);
+    list(manifests, &[&image]);
+    add(blobs, &digest, manifest.len() as u64, Some(manifest));
+    add(blobs, &saved.id, document.len() as u64, Some(document));
     Ok(())
 }
 
+/// Appends an element, in pieces, to what stands between the brackets of a list.
+fn list(text: &mut String, element: &[&str]) {
+    text.push_str(if text.is_empty() { "" } else { "," });
+    text.extend(element.iter().copied());
+}
+
 /// Each blob once: images share layers, and some have one twice.
-fn add(blobs: &mut Vec<Blob>, digest: String, bytes: u64, content: Option<Vec<u8>>) {
+fn add(blobs: &mut Vec<Blob>, digest: &str, bytes: u64, content: Option<Vec<u8>>) {
     if !blobs.iter().any(|blob| blob.digest == digest) {
-        blobs.push(Blob { digest, bytes, content });
+        blobs.push(Blob { digest: digest.to_string(), bytes, content });
     }
 }
 

@@ -34,24 +34,24 @@ pub fn remove(store: &Store, word: &str, force: bool, prunes: bool) -> Result<Re
     };
     let found = find_stored(store, word)?.ok_or_else(gone)?;
     let mut removed = Removed::default();
-    let id = found.id().to_string();
-    let names = names(store, &id)?;
+    let id = found.id();
+    let names = names(store, id)?;
     let by_name = matches!(found, Found::Reference(..));
     if let Found::Reference(reference, _) = &found {
         if names.len() == 1
             && !force
-            && let (_, Some(user)) = users(store, &id, force)?
+            && let (_, Some(user)) = users(store, id, force)?
         {
             return Err(Error::new(format!(
                 "conflict: unable to remove repository reference \"{word}\" (must force) - container {user} is using its referenced image {}",
                 &id[..12]
             )));
         }
-        untag(store, &id, reference, &mut removed)?;
+        untag(store, id, reference, &mut removed)?;
         fault::point("rmi:untagged");
     }
     if !by_name || names.len() == 1 {
-        delete(store, id, force, prunes, by_name, &mut removed)?;
+        delete(store, id.to_string(), force, prunes, by_name, &mut removed)?;
     }
     store.unlock_images();
     trash::sweep(store)?;
@@ -86,7 +86,7 @@ fn delete(store: &Store, id: String, force: bool, prunes: bool, is_quiet: bool, 
         next = below.filter(|_| prunes);
         (force, is_quiet) = (false, true);
     }
-    for layer in collect(store)? {
+    for layer in &collect(store)? {
         removed.deleted.push(format!("sha256:{layer}"));
     }
     Ok(())
@@ -111,22 +111,29 @@ fn conflict(store: &Store, id: &str, has_names: bool, force: bool) -> Result<Opt
 /// use nothing.
 fn users(store: &Store, id: &str, force: bool) -> Result<(Option<String>, Option<String>)> {
     let (all, errors) = containers::all(store)?;
-    if let Some(error) = errors.into_iter().next().filter(|_| !force) {
+    if let (Some(error), false) = (errors.first(), force) {
         return Err(Error::new(format!("cannot tell whether image {} is in use: {error}", &id[..12])));
     }
     let (mut running, mut any) = (None, None);
-    for container in all.iter().filter(|container| container.spec.image_id == id) {
-        let short = || Some(container.spec.id[..12].to_string());
-        if container.is_alive()? {
-            running = short();
+    for container in &all {
+        if container.spec.image_id == id {
+            any = Some(container.spec.id[..12].to_string());
+            if container.is_alive()? {
+                running.clone_from(&any);
+            }
         }
-        any = short();
     }
     Ok((running, any))
 }
 
 fn names(store: &Store, id: &str) -> Result<Vec<Reference>> {
-    Ok(references(store)?.into_iter().filter(|(_, to)| to == id).map(|(reference, _)| reference).collect())
+    let mut names = Vec::new();
+    for (reference, to) in &references(store)? {
+        if to == id {
+            names.push(reference.clone());
+        }
+    }
+    Ok(names)
 }
 
 fn untag(store: &Store, id: &str, reference: &Reference, removed: &mut Removed) -> Result<()> {

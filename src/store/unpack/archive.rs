@@ -66,15 +66,15 @@ impl<'a> Archive<'a> {
     }
 
     /// Goes on behind the content of an entry.
-    pub fn end(&mut self, entry: Entry) -> Result<()> {
-        self.last = entry.name;
+    pub fn end(&mut self, mut entry: Entry) -> Result<()> {
+        self.last = core::mem::take(&mut entry.name);
         self.stream.end_of_content(tar::padding(entry.stored))
     }
 
     /// Reads what stands behind the archive, because it belongs to the digest. That is empty if nobody wanted it.
-    pub fn finish(mut self) -> Result<String> {
+    pub fn finish(&mut self) -> Result<String> {
         while !self.stream.some(u64::MAX)?.is_empty() {}
-        Ok(self.stream.hash.map_or(String::new(), Hash::end))
+        Ok(self.stream.hash.take().map_or(String::new(), Hash::end))
     }
 }
 
