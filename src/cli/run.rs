@@ -12,6 +12,7 @@ use mydocker::life::relay::End;
 use mydocker::life::start::{self, Started};
 use mydocker::life::{remove, stop};
 use mydocker::spec::State;
+use mydocker::spec::Status;
 use mydocker::store::{Store, containers, events, trash};
 
 /// Names that are tried before one that was generated is given up.
@@ -168,15 +169,16 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     if streams[0] && container.spec.stdin && container.spec.tty {
         attach::refuse_non_terminal()?;
     }
-    remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
-    if stop::is_running(store, &container)? {
+    let state = remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
+    // Whether one that is just being started succeeds is known when its change is over.
+    if state.status != Status::Created && stop::is_running(store, &container)? {
         if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
             return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
         }
         return Ok(None);
     }
     let change = container.await_change(store)?;
-    if container.is_alive()? {
+    if stop::dial(store, &container)?.is_some() {
         return Ok(None);
     }
     // Somebody may have changed it between our look and the lock.

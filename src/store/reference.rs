@@ -67,8 +67,14 @@ pub fn parse(text: &str) -> Result<Reference> {
 
 /// A name as people write it: docker.io, and there library, are what a name without them means.
 fn familiar(name: &str) -> &str {
-    let name = [HUB, "index.docker.io/"].iter().find_map(|hub| name.strip_prefix(hub)).unwrap_or(name);
+    let short = [HUB, "index.docker.io/"].iter().find_map(|hub| name.strip_prefix(hub));
+    let name = short.filter(|short| !has_host(short)).unwrap_or(name); // without it another one would be meant
     name.strip_prefix(LIBRARY).filter(|rest| !rest.contains('/')).unwrap_or(name)
+}
+
+/// Whether a name begins with a registry.
+fn has_host(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
 }
 
 /// What docker puts before a name that names no registry, and before one of a single word.
@@ -78,9 +84,7 @@ const LIBRARY: &str = "library/";
 impl Reference {
     /// The name in full, as it is in an archive for others: `docker.io/library/busybox:latest`
     pub fn full(&self) -> String {
-        let first = self.name.split('/').next().unwrap_or("");
-        let has_host = first.len() < self.name.len() && (first.contains(['.', ':']) || first == "localhost");
-        let hub = if has_host { "" } else { HUB };
+        let hub = if has_host(&self.name) { "" } else { HUB };
         let library = if self.name.contains('/') { "" } else { LIBRARY };
         format!("{hub}{library}{}", self.text())
     }
@@ -120,6 +124,7 @@ mod tests {
             ("docker.io/library/busybox:1", "busybox", "1"),
             ("index.docker.io/some/thing", "some/thing", "latest"),
             ("library/busybox", "busybox", "latest"),
+            ("docker.io/docker.io/x", "docker.io/docker.io/x", "latest"),
             ("quay.io/library/busybox", "quay.io/library/busybox", "latest"),
             ("a.b-c_d/e:V1.0-x_", "a.b-c_d/e", "V1.0-x_"),
         ] {

@@ -1,6 +1,6 @@
 //! `bundle`: one file that carries its images, and one that is a program.
 
-use crate::host::{Host, artifact, binary, busybox_tar, crash_binary, wanted};
+use crate::host::{Host, artifact, binary, busybox_tar, copy_program, crash_binary, wanted};
 use crate::process::{Cmd, Output};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -312,7 +312,7 @@ fn the_released_file_alone_runs_busybox() {
     }
     let h = Host::empty();
     let file = h.dir.join("mydocker");
-    fs::copy(artifact("release/mydocker-with-busybox", "release"), &file).unwrap();
+    copy_program(artifact("release/mydocker-with-busybox", "release"), &file);
     let run = |words: &[&str]| {
         let mut command = Command::new(&file);
         command.args(["--root", "store", "--run-root", "run"]).args(words).env_clear().current_dir(&h.dir);

@@ -43,6 +43,12 @@ pub fn artifact(name: &str, script: &str) -> PathBuf {
     path
 }
 
+/// Copies a program that is to run. Not by ourselves: a child that another test forks meanwhile would have it open for
+/// writing for a moment, and who is written to cannot be executed.
+pub fn copy_program(from: impl AsRef<std::ffi::OsStr>, to: &Path) {
+    assert!(std::process::Command::new("cp").arg(from).arg(to).status().unwrap().success());
+}
+
 /// target/busybox.tar
 pub fn busybox_tar() -> &'static str {
     static PATH: OnceLock<String> = OnceLock::new();

@@ -1,6 +1,6 @@
 //! A caller who is not root: needs setpriv (util-linux) and user namespaces.
 
-use crate::host::{binary, busybox_tar, is_v1};
+use crate::host::{binary, busybox_tar, copy_program, is_v1};
 use crate::process::until;
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ impl Home {
     fn new(name: &str) -> Self {
         let dir = PathBuf::from(format!("/tmp/mydocker-test-{}-{name}", std::process::id()));
         fs::create_dir(&dir).unwrap();
-        fs::copy(binary(), dir.join("mydocker")).unwrap();
+        copy_program(binary(), &dir.join("mydocker"));
         fs::copy(busybox_tar(), dir.join("busybox.tar")).unwrap();
         for path in [dir.clone(), dir.join("mydocker"), dir.join("busybox.tar")] {
             std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
