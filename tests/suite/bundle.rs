@@ -63,12 +63,33 @@ fn it_knows_its_images_on_a_host_without_any() {
     assert_eq!(there.ok("run --rm busybox echo hi"), "hi");
     assert_eq!(there.ok(line), listed);
     let id = there.ok("image inspect -f {{.Id}} busybox");
+    assert_eq!(id, h.ok("image inspect -f {{.Id}} busybox"));
     assert_eq!(there.ok(&["run", "--rm", &id[7..19], "echo", "by id"]), "by id");
     assert_eq!(there.run("run --rm ls /bin/busybox").exits(0).out, "/bin/busybox\n");
     assert_eq!(there.ok("version"), h.ok("version"));
     there.ok("rmi busybox");
     assert_eq!(there.ok(&["run", "--rm", &id, "echo", "again"]), "again");
     assert!(h.ok(&["bundle", "--inspect", &path]).contains(&id[7..]));
+}
+
+#[test]
+fn a_layer_that_cannot_be_told_as_it_came_is_packed() {
+    let h = Host::new();
+    let before = h.ok("image inspect -f {{.Id}} busybox");
+    let layer = fs::read_dir(h.store.join("layers")).unwrap().next().unwrap().unwrap().path();
+    let skeleton = layer.join("skeleton");
+    let mut bytes = fs::read(&skeleton).unwrap();
+    // Half of it, and none of it.
+    bytes.truncate(bytes.len() / 2);
+    fs::write(&skeleton, bytes).unwrap();
+    let half = fs::read(bundled(&h, "half", "")).unwrap();
+    fs::remove_file(&skeleton).unwrap();
+    let path = bundled(&h, "none", "");
+    assert!(half == fs::read(&path).unwrap());
+    let there = Host::with(&path);
+    assert_eq!(there.ok("run --rm busybox echo hi"), "hi");
+    assert_ne!(there.ok("image inspect -f {{.Id}} busybox"), before);
+    h.ok(&["bundle", "--inspect", &path]);
 }
 
 #[test]

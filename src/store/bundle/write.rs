@@ -8,7 +8,7 @@ use crate::kernel::io::{self, Sink, Source};
 use crate::kernel::{fault, file};
 use crate::store::images;
 use crate::store::pack::{self, Form};
-use crate::store::{Store, layers};
+use crate::store::{Store, layers, skeleton};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use miniserde::json::{self, Number, Object, Value};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, renameat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, fchmod, fsync, ftruncate, openat, renameat, seek, statat};
 
 /// Writes this program with these images (name, empty without one, and id) behind it to a file of mode 0755, beside the
 /// path and renamed over it. With an entry, the arguments of `run`, the file is what the first image runs so. Who holds
@@ -34,7 +34,7 @@ pub fn write(store: &Store, wanted: &[(String, String)], entry: &[&str], path: &
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried(&what)?;
-    let mut out = Out { fd: file.as_fd(), what: &what, at: 0, hash: Hash::default() };
+    let mut out = Out { fd: file.as_fd(), what: &what, at: 0, hash: Hash::default(), buf: Vec::new() };
     let place = || {
         fchmod(&file, Mode::from(0o755))?;
         fsync(&file)?;
@@ -54,14 +54,32 @@ struct Out<'a> {
     what: &'a str,
     at: u64,
     hash: Hash,
+    /// What is not in the file yet.
+    buf: Vec<u8>,
+}
+
+impl Out<'_> {
+    fn flush(&mut self) -> Result<()> {
+        io::write_all(self.fd, &self.buf).tried(self.what)?;
+        self.buf.clear();
+        Ok(())
+    }
+
+    /// Forgets what was written since.
+    fn go_back(&mut self, at: u64) -> Result<()> {
+        self.buf.clear();
+        ftruncate(self.fd, at).and_then(|()| seek(self.fd, SeekFrom::Start(at))).tried(self.what)?;
+        (self.at, self.hash) = (at, Hash::default());
+        Ok(())
+    }
 }
 
 impl Sink for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        io::write_all(self.fd, bytes).tried(self.what)?;
         self.hash.add(bytes);
         self.at += bytes.len() as u64;
-        Ok(())
+        self.buf.extend_from_slice(bytes);
+        if self.buf.len() < BUFFER_BYTES { Ok(()) } else { self.flush() }
     }
 }
 
@@ -100,7 +118,8 @@ fn content(store: &Store, wanted: &[(String, String)], entry: &[&str], out: &mut
     let _ = write!(index, "],\"entry_image\":\"{entry_image}\",\"entry\":{entry}}}"); // as above
     let at = out.at;
     out.write(index.as_bytes())?;
-    out.write(&trailer(at, index.len() as u64, &hex::sha256(index.as_bytes())))
+    out.write(&trailer(at, index.len() as u64, &hex::sha256(index.as_bytes())))?;
+    out.flush()
 }
 
 /// Writes the layers of an image that are not there yet, and returns what the index says of all.
@@ -119,8 +138,7 @@ fn pack_layers(store: &Store, config: &mut String, done: &mut Vec<Packed>, out: 
             layers.push(',');
         }
         layers.push_str(&packed.json);
-        // Whoever wrote the archive that the layer came from may have written it in another way than we do. Then the
-        // image has another id, and its layers are what it says.
+        // A layer that could not be written as it came makes another image, whose layers are what it says.
         is_same &= packed.diff_id == stored;
         *old = format!("sha256:{}", packed.diff_id);
     }
@@ -179,11 +197,19 @@ fn put_mark(head: &mut [u8], mark: u32) {
 
 fn pack_layer(store: &Store, stored: &str, out: &mut Out<'_>) -> Result<Packed> {
     let size = layers::size(store, stored)?;
-    let diff = file::open_dir_at(store.layers.as_fd(), &format!("{stored}/diff"))?;
+    let layer = file::open_dir_at(store.layers.as_fd(), stored)?;
+    out.flush()?;
     let offset = out.at;
     out.hash = Hash::default();
-    pack::pack(diff.as_fd(), Form::Layer, &|_| false, out)?;
-    let (diff_id, length) = (core::mem::take(&mut out.hash).end(), out.at - offset);
+    // As it came, if that can be told: then the image stays the same.
+    let as_it_came = skeleton::rebuild(layer.as_fd(), out);
+    let mut diff_id = core::mem::take(&mut out.hash).end();
+    if as_it_came.is_err() || diff_id != stored {
+        out.go_back(offset)?;
+        pack::pack(file::open_dir_at(layer.as_fd(), "diff")?.as_fd(), Form::Layer, &|_| false, out)?;
+        diff_id = core::mem::take(&mut out.hash).end();
+    }
+    let length = out.at - offset;
     let json = format!(
         "{{\"diff_id\":\"{diff_id}\",\"offset\":{offset},\"length\":{length},\"compression\":\"none\",\"size\":{size}}}"
     );
