@@ -185,6 +185,7 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     let container = containers::open(store, &container.spec.id)?;
     // A start that was killed half-way may have left its cgroup.
     mydocker::walls::release(&container.spec)?;
+    create::complete(store, &container)?;
     let wanted = attach::wanted(&container.spec, streams);
     start::start(store, container, change, &wanted, false).map(Some)
 }

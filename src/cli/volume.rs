@@ -106,6 +106,7 @@ fn row(store: &Store, name: &str, volume: &Volume) -> Value {
 /// `volume rm VOLUME…`
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
+    containers::all(&store)?; // finishes what killed commands left: half a container may seem to use a volume
     each(&parsed.words, &mut |name| {
         let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
         if !is_gone && !parsed.on("force") {

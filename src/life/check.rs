@@ -225,12 +225,16 @@ impl Look<'_> {
             return;
         }
         if !containers::is_named(store, &container) {
-            let (what, why, remedy) = match names::of(store, id).unwrap_or_default() {
+            let other = names::of(store, id).unwrap_or_default();
+            let (what, why, remedy) = match &other {
                 Some(_) => ("left over", ", whose renaming was not finished", Remedy::Settle),
                 None if container.was_used() => ("missing", ", to which no name leads: its name", Remedy::Name),
                 None => ("left over", ", which was not finished", Remedy::Settle),
             };
             self.find(format_args!("{what}: container {name} ({id}){why}"), remedy, id);
+            if other.is_none() && !container.was_used() {
+                return; // all of it goes
+            }
         }
         self.state(&container);
         self.places(&container);
@@ -257,7 +261,9 @@ impl Look<'_> {
     fn places(&mut self, container: &Container) {
         let spec = &container.spec;
         for dir in ["upper", "work"] {
-            if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) {
+            // Somebody may be removing it at this moment.
+            let is_there = || file::exists_at(self.store.containers.as_fd(), &[&spec.id, "/config.json"].concat());
+            if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) && is_there() {
                 let path = ["containers/", &spec.id, "/", dir].concat();
                 // Overlayfs needs an empty directory for itself; what a container changed nobody can make anew.
                 let remedy = if dir == "work" { Remedy::Make } else { Remedy::None };

@@ -74,6 +74,19 @@ pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
     }
 }
 
+/// Does what a maker that was killed has left undone: a container is there before its volumes are.
+pub fn complete(store: &Store, container: &Container) -> Result<()> {
+    let is_half = |name: &str| {
+        let has = |what: &str| file::exists_at(store.root.as_fd(), &format!("volumes/{name}/{what}"));
+        !has("_data") || has(FILLING)
+    };
+    let is_volume = |mount: &&Mount| matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
+    if container.spec.mounts.iter().filter(is_volume).any(|mount| is_half(&mount.source)) {
+        sources(store, container, &mut Made::default())?;
+    }
+    Ok(())
+}
+
 /// Sources of mounts: volumes are made, and host directories, as docker does for `-v`.
 fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> {
     for mount in &container.spec.mounts {

@@ -81,30 +81,37 @@ fn discard(store: &Store, id: &str) {
 }
 
 /// Name of `config.json` once the container is on its way out.
-const GONE: &str = "gone.json";
+const GONE: [&str; 2] = ["gone.json", "gone-with-volumes.json"];
 
 /// Takes a container off the disk. One rename makes it a container no more; from there on every listing finishes what a
 /// killed removal left undone. The content is deleted by the next sweep. Goes on after an error and returns the first.
-pub fn remove(store: &Store, spec: &Spec) -> Result<()> {
+pub fn remove(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
     let dir = match file::open_dir_at(store.containers.as_fd(), &spec.id) {
         Err(error) if error.is(Errno::NOENT) => return Ok(()),
         other => other?,
     };
-    match rustix::fs::renameat(&dir, "config.json", &dir, GONE) {
+    match rustix::fs::renameat(&dir, "config.json", &dir, GONE[usize::from(with_volumes)]) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => return Err(Error::os(format!("remove the container {}", spec.name), errno)),
     }
     fault::point("remove:marked");
-    finish_removal(store, spec)
+    finish_removal(store, spec, with_volumes)
 }
 
-fn finish_removal(store: &Store, spec: &Spec) -> Result<()> {
+fn finish_removal(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
+    let mut volumes = Ok(());
+    if with_volumes {
+        for name in anonymous_volumes(spec) {
+            volumes = volumes.and(super::volumes::remove_with(store, name, &spec.id));
+        }
+        fault::point("remove:emptied");
+    }
     let run = remove_run_dir(store, &spec.id);
     let name = names::release(store, &spec.name, &spec.id);
     fault::point("remove:unnamed");
     let thrown = trash::throw(store, store.containers.as_fd(), &spec.id).map(drop);
     fault::point("remove:thrown");
-    thrown.and(name).and(run)
+    volumes.and(thrown).and(name).and(run)
 }
 
 /// Removes `<run>/<id>/`.
@@ -294,7 +301,7 @@ pub fn ids(store: &Store) -> Result<Vec<String>> {
 
 /// Whether a removal of this directory has begun: nobody needs what it refers to.
 pub fn is_going(store: &Store, id: &str) -> bool {
-    file::exists_at(store.containers.as_fd(), &format!("{id}/{GONE}"))
+    GONE.iter().any(|gone| file::exists_at(store.containers.as_fd(), &format!("{id}/{gone}")))
 }
 
 /// Whether a monitor lives in this directory, or a command changes it.
@@ -310,19 +317,19 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
     match open(store, id) {
         Ok(container) if is_named(store, &container) => Ok(Some(container)),
         Ok(container) => unnamed(store, container),
-        Err(error) => match open_as(store, id, GONE) {
-            Ok(container) => {
+        Err(error) => {
+            for (with_volumes, gone) in GONE.iter().enumerate() {
+                let Ok(container) = open_as(store, id, gone) else { continue };
                 if let Some(_change) = container.try_change(store)
                     && !container.is_alive()?
                 {
-                    finish_removal(store, &container.spec)?;
+                    finish_removal(store, &container.spec, with_volumes == 1)?;
                 }
-                Ok(None)
+                return Ok(None);
             }
             // It may have gone completely between our looks.
-            Err(_) if !file::exists_at(store.containers.as_fd(), id) => Ok(None),
-            Err(_) => Err(error),
-        },
+            if file::exists_at(store.containers.as_fd(), id) { Err(error) } else { Ok(None) }
+        }
     }
 }
 

@@ -114,14 +114,17 @@ pub fn wait_for(dir: &OwnedFd, operation: FlockOperation) -> Result<()> {
 
 /// The ids of containers that mount a volume, other than `but`, each with a comma before it but the first.
 fn users(store: &Store, name: &str, but: &str) -> Result<String> {
-    let (all, errors) = containers::all(store)?;
-    if let Some(error) = errors.first() {
-        return Err(Error::new(format!("cannot tell whether volume {name} is in use: {error}")));
-    }
     let mut users = String::new();
-    for container in &all {
-        if container.spec.id != but && is_mounted(&container.spec, name) {
-            users.extend([if users.is_empty() { "" } else { ", " }, &container.spec.id]);
+    for id in &containers::ids(store)? {
+        // No look that finishes a removal: it would wait for the lock that we hold.
+        match containers::open(store, id) {
+            Ok(container) if id != but && is_mounted(&container.spec, name) => {
+                users.extend([if users.is_empty() { "" } else { ", " }, id]);
+            }
+            Err(error) if file::exists_at(store.containers.as_fd(), id) && !containers::is_going(store, id) => {
+                return Err(Error::new(format!("cannot tell whether volume {name} is in use: {error}")));
+            }
+            _ => {}
         }
     }
     Ok(users)

@@ -14,7 +14,7 @@ const IMAGES: u64 = 3;
 const CONTAINERS: u64 = 5;
 
 /// Places where the binary for crashes can be told to die.
-const STEPS: [&str; 18] = [
+const STEPS: [&str; 19] = [
     "commit:paused",
     "create:filled",
     "create:named",
@@ -28,6 +28,7 @@ const STEPS: [&str; 18] = [
     "monitor:cloned",
     "monitor:ended",
     "monitor:started",
+    "remove:emptied",
     "remove:marked",
     "remove:thrown",
     "remove:unnamed",
