@@ -224,7 +224,12 @@ impl Look<'_> {
         if containers::is_busy(store, id) {
             return;
         }
-        if !containers::is_named(store, &container) {
+        // One that is being removed or renamed since our first look shows at the second one.
+        let is_nameless = || {
+            let again = containers::open(store, id);
+            again.is_ok_and(|again| !containers::is_named(store, &again)) && self.is_there(id)
+        };
+        if !containers::is_named(store, &container) && is_nameless() && !containers::is_busy(store, id) {
             let other = names::of(store, id).unwrap_or_default();
             let (what, why, remedy) = match &other {
                 Some(_) => ("left over", ", whose renaming was not finished", Remedy::Settle),
@@ -238,6 +243,11 @@ impl Look<'_> {
         }
         self.state(&container);
         self.places(&container);
+    }
+
+    /// Whether a container is there, and not on its way out.
+    fn is_there(&self, id: &str) -> bool {
+        file::exists_at(self.store.containers.as_fd(), &[id, "/config.json"].concat())
     }
 
     fn state(&mut self, container: &Container) {
@@ -262,8 +272,7 @@ impl Look<'_> {
         let spec = &container.spec;
         for dir in ["upper", "work"] {
             // Somebody may be removing it at this moment.
-            let is_there = || file::exists_at(self.store.containers.as_fd(), &[&spec.id, "/config.json"].concat());
-            if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) && is_there() {
+            if spec.rootfs.is_none() && !file::exists_at(container.dir.as_fd(), dir) && self.is_there(&spec.id) {
                 let path = ["containers/", &spec.id, "/", dir].concat();
                 // Overlayfs needs an empty directory for itself; what a container changed nobody can make anew.
                 let remedy = if dir == "work" { Remedy::Make } else { Remedy::None };
