@@ -96,7 +96,8 @@ impl Host {
     pub fn with(binary: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(rustix::process::geteuid().is_root(), "the tests need root: ./build/test takes care of it");
-        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // All of one length: no name is the beginning of another one.
+        let name = format!("{}-{:04}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&dir).unwrap();
         let (store, run_dir) = (dir.join("store"), dir.join("run"));
