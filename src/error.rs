@@ -42,6 +42,13 @@ impl Error {
         Self(Box::new(Told { what: what.into(), errno: Some(errno), code: None }))
     }
 
+    /// The same, with what was done to what: `Error::tried("open", path, errno)`.
+    #[cold]
+    #[inline(never)]
+    pub fn tried(verb: &str, what: &str, errno: Errno) -> Self {
+        Self::os([verb, what].join(" "), errno)
+    }
+
     /// The same error in other words.
     #[must_use]
     pub fn said(mut self, what: String) -> Self {
@@ -102,13 +109,19 @@ impl fmt::Debug for Error {
 pub trait Tried<T> {
     /// `call().tried("mount /proc")?`
     fn tried(self, what: &str) -> Result<T>;
-    /// The same for a text that costs something to make: `call().tried_with(|| format!("open {path}"))?`
+    /// The same for a text in two parts: `call().tried_to("open", path)?`
+    fn tried_to(self, verb: &str, what: &str) -> Result<T>;
+    /// The same for a text that costs something to make: `call().tried_with(|| format!("open {path} for {who}"))?`
     fn tried_with(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> Tried<T> for core::result::Result<T, Errno> {
     fn tried(self, what: &str) -> Result<T> {
         self.map_err(|errno| Error::os(what.to_owned(), errno))
+    }
+
+    fn tried_to(self, verb: &str, what: &str) -> Result<T> {
+        self.map_err(|errno| Error::tried(verb, what, errno))
     }
 
     fn tried_with(self, what: impl FnOnce() -> String) -> Result<T> {

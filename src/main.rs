@@ -4,7 +4,7 @@
 mod cli;
 
 use cli::args::{self, Outcome};
-use cli::{OK, note, print, verbs};
+use cli::{OK, bundle, note, print, verbs};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, sys};
 use mydocker::store;
@@ -31,15 +31,20 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
-    places(&mut args)?;
-    let words: Vec<&str> = args.iter().take(2).filter_map(|arg| arg.to_str()).collect();
+    if let Some(mut entry) = bundle::entry()? {
+        entry.append(&mut args);
+        args = entry;
+    }
+    let mut args = args.split_off(places(&args)?);
+    if args.first().is_some_and(|arg| arg == "--version" || arg == "-v") {
+        args[0] = "version".into();
+    }
+    let words = words(&args[..args.len().min(2)]);
     match words.first() {
         None | Some(&"--help" | &"-h") => return print(&verbs::overview()).map(|()| OK),
         Some(&"help") => return help(&args[1..]),
-        Some(&"--version" | &"-v") => args[0] = "version".into(),
         Some(_) => {}
     }
-    let words: Vec<&str> = args.iter().take(2).filter_map(|arg| arg.to_str()).collect();
     let Some((verb, count)) = verbs::find(&words) else { return group(&words) };
     match args::parse(verb, args.split_off(count))? {
         Outcome::Run(parsed) => (verb.run)(&parsed),
@@ -47,105 +52,120 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
     }
 }
 
-/// Takes the flags before the verb off the arguments: where things are kept.
-fn places(args: &mut Vec<OsString>) -> Result<()> {
-    let place = |variable: &str, default: &str| match std::env::var(variable) {
-        Ok(path) if !path.is_empty() => path,
-        _ => default.to_owned(),
-    };
-    let (own_root, own_run) = own_places();
-    let mut root = place("MYDOCKER_ROOT", &own_root);
-    let mut run = place("MYDOCKER_RUN", &own_run);
-    while let Some(first) = args.first().and_then(|arg| arg.to_str()).map(str::to_owned) {
-        let (name, value) = first.split_once('=').map_or((first.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
-        if first == "--debug" {
-            cli::set_debug();
-            args.remove(0);
-            continue;
-        }
+fn words(args: &[OsString]) -> Vec<&str> {
+    let mut words = Vec::new();
+    for arg in args {
+        words.extend(arg.to_str());
+    }
+    words
+}
+
+fn bad(what: String) -> Error {
+    Error::new(what).exit(EXIT_ENGINE)
+}
+
+/// Reads the flags before the verb, which say where things are kept, and counts their arguments.
+fn places(args: &[OsString]) -> Result<usize> {
+    let (mut root, mut run) = own_places();
+    let mut at = 0;
+    while let Some(first) = args.get(at).and_then(|arg| arg.to_str()) {
+        let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
         let target = match name {
-            "--root" => &mut root,
-            "--run-root" => &mut run,
-            _ if first.starts_with("--") && !matches!(name, "--help" | "--version") => {
+            "--root" => Some(&mut root),
+            "--run-root" => Some(&mut run),
+            _ if first == "--debug" => None,
+            _ if !first.starts_with("--") || matches!(name, "--help" | "--version") => break,
+            _ => {
                 let known = ["--root", "--run-root", "--debug", "--help", "--version"];
-                let near =
-                    args::nearest(name, known.into_iter()).map_or(String::new(), |n| format!("; did you mean {n}?"));
-                return Err(Error::new(format!("unknown flag: {}{near}", name.escape_debug())).exit(EXIT_ENGINE));
-            }
-            _ => break,
-        };
-        args.remove(0);
-        *target = match value {
-            Some(value) => value,
-            None if args.is_empty() => {
-                return Err(Error::new(format!("flag needs an argument: {name}")).exit(EXIT_ENGINE));
-            }
-            None => {
-                args.remove(0).into_string().map_err(|_| Error::new(format!("{name}: not UTF-8")).exit(EXIT_ENGINE))?
+                let near = args::did_you_mean(name, &known, ["", ""]);
+                return Err(bad(format!("unknown flag: {}{near}", name.escape_debug())));
             }
         };
+        at += 1;
+        let Some(target) = target else {
+            cli::set_debug();
+            continue;
+        };
+        let value = match (value, args.get(at)) {
+            (Some(value), _) => value,
+            (None, None) => return Err(bad(format!("flag needs an argument: {name}"))),
+            (None, Some(next)) => {
+                at += 1;
+                next.to_str().ok_or_else(|| bad(format!("{name}: not UTF-8")))?
+            }
+        };
+        value.clone_into(target);
     }
     if root.is_empty() || run.is_empty() {
-        return Err(Error::new("--root and --run-root need a directory").exit(EXIT_ENGINE));
+        return Err(bad("--root and --run-root need a directory".to_owned()));
     }
     let cwd = std::env::current_dir().unwrap_or_default();
     let cwd = cwd.to_str().unwrap_or("/");
     cli::set_places(file::absolute(cwd, &root), file::absolute(cwd, &run));
-    Ok(())
+    Ok(at)
 }
 
-/// Where things are kept when nobody says otherwise: root's places, or those of the user who calls. XDG base directories.
+/// Where things are kept when no flag says so: the variables of ours; else root's places, or those of the user who calls.
+/// XDG base directories.
 fn own_places() -> (String, String) {
-    if rustix::process::geteuid().is_root() {
-        return (store::ROOT.to_owned(), store::RUN.to_owned());
-    }
-    let directory = |variable: &str| std::env::var(variable).ok().filter(|path| path.starts_with('/'));
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (root, run) = (variable("MYDOCKER_ROOT"), variable("MYDOCKER_RUN"));
+    let is_root = rustix::process::geteuid().is_root();
+    let directory = |name: &str| variable(name).filter(|path| !is_root && path.starts_with('/'));
     let data = directory("XDG_DATA_HOME").or_else(|| Some(directory("HOME")? + "/.local/share"));
     // Without a home there is nothing better than root's place, and an error that names it.
-    let root = data.map_or(store::ROOT.to_owned(), |data| data + "/mydocker");
-    let run = directory("XDG_RUNTIME_DIR").map_or_else(|| format!("{root}/run"), |run| run + "/mydocker");
-    (root, run)
+    let own_root = data.map_or(store::ROOT.to_owned(), |data| data + "/mydocker");
+    let own_run = match directory("XDG_RUNTIME_DIR") {
+        Some(run) => run + "/mydocker",
+        None if is_root => store::RUN.to_owned(),
+        None => format!("{own_root}/run"),
+    };
+    (root.unwrap_or(own_root), run.unwrap_or(own_run))
 }
 
 fn help(args: &[OsString]) -> Result<u8> {
-    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    match (words.first(), verbs::find(&words)) {
-        (None, _) => print(&verbs::overview())?,
-        (_, Some((verb, _))) => print(&args::help(verb))?,
+    let words = words(args);
+    let text = match (words.first(), verbs::find(&words)) {
+        (None, _) => verbs::overview(),
+        (_, Some((verb, _))) => args::help(verb),
         (_, None) => return group(&words),
-    }
-    Ok(OK)
+    };
+    print(&text).map(|()| OK)
 }
 
 /// `container`, `image` and the like: alone they list their verbs. What is no verb at all is an error.
 fn group(words: &[&str]) -> Result<u8> {
+    let is_group = words.first().is_some_and(|word| verbs::groups().contains(word));
     match words {
-        [group] | [group, "--help" | "-h"] if verbs::groups().contains(group) => {
-            print(&verbs::group_help(group)).map(|()| OK)
-        }
-        [group, verb, ..] if verbs::groups().contains(group) => {
-            let near = args::nearest(verb, verbs::of_group(group).into_iter());
-            let near = near.map_or(String::new(), |name| format!("; did you mean 'mydocker {group} {name}'?"));
-            let what = format!("unknown command: mydocker {group} {}{near}", verb.escape_debug());
-            Err(Error::new(format!("{what} ('mydocker {group}' lists them)")).exit(1))
-        }
+        [group] | [group, "--help" | "-h"] if is_group => print(&verbs::group_help(group)).map(|()| OK),
+        ["image", verb, ..] if REGISTRY.contains(verb) => Err(unknown(verb)),
+        [group, verb, ..] if is_group => Err(no_command(&format!("mydocker {group}"), verb, &verbs::of_group(group))),
         [word, ..] => Err(unknown(word)),
         [] => Err(unknown("")),
     }
 }
 
-/// What docker does with a registry, a builder or a cluster.
-const ELSEWHERE: [&str; 10] =
-    ["pull", "push", "login", "logout", "search", "build", "buildx", "compose", "swarm", "service"];
+/// What docker does with a registry, and with a builder or a cluster.
+const REGISTRY: [&str; 5] = ["pull", "push", "login", "logout", "search"];
+const ELSEWHERE: [&str; 5] = ["build", "buildx", "compose", "swarm", "service"];
 
 fn unknown(word: &str) -> Error {
-    if ELSEWHERE.contains(&word) {
-        let why =
-            "there is no registry, builder or cluster here; images come from archives: mydocker import FILE.tar NAME";
-        return Error::new(format!("mydocker {word} is not possible: {why}")).exit(EXIT_ENGINE);
-    }
-    let names = verbs::VERBS.iter().map(|verb| verb.name);
-    let near = args::nearest(word, names).map_or(String::new(), |name| format!("; did you mean 'mydocker {name}'?"));
+    let why = if REGISTRY.contains(&word) {
+        "it knows no registry; images travel as archives: \
+         skopeo copy docker://NAME docker-archive:FILE.tar:NAME && mydocker load -i FILE.tar"
+    } else if ELSEWHERE.contains(&word) {
+        "there is no builder or cluster here; images come from archives: mydocker load -i FILE.tar"
+    } else {
+        let names: Vec<&str> = verbs::VERBS.iter().map(|verb| verb.name).collect();
+        return no_command("mydocker", word, &names);
+    };
+    bad(format!("mydocker {word} is not possible: {why}"))
+}
+
+/// `start` is what is a command or group, `known` are the words that could follow it.
+fn no_command(start: &str, word: &str, known: &[&str]) -> Error {
+    let near = args::did_you_mean(word, known, [&format!("'{start} "), "'"]);
+    let help = if start == "mydocker" { " help" } else { "" };
     let word = word.escape_debug();
-    Error::new(format!("unknown command: mydocker {word}{near} ('mydocker help' lists them)")).exit(1)
+    Error::new(format!("unknown command: {start} {word}{near} ('{start}{help}' lists them)")).exit(1)
 }

@@ -1,17 +1,18 @@
 //! Plain data: what a container was asked to be (written once), and what happened to it.
 
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::string::String;
 use alloc::vec::Vec;
 use record::{record, words};
 
+pub mod map;
 pub mod record;
 
 /// The version that records written by this program carry.
 pub const RECORD_VERSION: u32 = 3;
 
 /// What was asked: everything needed to start the container again, decided once. Stored as `containers/<id>/config.json`.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Spec {
     /// Format of this record, [`RECORD_VERSION`].
     pub version: u32,
@@ -54,7 +55,7 @@ pub struct Spec {
     /// Resource limits.
     pub limits: Limits,
     /// Labels: the image's and the asked ones.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Map<String, String>,
     /// Signal number that `stop` sends first.
     pub stop_signal: i32,
     /// Seconds between that signal and SIGKILL, -1 for never; without one 10.
@@ -84,7 +85,7 @@ pub struct Spec {
     /// More devices that may be opened, in the kernel's words: `c 10:200 rwm`.
     pub device_rules: Vec<String>,
     /// Kernel parameters of its namespaces: `net.ipv4.ip_forward` → `1`.
-    pub sysctls: BTreeMap<String, String>,
+    pub sysctls: Map<String, String>,
     /// Resource limits of each of its processes.
     pub ulimits: Vec<Ulimit>,
     /// How gladly the kernel kills it for want of memory, -1000 to 1000; without one as the starting command.

@@ -1,12 +1,17 @@
 //! The arguments of a verb: a table of flags, and docker's (pflag's) rules for reading them.
 
 use super::human::visible;
+use core::fmt::Write as _;
 use lexopt::Arg;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use std::ffi::OsString;
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
+/// So many flags a verb with many has.
+const FLAGS_USUAL: usize = 80;
+/// The value of a flag that takes all arguments after it, whatever they look like.
+pub const REST: &str = "RUN-ARG...";
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 
@@ -15,10 +20,8 @@ const NEAREST_CHARS_MAX: usize = 40;
 pub struct Flag {
     /// All spellings with their dashes, and blanks between them.
     names: &'static str,
-    /// "" for a switch, else what the help calls the value ("NAME", "list").
-    pub value: &'static str,
-    /// One sentence; "" keeps the flag out of the help.
-    pub help: &'static str,
+    /// The rest of the line.
+    rest: &'static str,
 }
 
 /// One verb of the command line.
@@ -67,7 +70,13 @@ impl Parsed {
 
     /// All values in order.
     pub fn all(&self, key: &str) -> Vec<&str> {
-        self.flags.iter().filter(|(name, _)| *name == key).map(|(_, value)| value.as_str()).collect()
+        let mut values = Vec::new();
+        for (name, value) in &self.flags {
+            if *name == key {
+                values.push(value.as_str());
+            }
+        }
+        values
     }
 
     /// Whether the flag was typed at all.
@@ -77,17 +86,34 @@ impl Parsed {
 
     /// The last value as `read` understands it; its error becomes docker's `invalid argument "x" for "--flag" flag: …`.
     pub fn read<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
-        self.last(key).map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).transpose()
+        let mut found = None;
+        self.see(key, self.last(key).as_slice(), &mut |value| {
+            found = Some(read(value)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
-    /// Every value as `read` understands it, in order; errors as from [`Parsed::read`].
-    pub fn read_all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-        self.all(key).into_iter().map(|value| read(value).map_err(|why| self.invalid(key, value, &why))).collect()
+    /// Shows every value to `read`, in order; errors as from [`Parsed::read`].
+    pub fn each(&self, key: &str, read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.see(key, &self.all(key), read)
+    }
+
+    fn see(&self, key: &str, values: &[&str], read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        for value in values {
+            read(value).map_err(|why| self.invalid(key, value, &why))?;
+        }
+        Ok(())
     }
 
     /// The flag with this spelling, dashes and all.
     fn find(&self, name: &str) -> Option<Flag> {
-        self.known.iter().find(|flag| flag.names.split(' ').any(|known| known == name)).copied()
+        // The last spelling alone begins with two dashes and ends with the name; the letter is the first one.
+        let is_long = name.starts_with("--");
+        let is_letter = |names: &str| names.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+        let mostly = |names: &str| if is_long { names.ends_with(name) } else { is_letter(names) };
+        let found = self.known.iter().find(|flag| mostly(flag.names));
+        found.or_else(|| self.known.iter().find(|flag| flag.names.split(' ').any(|known| known == name))).copied()
     }
 
     /// docker's sentence about a value that a flag does not take.
@@ -107,18 +133,26 @@ pub enum Outcome {
 }
 
 impl Flag {
-    /// Takes a line of the table apart.
+    /// Takes a line of the table apart. Each start of a verb does so with all of its flags: no more than is needed.
     fn read(line: &'static str) -> Flag {
-        let (typed, help) = line.split_once("  ").unwrap_or((line, ""));
-        match typed.rsplit_once(' ') {
-            Some((names, value)) if !value.starts_with('-') => Flag { names, value, help },
-            _ => Flag { names: typed, value: "", help },
-        }
+        let is_end = |two: &[u8]| two[0] == b' ' && two[1] != b'-';
+        let (names, rest) = line.split_at(line.as_bytes().windows(2).position(is_end).unwrap_or(line.len()));
+        Flag { names, rest }
     }
 
     /// The name by which the code asks for it: the last one.
     pub fn key(self) -> &'static str {
-        self.long().next_back().unwrap_or("")
+        self.names.rsplit("--").next().unwrap_or_default()
+    }
+
+    /// "" for a switch, else what the help calls the value ("NAME", "list").
+    pub fn value(self) -> &'static str {
+        self.rest.split("  ").next().unwrap_or_default().trim_start()
+    }
+
+    /// One sentence; "" keeps the flag out of the help.
+    pub fn help(self) -> &'static str {
+        self.rest.split_once("  ").map_or("", |(_, help)| help)
     }
 
     /// Its letter, as in `-d`.
@@ -143,11 +177,16 @@ impl Flag {
 impl Verb {
     /// Its flags, read.
     pub fn known(&self) -> Vec<Flag> {
-        let mut known = Vec::new();
+        let mut known = Vec::with_capacity(FLAGS_USUAL);
         for text in self.flags {
             known.extend(text.lines().map(Flag::read));
         }
         known
+    }
+
+    /// Its name and what is typed after it.
+    fn spelled(&self) -> String {
+        format!("{} {}", self.name, self.usage).trim_end().to_owned()
     }
 }
 
@@ -157,8 +196,14 @@ fn bad(what: String) -> Error {
 
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    if let Some(arg) = args.iter().find(|arg| arg.to_str().is_none()) {
-        return Err(bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())));
+    for arg in &args {
+        if arg.to_str().is_none() {
+            let mut shown = String::new();
+            for byte in arg.as_encoded_bytes() {
+                shown.extend(byte.escape_ascii().map(char::from));
+            }
+            return Err(bad(format!("argument \"{shown}\" is not UTF-8")));
+        }
     }
     let mut parser = lexopt::Parser::from_args(args);
     let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
@@ -173,7 +218,7 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
             }
             if let Some((flag, value)) = old_spelling(&parsed, &typed) {
                 rest.next();
-                let value = value.or_else(|| if flag.value.is_empty() { None } else { rest.next().map(text) });
+                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
                 accept(&mut parsed, flag, value, &|| visible(&typed))?;
                 continue;
             }
@@ -193,19 +238,32 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
             // Only a switch leaves the value after its `=` unread.
             Err(lexopt::Error::UnexpectedValue { value, .. }) => {
                 let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&format!("--{key}")));
-                let Some(flag) = flag else { return Err(bad(format!("bad flag syntax: {}", visible(&typed)))) };
+                let Some(flag) = flag else { return Err(odd(&typed)) };
                 accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
                 continue;
             }
-            Err(other) => return Err(bad(other.to_string())),
+            Err(_) => return Err(odd(&typed)),
         };
         let Some(flag) = found else { return Ok(Outcome::Help) };
-        let value = if flag.value.is_empty() { None } else { parser.value().ok().map(text) };
+        if flag.value() == REST {
+            let rest = parser.try_raw_args().into_iter().flatten();
+            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
+            if parsed.given(flag.key()) {
+                break;
+            }
+            return Err(bad(format!("flag needs an argument: {}", visible(&typed))));
+        }
+        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
         let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
         accept(&mut parsed, flag, value, &shown)?;
     }
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
+}
+
+/// What cannot be split at all.
+fn odd(typed: &str) -> Error {
+    bad(format!("bad flag syntax: {}", visible(typed)))
 }
 
 /// All arguments have been UTF-8 since the first line of `parse`.
@@ -243,25 +301,25 @@ fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
 }
 
 fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
-    let names = parsed.known.iter().flat_map(|flag| flag.long());
-    let end =
-        nearest(name.trim_start_matches('-'), names).map_or(";".to_owned(), |near| format!("; did you mean --{near}?"));
+    let mut names = Vec::new();
+    for flag in &parsed.known {
+        names.extend(flag.long());
+    }
+    let near = did_you_mean(name.trim_start_matches('-'), &names, ["--", ""]);
+    let end = if near.is_empty() { ";" } else { &near };
     bad(format!("{what}{}{end} see 'mydocker help {}'", visible(shown), parsed.verb))
 }
 
 /// A truth value in one of the spellings that Go takes.
 pub fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+    let spellings = ["0 f F false FALSE False", "1 t T true TRUE True"];
+    spellings.iter().position(|words| words.split(' ').any(|word| word == text)).map(|at| at == 1)
 }
 
 /// Notes a flag with its value; `shown` is how it was typed.
 fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
     let value = match value {
-        Some(value) if flag.value.is_empty() => match boolean(&value) {
+        Some(value) if flag.value().is_empty() => match boolean(&value) {
             Some(is_on) => is_on.to_string(),
             None => {
                 let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
@@ -269,7 +327,7 @@ fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn
             }
         },
         Some(value) => value,
-        None if flag.value.is_empty() => "true".to_owned(),
+        None if flag.value().is_empty() => "true".to_owned(),
         None => return Err(bad(format!("flag needs an argument: {}", shown()))),
     };
     parsed.flags.push((flag.key(), value));
@@ -290,27 +348,33 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
         (0, max) => format!("requires at most {max} {}", plural(max)),
         (min, max) => format!("requires at least {min} and at most {max} arguments"),
     };
-    let space = if verb.usage.is_empty() { "" } else { " " };
-    let usage = format!("mydocker {}{space}{}", verb.name, verb.usage);
-    Err(Error::new(format!("'mydocker {}' {wants}; usage: {usage}", verb.name)).exit(1))
+    Err(Error::new(format!("'mydocker {}' {wants}; usage: mydocker {}", verb.name, verb.spelled())).exit(1))
 }
 
-/// The known word that a mistyped one most probably means: at most two edits away, one for a short word.
-pub fn nearest<'a>(word: &str, mut among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    nearest_of(word, &mut among)
+/// The end of a sentence about a mistyped word: the known one that it most probably means, if there is one. At most two
+/// edits away, one for a short word. It is shown between two texts.
+pub fn did_you_mean(word: &str, among: &[&str], [before, after]: [&str; 2]) -> String {
+    nearest(word, among).map_or(String::new(), |near| format!("; did you mean {before}{near}{after}?"))
 }
 
-fn nearest_of<'a>(word: &str, among: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(NEAREST_CHARS_MAX).collect();
     let limit = match word.len() {
         0 | 1 => 0,
         2 | 3 => 1,
         _ => 2,
     };
-    // Typing errors spare the first letter; another one is another word (pull is not kill).
-    let alike = |known: &&str| known.chars().next() == word.first().copied();
-    let near = among.filter(alike).map(|known| (distance(&word, known), known)).filter(|(far, _)| *far <= limit);
-    near.min().map(|(_, known)| known)
+    let mut best = None;
+    for known in among {
+        // Typing errors spare the first letter; another one is another word (pull is not kill).
+        if known.chars().next() == word.first().copied() {
+            let far = distance(&word, known);
+            if far <= limit && best.is_none_or(|best| (far, *known) < best) {
+                best = Some((far, *known));
+            }
+        }
+    }
+    best.map(|(_, known)| known)
 }
 
 /// Edits (insert, delete, replace, swap neighbours) between two words.
@@ -334,31 +398,34 @@ fn distance(word: &[char], known: &str) -> usize {
 
 /// The help text of a verb, as docker lays it out.
 pub fn help(verb: &Verb) -> String {
-    let space = if verb.usage.is_empty() { "" } else { " " };
-    let mut text = format!("Usage:  mydocker {}{space}{}\n\n{}\n", verb.name, verb.usage, verb.about);
+    let mut text = format!("Usage:  mydocker {}\n\n{}\n", verb.spelled(), verb.about);
+    let mut before = "\nAliases:\n  mydocker ";
     if !verb.aliases.is_empty() {
-        let all: Vec<String> =
-            core::iter::once(&verb.name).chain(verb.aliases).map(|name| format!("mydocker {name}")).collect();
-        text.extend(["\nAliases:\n  ", &all.join(", "), "\n"]);
+        for name in [verb.name].iter().chain(verb.aliases) {
+            text.extend([before, name]);
+            before = ", mydocker ";
+        }
+        text.push('\n');
     }
     let mut left: Vec<(String, &str)> = Vec::new();
-    for flag in verb.known().iter().filter(|flag| !flag.help.is_empty()) {
-        let indent = if flag.letter().is_some() { "  " } else { "      " };
-        let space = if flag.value.is_empty() { "" } else { " " };
-        left.push((format!("{indent}{}{space}{}", flag.spelled(), flag.value), flag.help));
-    }
-    if let Some(width) = left.iter().map(|(left, _)| left.chars().count()).max() {
-        text.push_str("\nOptions:\n");
-        for (left, right) in &left {
-            text.push_str(left);
-            text.extend(core::iter::repeat_n(' ', width + 3 - left.chars().count()));
-            wrap(&mut text, right, width + 3);
+    let mut width = 0;
+    for flag in verb.known() {
+        if !flag.help().is_empty() {
+            let indent = if flag.letter().is_some() { "  " } else { "      " };
+            let typed = format!("{indent}{} {}", flag.spelled(), flag.value());
+            width = width.max(typed.trim_end().chars().count());
+            left.push((typed, flag.help()));
         }
     }
+    if !left.is_empty() {
+        text.push_str("\nOptions:\n");
+    }
+    for (left, right) in &left {
+        let _ = write!(text, "{:1$}", left.trim_end(), width + 3); // a String takes everything
+        wrap(&mut text, right, width + 3);
+    }
     if !verb.long.is_empty() {
-        text.push('\n');
-        text.push_str(verb.long.trim_end());
-        text.push('\n');
+        text.extend(["\n", verb.long.trim_end(), "\n"]);
     }
     text
 }
@@ -369,8 +436,7 @@ fn wrap(text: &mut String, words: &str, indent: usize) {
     for word in words.split_whitespace() {
         let width = word.chars().count();
         if column > indent && column + 1 + width > HELP_COLUMNS {
-            text.push('\n');
-            text.extend(core::iter::repeat_n(' ', indent));
+            let _ = write!(text, "\n{:indent$}", ""); // a String takes everything
             column = indent;
         } else if column > indent {
             text.push(' ');
@@ -483,8 +549,8 @@ mod tests {
             for flag in verb.known() {
                 let names = flag.names.split(' ').all(|name| name.len() > 1 && name.starts_with('-'));
                 assert!(names && flag.key().len() > 1, "{}: {}", verb.name, flag.names);
-                assert_eq!(flag.help.trim(), flag.help, "{}: {}", verb.name, flag.names);
-                assert!(!flag.value.contains(' '), "{}: {}", verb.name, flag.names);
+                assert_eq!(flag.help().trim(), flag.help(), "{}: {}", verb.name, flag.names);
+                assert!(!flag.value().contains(' '), "{}: {}", verb.name, flag.names);
             }
         }
     }
@@ -505,8 +571,8 @@ mod tests {
         assert!(text.contains("\n  -d, --detach            What the flag is good for\n"), "{text}");
         assert!(text.contains("\n      --network network   What"), "{text}");
         let verbs = ["ps", "run", "rm", "inspect"];
-        assert_eq!(nearest("rnu", verbs.into_iter()), Some("run"));
-        assert_eq!(nearest("insepct", verbs.into_iter()), Some("inspect"));
-        assert_eq!(nearest("x", verbs.into_iter()), None);
+        assert_eq!(nearest("rnu", &verbs), Some("run"));
+        assert_eq!(nearest("insepct", &verbs), Some("inspect"));
+        assert_eq!(nearest("x", &verbs), None);
     }
 }

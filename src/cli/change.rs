@@ -3,82 +3,149 @@
 use super::decide::life;
 use super::read;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::store::images::{Config, Empty, HealthConfig};
+use mydocker::life::program::DEFAULT_PATH;
+use mydocker::spec::map::Set;
+use mydocker::spec::record;
+use mydocker::store::images::{Config, HealthConfig};
 
-/// Applies one instruction, for example `CMD ["sh"]` or `ENV A=b`.
-pub fn apply(config: &mut Config, instruction: &str) -> Result<()> {
-    let bad =
-        |why: &str| Error::new(format!("invalid change '{}': {why}", instruction.escape_debug())).exit(EXIT_ENGINE);
-    let (name, rest) = instruction.trim().split_once(char::is_whitespace).ok_or_else(|| bad("it has no value"))?;
-    let rest = rest.trim();
-    match name.to_ascii_uppercase().as_str() {
-        "CMD" => config.cmd = Some(command(rest)),
-        "ENTRYPOINT" => {
-            config.entrypoint = Some(command(rest));
+/// What a line is run by, unless the image has another one.
+const SHELL: &str = "[\"/bin/sh\",\"-c\"]";
+
+/// Applies instructions one after the other, for example `CMD ["sh"]` and `ENV A=b`.
+pub fn apply(config: &mut Config, instructions: &[&str]) -> Result<()> {
+    let mut has_cmd = false;
+    for text in instructions {
+        let bad = |why: &str| Error::new(format!("invalid change '{}': {why}", text.escape_debug())).exit(EXIT_ENGINE);
+        let (name, rest) = first(text.trim());
+        if rest.is_empty() {
+            return Err(bad("it has no value"));
+        }
+        let name = name.to_ascii_uppercase();
+        if name == "ENTRYPOINT" && !has_cmd {
             config.cmd = None; // the old words belonged to the old program
         }
-        "ENV" => {
-            for (key, value) in pairs(rest).ok_or_else(|| bad("KEY=VALUE is expected"))? {
-                let env = config.env.get_or_insert_default();
-                env.retain(|entry| entry.split('=').next() != Some(key.as_str()));
-                env.push(format!("{key}={value}"));
-            }
-        }
-        "LABEL" => {
-            for (key, value) in pairs(rest).ok_or_else(|| bad("KEY=VALUE is expected"))? {
-                config.labels.get_or_insert_default().insert(key, value);
-            }
-        }
-        "USER" => config.user = Some(rest.to_owned()),
-        "WORKDIR" => {
-            let base = config.working_dir.as_deref().unwrap_or("/");
-            config.working_dir = Some(mydocker::kernel::file::absolute(base, rest));
-        }
-        "EXPOSE" => {
-            for port in rest.split_whitespace() {
-                let port = if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") };
-                config.exposed_ports.get_or_insert_default().insert(port, Empty {});
-            }
-        }
-        "VOLUME" => {
-            for path in command_words(rest) {
-                config.volumes.get_or_insert_default().insert(path, Empty {});
-            }
-        }
-        "STOPSIGNAL" => {
-            read::signal(rest)?;
-            config.stop_signal = Some(rest.to_owned());
-        }
-        "HEALTHCHECK" => {
-            let expected =
-                "[--interval=DURATION --timeout= --start-period= --start-interval= --retries=N] CMD …, or NONE";
-            config.healthcheck = Some(healthcheck(rest).ok_or_else(|| bad(expected))?);
-        }
-        _ => return Err(bad("known are CMD ENTRYPOINT ENV LABEL USER WORKDIR EXPOSE VOLUME STOPSIGNAL HEALTHCHECK")),
+        has_cmd |= name == "CMD";
+        one(config, &name, rest, &bad)?;
     }
     Ok(())
 }
 
+/// The first word, and what follows it.
+fn first(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim_start())
+}
+
+fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error) -> Result<()> {
+    let env = config.env.clone().unwrap_or_default();
+    let unclosed = || bad("a quote or a brace is not closed");
+    match name {
+        "CMD" | "ENTRYPOINT" => {
+            let mut words = list(rest);
+            if words.is_none() {
+                words = config.shell.clone().or_else(|| list(SHELL));
+                words.get_or_insert_default().push(rest.to_owned());
+            }
+            *(if name == "CMD" { &mut config.cmd } else { &mut config.entrypoint }) = words;
+        }
+        "ENV" | "LABEL" => {
+            let mut add = |key: &str, value: &str| {
+                if name == "LABEL" {
+                    config.labels.get_or_insert_default().insert(key.to_owned(), value.to_owned());
+                    return;
+                }
+                let env = config.env.get_or_insert_default();
+                while let Some(at) = env.iter().position(|entry| entry.split('=').next() == Some(key)) {
+                    env.remove(at);
+                }
+                env.push(format!("{key}={value}"));
+            };
+            pairs(rest, &env, &mut add).ok_or_else(|| bad("KEY=VALUE is expected"))?;
+        }
+        "USER" | "WORKDIR" | "STOPSIGNAL" => {
+            let value = one_word(rest, &env).ok_or_else(unclosed)?;
+            match name {
+                "USER" => config.user = Some(value),
+                "WORKDIR" => {
+                    let base = config.working_dir.as_deref().unwrap_or("/");
+                    config.working_dir = Some(mydocker::kernel::file::absolute(base, &value));
+                }
+                _ => {
+                    read::signal(&value)?;
+                    config.stop_signal = Some(value);
+                }
+            }
+        }
+        "EXPOSE" | "VOLUME" => {
+            let is_volume = name == "VOLUME";
+            let listed = if is_volume { list(rest) } else { None };
+            let set = if is_volume { &mut config.volumes } else { &mut config.exposed_ports };
+            for text in &listed.or_else(|| words(rest, &env, true)).ok_or_else(unclosed)? {
+                let set = set.get_or_insert_default();
+                if !is_volume {
+                    ports(text, set).ok_or_else(|| bad("PORT, PORT/PROTOCOL or FIRST-LAST is expected"))?;
+                    continue;
+                }
+                let path = one_word(text, &env).ok_or_else(unclosed)?;
+                if path.is_empty() {
+                    return Err(bad("VOLUME specified can not be an empty string"));
+                }
+                set.insert(path, ());
+            }
+        }
+        "ONBUILD" => {
+            let first = first(rest).0.to_ascii_uppercase();
+            if matches!(first.as_str(), "ONBUILD" | "FROM" | "MAINTAINER") {
+                return Err(bad(&(first + " isn't allowed as an ONBUILD trigger")));
+            }
+            config.on_build.get_or_insert_default().push(rest.to_owned());
+        }
+        "HEALTHCHECK" => {
+            let expected =
+                "[--interval=DURATION --timeout= --start-period= --start-interval= --retries=N] CMD …, or NONE";
+            let mut health = HealthConfig::default();
+            healthcheck(rest, &mut health).ok_or_else(|| bad(expected))?;
+            config.healthcheck = Some(health);
+        }
+        _ => {
+            let known = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR";
+            return Err(bad(&format!("{} is not a valid change command: known are {known}", name.escape_debug())));
+        }
+    }
+    Ok(())
+}
+
+/// `80`, `80/udp`, `8000-8010`: adds each port with its protocol.
+fn ports(text: &str, to: &mut Set<String>) -> Option<()> {
+    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    let protocol = protocol.to_ascii_lowercase();
+    if first > last || !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
+        return None;
+    }
+    for port in first..=last {
+        to.insert(format!("{port}/{protocol}"), ());
+    }
+    Some(())
+}
+
 /// `NONE`, or `[--interval=30s …] CMD` and a JSON array of words or a line for the shell.
-fn healthcheck(text: &str) -> Option<HealthConfig> {
-    let mut health = HealthConfig::default();
-    let mut rest = text;
+fn healthcheck(mut rest: &str, health: &mut HealthConfig) -> Option<()> {
     loop {
-        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        rest = after.trim_start();
+        let (word, after) = first(rest);
+        rest = after;
         let Some(option) = word.strip_prefix("--") else {
-            health.test = Some(match (word, rest) {
-                ("NONE" | "none", "") => vec!["NONE".to_owned()],
-                ("CMD" | "cmd", line) if !line.is_empty() => match miniserde::json::from_str::<Vec<String>>(line) {
-                    Ok(mut words) => {
-                        words.insert(0, "CMD".to_owned());
-                        words
-                    }
-                    Err(_) => life::shell_test(line),
-                },
+            health.test = match (word, rest, list(rest)) {
+                ("NONE" | "none", "", _) => list("[\"NONE\"]"),
+                ("CMD" | "cmd", _, Some(mut words)) => {
+                    words.insert(0, "CMD".to_owned());
+                    Some(words)
+                }
+                ("CMD" | "cmd", line, None) if !line.is_empty() => Some(life::shell_test(line)),
                 _ => return None,
-            });
-            return Some(health);
+            };
+            return Some(());
         };
         let (name, value) = option.split_once('=')?;
         let time = match name {
@@ -96,44 +163,53 @@ fn healthcheck(text: &str) -> Option<HealthConfig> {
     }
 }
 
-/// A JSON array of words, or a line for the shell.
-fn command(text: &str) -> Vec<String> {
-    miniserde::json::from_str::<Vec<String>>(text)
-        .unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
-}
-
-fn command_words(text: &str) -> Vec<String> {
-    miniserde::json::from_str::<Vec<String>>(text)
-        .unwrap_or_else(|_| text.split_whitespace().map(str::to_owned).collect())
+/// A JSON array of words.
+fn list(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    record::from_json(&mut words, text).then_some(words)
 }
 
 /// `A=b C="d e"`, or the old form `A value with blanks`.
-fn pairs(text: &str) -> Option<Vec<(String, String)>> {
-    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    if !first.contains('=') {
-        return (!rest.is_empty()).then(|| vec![(first.to_owned(), rest.trim().to_owned())]);
+fn pairs(text: &str, env: &[String], add: &mut dyn FnMut(&str, &str)) -> Option<()> {
+    let (key, rest) = first(text);
+    if !key.contains('=') {
+        add(key, &one_word(rest, env).filter(|_| !rest.is_empty())?);
+        return Some(());
     }
-    let mut pairs = Vec::new();
-    for word in split_quoted(text)? {
-        let (key, value) = word.split_once('=')?;
-        if key.is_empty() {
-            return None;
-        }
-        pairs.push((key.to_owned(), value.to_owned()));
+    for word in &words(text, env, true)? {
+        let (key, value) = word.split_once('=').filter(|(key, _)| !key.is_empty())?;
+        add(key, value);
     }
-    Some(pairs)
+    Some(())
 }
 
-/// Words with `"…"`, `'…'` and `\` as a Dockerfile has them.
-fn split_quoted(text: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote, mut is_word) = (Vec::new(), String::new(), None, false);
+fn one_word(text: &str, env: &[String]) -> Option<String> {
+    words(text, env, false)?.pop()
+}
+
+/// Words with `"…"`, `'…'`, `\`, and variables of the image, as a Dockerfile has them; or all of it as one word.
+fn words(text: &str, env: &[String], splits: bool) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote, mut is_word) = (Vec::new(), String::new(), None, !splits);
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match (c, quote) {
-            ('\\', None | Some('"')) => word.push(chars.next()?),
+            ('\\', None | Some('"')) => {
+                let next = chars.next()?;
+                if quote.is_some() && !matches!(next, '"' | '$' | '\\') {
+                    word.push('\\'); // between quotes it is a letter like others
+                }
+                word.push(next);
+                is_word = true;
+            }
+            ('$', None | Some('"')) => {
+                let (value, bytes) = variable(chars.as_str(), env)?;
+                word.push_str(&value);
+                chars = chars.as_str()[bytes..].chars();
+                is_word = true;
+            }
             ('"' | '\'', None) => (quote, is_word) = (Some(c), true),
             (c, Some(q)) if c == q => quote = None,
-            (c, None) if c.is_whitespace() => {
+            (c, None) if splits && c.is_whitespace() => {
                 if is_word {
                     words.push(std::mem::take(&mut word));
                 }
@@ -151,37 +227,111 @@ fn split_quoted(text: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
+/// What stands for the variable that follows a `$`, and how many bytes its name has: `A`, `{A}`, `{A:-else}`, `{A:+then}`.
+fn variable(text: &str, env: &[String]) -> Option<(String, usize)> {
+    let (inside, bytes) = match text.strip_prefix('{') {
+        Some(rest) => rest.split_once('}').map(|(inside, _)| (inside, inside.len() + 2))?,
+        None => {
+            let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+            (&text[..end], end)
+        }
+    };
+    let end = inside.find([':', '-', '+']).unwrap_or(inside.len());
+    let (name, then) = inside.split_at(end);
+    if name.is_empty() {
+        return (bytes == 0).then(|| ("$".to_owned(), 0));
+    }
+    let known = env.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
+    let known = known.or((name == "PATH").then_some(DEFAULT_PATH));
+    let is_set = if then.starts_with(':') { known.is_some_and(|value| !value.is_empty()) } else { known.is_some() };
+    let value = match then.trim_start_matches(':').split_at_checked(1) {
+        Some(("-", other)) if !is_set => other,
+        Some(("+", other)) => {
+            if is_set {
+                other
+            } else {
+                ""
+            }
+        }
+        _ if then == ":" => return None,
+        _ => known.unwrap_or(""),
+    };
+    Some((value.to_owned(), bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn changed(config: Config, instructions: &[&str]) -> Config {
+        let mut config = config;
+        apply(&mut config, instructions).unwrap();
+        config
+    }
+
     #[test]
     fn instructions() {
-        let mut config = Config { env: Some(vec!["A=old".into(), "B=1".into()]), ..Config::default() };
-        for line in
-            ["CMD [\"env\", \"-0\"]", "ENV A=b C=\"d e\"", "env OLD form here", "WORKDIR /a", "WORKDIR b", "LABEL x=y"]
-        {
-            apply(&mut config, line).unwrap();
-        }
+        let old = Config { env: Some(vec!["A=old".into(), "B=1".into()]), ..Config::default() };
+        let lines =
+            ["CMD [\"env\", \"-0\"]", "ENV A=b C=\"d e\"", "env OLD form here", "WORKDIR /a", "WORKDIR b", "LABEL x=y"];
+        let config = changed(old, &lines);
         assert_eq!(config.cmd.unwrap(), ["env", "-0"]);
         assert_eq!(config.env.unwrap(), ["B=1", "A=b", "C=d e", "OLD=form here"]);
         assert_eq!(config.working_dir.unwrap(), "/a/b");
-        assert_eq!(config.labels.unwrap()["x"], "y");
-        let mut config = Config::default();
-        apply(&mut config, "ENTRYPOINT top -b").unwrap();
-        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "top -b"]);
-        let mut config = Config::default();
-        apply(&mut config, "HEALTHCHECK --interval=5s --retries=2 CMD test -f /ok").unwrap();
+        assert_eq!(config.labels.unwrap().get("x").unwrap(), "y");
+        let lines = ["EXPOSE 80 53/UDP 8000-8002", "VOLUME [\"/a b\"]", "VOLUME /c /d", "ONBUILD RUN make", "USER a:b"];
+        let config = changed(Config::default(), &lines);
+        let ports: Vec<String> = config.exposed_ports.unwrap().keys().cloned().collect();
+        assert_eq!(ports, ["53/udp", "80/tcp", "8000/tcp", "8001/tcp", "8002/tcp"]);
+        assert_eq!(config.volumes.unwrap().keys().collect::<Vec<_>>(), ["/a b", "/c", "/d"]);
+        assert_eq!((config.on_build.unwrap(), config.user.unwrap()), (vec!["RUN make".to_owned()], "a:b".to_owned()));
+        for line in
+            ["RUN x", "CMD", "ENV =x y=z", "ENV a=\"b", "STOPSIGNAL NOPE", "EXPOSE x", "EXPOSE 9-8", "EXPOSE 1/x"]
+        {
+            assert!(apply(&mut Config::default(), &[line]).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_entrypoint_forgets_the_old_command_only() {
+        let old = || Config { cmd: Some(vec!["old".into()]), ..Config::default() };
+        let config = changed(old(), &["ENTRYPOINT top -b"]);
+        assert_eq!(
+            (config.entrypoint.unwrap(), config.cmd),
+            (vec!["/bin/sh".into(), "-c".into(), "top -b".into()], None)
+        );
+        let config = changed(old(), &["CMD [\"new\"]", "ENTRYPOINT [\"sh\"]"]);
+        assert_eq!((config.entrypoint.unwrap(), config.cmd.unwrap()), (vec!["sh".to_owned()], vec!["new".to_owned()]));
+        let bash = Config { shell: Some(vec!["bash".into(), "-ec".into()]), ..Config::default() };
+        assert_eq!(changed(bash, &["CMD a b"]).cmd.unwrap(), ["bash", "-ec", "a b"]);
+    }
+
+    #[test]
+    fn variables() {
+        let env = ["A=1".to_owned(), "E=".to_owned()];
+        for (text, want) in [
+            ("$A-${A}b $AB", "1-1b|"),
+            ("'$A' \"$A\" \\$A \"a\\b\"", "$A|1|$A|a\\b"),
+            ("${N:-x y}z ${E:-e} ${E-e} ${A:+t}${N:+t}", "x yz|e||t"),
+            ("$ $- a$", "$|$-|a$"),
+            ("$PATH", DEFAULT_PATH),
+        ] {
+            assert_eq!(words(text, &env, true).unwrap().join("|"), want, "{text}");
+        }
+        assert_eq!(words("a  $A", &env, false).unwrap(), ["a  1"]);
+        assert!(words("${A", &env, true).is_none() && words("${}", &env, true).is_none());
+    }
+
+    #[test]
+    fn health() {
+        let config = changed(Config::default(), &["HEALTHCHECK --interval=5s --retries=2 CMD test -f /ok"]);
         let health = config.healthcheck.as_ref().unwrap();
         assert_eq!((health.interval, health.retries), (Some(5_000_000_000), Some(2)));
         assert_eq!(health.test.as_ref().unwrap(), &["CMD-SHELL", "test -f /ok"]);
-        apply(&mut config, "HEALTHCHECK CMD [\"true\"]").unwrap();
+        let config = changed(config, &["HEALTHCHECK CMD [\"true\"]"]);
         assert_eq!(config.healthcheck.unwrap().test.unwrap(), ["CMD", "true"]);
         for line in ["HEALTHCHECK CMD", "HEALTHCHECK --x=1 CMD a", "HEALTHCHECK --interval=5 CMD a", "HEALTHCHECK x"] {
-            assert!(apply(&mut Config::default(), line).is_err(), "{line}");
-        }
-        for line in ["RUN x", "CMD", "ENV =x y=z", "ENV a=\"b", "STOPSIGNAL NOPE"] {
-            assert!(apply(&mut Config::default(), line).is_err(), "{line}");
+            assert!(apply(&mut Config::default(), &[line]).is_err(), "{line}");
         }
     }
 }

@@ -10,7 +10,7 @@ const BASH: &str = r#"_mydocker() {
     local containers="mydocker ps -a --format {{.Names}}" images="mydocker images -f dangling=false --format {{.Repository}}:{{.Tag}}"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in -*) continue ;; esac
-        case "$verb" in "" | container | image | system) verb="${verb:+$verb }$word" ;; *) break ;; esac
+        case "$verb" in "" | container | image | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
     done
     case "$verb" in
 @CASES
@@ -23,6 +23,7 @@ const BASH: &str = r#"_mydocker() {
     *CONTAINER) things="$($containers 2>/dev/null)" flags="" ;;
     *IMAGE) things="$($images 2>/dev/null)" flags="" ;;
     *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
+    *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
     COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
@@ -46,24 +47,31 @@ pub fn completion(parsed: &Parsed) -> Result<u8> {
     Ok(OK)
 }
 
-/// All spellings of a verb.
-fn names(verb: &Verb) -> impl Iterator<Item = &'static str> {
-    core::iter::once(verb.name).chain(verb.aliases.iter().copied())
+/// Appends some texts.
+fn add(text: &mut String, parts: &[&str]) {
+    for part in parts {
+        text.push_str(part);
+    }
 }
 
 /// Its flags as they are typed, without the ones that help does not show.
-fn flags(verb: &Verb) -> impl Iterator<Item = Flag> {
-    verb.known().into_iter().filter(|flag| !flag.help.is_empty())
+fn flags(verb: &Verb) -> Vec<Flag> {
+    let mut flags = verb.known();
+    flags.retain(|flag| !flag.help().is_empty());
+    flags
 }
 
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
-    ["CONTAINER", "IMAGE", "FILE", "NAME"].into_iter().find(|kind| verb.usage.contains(kind)).unwrap_or("FILE")
+    ["CONTAINER", "IMAGE", "VOLUME", "FILE", "NAME"]
+        .into_iter()
+        .find(|kind| verb.usage.contains(kind))
+        .unwrap_or("FILE")
 }
 
 /// What a flag's value may be, by what help calls it; "" if that cannot be listed.
 fn values(flag: Flag) -> &'static str {
-    match flag.value {
+    match flag.value() {
         "POLICY" => "no on-failure always unless-stopped",
         "SIGNAL" => "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP",
         "STREAM" => "stdin stdout stderr",
@@ -74,28 +82,44 @@ fn values(flag: Flag) -> &'static str {
     }
 }
 
-fn bash() -> String {
-    let line =
-        |pattern: &str, flags: &str, things: &str| format!("    {pattern}) flags=\"{flags}\" things={things} ;;\n");
-    let (mut cases, mut values_of) = (String::new(), String::new());
-    for verb in VERBS {
-        for flag in flags(verb).filter(|flag| !values(*flag).is_empty()) {
-            let typed =
-                flag.letter().map(|letter| format!("-{letter}")).into_iter().chain([format!("--{}", flag.key())]);
-            for typed in typed {
-                let patterns: Vec<String> = names(verb).map(|name| format!("\"{name} {typed}\"")).collect();
-                values_of.push_str(&line(&patterns.join(" | "), values(flag), "\"\""));
-            }
-        }
-        let pattern = names(verb).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" | ");
-        let flags: Vec<String> = flags(verb).map(|flag| format!("--{}", flag.key())).collect();
-        cases.push_str(&line(&pattern, &flags.join(" "), things(verb)));
+/// A case of bash: what may follow the verb.
+fn case(cases: &mut String, patterns: &str, flags: &str, things: &str) {
+    add(cases, &["    ", patterns, ") flags=\"", flags, "\" things=", things, " ;;\n"]);
+}
+
+/// All spellings of a verb as patterns of bash, each with something behind it.
+fn patterns(verb: &Verb, behind: &str) -> String {
+    let mut patterns = format!("\"{}{behind}\"", verb.name);
+    for name in verb.aliases {
+        add(&mut patterns, &[" | \"", name, behind, "\""]);
     }
-    let first = |name: &'static str| name.split(' ').next().unwrap_or(name);
-    let all = verbs::in_order(VERBS.iter().flat_map(names).map(first).collect());
-    cases.push_str(&line("\"\"", &(all.join(" ") + " help --root --run-root --debug"), "\"\""));
+    patterns
+}
+
+fn bash() -> String {
+    let (mut cases, mut values_of) = (String::new(), String::new());
+    let mut first_words = Vec::new();
+    let mut first = |name: &'static str| first_words.extend(name.split(' ').next());
+    for verb in VERBS {
+        let mut all = String::new();
+        for flag in flags(verb) {
+            let long = [" --", flag.key()].concat();
+            let short = flag.letter().map(|letter| [" -", letter].concat());
+            for typed in [short.as_ref(), Some(&long)].into_iter().flatten() {
+                if !values(flag).is_empty() {
+                    case(&mut values_of, &patterns(verb, typed), values(flag), "\"\"");
+                }
+            }
+            all.push_str(&long);
+        }
+        case(&mut cases, &patterns(verb, ""), all.trim_start(), things(verb));
+        first(verb.name);
+        verb.aliases.iter().copied().for_each(&mut first);
+    }
+    let all = verbs::in_order(first_words).join(" ") + " help --root --run-root --debug";
+    case(&mut cases, "\"\"", &all, "\"\"");
     for group in verbs::groups() {
-        cases.push_str(&line(group, &verbs::of_group(group).join(" "), "\"\""));
+        case(&mut cases, group, &verbs::of_group(group).join(" "), "\"\"");
     }
     BASH.replace("@CASES\n", &cases).replace("@VALUES\n", &values_of)
 }
@@ -109,26 +133,34 @@ fn fish() -> String {
     let mut text = String::from("complete -c mydocker -f\n");
     for group in verbs::groups() {
         let words = verbs::of_group(group).join(" ");
-        let condition = format!("'__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {words}'");
-        text.extend(["complete -c mydocker -n ", &condition, " -a '", &words, "'\n"]);
-        text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", group, "\n"]);
+        let seen = "complete -c mydocker -n '__fish_seen_subcommand_from ";
+        add(&mut text, &[seen, group, "; and not __fish_seen_subcommand_from ", &words, "' -a '", &words, "'\n"]);
+        add(&mut text, &["complete -c mydocker -n __fish_use_subcommand -a ", group, "\n"]);
     }
-    for verb in VERBS.iter().filter(|verb| !verb.name.contains(' ')) {
+    for verb in VERBS {
+        if verb.name.contains(' ') {
+            continue;
+        }
         let about = quoted(verb.about);
-        text.extend(["complete -c mydocker -n __fish_use_subcommand -a ", verb.name, " -d ", &about, "\n"]);
+        add(&mut text, &["complete -c mydocker -n __fish_use_subcommand -a ", verb.name, " -d ", &about, "\n"]);
         let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name);
         let words = match things(verb) {
             "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
+            "VOLUME" => " -a '(mydocker volume ls -q)'\n",
             "IMAGE" => " -a '(mydocker images -f dangling=false --format \"{{.Repository}}:{{.Tag}}\")'\n",
             _ => " -F\n",
         };
-        text.extend([&condition, words]);
+        add(&mut text, &[&condition, words]);
         for flag in flags(verb) {
             text.push_str(&condition);
-            text.extend(flag.letter().map(|letter| format!(" -s {letter}")));
-            text.extend(flag.long().map(|name| format!(" -l {name}")));
-            let value = if flag.value.is_empty() { "" } else { " -r" };
-            text.extend([value, " -d ", &quoted(flag.help), "\n"]);
+            if let Some(letter) = flag.letter() {
+                add(&mut text, &[" -s ", letter]);
+            }
+            for name in flag.long() {
+                add(&mut text, &[" -l ", name]);
+            }
+            let value = if flag.value().is_empty() { "" } else { " -r" };
+            add(&mut text, &[value, " -d ", &quoted(flag.help()), "\n"]);
         }
     }
     text
@@ -136,30 +168,31 @@ fn fish() -> String {
 
 /// Text of a manual page, man(7): nothing of it is a request or an escape.
 fn plain(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
-    escaped
-        .lines()
-        .map(|line| match line.trim_end().replace('…', "...") {
-            line if line.starts_with(['.', '\'']) => format!("\\&{line}\n"),
-            line => line + "\n",
-        })
-        .collect()
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('…', "...");
+    let mut plain = String::new();
+    for line in escaped.lines() {
+        let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+        add(&mut plain, &[guard, line.trim_end(), "\n"]);
+    }
+    plain
 }
 
 fn man() -> String {
-    let mut text = format!(
-        ".TH MYDOCKER 1 \"\" \"mydocker {}\"\n.SH NAME\nmydocker \\- containers in one file, without a daemon\n\
-         .SH SYNOPSIS\n.B mydocker\n[\\-\\-root DIR] [\\-\\-run\\-root DIR] [\\-\\-debug] VERB [OPTIONS] ...\n.SH VERBS\n",
-        env!("CARGO_PKG_VERSION")
-    );
+    let mut text = concat!(
+        ".TH MYDOCKER 1 \"\" \"mydocker ",
+        env!("CARGO_PKG_VERSION"),
+        "\"\n.SH NAME\nmydocker \\- containers in one file, without a daemon\n.SH SYNOPSIS\n.B mydocker\n\
+         [\\-\\-root DIR] [\\-\\-run\\-root DIR] [\\-\\-debug] VERB [OPTIONS] ...\n.SH VERBS\n"
+    )
+    .to_owned();
     for verb in VERBS {
-        text.extend([".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
+        add(&mut text, &[".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
         for flag in flags(verb) {
-            let spelled = format!("{} {}", flag.spelled(), flag.value);
-            text.extend([".TP\n.B ", &plain(&spelled), &plain(flag.help)]);
+            let spelled = plain(&format!("{} {}", flag.spelled(), flag.value()));
+            add(&mut text, &[".TP\n.B ", &spelled, &plain(flag.help())]);
         }
         if !verb.long.is_empty() {
-            text.extend([".PP\n.nf\n", &plain(verb.long), ".fi\n"]);
+            add(&mut text, &[".PP\n.nf\n", &plain(verb.long), ".fi\n"]);
         }
     }
     text.push_str(
@@ -179,7 +212,7 @@ mod tests {
         for verb in VERBS {
             assert!(bash.contains(&format!("\"{}\"", verb.name)), "{}", verb.name);
             assert!(man.contains(&format!(".SS mydocker {} ", verb.name)), "{}", verb.name);
-            for name in flags(verb).map(Flag::key) {
+            for name in flags(verb).into_iter().map(Flag::key) {
                 assert!(bash.contains(&format!("--{name}")), "{name}");
                 assert!(verb.name.contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
             }

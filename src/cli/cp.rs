@@ -2,20 +2,16 @@
 
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
+use super::images::few;
+use super::progress::Progress;
 use super::{OK, human, note, open_store, open_store_as_we_are, print_error, seal};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{file, sys, time};
+use mydocker::kernel::{file, sys};
 use mydocker::life::copy::{self, Copied, Copy};
 use mydocker::life::exec;
 use mydocker::store::containers;
+use rustix::fd::AsFd;
 use rustix::termios::isatty;
-
-/// Faster copies show no progress.
-const PATIENCE_MS: i64 = 1000;
-/// Milliseconds between two words about progress.
-const STEP_MS: i64 = 75;
-/// Names of what was left out that are shown.
-const LEFT_OUT_SHOWN_MAX: usize = 3;
 
 /// `cp [-a] [-L] [-q] CONTAINER:SRC DEST|-` and `cp [-a] [-L] [-q] SRC|- CONTAINER:DEST`
 pub fn cp(parsed: &Parsed) -> Result<u8> {
@@ -51,18 +47,20 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     };
     // As docker: whoever reads our output in a script wants no more than the copy.
     let is_quiet = if parsed.given("quiet") { parsed.on("quiet") } else { !isatty(sys::stdout()) };
-    let mut progress = Progress::new(is_into, !is_quiet && isatty(sys::stderr()));
+    let mut progress = Progress::new("Copying", is_quiet);
+    if let (true, Some((_, path))) = (is_into, &request.outside) {
+        progress.expect(&|| bytes_of(path));
+    }
+    let mut tell = |bytes| progress.tell(bytes);
     let copied = if is_into {
-        copy::into(&store, &mut container, &request, &mut |bytes| progress.tell(bytes))
+        copy::into(&store, &mut container, &request, &mut tell)
     } else {
-        copy::out_of(&store, &mut container, &request, &mut |bytes| progress.tell(bytes))
+        copy::out_of(&store, &mut container, &request, &mut tell)
     };
-    progress.clear();
+    drop(progress);
     let copied = copied?;
     if !copied.left_out.is_empty() {
-        let shown = &copied.left_out[..copied.left_out.len().min(LEFT_OUT_SHOWN_MAX)];
-        let more = if copied.left_out.len() > shown.len() { " …" } else { "" };
-        note(&format!("not copied: {}{more}", shown.join(", ")));
+        note(&format!("not copied: {}", few(&copied.left_out, str::to_owned)));
     }
     let is_stream = request.outside.is_none();
     if !is_quiet && (is_into || !is_stream) {
@@ -72,9 +70,17 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     Ok(OK)
 }
 
+/// Bytes of a file, or of everything in a directory.
+fn bytes_of(path: &str) -> Option<u64> {
+    match file::open_dir(path) {
+        Ok(dir) => file::tree_bytes(dir.as_fd()).ok(),
+        Err(_) => rustix::fs::stat(path).ok().map(|stat| stat.st_size as u64),
+    }
+}
+
 /// `CONTAINER:PATH`. As scp: a path of the host with a colon in it begins with `/` or `.`.
 fn split(word: &str) -> Option<(&str, &str)> {
-    word.split_once(':').filter(|(container, _)| !container.is_empty() && !word.starts_with(['/', '.']))
+    word.split_once(':').filter(|(container, _)| !container.is_empty() && !matches!(word.as_bytes()[0], b'/' | b'.'))
 }
 
 fn is_running(word: &str) -> Result<bool> {
@@ -84,42 +90,13 @@ fn is_running(word: &str) -> Result<bool> {
 }
 
 fn summary(copied: &Copied, to: &str) -> String {
-    let all = human::size(copied.transferred);
-    match copied.content {
-        Some(content) if content != copied.transferred => {
-            format!("Successfully copied {} (transferred {all}) to {}\n", human::size(content), human::visible(to))
-        }
-        _ => format!("Successfully copied {all} to {}\n", human::visible(to)),
+    let mut size = human::size(copied.transferred);
+    if let Some(content) = copied.content
+        && content != copied.transferred
+    {
+        size = format!("{} (transferred {size})", human::size(content));
     }
-}
-
-/// One line about a copy that takes long, on a terminal.
-struct Progress {
-    header: &'static str,
-    next_ms: i64,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn new(is_into: bool, is_wanted: bool) -> Self {
-        let header = if is_into { "Copying to container - " } else { "Copying from container - " };
-        let next_ms = if is_wanted { time::monotonic_ms() + PATIENCE_MS } else { i64::MAX };
-        Self { header, next_ms, is_shown: false }
-    }
-
-    fn tell(&mut self, bytes: u64) {
-        let now = time::monotonic_ms();
-        if now >= self.next_ms {
-            (self.next_ms, self.is_shown) = (now + STEP_MS, true);
-            print_error(&format!("\r{}{}\x1b[K", self.header, human::size(bytes)));
-        }
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            print_error("\r\x1b[K");
-        }
-    }
+    format!("Successfully copied {size} to {}\n", human::visible(to))
 }
 
 #[cfg(test)]

@@ -11,18 +11,19 @@ mod namespaces;
 mod security;
 
 use super::args::Parsed;
+use super::bundle;
 use super::human::visible;
 use super::images::import_file;
-use super::read;
+use super::read::{self, bad, wrong};
 use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
-use mydocker::spec::{Namespaces, Network, Owner, RECORD_VERSION, Spec, Ulimit};
-use mydocker::store::images::{self, Config, Found, Image};
+use mydocker::spec::map::Map;
+use mydocker::spec::{Network, Owner, RECORD_VERSION, Spec};
+use mydocker::store::images::{self, Config, Found, HealthConfig, Image};
 use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 
 /// The image that is used when none is named; `MYDOCKER_IMAGE` names another.
 const DEFAULT_IMAGE: &str = "busybox";
@@ -47,6 +48,7 @@ const PLATFORMS: [&str; 4] = if cfg!(target_arch = "x86_64") {
 };
 
 /// What was decided.
+#[derive(Default)]
 pub struct Decision {
     /// The container.
     pub spec: Spec,
@@ -56,109 +58,98 @@ pub struct Decision {
     pub is_name_generated: bool,
 }
 
-fn bad(what: impl Into<String>) -> Error {
-    Error::new(what).exit(EXIT_ENGINE)
+/// What a decision is made from, and what there is of it after some steps.
+pub struct Job<'a> {
+    parsed: &'a Parsed,
+    store: &'a Store,
+    made: Decision,
+    ids: ids::Asked,
+    health: HealthConfig,
+    /// What the image says.
+    config: Config,
+    /// The words that are the command.
+    words: &'a [String],
 }
+
+type Step = fn(&mut Job<'_>) -> Result<()>;
+
+/// From the image on, which may be imported for it, nothing about the flags alone may be wrong any more.
+const STEPS: &[Step] = &[
+    |job| limits::limits(job.parsed, &mut job.made.spec.limits),
+    network,
+    namespaces::namespaces,
+    security::security,
+    ids::asked,
+    namespaces::sysctls,
+    devices::devices,
+    device_rules,
+    ulimits,
+    groups,
+    numbers,
+    mounts::mounts,
+    life::ending,
+    life::health,
+    refuse_sources,
+    log::log,
+    |job| env(job.parsed, &mut job.made.spec.env),
+    labels,
+    names,
+    hostname,
+    refuse_cidfile,
+    image,
+    command,
+    ids::take,
+];
 
 /// Decides everything. Returns with the images locked (shared): the image must not go before the container refers to it;
 /// and with the ids locked if it has a user namespace.
 pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
-    let mut notes = Vec::new();
-    let limits = limits::limits(parsed)?;
-    let network = network(parsed)?;
-    let namespaces = namespaces::namespaces(parsed, store)?;
-    let security = security::security(parsed, &mut notes)?;
-    let asked_ids = ids::asked(parsed, network, &namespaces)?;
-    let sysctls = namespaces::sysctls(parsed, network, &namespaces)?;
-    let devices = devices::devices(parsed)?;
-    let device_rules = parsed.read_all("device-cgroup-rule", read::device::rule)?;
-    let (ulimits, groups, umask) = (ulimits(parsed)?, groups(parsed)?, umask(parsed)?);
-    let (shm_bytes, oom_score_adj) = (shm_bytes(parsed)?, oom_score_adj(parsed)?);
-    let mounts = mounts::mounts(parsed)?;
-    let restart = life::restart(parsed)?.unwrap_or_default();
-    let (stop_signal, stop_timeout) = (life::stop_signal(parsed)?, life::stop_timeout(parsed)?);
-    let health = life::health(parsed)?;
-    refuse_sources(parsed)?;
-    let log = log::log(parsed)?;
-    let (asked_env, asked_labels) = (env(parsed)?, labels(parsed)?);
-    let name = parsed.last("name").map(read::container_name).transpose()?;
-    let cwd = parsed.last("workdir").map(workdir).transpose()?;
-    let id = hex::fresh_id();
-    let hostname = hostname(parsed, &id, network, &namespaces)?;
-    refuse_cidfile(parsed)?;
-    // From here on the image is known: nothing about the flags alone may be wrong any more, it may be imported now.
-    let root = root(parsed, store, &mut notes)?;
-    let (entrypoint, cmd) = command(parsed, &root)?;
-    let config = root.config;
-    let mut env = config.env.unwrap_or_default();
-    merge_env(&mut env, &asked_env);
-    let mut labels = config.labels.unwrap_or_default();
-    labels.extend(asked_labels);
-    let spec = Spec {
-        version: RECORD_VERSION,
-        name: name.map_or_else(|| words::name(&hex::random(4)), str::to_owned),
-        created: time::now(),
-        image: root.image,
-        image_id: root.image_id,
-        layers: root.layers,
-        rootfs: root.rootfs,
-        entrypoint,
-        cmd,
-        env,
-        cwd: cwd.or(config.working_dir.filter(|dir| dir.starts_with('/'))).unwrap_or_else(|| "/".to_owned()),
-        user: parsed.last("user").map(str::to_owned).or(config.user).unwrap_or_default(),
-        hostname,
-        tty: parsed.on("tty"),
-        stdin: reads_stdin(parsed),
-        auto_remove: parsed.on("rm"),
-        network,
-        mounts,
-        limits,
-        labels,
-        stop_signal: stop_signal
-            .or_else(|| config.stop_signal.and_then(|name| read::signal(&name).ok()))
-            .unwrap_or(SIGTERM),
-        stop_timeout,
-        restart,
-        health: life::checked(health, config.healthcheck),
-        log,
-        groups,
-        umask,
-        security,
-        ids: ids::take(store, asked_ids)?,
-        namespaces,
-        read_only: parsed.on("read-only"),
-        shm_bytes,
-        devices,
-        device_rules,
-        sysctls,
-        ulimits,
-        oom_score_adj,
-        init: parsed.on("init"),
-        id,
+    let mut job = Job {
+        parsed,
+        store,
+        made: Decision::default(),
+        ids: ids::Asked::Host,
+        health: HealthConfig::default(),
+        config: Config::default(),
+        words: &parsed.words,
     };
-    Ok(Decision { spec, notes, is_name_generated: name.is_none() })
+    let spec = &mut job.made.spec;
+    spec.version = RECORD_VERSION;
+    spec.id = hex::fresh_id();
+    spec.tty = parsed.on("tty");
+    spec.stdin = reads_stdin(parsed);
+    spec.auto_remove = parsed.on("rm");
+    spec.read_only = parsed.on("read-only");
+    spec.init = parsed.on("init");
+    for step in STEPS {
+        step(&mut job)?;
+    }
+    from_image(&mut job);
+    mounts::of_image(&mut job);
+    job.made.spec.health = life::merged(job.health, job.config.healthcheck.unwrap_or_default());
+    job.made.spec.created = time::now();
+    Ok(job.made)
 }
 
 /// Flags about where images come from: there is no registry, and other machines' programs do not run here.
-fn refuse_sources(parsed: &Parsed) -> Result<()> {
-    match parsed.last("pull") {
+fn refuse_sources(job: &mut Job<'_>) -> Result<()> {
+    match job.parsed.last("pull") {
         None | Some("" | "missing" | "never") => {}
         Some("always") => {
             return Err(bad("cannot pull: there is no registry; make images with: mydocker import FILE.tar NAME"));
         }
         Some(other) => {
-            let known = "must be one of \"always\", \"missing\" or \"never\"";
-            return Err(bad(format!("invalid pull option: '{}': {known}", visible(other))));
+            let what = "invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"";
+            return Err(wrong(what, other));
         }
     }
     // Choices that docker gives and that are made here already.
     for (flag, only) in [("runtime", "runc"), ("isolation", "default"), ("volume-driver", "local")] {
-        if let Some(other) = parsed.last(flag).filter(|value| !value.is_empty() && *value != only) {
+        if let Some(other) = job.parsed.last(flag).filter(|value| !value.is_empty() && *value != only) {
             return Err(bad(format!("--{flag} {} is not there: only {only}", visible(other))));
         }
     }
-    match parsed.last("platform") {
+    match job.parsed.last("platform") {
         Some(platform) if !PLATFORMS.contains(&platform) => {
             Err(bad(format!("platform {} does not run here: this host is {}", visible(platform), PLATFORMS[0])))
         }
@@ -166,10 +157,10 @@ fn refuse_sources(parsed: &Parsed) -> Result<()> {
     }
 }
 
-fn refuse_cidfile(parsed: &Parsed) -> Result<()> {
-    match parsed.last("cidfile") {
-        Some(path) if std::fs::exists(path).unwrap_or(true) => {
-            Err(bad(format!("container ID file found, make sure the other container isn't running or delete {path}")))
+fn refuse_cidfile(job: &mut Job<'_>) -> Result<()> {
+    match job.parsed.last("cidfile") {
+        Some(path) if rustix::fs::stat(path).err() != Some(Errno::NOENT) => {
+            Err(wrong("container ID file found, make sure the other container isn't running or delete {}", path))
         }
         _ => Ok(()),
     }
@@ -182,37 +173,68 @@ fn reads_stdin(parsed: &Parsed) -> bool {
 }
 
 /// The entrypoint, and the words that follow it.
-fn command(parsed: &Parsed, root: &Root) -> Result<(Vec<String>, Vec<String>)> {
-    let config = &root.config;
-    let entrypoint = match parsed.last("entrypoint") {
-        Some("") => Vec::new(),
-        Some(word) => vec![word.to_owned()],
-        None => config.entrypoint.clone().unwrap_or_default(),
-    };
-    let cmd = if !root.words.is_empty() || parsed.given("entrypoint") {
-        root.words.clone()
+fn command(job: &mut Job<'_>) -> Result<()> {
+    let (spec, config) = (&mut job.made.spec, &mut job.config);
+    let entrypoint = job.parsed.last("entrypoint");
+    match entrypoint {
+        Some("") => {}
+        Some(word) => spec.entrypoint.push(word.to_owned()),
+        None => spec.entrypoint = config.entrypoint.take().unwrap_or_default(),
+    }
+    spec.cmd = if !job.words.is_empty() || entrypoint.is_some() {
+        job.words.to_vec()
     } else {
-        config.cmd.clone().unwrap_or_default()
+        config.cmd.take().unwrap_or_default()
     };
-    if entrypoint.is_empty() && cmd.is_empty() {
+    if spec.entrypoint.is_empty() && spec.cmd.is_empty() {
         return Err(bad("no command specified: neither the command line nor the image has one"));
     }
-    Ok((entrypoint, cmd))
+    Ok(())
+}
+
+/// What the image says and no flag does, and where both count.
+fn from_image(job: &mut Job<'_>) {
+    let (spec, config) = (&mut job.made.spec, &mut job.config);
+    let asked = core::mem::replace(&mut spec.env, config.env.take().unwrap_or_default());
+    merge_env(&mut spec.env, &asked);
+    let asked = core::mem::replace(&mut spec.labels, config.labels.take().unwrap_or_default());
+    spec.labels.extend(asked);
+    if spec.cwd.is_empty() {
+        let dir = config.working_dir.take().filter(|dir| dir.starts_with('/'));
+        spec.cwd = dir.unwrap_or_else(|| "/".to_owned());
+    }
+    if !job.parsed.given("user") {
+        spec.user = config.user.take().unwrap_or_default();
+    }
+    if spec.stop_signal == 0 {
+        let signal = config.stop_signal.as_deref().and_then(|name| read::signal(name).ok());
+        spec.stop_signal = signal.unwrap_or(SIGTERM);
+    }
+}
+
+fn device_rules(job: &mut Job<'_>) -> Result<()> {
+    let rules = &mut job.made.spec.device_rules;
+    job.parsed.each("device-cgroup-rule", &mut |text| {
+        rules.push(read::device::rule(text)?);
+        Ok(())
+    })
 }
 
 /// What `--ulimit` asks for; of two for the same resource the later one counts.
-fn ulimits(parsed: &Parsed) -> Result<Vec<Ulimit>> {
-    let mut all: Vec<Ulimit> = Vec::new();
-    for ulimit in parsed.read_all("ulimit", read::ulimit::ulimit)? {
+fn ulimits(job: &mut Job<'_>) -> Result<()> {
+    let all = &mut job.made.spec.ulimits;
+    job.parsed.each("ulimit", &mut |text| {
+        let ulimit = read::ulimit::ulimit(text)?;
         all.retain(|other| other.name != ulimit.name);
         all.push(ulimit);
-    }
-    Ok(all)
+        Ok(())
+    })
 }
 
 /// What `--group-add` asks for. The image knows what the names mean.
-fn groups(parsed: &Parsed) -> Result<Vec<String>> {
-    parsed.read_all("group-add", |text| {
+fn groups(job: &mut Job<'_>) -> Result<()> {
+    let groups = &mut job.made.spec.groups;
+    job.parsed.each("group-add", &mut |text| {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if is_number && text.parse::<u64>().map_or(true, |gid| gid > GID_MAX) {
             return Err(bad(format!("uids and gids must be in range 0-{GID_MAX}")));
@@ -220,83 +242,63 @@ fn groups(parsed: &Parsed) -> Result<Vec<String>> {
         if text.is_empty() || text.contains(|c: char| c.is_control() || c == ':') {
             return Err(bad("it is not the name or number of a group"));
         }
-        Ok(text.to_owned())
+        groups.push(text.to_owned());
+        Ok(())
     })
 }
 
-fn umask(parsed: &Parsed) -> Result<u32> {
-    let read = |text: &str| read::octal(text, UMASK_MAX).ok_or_else(|| bad("it is not an octal number up to 0777"));
-    Ok(parsed.read("umask", read)?.unwrap_or(UMASK))
-}
-
-/// Size of /dev/shm, if there is one.
-fn shm_bytes(parsed: &Parsed) -> Result<Option<u64>> {
+/// The mask of its files, the size of /dev/shm if there is one, and how gladly it is killed.
+fn numbers(job: &mut Job<'_>) -> Result<()> {
+    let (parsed, spec) = (job.parsed, &mut job.made.spec);
+    let mask = |text: &str| read::octal(text, UMASK_MAX).ok_or_else(|| bad("it is not an octal number up to 0777"));
+    spec.umask = parsed.read("umask", mask)?.unwrap_or(UMASK);
     let asked = parsed.read("shm-size", read::bytes)?.filter(|bytes| *bytes > 0);
-    Ok(if parsed.last("ipc") == Some(namespaces::NO_SHM) { None } else { asked.or(Some(SHM_BYTES)) })
-}
-
-fn oom_score_adj(parsed: &Parsed) -> Result<Option<i32>> {
-    parsed.read("oom-score-adj", |text| {
-        let number: i64 = text.parse().map_err(|_| bad("it is not a whole number"))?;
+    spec.shm_bytes = asked.or(Some(SHM_BYTES)).filter(|_| parsed.last("ipc") != Some(namespaces::NO_SHM));
+    spec.oom_score_adj = parsed.read("oom-score-adj", |text| {
+        let number = read::whole(text)?;
         if !OOM_SCORE_ADJ.contains(&number) {
             return Err(bad(format!("Invalid value {number}, range for oom score adj is [-1000, 1000]")));
         }
         Ok(number as i32)
-    })
+    })?;
+    Ok(())
 }
 
-/// The root file system, and which words are the command.
-struct Root {
-    image: String,
-    image_id: String,
-    layers: Vec<String>,
-    rootfs: Option<String>,
-    config: Config,
-    words: Vec<String>,
-}
-
-fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root> {
+/// Finds the root file system, and which words are the command.
+fn image(job: &mut Job<'_>) -> Result<()> {
+    let (parsed, store) = (job.parsed, job.store);
     if let Some(dir) = parsed.last("rootfs") {
-        let real = std::fs::canonicalize(dir).map_err(|e| match e.raw_os_error() {
-            Some(errno) => Error::os(format!("use --rootfs {dir}"), Errno::from_raw_os_error(errno)),
-            None => Error::new(format!("cannot use --rootfs {dir}: {e}")),
-        })?;
-        let path = real.to_str().ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
-        if !real.is_dir() || path == "/" {
-            return Err(bad(format!("cannot use --rootfs {dir}: it must be a directory, and not /")));
-        }
-        return Ok(Root {
-            image: path.to_owned(),
-            image_id: String::new(),
-            layers: Vec::new(),
-            rootfs: Some(path.to_owned()),
-            config: Config::default(),
-            words: parsed.words.clone(),
-        });
+        return rootfs(&mut job.made.spec, dir);
     }
-    let (word, words) = match (parsed.last("image"), parsed.words.split_first()) {
-        (Some(image), _) => (image, parsed.words.as_slice()),
-        (None, Some((first, rest))) => (first.as_str(), rest),
+    let is_quiet = parsed.on("quiet");
+    let word = match (parsed.last("image"), parsed.words.split_first()) {
+        (Some(image), _) => image,
+        (None, Some((first, rest))) => {
+            job.words = rest;
+            first.as_str()
+        }
         (None, None) => {
             let usage = "usage: mydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]";
             return Err(Error::new(format!("'mydocker {}' requires at least 1 argument; {usage}", parsed.verb)).exit(1));
         }
     };
-    if let Some((id, image)) = find(store, word)? {
-        return with_image(store, word, id, &image, words);
+    if let Some(found) = find(store, word, is_quiet)? {
+        return with_image(job, word, found);
     }
     // The image may be left out: a plain word that is a program of the default image is the command.
-    let default = std::env::var("MYDOCKER_IMAGE").unwrap_or_else(|_| DEFAULT_IMAGE.to_owned());
+    let default = from_our_env("MYDOCKER_IMAGE").unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
     if !parsed.given("image")
         && !reference::is_explicit(word)
-        && let Some((id, image)) = find(store, &default)?
+        && let Some((id, image)) = find(store, &default, is_quiet)?
     {
-        let config = image.config.clone().unwrap_or_default();
-        let path = config.env.iter().flatten().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+        let env = image.config.as_ref().and_then(|config| config.env.as_deref()).unwrap_or_default();
+        let path = env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
         let program = word.split(' ').next().unwrap_or(word);
         if layers::has_program(store, &image.diff_ids()?, path, program) {
-            notes.push(format!("no image is named '{word}': running it as a command of the default image {default}"));
-            return with_image(store, &default, id, &image, &parsed.words);
+            let note = format!("no image is named '{word}': running it as a command of the default image {default}");
+            job.made.notes.push(note);
+            job.words = &parsed.words;
+            return with_image(job, &default, (id, image));
         }
     }
     let text = reference::parse(word).map_err(|e| e.exit(EXIT_ENGINE))?.text();
@@ -305,44 +307,80 @@ fn root(parsed: &Parsed, store: &Store, notes: &mut Vec<String>) -> Result<Root>
     )))
 }
 
-fn with_image(store: &Store, word: &str, id: String, image: &Image, words: &[String]) -> Result<Root> {
-    let layers = image.diff_ids()?;
-    if let Some(gone) = layers.iter().find(|layer| !layers::exists(store, layer)) {
-        return Err(bad(format!("image {word} is damaged: its layer {gone} is not in {}/layers", store.root_path)));
+fn rootfs(spec: &mut Spec, dir: &str) -> Result<()> {
+    let real = std::fs::canonicalize(dir).map_err(|e| match e.raw_os_error() {
+        Some(errno) => Error::os(format!("use --rootfs {dir}"), Errno::from_raw_os_error(errno)),
+        None => Error::new(format!("cannot use --rootfs {dir}: {e}")),
+    })?;
+    let path = real.to_str().ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
+    if !real.is_dir() || path == "/" {
+        return Err(wrong("cannot use --rootfs {}: it must be a directory, and not /", dir));
     }
-    if layers.is_empty() {
-        return Err(bad(format!("image {word} has no layers: there is nothing to run in it")));
-    }
-    let config = image.config.clone().unwrap_or_default();
-    Ok(Root { image: word.to_owned(), image_id: id, layers, rootfs: None, config, words: words.to_vec() })
+    path.clone_into(&mut spec.image);
+    spec.rootfs = Some(path.to_owned());
+    Ok(())
 }
 
-/// An image by name, id or path; a path is imported the first time.
-fn find(store: &Store, word: &str) -> Result<Option<(String, Image)>> {
+fn with_image(job: &mut Job<'_>, word: &str, (id, image): (String, Image)) -> Result<()> {
+    let spec = &mut job.made.spec;
+    spec.layers = image.layers()?;
+    if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(job.store, layer)) {
+        let place = &job.store.root_path;
+        return Err(bad(format!("image {word} is damaged: its layer {gone} is not in {place}/layers")));
+    }
+    if spec.layers.is_empty() {
+        return Err(wrong("image {} has no layers: there is nothing to run in it", word));
+    }
+    word.clone_into(&mut spec.image);
+    spec.image_id = id;
+    job.config = image.config.unwrap_or_default();
+    Ok(())
+}
+
+/// An image by name, id or path; a path is imported the first time. It cannot go until the images are unlocked.
+fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Image)>> {
+    // The entry of a bundle means the image that is in it, whatever has its name here.
+    let word = bundle::entry_image().unwrap_or(word);
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
     let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
-    let id = if is_archive_name || is_path || word.contains('/') && std::fs::exists(word).unwrap_or(false) {
-        let id = import_file(store, word)?;
-        store.lock_images(false)?;
-        Some(id)
+    let id = if is_archive_name || is_path || word.contains('/') && rustix::fs::stat(word).is_ok() {
+        import_file(store, word, is_quiet)?
     } else {
         store.lock_images(false)?;
-        images::find(store, word).map_err(|e| e.exit(EXIT_ENGINE))?.map(|found| match found {
-            Found::Reference(_, id) | Found::Id(id) => id,
-        })
+        match images::find(store, word).map_err(|e| e.exit(EXIT_ENGINE))? {
+            Some(Found::Reference(_, id) | Found::Id(id)) => id,
+            None => return Ok(None),
+        }
     };
-    id.map(|id| images::get(store, &id).map(|image| (id, image))).transpose()
+    let image = images::get(store, &id)?;
+    Ok(Some((id, image)))
 }
 
-fn network(parsed: &Parsed) -> Result<Network> {
-    match parsed.last("network") {
-        None | Some("none") => Ok(Network::None),
-        Some("host") => Ok(Network::Host),
+fn network(job: &mut Job<'_>) -> Result<()> {
+    match job.parsed.last("network") {
+        None | Some("none") => {}
+        Some("host") => job.made.spec.network = Network::Host,
         Some(other) => {
             let other = other.escape_debug();
-            Err(bad(format!("network {other} not found: there are none (only lo) and host (the host's own)")))
+            return Err(bad(format!("network {other} not found: there are none (only lo) and host (the host's own)")));
         }
     }
+    Ok(())
+}
+
+/// What the container, its directory and its user are called.
+fn names(job: &mut Job<'_>) -> Result<()> {
+    let (parsed, made) = (job.parsed, &mut job.made);
+    made.is_name_generated = !parsed.given("name");
+    made.spec.name = match parsed.last("name") {
+        Some(name) => read::container_name(name)?.to_owned(),
+        None => words::name(&hex::random(4)),
+    };
+    if let Some(dir) = parsed.last("workdir") {
+        made.spec.cwd = workdir(dir)?;
+    }
+    parsed.last("user").unwrap_or_default().clone_into(&mut made.spec.user);
+    Ok(())
 }
 
 /// Checks a working directory: docker wants it absolute.
@@ -356,25 +394,26 @@ pub fn workdir(dir: &str) -> Result<String> {
     }
 }
 
-fn hostname(parsed: &Parsed, id: &str, network: Network, namespaces: &Namespaces) -> Result<String> {
-    let is_hosts = namespaces.uts.of == Owner::Host;
-    match parsed.last("hostname") {
+fn hostname(job: &mut Job<'_>) -> Result<()> {
+    let spec = &mut job.made.spec;
+    let is_hosts = spec.namespaces.uts.of == Owner::Host;
+    spec.hostname = match job.parsed.last("hostname") {
         Some(_) if is_hosts => {
-            Err(bad("conflicting options: hostname and the UTS mode: --uts host has the host's name"))
+            return Err(bad("conflicting options: hostname and the UTS mode: --uts host has the host's name"));
         }
         Some(name) => {
-            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || !name.chars().all(fits) {
-                let name = visible(name);
-                return Err(bad(format!("invalid hostname '{name}': up to 64 letters, digits, '.', '-' and '_'")));
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || !name.bytes().all(fits) {
+                return Err(wrong("invalid hostname '{}': up to 64 letters, digits, '.', '-' and '_'", name));
             }
-            Ok(name.to_owned())
+            name.to_owned()
         }
-        None if is_hosts || network == Network::Host => {
-            Ok(rustix::system::uname().nodename().to_string_lossy().into_owned())
+        None if is_hosts || spec.network == Network::Host => {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
         }
-        None => Ok(id[..12].to_owned()),
-    }
+        None => spec.id[..12].to_owned(),
+    };
+    Ok(())
 }
 
 /// A variable of our own environment.
@@ -382,31 +421,34 @@ fn from_our_env(key: &str) -> Option<String> {
     std::env::var(key).ok()
 }
 
-/// The environment that was asked for: `-e` beats files, later beats earlier.
-pub fn env(parsed: &Parsed) -> Result<Vec<String>> {
-    let mut all = Vec::new();
+/// Adds the environment that was asked for: `-e` beats files, later beats earlier.
+pub fn env(parsed: &Parsed, all: &mut Vec<String>) -> Result<()> {
     for path in parsed.all("env-file") {
-        merge_env(&mut all, &read::env_file(path, &read_flag_file(path)?, &from_our_env)?);
+        merge_env(all, &read::env_file(path, &read_flag_file(path)?, &from_our_env)?);
     }
     for text in parsed.all("env") {
-        if let Some(entry) = read::env(text, &from_our_env)? {
-            merge_env(&mut all, &[entry]);
-        }
+        merge_env(all, read::env(text, &from_our_env)?.as_slice());
     }
-    Ok(all)
+    Ok(())
 }
 
-fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
-    let mut all = BTreeMap::new();
-    for path in parsed.all("label-file") {
+fn labels(job: &mut Job<'_>) -> Result<()> {
+    let all = &mut job.made.spec.labels;
+    for path in job.parsed.all("label-file") {
         for line in read::env_file(path, &read_flag_file(path)?, &|_| None)? {
-            all.extend([read::label(&line)?]);
+            add_label(all, &line)?;
         }
     }
-    for text in parsed.all("label") {
-        all.extend([read::label(text)?]);
+    for text in job.parsed.all("label") {
+        add_label(all, text)?;
     }
-    Ok(all)
+    Ok(())
+}
+
+fn add_label(all: &mut Map<String, String>, text: &str) -> Result<()> {
+    let (key, value) = read::label(text)?;
+    all.insert(key, value);
+    Ok(())
 }
 
 /// The content of a file that a flag names.

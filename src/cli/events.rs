@@ -1,22 +1,16 @@
 //! `events`.
 
 use super::args::Parsed;
+use super::shape::picked;
 use super::template::{Template, unescape};
-use super::{OK, human, object, open_store, print, read};
-use miniserde::json::{self, Number, Object, Value};
+use super::{OK, human, open_store, print, read};
+use miniserde::json::{self, Number, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{process, time};
 use mydocker::store::{events, journal};
 use rustix::event::{PollFd, PollFlags};
 
 const FILTERS: [&str; 6] = ["container", "event", "image", "label", "type", "volume"];
-
-/// What an event looks like.
-enum Form {
-    Line,
-    Json,
-    Template(Template),
-}
 
 /// Which events are shown.
 struct Wanted<'a> {
@@ -30,11 +24,14 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
     let now = time::now();
     let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, now));
     let (since, until) = (moment("since")?, moment("until")?);
-    let filters = parsed.all("filter").into_iter().map(filter).collect::<Result<Vec<_>>>()?;
-    let form = match parsed.last("format").unwrap_or_default() {
-        "" => Form::Line,
-        "json" | "{{json .}}" => Form::Json,
-        format => Form::Template(Template::parse(&unescape(format))?),
+    let mut filters = Vec::new();
+    for typed in parsed.all("filter") {
+        filters.push(filter(typed)?);
+    }
+    let format = unescape(parsed.last("format").unwrap_or_default());
+    let template = match format.as_str() {
+        "" | "json" | "{{json .}}" => None,
+        format => Some(Template::parse(format)?),
     };
     let store = open_store()?;
     // With a time, also what was before; without any, only what comes.
@@ -46,7 +43,13 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
         let left_ms = until.map_or(-1, time::ms_until);
         let mut text = String::new();
         while let Some(line) = reader.line()? {
-            text.push_str(&show(line, &wanted, &form)?);
+            let Some(event) = Event::read(line).filter(|event| wanted.has(event)) else { continue };
+            match &template {
+                Some(template) => text.push_str(&template.render(&event.value())?),
+                None if format.is_empty() => text.push_str(&event.line()),
+                None => text.push_str(&event.text),
+            }
+            text.push('\n');
         }
         print(&text)?;
         if left_ms == 0 {
@@ -67,121 +70,106 @@ fn filter(text: &str) -> Result<(&str, &str)> {
     Err(Error::new(format!("invalid filter '{key}': known are {}", FILTERS.join(", "))))
 }
 
-/// The text of an event; empty for one that is not wanted, and for a line that a kill has torn.
-fn show(line: &[u8], wanted: &Wanted<'_>, form: &Form) -> Result<String> {
-    let Some(text) = core::str::from_utf8(line).ok() else { return Ok(String::new()) };
-    let Ok(Value::Object(event)) = json::from_str(text) else { return Ok(String::new()) };
-    let at = match event.get("timeNano") {
-        Some(Value::Number(Number::I64(at))) => *at,
-        Some(Value::Number(Number::U64(at))) => *at as i64,
-        _ => 0,
-    };
-    let is_in_time = wanted.since.is_none_or(|since| at >= since) && wanted.until.is_none_or(|until| at <= until);
-    let event = Event { at, event: &event };
-    if !is_in_time || !event.fits(&wanted.filters) {
-        return Ok(String::new());
+impl Wanted<'_> {
+    /// Different keys must all fit, of one key any value.
+    fn has(&self, event: &Event) -> bool {
+        self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at <= until)
+            && self
+                .filters
+                .iter()
+                .all(|(key, _)| self.filters.iter().any(|(other, value)| key == other && event.fits(key, value)))
     }
-    Ok(match form {
-        Form::Json => text.to_owned(),
-        Form::Line => event.line(),
-        Form::Template(template) => template.render(&event.value())?,
-    } + "\n")
 }
 
 /// An event as it was read.
-struct Event<'a> {
+struct Event {
+    text: String,
     at: i64,
-    event: &'a Object,
+    all: Value,
 }
 
-impl Event<'_> {
-    fn word(&self, key: &str) -> &str {
-        string(self.event, key)
+impl Event {
+    /// `None` for a line that a kill has torn.
+    fn read(line: &[u8]) -> Option<Self> {
+        let text = core::str::from_utf8(line).ok()?;
+        let mut event = Self { text: text.to_owned(), at: 0, all: json::from_str(text).ok()? };
+        match event.find(&["timeNano"]) {
+            Some(Value::Number(Number::I64(at))) => event.at = *at,
+            Some(Value::Number(Number::U64(at))) => event.at = *at as i64,
+            _ => {}
+        }
+        matches!(event.all, Value::Object(_)).then_some(event)
     }
 
-    fn actor(&self) -> Option<&Object> {
-        as_object(self.event.get("Actor")?)
+    /// What is at the end of a path through the objects.
+    fn find(&self, path: &[&str]) -> Option<&Value> {
+        let mut value = &self.all;
+        for key in path {
+            let Value::Object(object) = value else { return None };
+            value = object.get(*key)?;
+        }
+        Some(value)
+    }
+
+    fn word(&self, path: &[&str]) -> &str {
+        if let Some(Value::String(text)) = self.find(path) { text } else { "" }
     }
 
     fn id(&self) -> &str {
-        self.actor().map_or("", |actor| string(actor, "ID"))
-    }
-
-    fn attributes(&self) -> Option<&Object> {
-        as_object(self.actor()?.get("Attributes")?)
+        self.word(&["Actor", "ID"])
     }
 
     fn attribute(&self, key: &str) -> &str {
-        self.attributes().map_or("", |all| string(all, key))
+        self.word(&["Actor", "Attributes", key])
     }
 
     /// docker's line: time, type, action, id, and the attributes.
     fn line(&self) -> String {
-        let (kind, action) = (self.word("Type"), self.word("Action"));
+        let (kind, action) = (self.word(&["Type"]), self.word(&["Action"]));
         let mut line = format!("{} {kind} {action} {}", time::rfc3339(self.at), self.id());
-        let attributes = self.attributes().into_iter().flat_map(|all| all.keys());
-        let shown: Vec<String> = attributes.map(|key| format!("{key}={}", self.attribute(key))).collect();
-        if !shown.is_empty() {
-            line = format!("{line} ({})", shown.join(", "));
+        if let Some(Value::Object(all)) = self.find(&["Actor", "Attributes"])
+            && !all.is_empty()
+        {
+            let mut before = " (";
+            for key in all.keys() {
+                line.extend([before, key, "=", self.attribute(key)]);
+                before = ", ";
+            }
+            line.push(')');
         }
         human::visible(&line)
     }
 
     /// What templates see: the fields by the names of docker's structure.
     fn value(&self) -> Value {
-        let names = [
-            ("Status", "status"),
-            ("ID", "id"),
-            ("From", "from"),
-            ("Type", "Type"),
-            ("Action", "Action"),
-            ("Actor", "Actor"),
-            ("Scope", "scope"),
-            ("Time", "time"),
-            ("TimeNano", "timeNano"),
-        ];
-        object(
-            names.into_iter().map(|(name, key)| (name, self.event.get(key).cloned().unwrap_or(Value::Null))).collect(),
-        )
+        let names = "Status status,ID id,From from,Type Type,Action Action,Actor Actor,Scope scope,Time time,\
+                     TimeNano timeNano,";
+        Value::Object(picked(names, &self.all))
     }
 
-    /// Different keys must all fit, of one key any value.
-    fn fits(&self, filters: &[(&str, &str)]) -> bool {
-        filters.iter().all(|(key, _)| filters.iter().any(|(other, value)| key == other && self.fits_one(key, value)))
-    }
-
-    fn fits_one(&self, key: &str, value: &str) -> bool {
-        let (kind, id) = (self.word("Type"), self.id());
-        let untagged = |name: &str| name.rsplit_once(':').map_or(name.to_owned(), |(name, _)| name.to_owned());
+    fn fits(&self, key: &str, value: &str) -> bool {
+        let (kind, id) = (self.word(&["Type"]), self.id());
+        // docker's `exec_start: ls` and `health_status: healthy` go by either name, and images by that without a tag.
+        let is = |text: &str, end: Option<(&str, &str)>| text == value || end.is_some_and(|(first, _)| first == value);
         match key {
             "type" => kind == value,
             "event" => {
-                let action = self.word("Action");
-                // docker's `exec_start: ls` and `health_status: healthy` go by either name.
-                action == value || action.split_once(": ").is_some_and(|(first, _)| first == value)
+                let action = self.word(&["Action"]);
+                is(action, action.split_once(": "))
             }
             "container" => kind == key && (id.starts_with(value) || self.attribute("name").starts_with(value)),
             "volume" => kind == key && id.starts_with(value),
             "image" => {
                 let name = self.attribute(if kind == "image" { "name" } else { "image" });
-                name == value
-                    || untagged(name) == value
-                    || kind == key && id.trim_start_matches("sha256:").starts_with(value)
+                is(name, name.rsplit_once(':')) || kind == key && id.trim_start_matches("sha256:").starts_with(value)
             }
             _ => match value.split_once('=') {
                 Some((label, value)) => {
-                    self.attributes().is_some_and(|all| all.contains_key(label)) && self.attribute(label) == value
+                    self.find(&["Actor", "Attributes", label]).is_some() && self.attribute(label) == value
                 }
-                None => self.attributes().is_some_and(|all| all.contains_key(value)),
+                None => self.find(&["Actor", "Attributes", value]).is_some(),
             },
         }
     }
-}
-
-fn as_object(value: &Value) -> Option<&Object> {
-    if let Value::Object(object) = value { Some(object) } else { None }
-}
-
-fn string<'a>(object: &'a Object, key: &str) -> &'a str {
-    if let Some(Value::String(text)) = object.get(key) { text } else { "" }
 }

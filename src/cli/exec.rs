@@ -14,9 +14,11 @@ pub fn exec(parsed: &Parsed) -> Result<u8> {
         enter_user_namespace_of(&parsed.words[0])?;
     }
     seal()?;
+    let mut env = Vec::new();
+    decide::env(parsed, &mut env)?;
     let request = Exec {
         args: parsed.words[1..].to_vec(),
-        env: decide::env(parsed)?,
+        env,
         cwd: parsed.last("workdir").map(decide::workdir).transpose()?,
         user: parsed.last("user").map(str::to_owned),
         tty: parsed.on("tty"),

@@ -40,43 +40,45 @@ pub fn stop(parsed: &Parsed) -> Result<u8> {
     let ending = Ending::read(parsed)?;
     let store = open_store()?;
     // All are told before any is waited for.
-    let begin = |word: &String| ending.begin(&store, &containers::find(&store, word)?, false);
-    let mut begun = parsed.words.iter().map(begin).collect::<Vec<_>>().into_iter();
-    each(&parsed.words, |word| {
-        if let Some(socket) = begun.next().transpose()?.flatten() {
+    let mut begun = Vec::new();
+    for word in &parsed.words {
+        begun.push(containers::find(&store, word).and_then(|container| ending.begin(&store, &container, false)));
+    }
+    let mut begun = begun.into_iter();
+    each(&parsed.words, &mut |word| {
+        if let Some(Some(socket)) = begun.next().transpose()? {
             stop::await_end(&socket)?;
         }
         Ok(word.to_owned())
     })
 }
 
+/// Does the same to each container.
+fn each_container(parsed: &Parsed, act: &dyn Fn(&Store, &Container, &str) -> Result<()>) -> Result<u8> {
+    let store = open_store()?;
+    each(&parsed.words, &mut |word| act(&store, &containers::find(&store, word)?, word).map(|()| word.to_owned()))
+}
+
 /// `kill [-s SIGNAL] CONTAINER…`
 pub fn kill(parsed: &Parsed) -> Result<u8> {
     let signal = parsed.read("signal", read::signal)?.unwrap_or(SIGKILL);
-    let store = open_store()?;
-    each(&parsed.words, |word| {
-        let container = containers::find(&store, word)?;
-        stop::kill(&store, &container, word, signal)?;
-        Ok(word.to_owned())
-    })
+    each_container(parsed, &|store, container, word| stop::kill(store, container, word, signal))
 }
 
 /// `pause CONTAINER…`
 pub fn pause(parsed: &Parsed) -> Result<u8> {
-    let store = open_store()?;
-    each(&parsed.words, |word| stop::pause(&store, &containers::find(&store, word)?).map(|()| word.to_owned()))
+    each_container(parsed, &|store, container, _| stop::pause(store, container))
 }
 
 /// `unpause CONTAINER…`
 pub fn unpause(parsed: &Parsed) -> Result<u8> {
-    let store = open_store()?;
-    each(&parsed.words, |word| stop::unpause(&store, &containers::find(&store, word)?).map(|()| word.to_owned()))
+    each_container(parsed, &|store, container, _| stop::unpause(store, container))
 }
 
 /// `wait CONTAINER…`
 pub fn wait(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    each(&parsed.words, |word| Ok(stop::wait(&store, &containers::find(&store, word)?, word)?.to_string()))
+    each(&parsed.words, &mut |word| Ok(stop::wait(&store, &containers::find(&store, word)?, word)?.to_string()))
 }
 
 /// `rename CONTAINER NAME`
@@ -93,7 +95,7 @@ pub fn rename(parsed: &Parsed) -> Result<u8> {
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (force, with_volumes) = (parsed.on("force"), parsed.on("volumes"));
-    each(&parsed.words, |word| match remove::remove(&store, word, force, with_volumes) {
+    each(&parsed.words, &mut |word| match remove::remove(&store, word, force, with_volumes) {
         Err(error) if force && containers::is_missing(&error) => Ok(String::new()), // perhaps it went by itself
         removed => removed.map(|()| word.to_owned()),
     })

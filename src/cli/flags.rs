@@ -60,7 +60,7 @@ const MAKING: &str = "\
 --platform OS/ARCH  Only this host's own can be asked for
 --privileged  Let it do everything that root may do here, and see all devices
 --pull WHEN  missing or never: there is no registry to ask
--q --quiet  Nothing is pulled, so there is nothing to be quiet about
+-q --quiet  Show no progress when IMAGE is an archive
 --read-only  Make its root file system read-only
 --restart POLICY  Start it again: no (the default), on-failure[:N], always, unless-stopped
 --rm  Remove the container when it ends
@@ -161,10 +161,12 @@ pub const RM: &[&str] = &["\
 /// `commit`
 pub const COMMIT: &[&str] = &["\
 -a --author TEXT  Who made it
--c --change INSTRUCTION  Change the image: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL …
+-c --change INSTRUCTION  Change the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR …
 -m --message TEXT  Why it was made
 -o --output FILE.tar  Also write all that the container sees as a flat archive
+--no-pause  Let the container go on meanwhile
 -p --pause  Let the container stand still meanwhile (default; --pause=false does not)
+-q --quiet  Show no progress
 "];
 /// `cp`
 pub const CP: &[&str] = &["\
@@ -172,18 +174,61 @@ pub const CP: &[&str] = &["\
 -L --follow-link  Copy what a symlink SRC points to
 -q --quiet  Tell nothing on a terminal either
 "];
+/// `export`
+pub const EXPORT: &[&str] = &["-o --output FILE  Write to this file, not to standard output"];
+/// `history`
+pub const HISTORY: &[&str] = &["\
+--format FORMAT  json, a template such as '{{.CreatedBy}}', or 'table …'
+-H --human  Sizes and times for people (default; --human=false: exact ones)
+--no-trunc  Do not shorten anything
+-q --quiet  Only ids
+"];
+/// `volume create`
+pub const VOLUME_CREATE: &[&str] = &["\
+-d --driver KIND  local is the only one
+--label KEY=VALUE  Attach a label
+"];
+/// `volume ls`
+pub const VOLUMES: &[&str] = &["\
+-f --filter KEY=VALUE  Only these: name (a regular expression), dangling, label, driver
+--format FORMAT  json, a template such as '{{.Name}}', or 'table …'
+-q --quiet  Only names
+"];
+/// `volume rm`
+pub const VOLUME_RM: &[&str] = &["-f --force  One that does not exist is fine"];
+/// `volume prune`
+pub const PRUNE_VOLUMES: &[&str] = &["\
+-a --all  Remove those with a name, too
+--filter KEY=VALUE  Only these: label=KEY[=VALUE], label!=KEY[=VALUE]
+-f --force  Do not ask
+"];
 /// `import`
 pub const IMPORT: &[&str] = &["\
 -c --change INSTRUCTION  Configure the image: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL …
 -m --message TEXT  Why it was made
 --max-size BYTES  Refuse more unpacked data than this (default 64g)
 --max-ratio N  Refuse more than N bytes unpacked for one packed
+-q --quiet  Show no progress
+"];
+/// `load`
+pub const LOAD: &[&str] = &["\
+-i --input FILE|DIR  Read this archive or image layout, not the standard input
+-q --quiet  Tell nothing but the names or ids
+"];
+/// `save`
+pub const SAVE: &[&str] = &["-o --output FILE  Write to this file, not to the standard output"];
+/// `bundle`
+pub const BUNDLE: &[&str] = &["\
+--add  Also what this program's own file has in it
+--entry RUN-ARG...  Let the file be a program: what 'run' does with all that follows
+--inspect  Check files and tell what is in them, as JSON
+-o --output FILE  Where to write it
 "];
 /// `images`
 pub const IMAGES: &[&str] = &["\
--a --all  Show all images (as always: none is hidden)
+-a --all  Show also nameless images that others were made from
 --digests  Show a column for digests
--f --filter KEY=VALUE  Only these: reference (a pattern), dangling, label, before, since
+-f --filter KEY=VALUE  Only these: reference (a pattern), dangling, label, before, since, until
 --format FORMAT  json, a template such as '{{.Repository}}', or 'table …'
 --no-trunc  Do not shorten ids
 -q --quiet  Only ids
@@ -211,7 +256,10 @@ pub const PRUNE_IMAGES: &[&str] = &["\
 -f --force  Do not ask
 "];
 /// `rmi`
-pub const RMI: &[&str] = &["-f --force  Also one that stopped containers use; a missing one is fine"];
+pub const RMI: &[&str] = &["\
+-f --force  Also one that stopped containers use; a missing one is fine
+--no-prune  Keep the nameless images that it was made from
+"];
 /// `events`
 pub const EVENTS: &[&str] = &["\
 -f --filter KEY=VALUE  Only these: type, event, container, image, volume, label
@@ -227,4 +275,21 @@ pub const STATS: &[&str] = &["\
 --format FORMAT  json, a template such as '{{.Name}}', or 'table {{.Name}}\\t{{.CPUPerc}}'
 --no-stream  Show them once, instead of every second
 --no-trunc  Do not shorten anything
+"];
+/// `system df`
+pub const SYSTEM_DF: &[&str] = &["\
+--format FORMAT  json, a template such as '{{.Type}} {{.Size}}', or 'table …'
+-v --verbose  Show every image, container and volume
+"];
+/// `system prune`
+pub const SYSTEM_PRUNE: &[&str] = &["\
+-a --all  Remove all images that no container uses, not only those without a name
+--filter KEY=VALUE  Only these: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]
+-f --force  Do not ask
+--volumes  Remove anonymous volumes that no container has, too
+"];
+/// `system check`
+pub const SYSTEM_CHECK: &[&str] = &["\
+--deep  Read the content of all layers, too, and compare it with their digests
+--repair  Put right what can be put right without losing anything
 "];

@@ -32,46 +32,52 @@ pub fn elapsed(moment: i64) -> i64 {
     (time::now().saturating_sub(moment) / time::SECOND).max(0)
 }
 
+const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
 /// Decimal size with three significant digits: "1.98MB", "13.3kB", "0B".
 pub fn size(bytes: u64) -> String {
-    scaled(bytes, 1000, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+    scaled(bytes, 1000, 3, &DECIMAL)
+}
+
+/// The same with four digits: "1.984MB".
+pub fn size_long(bytes: u64) -> String {
+    scaled(bytes, 1000, 4, &DECIMAL)
 }
 
 /// Binary size with four significant digits: "23.54GiB", "348KiB".
 pub fn size_binary(bytes: u64) -> String {
-    scaled(bytes, 1024, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+    scaled(bytes, 1024, 4, &BINARY)
 }
 
-/// `digits` significant digits, trailing zeros dropped, like Go's `%.3g` followed by the unit.
-fn scaled(bytes: u64, base: u128, digits: usize, units: &[&str]) -> String {
-    let bytes = u128::from(bytes);
-    let mut step = 1u128;
-    for (index, unit) in units.iter().enumerate() {
-        let last = index + 1 == units.len();
-        if bytes >= step * base && !last {
-            step *= base;
-            continue;
-        }
-        let whole_digits = (bytes / step).max(1).ilog10() as usize + 1;
-        let mut tenth = 10u128.pow(digits.saturating_sub(whole_digits) as u32);
-        let mut value = nearest(bytes * tenth, step);
-        if value >= base * tenth && !last {
-            step *= base; // 999.9kB rounds up to 1MB
-            continue;
-        }
-        while tenth > 1 && value.is_multiple_of(10) {
-            (value, tenth) = (value / 10, tenth / 10);
-        }
-        let (whole, rest, width) = (value / tenth, value % tenth, tenth.ilog10() as usize);
-        return if tenth == 1 { format!("{whole}{unit}") } else { format!("{whole}.{rest:0width$}{unit}") };
+/// `digits` significant digits, trailing zeros dropped, halves rounded to even, like Go's `%.3g` followed by the unit.
+fn scaled(bytes: u64, base: u64, digits: usize, units: &[&str; 7]) -> String {
+    let (mut step, mut unit) = (1, 0);
+    while bytes / step >= base && unit < 6 {
+        (step, unit) = (step * base, unit + 1);
     }
-    String::new()
-}
-
-/// Division rounded to the nearest, halves to even.
-fn nearest(value: u128, by: u128) -> u128 {
-    let (whole, rest) = (value / by, value % by);
-    whole + u128::from(rest * 2 > by || (rest * 2 == by && whole % 2 == 1))
+    loop {
+        let (mut value, mut rest, mut limit) = (bytes / step, bytes % step, base);
+        let mut decimals = digits.saturating_sub(value.to_string().len());
+        for _ in 0..decimals {
+            value = value * 10 + rest * 10 / step;
+            rest = rest * 10 % step;
+            limit *= 10;
+        }
+        value += u64::from(rest * 2 > step || (rest * 2 == step && value % 2 == 1));
+        if value >= limit && unit < 6 {
+            (step, unit) = (step * base, unit + 1); // 999.9kB rounds up to 1MB
+            continue;
+        }
+        while decimals > 0 && value.is_multiple_of(10) {
+            (value, decimals) = (value / 10, decimals - 1);
+        }
+        let mut text = value.to_string();
+        if decimals > 0 {
+            text.insert(text.len() - decimals, '.');
+        }
+        return text + units[unit];
+    }
 }
 
 /// Characters that turn the direction of the text around them.
@@ -139,6 +145,7 @@ mod tests {
             assert_eq!(size(bytes), text);
         }
         assert_eq!(size(u64::MAX), "18.4EB");
+        assert_eq!(size_long(1_984_123), "1.984MB");
         assert_eq!(size_binary(348 * 1024), "348KiB");
         assert_eq!(size_binary(25_275_881_000), "23.54GiB");
         assert_eq!(size_binary(1023), "1023B");

@@ -1,22 +1,28 @@
-//! `import`, `images`, `rmi`, `commit`.
+//! `import`, `export`, `images`, `history`, `tag`, `rmi`, `commit`.
 
+mod history;
 mod list;
 
-pub use list::images;
+pub use history::history;
+pub use list::{HEADERS, Stored, images, named, row, sizes_of, stored};
 
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
-use super::{OK, change, each, note, open_store, print, read};
+use super::progress::{self, Progress};
+use super::{OK, Opened, change, each, load, note, open_store, print, ps, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
+use mydocker::life::export;
+use mydocker::life::unpacking;
+use mydocker::store::archive;
 use mydocker::store::images::{self, Config, History, Image, RootFs};
-use mydocker::store::reference;
+use mydocker::store::reference::{self, Reference};
 use mydocker::store::unpack::Limits;
 use mydocker::store::{Store, containers, events, layers, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Device nodes that are named one by one when an archive's are left out.
+/// What was left out of an archive or a copy is named up to so many.
 const LEFT_OUT_SHOWN_MAX: usize = 3;
 
 /// What an archive becomes besides its layer.
@@ -25,22 +31,20 @@ struct Import<'a> {
     message: &'a str,
     origin: &'a str,
     limits: Limits,
+    is_quiet: bool,
 }
 
 /// Unpacks an archive and stores it as an image of one layer.
 fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Result<String> {
+    let mut progress = Progress::new("Importing", import.is_quiet);
+    progress.expect(&|| progress::bytes_left(from));
+    let mut tell = |bytes| progress.tell(bytes);
     let mut source = io::File { fd: from, name: import.origin };
-    let layer = layers::add(store, &mut source, &import.limits)
-        .map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
-    if !layer.left_out.is_empty() {
-        let shown = layer.left_out.iter().take(LEFT_OUT_SHOWN_MAX).map(|n| n.escape_debug().to_string());
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        let more = if layer.left_out.len() > LEFT_OUT_SHOWN_MAX { " …" } else { "" };
-        note(&format!(
-            "left out {} device nodes or sockets that a container has no use for: {shown}{more}",
-            layer.left_out.len()
-        ));
-    }
+    let mut source = io::Counted::<dyn io::Source>::new(&mut source, &mut tell);
+    let added = layers::add(store, &mut source, &import.limits);
+    drop(progress);
+    let layer = added.map_err(|e| e.reword(&|what| format!("cannot import {}: {}", import.origin, what)))?;
+    note_left_out(&layer.left_out);
     let now = time::rfc3339(time::now());
     let comment =
         if import.message.is_empty() { format!("Imported from {}", import.origin) } else { import.message.to_owned() };
@@ -50,6 +54,7 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
         architecture: Some(images::architecture().to_owned()),
         os: Some("linux".to_owned()),
         config: Some(import.config),
+        parent: None,
         rootfs: Some(RootFs {
             kind: Some("layers".to_owned()),
             diff_ids: Some(vec![format!("sha256:{}", layer.diff_id)]),
@@ -61,24 +66,59 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
     Ok(id)
 }
 
-/// The image of an archive file: imported the first time, recognised by the file's identity afterwards.
-pub fn import_file(store: &Store, path: &str) -> Result<String> {
+/// Tells the person what a container has no use for.
+pub fn note_left_out(left_out: &[String]) {
+    if left_out.is_empty() {
+        return;
+    }
+    let shown = few(left_out, |name| name.escape_debug().to_string());
+    let count = left_out.len();
+    note(&format!("left out {count} device nodes or sockets that a container has no use for: {shown}"));
+}
+
+/// The first of the names of what was left out.
+pub fn few(names: &[String], shown: fn(&str) -> String) -> String {
+    let mut text = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if at == LEFT_OUT_SHOWN_MAX {
+            text.push_str(" …");
+            break;
+        }
+        text.extend([if at == 0 { "" } else { ", " }, &shown(name)]);
+    }
+    text
+}
+
+/// The image of an archive file (of a root file system, or of one image): imported the first time, recognised by the
+/// file's identity afterwards. Returns with the images locked (shared): it cannot go before the caller has used it.
+pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> {
     let file = open_archive(path).map_err(|e| e.exit(EXIT_ENGINE))?;
-    let stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
+    let mut stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
+    let is_dir = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
+    if is_dir {
+        // A directory's own times do not change with the files in it.
+        stat = rustix::fs::statat(&file, "index.json", rustix::fs::AtFlags::empty()).unwrap_or(stat);
+    }
+    let (is_image, file) = archive::is_of_images(file);
+    if is_dir && !is_image {
         return Err(Error::new(format!("{path} is a directory: run it with --rootfs {path}, or import a tar of it"))
             .exit(EXIT_ENGINE));
     }
     let identity = images::file_identity(&stat);
+    store.lock_images(false)?;
     if let Some(id) = images::by_file(store, &identity)? {
         return Ok(id);
     }
-    let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
-    let import = Import { config, message: "", origin: path, limits: Limits::default() };
-    let id = import_stream(store, file.as_fd(), import)?;
+    store.unlock_images();
+    let id = if is_image {
+        load::only_image(store, file, path, is_quiet)?
+    } else {
+        let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
+        let import = Import { config, message: "", origin: path, limits: unpacking::limits(), is_quiet };
+        import_stream(store, file.as_fd(), import)?
+    };
     // The file may have changed while it was read: then it is another file from now on, and is imported anew.
     images::remember_file(store, &identity, &id)?;
-    store.unlock_images();
     Ok(id)
 }
 
@@ -96,12 +136,10 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
         )
         .exit(EXIT_ENGINE));
     }
-    let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
+    let reference = new_name(parsed)?;
     let mut config = Config::default();
-    for instruction in parsed.all("change") {
-        change::apply(&mut config, instruction)?;
-    }
-    let mut limits = Limits::default();
+    change::apply(&mut config, &parsed.all("change"))?;
+    let mut limits = unpacking::limits();
     if let Some(bytes) = parsed.read("max-size", read::bytes)? {
         limits.bytes_max = bytes;
     }
@@ -112,62 +150,120 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     }
     let store = open_store()?;
     let message = parsed.last("message").unwrap_or("");
-    let id = if path == "-" {
-        import_stream(&store, sys::stdin(), Import { config, message, origin: "-", limits })?
-    } else {
-        let file = open_archive(path)?;
-        import_stream(&store, file.as_fd(), Import { config, message, origin: path, limits })?
-    };
+    let import = Import { config, message, origin: path, limits, is_quiet: parsed.on("quiet") };
+    let file = if path == "-" { None } else { Some(open_archive(path)?) };
+    let id = import_stream(&store, file.as_ref().map_or(sys::stdin(), AsFd::as_fd), import)?;
     if let Some(reference) = &reference {
         images::tag(&store, reference, &id)?;
     }
     store.unlock_images();
-    images::tidy(&store)?;
-    trash::sweep(&store)?;
+    made(&store, &id)
+}
+
+/// The name that a new image gets.
+fn new_name(parsed: &Parsed) -> Result<Option<Reference>> {
+    match parsed.words.get(1) {
+        Some(text) => reference::parse(text).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// An id in a list: all of it, or its beginning.
+fn shown_id(id: &str, full: bool) -> String {
+    if full { format!("sha256:{id}") } else { id[..12].to_owned() }
+}
+
+/// Tells the id of a new image, after cleaning up what it replaced.
+fn made(store: &Store, id: &str) -> Result<u8> {
+    images::tidy(store)?;
+    trash::sweep(store)?;
     print(&format!("sha256:{id}\n"))?;
+    Ok(OK)
+}
+
+/// Who is not root looks at a container from its user namespace.
+fn open_store_of(word: &str) -> Result<Opened> {
+    if !rustix::process::geteuid().is_root() {
+        let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
+    }
+    open_store()
+}
+
+/// `export [-o FILE] CONTAINER`
+pub fn export(parsed: &Parsed) -> Result<u8> {
+    let word = &parsed.words[0];
+    let path = output(parsed).filter(|path| !path.is_empty());
+    if path.is_none() && rustix::termios::isatty(sys::stdout()) {
+        return Err(Error::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
+    }
+    let store = open_store_of(word)?;
+    let container = containers::find(&store, word)?;
+    let mut progress = Progress::new("Exporting", false);
+    export::export(&store, &container, path.as_deref(), &mut |bytes| progress.tell(bytes)).map(|()| OK)
+}
+
+/// The file of `-o`; where there is a symlink, what it leads to.
+fn output(parsed: &Parsed) -> Option<String> {
+    let path = parsed.last("output")?;
+    let real = std::fs::canonicalize(path).ok().and_then(|real| real.into_os_string().into_string().ok());
+    Some(real.unwrap_or_else(|| path.to_owned()))
+}
+
+/// `tag IMAGE NAME[:TAG]`
+pub fn tag(parsed: &Parsed) -> Result<u8> {
+    let [word, name] = parsed.words.as_slice() else { return Ok(OK) }; // the table wants two
+    let reference = reference::parse(name)?;
+    let store = open_store()?;
+    store.lock_images(false)?;
+    images::tag(&store, &reference, &images::expect(&store, word)?)?;
     Ok(OK)
 }
 
 /// `rmi IMAGE…`
 pub fn rmi(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let force = parsed.on("force");
-    each(&parsed.words, |word| {
-        let removed = match images::remove(&store, word, force) {
-            Err(_) if force && images::find(&store, word)?.is_none() => return Ok(String::new()),
+    let (force, prunes) = (parsed.on("force"), !parsed.on("no-prune"));
+    each(&parsed.words, &mut |word| {
+        let removed = match images::remove(&store, word, force, prunes) {
+            Err(_) if force && images::find_stored(&store, word)?.is_none() => return Ok(String::new()),
             other => other,
         };
         store.unlock_images();
         let removed = removed?;
-        let untagged = removed.untagged.iter().map(|name| format!("Untagged: {name}"));
-        let deleted = removed.deleted.iter().map(|id| format!("Deleted: {id}"));
-        Ok(untagged.chain(deleted).collect::<Vec<_>>().join("\n"))
+        let mut lines = Vec::new();
+        gone("Untagged: ", &removed.untagged, &mut lines);
+        gone("Deleted: ", &removed.deleted, &mut lines);
+        Ok(lines.join("\n"))
     })
+}
+
+/// Adds a line for each of these names.
+pub fn gone(what: &str, names: &[String], lines: &mut Vec<String>) {
+    for name in names {
+        lines.push(format!("{what}{name}"));
+    }
 }
 
 /// `commit CONTAINER [REFERENCE]`
 pub fn commit(parsed: &Parsed) -> Result<u8> {
-    let reference = parsed.words.get(1).map(|text| reference::parse(text)).transpose()?;
-    if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(&parsed.words[0]); // one that does not run has none; any other error comes again
-    }
-    let store = open_store()?;
+    let reference = new_name(parsed)?;
+    let store = open_store_of(&parsed.words[0])?;
     let container = containers::find(&store, &parsed.words[0])?;
     let mut config = commit::config_of(&store, &container.spec);
-    for instruction in parsed.all("change") {
-        change::apply(&mut config, instruction)?;
-    }
+    change::apply(&mut config, &parsed.all("change"))?;
+    let archive = output(parsed);
+    let mut progress = Progress::new("Committing", parsed.on("quiet"));
+    progress.expect(&|| Some(ps::sizes(&store, &container).ok()?.0));
     let request = Commit {
         config,
         message: parsed.last("message").unwrap_or(""),
         author: parsed.last("author").unwrap_or(""),
         reference: reference.as_ref(),
-        archive: parsed.last("output"),
-        pause: parsed.last("pause") != Some("false"),
+        archive: archive.as_deref(),
+        pause: parsed.last("pause") != Some("false") && !parsed.on("no-pause"),
+        progress: &mut |bytes| progress.tell(bytes),
     };
-    let id = commit::commit(&store, &container, request)?;
-    images::tidy(&store)?;
-    trash::sweep(&store)?;
-    print(&format!("sha256:{id}\n"))?;
-    Ok(OK)
+    let id = commit::commit(&store, &container, request);
+    drop(progress);
+    made(&store, &id?)
 }

@@ -8,8 +8,8 @@ pub use mydocker::life::health::word as verdict;
 
 use super::args::Parsed;
 use super::template::Template;
-use super::{OK, note, open_store, print, read, shape};
-use miniserde::json::Value;
+use super::{OK, complain, open_store, print, read, shape};
+use miniserde::json::{Array, Value};
 use mydocker::error::{Error, Result};
 use mydocker::store::{Store, containers, images, volumes};
 
@@ -27,7 +27,7 @@ pub fn inspect(parsed: &Parsed) -> Result<u8> {
         text => Some(Template::parse(text)?),
     };
     let store = open_store()?;
-    let (mut found, mut lines) = (Vec::new(), String::new());
+    let (mut found, mut lines) = (Array::new(), String::new());
     let mut errors: Vec<Error> = Vec::new();
     for word in &parsed.words {
         match (look(&store, kind, word, parsed.on("size")), &template) {
@@ -41,40 +41,45 @@ pub fn inspect(parsed: &Parsed) -> Result<u8> {
     }
     if template.is_none() {
         let level = (parsed.last("format") != Some("json")).then_some(0);
-        shape::write(&mut lines, &Value::Array(found.into_iter().collect()), level);
+        shape::write(&mut lines, &Value::Array(found), level);
     }
     if template.is_none() || lines.is_empty() {
         lines.push('\n'); // docker ends an answer that is empty, too
     }
     print(&lines)?;
+    let mut code = OK;
     for error in &errors {
-        note(&error.to_string());
+        complain(error, &mut code);
     }
-    Ok(if errors.is_empty() { OK } else { 1 })
+    Ok(code)
 }
 
 /// The object that a word stands for.
 fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value> {
-    for candidate in KINDS.into_iter().filter(|candidate| kind.is_empty() || kind == *candidate) {
-        let found = match candidate {
-            "container" => match containers::find(store, word) {
-                Ok(container) => container::value(store, &container, with_size)?,
-                Err(error) if containers::is_missing(&error) => None,
-                Err(error) => return Err(error),
-            },
-            "image" => match images::find(store, word) {
-                Ok(Some(found)) => Some(image::value(store, found.id())?),
-                Err(error) if error.what.starts_with("multiple") => return Err(error),
-                Ok(None) | Err(_) => None, // a word that cannot be the name of an image is none
-            },
-            _ if read::volume_name(word).is_ok() => {
-                volumes::created(store, word)?.map(|at| image::volume(store, word, at))
+    let may_be = |candidate: &str| kind.is_empty() || kind == candidate;
+    if may_be("container") {
+        match containers::find(store, word) {
+            Ok(container) => {
+                if let Some(value) = container::value(store, &container, with_size)? {
+                    return Ok(value);
+                }
             }
-            _ => None,
-        };
-        if let Some(value) = found {
-            return Ok(value);
+            Err(error) if !containers::is_missing(&error) => return Err(error),
+            Err(_) => {}
         }
+    }
+    if may_be("image") {
+        match images::find(store, word) {
+            Ok(Some(found)) => return image::value(store, found.id()),
+            Err(error) if error.what.starts_with("multiple") => return Err(error),
+            Ok(None) | Err(_) => {} // a word that cannot be the name of an image is none
+        }
+    }
+    if may_be("volume")
+        && read::volume_name(word).is_ok()
+        && let Some(known) = volumes::get(store, word)?
+    {
+        return Ok(image::volume(store, word, &known));
     }
     Err(match kind {
         "container" => containers::missing(word),

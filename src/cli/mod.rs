@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod attach;
+pub mod bundle;
 pub mod change;
 pub mod completion;
 pub mod cp;
@@ -10,25 +11,30 @@ pub mod decide;
 pub mod diff;
 pub mod events;
 pub mod exec;
+pub mod filter;
 pub mod finish;
 pub mod flags;
 pub mod human;
 pub mod images;
 pub mod info;
 pub mod inspect;
+pub mod load;
 pub mod logs;
 pub mod pattern;
+pub mod progress;
 pub mod prune;
 pub mod ps;
 pub mod read;
 pub mod run;
 pub mod shape;
 pub mod stats;
+pub mod system;
 pub mod table;
 pub mod template;
 pub mod top;
 pub mod update;
 pub mod verbs;
+pub mod volume;
 pub mod words;
 
 use miniserde::json::{Object, Value};
@@ -36,6 +42,7 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, process, seal, sys};
 use mydocker::store::{self, Store};
 use mydocker::walls::ids;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 /// Exit code of everything that worked.
@@ -62,8 +69,20 @@ pub fn set_places(root: String, run: String) {
     let _ = PLACES.set((root, run)); // called once, by main
 }
 
+/// The store, open until the process ends: a verb has nothing to move or to close.
+#[derive(Clone, Copy)]
+pub struct Opened(&'static Store);
+
+impl Deref for Opened {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.0
+    }
+}
+
 /// Opens the store. Who is not root gets a user namespace of its own first, unless it is in one already.
-pub fn open_store() -> Result<Store> {
+pub fn open_store() -> Result<Opened> {
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
@@ -71,31 +90,31 @@ pub fn open_store() -> Result<Store> {
 }
 
 /// Opens the store with just the powers that we have.
-pub fn open_store_as_we_are() -> Result<Store> {
-    match PLACES.get() {
-        Some((root, run)) => store::open(root, run),
-        None => store::open(store::ROOT, store::RUN),
-    }
+pub fn open_store_as_we_are() -> Result<Opened> {
+    let (root, run) = PLACES.get().map_or((store::ROOT, store::RUN), |(root, run)| (root, run));
+    Ok(Opened(Box::leak(Box::new(store::open(root, run)?))))
 }
 
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
 /// root gets its user namespace before.
 pub fn seal() -> Result<()> {
-    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
-    let c = |text: std::ffi::OsString| std::ffi::CString::new(text.into_vec()).unwrap_or_default(); // none has a NUL
-    let argv: Vec<_> = std::env::args_os().map(c).collect();
-    let variable = |(mut key, value): (std::ffi::OsString, std::ffi::OsString)| {
-        key.push("=");
-        key.push(value);
-        c(key)
-    };
-    let mut envp: Vec<_> = std::env::vars_os().map(variable).collect();
+    let c = |text: Vec<u8>| std::ffi::CString::new(text).unwrap_or_default(); // none has a NUL
+    let (mut argv, mut envp) = (Vec::new(), Vec::new());
+    for word in std::env::args_os() {
+        argv.push(c(word.into_vec()));
+    }
+    let mut keep = |key: &[u8], value: &[u8]| envp.push(c([key, b"=", value].concat()));
+    for (key, value) in std::env::vars_os() {
+        keep(key.as_bytes(), value.as_bytes());
+    }
     if let (false, Some((root, run))) = (process::is_in_first_user_namespace(), PLACES.get()) {
         // Who was not root is it now, and would take root's places.
-        envp.extend([("MYDOCKER_ROOT".into(), root.into()), ("MYDOCKER_RUN".into(), run.into())].map(variable));
+        keep(b"MYDOCKER_ROOT", root.as_bytes());
+        keep(b"MYDOCKER_RUN", run.as_bytes());
     }
     seal::ensure(&argv, &envp)
 }
@@ -105,9 +124,30 @@ pub fn print(text: &str) -> Result<()> {
     io::write_all(sys::stdout(), text.as_bytes()).map_err(|errno| Error::os("write our output", errno))
 }
 
+/// Prints a list: with `-q` the ids, which are a line each, otherwise the rows as `--format` wants them, and
+/// [`table::print`].
+pub fn print_list(
+    parsed: &args::Parsed,
+    ids: &str,
+    columns: &str,
+    headers: &[(&str, &str)],
+    rows: &[Value],
+) -> Result<()> {
+    if parsed.on("quiet") {
+        return print(ids);
+    }
+    print(&table::print(parsed.last("format"), columns, headers, rows)?)
+}
+
 /// Writes one line for the person to the standard error.
 pub fn note(text: &str) {
     let _ = io::write_all(sys::stderr(), format!("mydocker: {}\n", human::visible(text)).as_bytes()); // nowhere else to say it
+}
+
+/// Tells the person of an error that the work goes on after; the exit code becomes 1.
+pub fn complain(error: &Error, code: &mut u8) {
+    note(&error.to_string());
+    *code = 1;
 }
 
 /// Writes to the standard error, beside our output.
@@ -117,16 +157,13 @@ pub fn print_error(text: &str) {
 
 /// Does the same for each word; each failure gets its line, and the exit code is 1 if there was one. What `act` returns
 /// is printed.
-pub fn each(words: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Result<u8> {
+pub fn each(words: &[String], act: &mut dyn FnMut(&str) -> Result<String>) -> Result<u8> {
     let mut code = OK;
     for word in words {
         match act(word) {
             Ok(text) if text.is_empty() => {}
             Ok(text) => print(&format!("{text}\n"))?,
-            Err(error) => {
-                note(&error.to_string());
-                code = 1;
-            }
+            Err(error) => complain(&error, &mut code),
         }
     }
     Ok(code)
@@ -139,9 +176,4 @@ pub fn object(fields: Vec<(&str, Value)>) -> Value {
         object.insert(key.to_owned(), value);
     }
     Value::Object(object)
-}
-
-/// A JSON text.
-pub fn text(value: impl Into<String>) -> Value {
-    Value::String(value.into())
 }

@@ -21,7 +21,8 @@ const COMMAND_CHARS: usize = 20;
 /// Characters of a mount's name that are shown.
 const MOUNT_CHARS: usize = 15;
 
-const HEADERS: [(&str, &str); 11] = [
+/// The word over each column of `ps`.
+pub const HEADERS: [(&str, &str); 11] = [
     ("ID", "CONTAINER ID"),
     ("Image", "IMAGE"),
     ("Command", "COMMAND"),
@@ -35,17 +36,23 @@ const HEADERS: [(&str, &str); 11] = [
     ("StopSignal", "STOP SIGNAL"),
 ];
 
-struct Row {
-    container: Container,
-    state: State,
-    is_paused: bool,
+/// A container, and what is true of it now.
+pub struct Row {
+    /// The container.
+    pub container: Container,
+    /// Its state.
+    pub state: State,
+    /// Whether it stands still.
+    pub is_paused: bool,
 }
 
 /// `ps [OPTIONS]`
 pub fn ps(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let filters = parsed.all("filter").into_iter().map(|typed| Filter::parse(&store, typed));
-    let filters = filters.collect::<Result<Vec<_>>>()?;
+    let mut filters = Vec::new();
+    for typed in parsed.all("filter") {
+        filters.push(Filter::parse(&store, typed)?);
+    }
     let last = parsed.read("last", |text| text.parse::<i64>().map_err(|_| Error::new("it is not a whole number")))?;
     // All of them unless a number above zero is asked for; then also the ones that do not run.
     let count = if parsed.on("latest") { 1 } else { last.and_then(|n| usize::try_from(n).ok()).unwrap_or(0) };
@@ -77,8 +84,13 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
         if !format.is_empty() {
             note("--format is ignored, because --quiet is there, too");
         }
-        let id = |row: &Row| if full { &row.container.spec.id } else { &row.container.spec.id[..12] }.to_owned() + "\n";
-        print(&rows.iter().map(id).collect::<String>())?;
+        let mut text = String::new();
+        for row in &rows {
+            let id = &row.container.spec.id;
+            text.push_str(if full { id } else { &id[..12] });
+            text.push('\n');
+        }
+        print(&text)?;
         return Ok(code);
     }
     let with_size = parsed.on("size") || format.contains(".Size");
@@ -109,8 +121,11 @@ pub fn sizes(store: &Store, container: &Container) -> Result<(u64, u64)> {
         Some(_) => 0, // what it changed there is not told apart
         None => file::tree_bytes(file::open_dir_at(container.dir.as_fd(), "upper")?.as_fd())?,
     };
-    let below: u64 = spec.layers.iter().map(|layer| layers::size(store, layer)).sum::<Result<u64>>()?;
-    Ok((own, own + below))
+    let mut all = own;
+    for layer in &spec.layers {
+        all += layers::size(store, layer)?;
+    }
+    Ok((own, all))
 }
 
 /// docker's word for a state.
@@ -152,26 +167,40 @@ pub fn network_name(spec: &Spec) -> &'static str {
 }
 
 /// The beginning of a text, with an ellipsis where it was longer.
-fn cut(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
-        text.to_owned()
-    } else {
-        text.chars().take(chars_max - 1).chain(['…']).collect()
+pub fn cut(text: &str, chars_max: usize) -> String {
+    let mut places = text.char_indices().skip(chars_max - 1).map(|(at, _)| at);
+    match (places.next(), places.next()) {
+        (Some(end), Some(_)) => format!("{}…", &text[..end]),
+        _ => text.to_owned(),
     }
 }
 
-fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
+/// Its fields for a table or a template. `full`: nothing is shortened; `sizes` are those of [`sizes`].
+pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     let spec = &row.container.spec;
-    let command = spec.args().map(String::as_str).collect::<Vec<_>>().join(" ");
     let cut = |text: &str, chars_max: usize| if full { text.to_owned() } else { cut(text, chars_max) };
+    let mut command = String::new();
+    for arg in spec.args() {
+        command.push_str(if command.is_empty() { "" } else { " " });
+        command.push_str(arg);
+    }
     let command = cut(&human::visible(&command), COMMAND_CHARS);
-    let labels = spec.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
-    let mounts = spec.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs);
-    let mounts = mounts.map(|m| cut(&human::visible(&m.source), MOUNT_CHARS)).collect::<Vec<_>>().join(",");
-    let volumes = spec.mounts.iter().filter(|m| matches!(m.kind, MountKind::Volume | MountKind::Anonymous)).count();
+    let mut labels = Vec::new();
+    for (key, value) in &spec.labels {
+        labels.push(format!("{key}={value}"));
+    }
+    let (mut mounts, mut volumes) = (Vec::new(), 0);
+    for mount in &spec.mounts {
+        if mount.kind != MountKind::Tmpfs {
+            mounts.push(cut(&human::visible(&mount.source), MOUNT_CHARS));
+        }
+        volumes += u32::from(matches!(mount.kind, MountKind::Volume | MountKind::Anonymous));
+    }
     let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
-    let size =
-        sizes.map_or("0B".to_owned(), |(own, all)| format!("{} (virtual {})", human::size(own), human::size(all)));
+    let size = match sizes {
+        Some((own, all)) => format!("{} (virtual {})", human::size(own), human::size(all)),
+        None => "0B".to_owned(),
+    };
     let mut o = picked("Ports - \"\",Platform -,", &Value::Null);
     put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
     put_text(&mut o, "Image", &human::visible(&spec.image));
@@ -182,8 +211,8 @@ fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     put_text(&mut o, "Status", &status(row));
     put_text(&mut o, "PID", &pid);
     put_text(&mut o, "Names", &spec.name);
-    put_text(&mut o, "Labels", &labels);
-    put_text(&mut o, "Mounts", &mounts);
+    put_text(&mut o, "Labels", &labels.join(","));
+    put_text(&mut o, "Mounts", &mounts.join(","));
     put_text(&mut o, "LocalVolumes", &volumes.to_string());
     put_text(&mut o, "Networks", network_name(spec));
     put_text(&mut o, "Size", &size);

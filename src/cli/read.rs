@@ -10,7 +10,7 @@ pub mod volume;
 
 use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use std::collections::BTreeMap;
+use mydocker::spec::map::Map;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -21,9 +21,9 @@ const CPU_MAX: usize = 8191;
 /// Most decimals of a fraction that are kept.
 const DECIMALS: usize = 18;
 /// The first real-time signal that the C libraries leave to programs.
-const SIGRTMIN: i32 = 34;
+const SIGRTMIN: u32 = 34;
 /// The last signal of Linux.
-const SIGRTMAX: i32 = 64;
+const SIGRTMAX: u32 = 64;
 
 /// signal(7), x86 and arm: the index is the number.
 const SIGNALS: [&str; 32] = [
@@ -32,15 +32,36 @@ const SIGNALS: [&str; 32] = [
     "IO", "PWR", "SYS",
 ];
 
-fn bad(what: String) -> Error {
+/// An error of somebody who typed something.
+pub fn bad(what: impl Into<String>) -> Error {
     Error::new(what).exit(EXIT_ENGINE)
+}
+
+/// The same with a sentence in which `{}` stands for foreign text.
+pub fn wrong(sentence: &str, text: &str) -> Error {
+    let (before, after) = sentence.split_once("{}").unwrap_or((sentence, ""));
+    bad([before, &visible(text), after].concat())
+}
+
+/// Whether there is nothing but digits.
+pub fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A number in digits alone, without a sign.
+pub fn digits(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|_| is_digits(text))
+}
+
+/// A whole number.
+pub fn whole(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| bad("it is not a whole number"))
 }
 
 /// `12.5` as a whole part and a fraction in units of 10^-`DECIMALS`.
 fn decimal(text: &str) -> Option<(u64, u64)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
+    if !is_digits(whole) || !is_digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }
     let whole = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -57,29 +78,33 @@ fn times((whole, fraction): (u64, u64), unit: u64) -> Option<u64> {
 
 /// A size in bytes: `100m`, `1.5g`, `64kb`, `1 MiB`; units of 1024 (go-units' `RAMInBytes`).
 pub fn bytes(text: &str) -> Result<u64> {
-    let invalid = || bad(format!("invalid size: '{}'", visible(text)));
-    let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(invalid)? + 1;
+    let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b' ');
+    let end = text.as_bytes().iter().rposition(is_number).map_or(0, |last| last + 1);
     let (number, suffix) = text.split_at(end);
-    let shift = match suffix.to_ascii_lowercase().as_str() {
+    let lower = suffix.to_ascii_lowercase();
+    let shift = match lower.as_str() {
         "" | "b" => 0,
         "k" | "kb" | "kib" => 10,
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         "t" | "tb" | "tib" => 40,
         "p" | "pb" | "pib" => 50,
-        _ => return Err(bad(format!("invalid suffix: '{}'", visible(suffix)))),
+        _ if end > 0 => return Err(wrong("invalid suffix: '{}'", suffix)),
+        _ => return Err(wrong("invalid size: '{}'", text)),
     };
-    let number = decimal(number.strip_suffix(' ').unwrap_or(number)).ok_or_else(invalid)?;
-    times(number, 1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok()).ok_or_else(invalid)
+    let number = decimal(number.strip_suffix(' ').unwrap_or(number));
+    let bytes = number.and_then(|number| times(number, 1 << shift)).filter(|bytes| i64::try_from(*bytes).is_ok());
+    bytes.ok_or_else(|| wrong("invalid size: '{}'", text))
 }
 
 /// A number of CPUs (`0.5`) in billionths.
 pub fn cpus(text: &str) -> Result<u64> {
-    let number = decimal(text).ok_or_else(|| bad(format!("failed to parse {} as a rational number", visible(text))))?;
-    if number.1 % 10u64.pow(DECIMALS as u32 - 9) != 0 {
-        return Err(bad("value is too precise".to_owned()));
+    let number = decimal(text);
+    if number.is_some_and(|(_, fraction)| fraction % 10u64.pow(DECIMALS as u32 - 9) != 0) {
+        return Err(bad("value is too precise"));
     }
-    times(number, 1_000_000_000).ok_or_else(|| bad(format!("failed to parse {} as a rational number", visible(text))))
+    let nano = number.and_then(|number| times(number, 1_000_000_000));
+    nano.ok_or_else(|| wrong("failed to parse {} as a rational number", text))
 }
 
 /// Whether that many CPUs (in billionths, 0 for no limit) can be had from `online` ones.
@@ -96,14 +121,19 @@ fn numbers(text: &str) -> Option<Vec<u32>> {
     let mut chosen = [false; CPU_MAX + 1];
     for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        let (first, last): (usize, usize) = (number(first)?, number(last)?);
+        let (first, last) = (digits(first)? as usize, digits(last)? as usize);
         if first > last {
             return None;
         }
         chosen.get_mut(first..=last)?.fill(true);
     }
-    Some((0u32..).zip(chosen).filter(|(_, chosen)| *chosen).map(|(number, _)| number).collect())
+    let mut numbers = Vec::new();
+    for (number, is_chosen) in (0..).zip(&chosen) {
+        if *is_chosen {
+            numbers.push(number);
+        }
+    }
+    Some(numbers)
 }
 
 /// The CPUs of `--cpuset-cpus`; `online` is the text of /sys/devices/system/cpu/online ("" to accept every number).
@@ -119,7 +149,7 @@ pub fn mem_list(text: &str, online: &str) -> Result<Vec<u32>> {
 fn list(text: &str, online: &str, file: &str, what: &str) -> Result<Vec<u32>> {
     let asked = numbers(text).ok_or_else(|| bad(format!("Invalid value {} for cpuset {file}", visible(text))))?;
     match numbers(online) {
-        Some(known) if asked.iter().any(|number| known.binary_search(number).is_err()) => Err(bad(format!(
+        Some(known) if asked.iter().any(|number| !known.contains(number)) => Err(bad(format!(
             "Requested {what} are not available - requested {}, available: {}",
             visible(text),
             online.trim()
@@ -132,20 +162,21 @@ fn list(text: &str, online: &str, file: &str, what: &str) -> Result<Vec<u32>> {
 pub fn signal(text: &str) -> Result<i32> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let small = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i32>().ok()).flatten();
     let number = match name {
         "IOT" => Some(6),
         "CLD" => Some(17),
         "POLL" => Some(29),
         "RTMIN" => Some(SIGRTMIN),
         "RTMAX" => Some(SIGRTMAX),
-        _ => small(text)
-            .or_else(|| SIGNALS.iter().position(|known| !known.is_empty() && *known == name).map(|at| at as i32))
-            .or_else(|| small(name.strip_prefix("RTMIN+")?).and_then(|above| above.checked_add(SIGRTMIN)))
-            .or_else(|| small(name.strip_prefix("RTMAX-")?).map(|below| SIGRTMAX - below).filter(|n| *n >= SIGRTMIN)),
+        "" => None,
+        _ => match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
+            (Some(above), _) => digits(above).and_then(|above| above.checked_add(SIGRTMIN)),
+            (_, Some(below)) => digits(below).and_then(|below| SIGRTMAX.checked_sub(below)).filter(|n| *n >= SIGRTMIN),
+            _ => digits(text).or_else(|| SIGNALS.iter().position(|known| *known == name).map(|at| at as u32)),
+        },
     };
     let number = number.filter(|number| (1..=SIGRTMAX).contains(number));
-    number.ok_or_else(|| bad(format!("invalid signal: {}", visible(text))))
+    number.map(|number| number as i32).ok_or_else(|| wrong("invalid signal: {}", text))
 }
 
 /// Keys by comma: one character each, or `ctrl-` and one of `@`, `a` to `z`, `[`, `\\`, `]`, `^`, `_`.
@@ -157,34 +188,37 @@ pub fn detach_keys(text: &str) -> Result<Vec<u8>> {
         _ if word == "DEL" => Some(127),
         _ => None,
     };
-    let keys: Option<Vec<u8>> = text.split(',').map(key).collect();
-    keys.ok_or_else(|| bad(format!("Invalid detach keys ({}) provided", visible(text))))
+    let mut keys = Vec::new();
+    for word in text.split(',') {
+        keys.push(key(word).ok_or_else(|| wrong("Invalid detach keys ({}) provided", text))?);
+    }
+    Ok(keys)
 }
 
 /// A stream of `-a`, by its descriptor.
-pub fn stream(text: &str) -> Result<i32> {
+pub fn stream(text: &str) -> Result<usize> {
     let known = ["stdin", "stdout", "stderr"].iter().position(|name| text.eq_ignore_ascii_case(name));
-    known.map(|at| at as i32).ok_or_else(|| bad("valid streams are STDIN, STDOUT and STDERR".to_owned()))
+    known.ok_or_else(|| bad("valid streams are STDIN, STDOUT and STDERR"))
 }
 
 /// `SIGTERM`, `SIGRTMIN+3`, or the bare number where there is no name.
 pub fn signal_name(number: i32) -> String {
-    match usize::try_from(number).ok().and_then(|at| SIGNALS.get(at)).filter(|name| !name.is_empty()) {
-        Some(name) => format!("SIG{name}"),
-        None if number == SIGRTMIN => "SIGRTMIN".to_owned(),
-        None if (SIGRTMIN..=SIGRTMAX).contains(&number) => format!("SIGRTMIN+{}", number - SIGRTMIN),
-        None => number.to_string(),
+    match (number as u32, SIGNALS.get(number as usize).copied().unwrap_or_default()) {
+        (SIGRTMIN, _) => "SIGRTMIN".to_owned(),
+        (SIGRTMIN..=SIGRTMAX, _) => format!("SIGRTMIN+{}", number as u32 - SIGRTMIN),
+        (_, "") => number.to_string(),
+        (_, name) => format!("SIG{name}"),
     }
 }
 
 /// A length of time in nanoseconds, as Go writes it: `1m30s`.
 pub fn duration(text: &str) -> Result<i64> {
-    moment::duration(text).ok_or_else(|| bad(format!("time: invalid duration \"{}\"", visible(text))))
+    moment::duration(text).ok_or_else(|| wrong("time: invalid duration \"{}\"", text))
 }
 
 /// A whole number of seconds.
 pub fn seconds(text: &str) -> Result<i64> {
-    text.parse().map_err(|_| Error::new("it is not a whole number"))
+    whole(text)
 }
 
 /// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
@@ -207,14 +241,17 @@ pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>
             continue;
         }
         let key = line.split('=').next().unwrap_or_default();
-        if key.is_empty() {
-            return Err(fail(format!("no variable name on line '{}'", visible(line))));
-        }
-        if key.contains(char::is_whitespace) {
-            return Err(fail(format!("variable '{}' contains whitespaces", visible(key))));
-        }
-        if line.contains('\0') {
-            return Err(fail(format!("variable '{}' contains a NUL byte", visible(key))));
+        let (what, text, why) = if key.is_empty() {
+            ("no variable name on line", line, "")
+        } else if key.contains(char::is_whitespace) {
+            ("variable", key, " contains whitespaces")
+        } else if line.contains('\0') {
+            ("variable", key, " contains a NUL byte")
+        } else {
+            ("", "", "")
+        };
+        if !what.is_empty() {
+            return Err(fail(format!("{what} '{}'{why}", visible(text))));
         }
         if key.len() < line.len() {
             all.push(line.to_owned());
@@ -229,7 +266,7 @@ pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>
 pub fn env(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
     let key = text.split('=').next().unwrap_or_default();
     if key.is_empty() || text.contains('\0') {
-        return Err(bad(format!("invalid environment variable: {}", visible(text))));
+        return Err(wrong("invalid environment variable: {}", text));
     }
     Ok(if key.len() < text.len() { Some(text.to_owned()) } else { lookup(key).map(|value| format!("{key}={value}")) })
 }
@@ -238,16 +275,16 @@ pub fn env(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option
 pub fn label(text: &str) -> Result<(String, String)> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.trim().is_empty() {
-        return Err(bad(format!("invalid label '{}': empty name", visible(text))));
+        return Err(wrong("invalid label '{}': empty name", text));
     }
     if key.contains(char::is_whitespace) {
-        return Err(bad(format!("label '{}' contains whitespaces", visible(key))));
+        return Err(wrong("label '{}' contains whitespaces", key));
     }
     Ok((key.to_owned(), value.to_owned()))
 }
 
 /// Whether there is the label of a filter: `key`, or `key=value`.
-pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+pub fn has_label(labels: &Map<String, String>, wanted: &str) -> bool {
     let (key, value) = wanted.split_once('=').map_or((wanted, None), |(key, value)| (key, Some(value)));
     labels.get(key).is_some_and(|found| value.is_none_or(|value| value == found))
 }
@@ -266,8 +303,7 @@ pub fn container_name(text: &str) -> Result<&str> {
     if is_name(name) {
         return Ok(name);
     }
-    let what = format!("Invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", visible(text));
-    Err(bad(what))
+    Err(wrong("Invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", text))
 }
 
 /// The name of a volume.
@@ -290,10 +326,10 @@ pub fn volume_name(text: &str) -> Result<&str> {
 pub fn target(path: &str) -> Result<String> {
     match clean(path) {
         _ if path.contains(char::is_control) => {
-            Err(bad(format!("invalid mount path: '{}' control characters are not allowed", visible(path))))
+            Err(wrong("invalid mount path: '{}' control characters are not allowed", path))
         }
-        None => Err(bad(format!("invalid mount path: '{}' mount path must be absolute", visible(path)))),
-        Some(root) if root == "/" => Err(bad("invalid specification: destination can't be '/'".to_owned())),
+        None => Err(wrong("invalid mount path: '{}' mount path must be absolute", path)),
+        Some(root) if root == "/" => Err(bad("invalid specification: destination can't be '/'")),
         Some(target) => Ok(target),
     }
 }

@@ -5,12 +5,14 @@ use super::decide::{self, Decision};
 use super::finish::Ending;
 use super::{OK, attach, debug, each, note, open_store, print, read, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::kernel::file;
 use mydocker::life::attach as connect;
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::End;
 use mydocker::life::start::{self, Started};
 use mydocker::life::{remove, stop};
-use mydocker::spec::{Spec, State};
+use mydocker::spec::State;
+use mydocker::spec::Status;
 use mydocker::store::{Store, containers, events, trash};
 
 /// Names that are tried before one that was generated is given up.
@@ -27,9 +29,9 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
     seal().map_err(engine)?;
     let store = open_store().map_err(engine)?;
     let Created { container, change, made } = make(parsed, &store, !attached && !parsed.on("rm"))?;
-    let spec = container.spec.clone();
-    match start::start(&store, container, change, &attach::wanted(&spec, streams), true) {
-        Ok(Started { pid, control, streams }) => {
+    let wanted = attach::wanted(&container.spec, streams);
+    match start::start(&store, container, change, &wanted, true) {
+        Ok(Started { spec, pid, control, streams }) => {
             debug(|| format!("running as process {pid}"));
             if streams.stdout.is_none() && streams.stderr.is_none() {
                 print(&format!("{}\n", spec.id)).map_err(engine)?;
@@ -45,7 +47,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
         Err(error) => {
             made.undo(&store);
             if let Some(path) = parsed.last("cidfile") {
-                let _ = std::fs::remove_file(path); // it may be what could not be written
+                let _ = rustix::fs::unlink(path); // it may be what could not be written
             }
             Err(engine(error))
         }
@@ -70,11 +72,15 @@ fn engine(error: Error) -> Error {
 
 /// Which of standard input, output and error are connected: all, those of `-a`, or with `-d` none.
 fn streams(parsed: &Parsed) -> Result<[bool; 3]> {
-    let asked = parsed.read_all("attach", read::stream)?;
-    match (parsed.on("detach"), asked.is_empty()) {
-        (true, true) => Ok([false; 3]),
-        (true, false) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
-        (false, is_all) => Ok([0, 1, 2].map(|which| is_all || asked.contains(&which))),
+    let mut asked = [false; 3];
+    parsed.each("attach", &mut |text| {
+        asked[read::stream(text)?] = true;
+        Ok(())
+    })?;
+    match (parsed.on("detach"), parsed.given("attach")) {
+        (true, true) => Err(Error::new("Conflicting options: -a and -d").exit(EXIT_ENGINE)),
+        (false, false) => Ok([true; 3]),
+        _ => Ok(asked),
     }
 }
 
@@ -89,7 +95,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;
-        match create::create(store, &spec, sync) {
+        match create::create(store, &mut spec, sync) {
             Err(_) if tries_left > 0 => {
                 let fresh = super::words::name(&mydocker::kernel::hex::random(4));
                 spec.name = if tries_left == 1 { spec.id[..12].to_owned() } else { fresh };
@@ -100,10 +106,10 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     store.unlock_ids();
     store.unlock_images();
     if let Some(path) = parsed.last("cidfile")
-        && let Err(error) = write_cidfile(path, &spec.id)
+        && let Err(error) = write_cidfile(path, &created.container.spec.id)
     {
         // The error of the file is the one to tell; what cannot be removed the next command removes.
-        let _ = remove::dispose(store, &spec, true).and_then(|()| trash::sweep(store));
+        let _ = remove::dispose(store, &created.container.spec, true).and_then(|()| trash::sweep(store));
         created.made.undo(store);
         return Err(error);
     }
@@ -111,9 +117,9 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
 }
 
 fn write_cidfile(path: &str, id: &str) -> Result<()> {
-    use std::io::Write;
-    let write = || std::fs::File::create_new(path)?.write_all(id.as_bytes());
-    write().map_err(|e| Error::new(format!("cannot write the container ID file {path}: {e}")).exit(EXIT_ENGINE))
+    let Err(error) = file::create_at(rustix::fs::CWD, path, id.as_bytes(), 0o666) else { return Ok(()) };
+    let why = std::io::Error::from_raw_os_error(error.errno.map_or(0, rustix::io::Errno::raw_os_error));
+    Err(Error::new(format!("cannot write the container ID file {path}: {why}")).exit(EXIT_ENGINE))
 }
 
 /// `start [-a] [-i] CONTAINER…`
@@ -122,7 +128,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (is_attached, interactive) = (parsed.on("attach"), parsed.on("interactive"));
     if !(is_attached || interactive) {
-        return each(&parsed.words, |word| start_one(&store, word, [false; 3]).map(|_| word.to_owned()));
+        return each(&parsed.words, &mut |word| start_one(&store, word, [false; 3]).map(|_| word.to_owned()));
     }
     let [word] = &parsed.words[..] else {
         return Err(Error::new("you cannot start and attach multiple containers at once").exit(1));
@@ -130,7 +136,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
     let detach_keys = attach::detach_keys(parsed)?;
     let streams = [interactive, true, true];
     let (spec, control, streams, has_run) = match start_one(&store, word, streams)? {
-        Some((spec, started)) => (spec, started.control, started.streams, false),
+        Some(started) => (started.spec, started.control, started.streams, false),
         None => {
             let container = containers::find(&store, word)?;
             let (control, streams) = connect::attach(&store, &container, &attach::wanted(&container.spec, streams))?;
@@ -146,39 +152,40 @@ pub fn restart(parsed: &Parsed) -> Result<u8> {
     let ending = Ending::read(parsed)?;
     seal()?;
     let store = open_store()?;
-    each(&parsed.words, |word| {
+    each(&parsed.words, &mut |word| {
         if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
             stop::await_end(&socket)?;
         }
-        if let Some((spec, _)) = start_one(&store, word, [false; 3])? {
-            events::container(&store, "restart", &spec, &[]);
+        if let Some(started) = start_one(&store, word, [false; 3])? {
+            events::container(&store, "restart", &started.spec, &[]);
         }
         Ok(word.to_owned())
     })
 }
 
 /// Starts a container; `None` when it runs already. `streams`: which of its standard streams are to be connected.
-fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<(Spec, Started)>> {
+fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Started>> {
     let container = containers::find(store, word)?;
     if streams[0] && container.spec.stdin && container.spec.tty {
         attach::refuse_non_terminal()?;
     }
-    remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
-    if stop::is_running(store, &container)? {
+    let state = remove::settle(store, &container)?.ok_or_else(|| containers::missing(word))?;
+    // Whether one that is just being started succeeds is known when its change is over.
+    if state.status != Status::Created && stop::is_running(store, &container)? {
         if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
             return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
         }
         return Ok(None);
     }
     let change = container.await_change(store)?;
-    if container.is_alive()? {
+    if stop::dial(store, &container)?.is_some() {
         return Ok(None);
     }
     // Somebody may have changed it between our look and the lock.
     let container = containers::open(store, &container.spec.id)?;
     // A start that was killed half-way may have left its cgroup.
     mydocker::walls::release(&container.spec)?;
-    let spec = container.spec.clone();
-    let wanted = attach::wanted(&spec, streams);
-    start::start(store, container, change, &wanted, false).map(|started| Some((spec, started)))
+    create::complete(store, &container)?;
+    let wanted = attach::wanted(&container.spec, streams);
+    start::start(store, container, change, &wanted, false).map(Some)
 }

@@ -1,14 +1,14 @@
 //! What docker's objects look like as text: the order of their keys, and which ones are left out.
 
 use super::inspect::moment;
-use miniserde::json::{self, Number, Object, Value};
+use miniserde::json::{self, Array, Number, Object, Value};
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
     Running Paused Restarting OOMKilled Dead Pid Start End ExitCode Error StartedAt FinishedAt Output Health FailingStreak \
     Log Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd \
     Healthcheck Test Interval Timeout StartPeriod StartInterval Retries Image Volumes WorkingDir Entrypoint OnBuild Labels \
-    StopSignal StopTimeout ResolvConfPath HostnamePath HostsPath LogPath Type Data Name Hard Soft MaximumRetryCount \
+    StopSignal StopTimeout Shell ResolvConfPath HostnamePath HostsPath LogPath Type Data Name Hard Soft MaximumRetryCount \
     RestartCount Source Destination Driver Mode RW Propagation Platform MountLabel ProcessLabel AppArmorProfile ExecIDs \
     HostConfig GraphDriver SizeRw SizeRootFs Mounts Config NetworkSettings Architecture Os Size RootFS Layers Metadata \
     PathOnHost PathInContainer CgroupPermissions";
@@ -61,8 +61,10 @@ pub fn write(out: &mut String, value: &Value, level: Option<usize>) {
         Value::Object(all) => {
             let fields = fields(all).unwrap_or_else(|| all.iter().collect());
             let mut mark = '{';
+            // An image's configuration is the one structure that leaves out whatever is empty.
+            let is_lean = all.contains_key("Shell");
             for (key, value) in fields {
-                if is_empty(value) && is_in(LEFT_OUT, key) {
+                if is_empty(value) && (is_lean || is_in(LEFT_OUT, key)) {
                     continue;
                 }
                 out.push(mark);
@@ -96,29 +98,87 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// An object with the rows of a table, each ended by a comma: `Key path`, or `Key path DEFAULT` for what is not in the
-/// record, or null there. The path leads through the objects of the record; `@` in front makes a time of nanoseconds.
-/// The default is JSON. Much smaller than a line of code for each field.
-pub fn picked(table: &str, record: &Value) -> Object {
+/// An object with the rows of a table, each ended by a comma: `Key path`, or `Key path DEFAULT` (JSON) for what is not in
+/// the record, or null there. The path leads through the objects of the record, `.` is the record itself. With `@` in front
+/// nanoseconds become a time; with paths in braces it is a text, empty if one of them leads to nothing.
+/// `Key path(rows)` is an object picked from where the path leads, or a list of such objects where that is a list.
+/// Much smaller than a line of code for each field.
+pub fn picked(mut table: &str, record: &Value) -> Object {
+    rows(&mut table, record)
+}
+
+/// The rows up to the bracket that ends them, or all.
+fn rows(table: &mut &str, record: &Value) -> Object {
     let mut object = Object::new();
-    for row in table.split_terminator(',') {
+    while let Some(end) = table.bytes().position(|byte| matches!(byte, b',' | b'(' | b')')) {
+        let (row, mark) = (&table[..end], table.as_bytes()[end]);
+        *table = &table[end + 1..];
+        if mark == b')' {
+            break;
+        }
         let mut words = row.splitn(3, ' ');
         let (key, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let mut found = Some(record);
-        for name in path.trim_start_matches('@').split('.') {
-            found = match found {
-                Some(Value::Object(object)) => object.get(name),
-                _ => None,
-            };
+        let mut value = if mark == b'(' { section(table, find(record, path)) } else { field(record, path) };
+        if let (Value::Null, Some(default)) = (&value, words.next()) {
+            value = json::from_str(default).unwrap_or(Value::Null);
         }
-        let value = match found {
-            Some(Value::Number(Number::U64(at))) if path.starts_with('@') => Value::String(moment(*at as i64)),
-            Some(Value::Null) | None => words.next().and_then(|text| json::from_str(text).ok()).unwrap_or(Value::Null),
-            Some(value) => value.clone(),
-        };
         put(&mut object, key, value);
     }
     object
+}
+
+fn section(table: &mut &str, of: &Value) -> Value {
+    let start = *table;
+    let object = Value::Object(rows(table, of));
+    match of {
+        Value::Null => Value::Null,
+        Value::Array(list) => {
+            let mut all = Array::new();
+            for item in list {
+                all.push(Value::Object(picked(start, item)));
+            }
+            Value::Array(all)
+        }
+        _ => object,
+    }
+}
+
+fn field(record: &Value, path: &str) -> Value {
+    if !path.contains('{') {
+        return match find(record, path.trim_start_matches('@')) {
+            Value::Number(Number::U64(at)) if path.starts_with('@') => Value::String(moment(*at as i64)),
+            found => found.clone(),
+        };
+    }
+    let mut text = String::new();
+    for part in path.split('{') {
+        let after = match part.split_once('}') {
+            None => part,
+            Some((path, after)) => {
+                match find(record, path) {
+                    Value::String(found) if !found.is_empty() => text.push_str(found),
+                    number @ Value::Number(_) => text.push_str(&json::to_string(number)),
+                    _ => return Value::String(String::new()),
+                }
+                after
+            }
+        };
+        text.push_str(after);
+    }
+    Value::String(text)
+}
+
+static NOTHING: Value = Value::Null;
+
+fn find<'a>(record: &'a Value, path: &str) -> &'a Value {
+    let mut found = record;
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        found = match found {
+            Value::Object(object) => object.get(name).unwrap_or(&NOTHING),
+            _ => &NOTHING,
+        };
+    }
+    found
 }
 
 // Calls are small; a list of many fields that is built in place is not.
@@ -150,7 +210,11 @@ pub fn put_flag(object: &mut Object, key: &str, flag: bool) {
 /// Puts a list of texts into an object.
 #[inline(never)]
 pub fn put_texts(object: &mut Object, key: &str, texts: &[String]) {
-    put(object, key, Value::Array(texts.iter().map(|text| Value::String(text.clone())).collect()));
+    let mut all = Array::new();
+    for text in texts {
+        all.push(Value::String(text.clone()));
+    }
+    put(object, key, Value::Array(all));
 }
 
 #[cfg(test)]

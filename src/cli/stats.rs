@@ -1,8 +1,9 @@
 //! `stats`.
 
 use super::args::Parsed;
-use super::{OK, human, note, object, open_store, print, table, text};
-use miniserde::json::Value;
+use super::shape::put_text;
+use super::{OK, human, note, open_store, print, table};
+use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{process, sys};
 use mydocker::life::watch::{self, Sample};
@@ -43,36 +44,36 @@ pub fn stats(parsed: &Parsed) -> Result<u8> {
     let is_live = !parsed.on("no-stream");
     let is_screen = is_live && rustix::termios::isatty(sys::stdout());
     let full = parsed.on("no-trunc");
+    let by_name = !parsed.words.is_empty();
     let mut code = OK;
-    let mut all = Vec::new();
-    for (turn, wait_ms) in [0, FIRST_MS].into_iter().chain(core::iter::repeat(TURN_MS)).enumerate() {
-        process::wait_for(&mut [], wait_ms);
-        all = if parsed.words.is_empty() {
-            let (found, errors) = every(&store, all, full)?;
+    let mut all = if by_name { named(&store, &parsed.words)? } else { Vec::new() };
+    for turn in 0u64.. {
+        process::wait_for(&mut [], [0, FIRST_MS, TURN_MS][turn.min(2) as usize]);
+        if !by_name {
+            let errors = every(&store, &mut all, full)?;
             if turn == 0 {
                 complain(&errors);
                 code = u8::from(!errors.is_empty());
             }
-            found
-        } else if turn == 0 {
-            named(&store, &parsed.words)?
-        } else {
-            all.into_iter().filter(|watched| exists(&store, watched)).collect()
-        };
+        }
         for watched in &mut all {
             watched.before = watched.now.take();
             watched.now = watch::sample(&store, &watched.container)?;
         }
-        if parsed.words.is_empty() && !parsed.on("all") {
-            all.retain(|watched| watched.now.is_some());
-        }
+        all.retain(|watched| {
+            let stays = if by_name { turn == 0 || exists(&store, watched) } else { parsed.on("all") };
+            stays || watched.now.is_some()
+        });
         if turn == 0 {
             continue;
         }
-        if all.is_empty() && !parsed.words.is_empty() {
+        if all.is_empty() && by_name {
             break;
         }
-        let rows: Vec<Value> = all.iter().map(|watched| value(watched, full, is_live)).collect();
+        let mut rows = Vec::new();
+        for watched in &all {
+            rows.push(value(watched, full, is_live));
+        }
         let answer = table::print(parsed.last("format"), DEFAULT, &HEADERS, &rows)?;
         print(&if is_screen { redrawn(&answer, turn == 1) } else { answer })?;
         if !is_live {
@@ -83,16 +84,17 @@ pub fn stats(parsed: &Parsed) -> Result<u8> {
 }
 
 /// All containers, with what is known of them from before.
-fn every(store: &Store, mut known: Vec<Watched>, full: bool) -> Result<(Vec<Watched>, Vec<Error>)> {
+fn every(store: &Store, all: &mut Vec<Watched>, full: bool) -> Result<Vec<Error>> {
     let (found, errors) = containers::all(store)?;
-    let watched = |container: Container| {
+    let mut known = core::mem::take(all);
+    for container in found {
         let id = &container.spec.id;
-        let at = known.iter().position(|watched| watched.container.spec.id == *id);
-        let now = at.and_then(|at| known.swap_remove(at).now);
-        let word = if full { id.clone() } else { id[..12].to_owned() };
-        Watched { word, container, before: None, now }
-    };
-    Ok((found.into_iter().map(watched).collect(), errors))
+        let before = known.iter_mut().find(|watched| watched.container.spec.id == *id);
+        let now = before.and_then(|watched| watched.now.take());
+        let word = if full { id } else { &id[..12] }.to_owned();
+        all.push(Watched { word, container, before: None, now });
+    }
+    Ok(errors)
 }
 
 /// The containers of these words, each once. All words are looked at before one that leads nowhere is an error.
@@ -132,73 +134,50 @@ fn redrawn(text: &str, is_first: bool) -> String {
 /// A container that does not run shows zeros once, and dashes in a stream, as docker has it.
 fn value(watched: &Watched, full: bool, is_live: bool) -> Value {
     let spec = &watched.container.spec;
-    let shown = match &watched.now {
-        Some(now) => Shown::of(watched.before.as_ref(), now),
-        None if is_live => Shown::unknown(),
-        None => Shown::default(),
+    let mut o = Object::new();
+    put_text(&mut o, "Container", &human::visible(&watched.word));
+    put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
+    put_text(&mut o, "Name", &spec.name);
+    let cells = match &watched.now {
+        Some(now) => &used(watched.before.as_ref(), now),
+        None if is_live => "--,-- / --,--,--,--,--",
+        None => "0.00%,0B / 0B,0.00%,0B / 0B,0B / 0B,0",
     };
-    object(vec![
-        ("Container", text(human::visible(&watched.word))),
-        ("ID", text(if full { &spec.id } else { &spec.id[..12] })),
-        ("Name", text(&spec.name)),
-        ("CPUPerc", text(shown.cpu)),
-        ("MemUsage", text(shown.memory)),
-        ("MemPerc", text(shown.memory_share)),
-        ("NetIO", text(shown.network)),
-        ("BlockIO", text(shown.disks)),
-        ("PIDs", text(shown.pids)),
-    ])
+    for ((key, _), cell) in HEADERS[3..].iter().zip(cells.split(',')) {
+        put_text(&mut o, key, cell);
+    }
+    Value::Object(o)
 }
 
-/// The cells of a row.
-struct Shown {
-    cpu: String,
-    memory: String,
-    memory_share: String,
-    network: String,
-    disks: String,
-    pids: String,
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        let none = || "0B / 0B".to_owned();
-        let (cpu, memory_share) = (percent(0, 1), percent(0, 1));
-        Self { cpu, memory: none(), memory_share, network: none(), disks: none(), pids: "0".to_owned() }
-    }
-}
-
-impl Shown {
-    fn unknown() -> Self {
-        let [cpu, memory_share, network, disks, pids] = core::array::from_fn(|_| "--".to_owned());
-        Self { cpu, memory: "-- / --".to_owned(), memory_share, network, disks, pids }
-    }
-
-    /// What was used between two looks, and what is used now. 100% is one whole CPU.
-    fn of(before: Option<&Sample>, now: &Sample) -> Self {
-        let usage = &now.usage;
-        let (cpu, elapsed) = before.map_or((0, 0), |before| {
-            // One that was started anew in between counts from zero.
-            let cpu = usage.cpu_ns.saturating_sub(before.usage.cpu_ns);
-            (cpu, u64::try_from(now.at - before.at).unwrap_or(0))
-        });
-        let binary = human::size_binary;
-        Self {
-            cpu: percent(cpu, elapsed),
-            memory: format!("{} / {}", binary(usage.memory_bytes), binary(usage.memory_limit)),
-            memory_share: percent(usage.memory_bytes, usage.memory_limit),
-            network: format!("{} / {}", human::size(now.received), human::size(now.sent)),
-            disks: format!("{} / {}", human::size(usage.block_read), human::size(usage.block_written)),
-            pids: usage.pids.to_string(),
-        }
-    }
+/// What was used between two looks, and what is used now, with commas between the cells. 100% is one whole CPU.
+fn used(before: Option<&Sample>, now: &Sample) -> String {
+    let usage = &now.usage;
+    let (cpu, elapsed) = before.map_or((0, 0), |before| {
+        // One that was started anew in between counts from zero.
+        let cpu = usage.cpu_ns.saturating_sub(before.usage.cpu_ns);
+        (cpu, u64::try_from(now.at - before.at).unwrap_or(0))
+    });
+    format!(
+        "{},{} / {},{},{} / {},{} / {},{}",
+        percent(cpu, elapsed),
+        human::size_binary(usage.memory_bytes),
+        human::size_binary(usage.memory_limit),
+        percent(usage.memory_bytes, usage.memory_limit),
+        human::size(now.received),
+        human::size(now.sent),
+        human::size(usage.block_read),
+        human::size(usage.block_written),
+        usage.pids
+    )
 }
 
 /// A part of a whole with two decimals; of nothing, nothing.
 fn percent(part: u64, whole: u64) -> String {
-    let whole = u128::from(whole);
-    let hundredths = (u128::from(part) * 10_000 + whole / 2).checked_div(whole).unwrap_or(0);
-    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+    let (times, rest) = (part.checked_div(whole).unwrap_or(0), part.checked_rem(whole).unwrap_or(0));
+    let hundredths = (u128::from(rest) * 10_000 + u128::from(whole / 2)) / u128::from(whole.max(1));
+    let (hundredths, times) = (hundredths as u64 % 10_000, times + hundredths as u64 / 10_000);
+    let (percent, behind) = (hundredths / 100, hundredths % 100);
+    if times == 0 { format!("{percent}.{behind:02}%") } else { format!("{times}{percent:02}.{behind:02}%") }
 }
 
 #[cfg(test)]
@@ -229,15 +208,10 @@ mod tests {
 
     #[test]
     fn cells() {
-        let shown = Shown::of(Some(&sample(1_000_000_000, 500)), &sample(1_500_000_000, 250_000_500));
-        assert_eq!(shown.cpu, "50.00%");
-        assert_eq!(shown.memory, "348KiB / 23.54GiB");
-        assert_eq!((shown.memory_share.as_str(), shown.pids.as_str()), ("0.00%", "3"));
-        assert_eq!((shown.network.as_str(), shown.disks.as_str()), ("516B / 0B", "0B / 1.98MB"));
-        assert_eq!(Shown::of(None, &sample(1, 500)).cpu, "0.00%");
-        assert_eq!(Shown::of(Some(&sample(1, 500)), &sample(2, 0)).cpu, "0.00%");
-        assert_eq!(Shown::default().memory, "0B / 0B");
-        assert_eq!(Shown::unknown().memory, "-- / --");
+        let shown = used(Some(&sample(1_000_000_000, 500)), &sample(1_500_000_000, 250_000_500));
+        assert_eq!(shown, "50.00%,348KiB / 23.54GiB,0.00%,516B / 0B,0B / 1.98MB,3");
+        assert!(used(None, &sample(1, 500)).starts_with("0.00%,"));
+        assert!(used(Some(&sample(1, 500)), &sample(2, 0)).starts_with("0.00%,"));
     }
 
     #[test]

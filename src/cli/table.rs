@@ -6,51 +6,38 @@ use miniserde::json::{self, Value};
 use mydocker::error::Result;
 
 /// Narrowest column, its padding included, of all tables but `top`'s.
-pub const CELL_CHARS_MIN: usize = 10;
+const CELL_CHARS_MIN: usize = 10;
 /// Spaces between the widest cell and the next column.
 const PADDING: usize = 3;
 
-/// A heading and rows of cells.
-pub struct Table<'a> {
-    /// The words over the columns; empty for a table without a heading.
-    pub header: Vec<&'a str>,
-    /// The cells.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Table<'_> {
-    /// The aligned lines. The last cell of a row is not padded, every other one is at least so wide.
-    pub fn text(&self, cell_chars_min: usize) -> String {
-        let header = (!self.header.is_empty()).then_some(&self.header);
-        let lines =
-            || header.cloned().into_iter().chain(self.rows.iter().map(|row| row.iter().map(String::as_str).collect()));
-        let mut widths: Vec<usize> = Vec::new();
-        for line in lines() {
-            for (at, cell) in line.iter().enumerate().take(line.len().saturating_sub(1)) {
-                let width = (cell.chars().count() + PADDING).max(cell_chars_min);
-                match widths.get_mut(at) {
-                    Some(known) => *known = width.max(*known),
-                    None => widths.push(width),
-                }
+/// Lines whose cells end with tabs, aligned. The last cell of a line is not padded, every other one is at least so wide.
+pub fn aligned(lines: &str, cell_chars_min: usize) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for mut line in lines.split_terminator('\n') {
+        let mut at = 0;
+        while let Some((cell, rest)) = line.split_once('\t') {
+            let width = (cell.chars().count() + PADDING).max(cell_chars_min);
+            match widths.get_mut(at) {
+                Some(known) => *known = width.max(*known),
+                None => widths.push(width),
             }
+            (line, at) = (rest, at + 1);
         }
-        let mut text = String::new();
-        for line in lines() {
-            for (at, cell) in line.iter().enumerate() {
-                text.push_str(cell);
-                if at + 1 < line.len() {
-                    text.extend(core::iter::repeat_n(' ', widths[at].saturating_sub(cell.chars().count())));
-                }
-            }
-            text.push('\n');
-        }
-        text
     }
-}
-
-/// Only `inspect` has an exit code of its own for templates that are none.
-fn parse(format: &str) -> Result<Template> {
-    Template::parse(&unescape(format.trim_matches(' '))).map_err(|error| error.exit(1))
+    let mut text = String::new();
+    for mut line in lines.split_terminator('\n') {
+        for width in &widths {
+            let Some((cell, rest)) = line.split_once('\t') else { break };
+            text.push_str(cell);
+            for _ in cell.chars().count()..*width {
+                text.push(' ');
+            }
+            line = rest;
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 /// What `--format` prints for some rows: the default format, a table of one's own, JSON lines, or one line for each row.
@@ -60,22 +47,27 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)
         "" | "table" => default_format,
         format => format,
     };
+    let mut text = String::new();
     if format == "json" {
-        return Ok(rows.iter().map(|row| json::to_string(row) + "\n").collect());
+        for row in rows {
+            text.push_str(&json::to_string(row));
+            text.push('\n');
+        }
+        return Ok(text);
     }
-    let Some(columns) = format.strip_prefix("table") else {
-        let template = parse(format)?;
-        return rows.iter().map(|row| Ok(template.render(row)? + "\n")).collect();
-    };
-    let template = parse(columns)?;
-    let words = object(headers.iter().map(|(field, word)| (*field, Value::String((*word).to_owned()))).collect());
-    let mut text = vec![template.render_header(&words)?];
+    let columns = format.strip_prefix("table");
+    let format = unescape(columns.unwrap_or(format).trim_matches(' '));
+    // Only `inspect` has an exit code of its own for templates that are none.
+    let template = Template::parse(&format).map_err(|error| error.exit(1))?;
+    if columns.is_some() {
+        let words = headers.iter().map(|(field, word)| (*field, Value::String((*word).to_owned())));
+        text = template.render_header(&object(words.collect()))? + "\n";
+    }
     for row in rows {
-        text.push(template.render(row)?);
+        text.push_str(&template.render(row)?);
+        text.push('\n');
     }
-    let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
-    let rows = text.iter().flat_map(|text| text.split('\n')).map(cells).collect();
-    Ok(Table { header: Vec::new(), rows }.text(CELL_CHARS_MIN))
+    Ok(if columns.is_some() { aligned(&text, CELL_CHARS_MIN) } else { text })
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `--format`: the part of Go's text/template that docker's users type, over JSON values.
 
+mod case;
 mod functions;
 mod parse;
 
 use super::shape;
-use functions::{VALUE_BYTES_MAX, call, kind, show, truth};
+use functions::{Function, VALUE_BYTES_MAX, call, kind, show, truth};
 use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
@@ -20,16 +21,16 @@ const STEPS_MAX: usize = 4_000_000;
 const EXIT_SYNTAX: u8 = 64;
 
 /// A parsed template.
-pub struct Template {
-    text: String,
-    nodes: Vec<Node>,
+pub struct Template<'a> {
+    text: &'a str,
+    nodes: Vec<Node<'a>>,
 }
 
 type Seen<'a> = Cow<'a, Value>;
 
-impl Template {
+impl<'a> Template<'a> {
     /// Reads a template. A syntax error asks for exit code 64.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: &'a str) -> Result<Self> {
         let fail = |at: usize, what: &str| {
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
             Error::new(format!("template parsing error: template: :{line}: {what}")).exit(EXIT_SYNTAX)
@@ -38,7 +39,7 @@ impl Template {
             return Err(fail(0, "the template is longer than 64 KiB"));
         }
         let nodes = parse::parse(text).map_err(|Fault(at, what)| fail(at, &what))?;
-        Ok(Self { text: text.to_owned(), nodes })
+        Ok(Self { text, nodes })
     }
 
     /// The text for a value. An unknown field and the like ask for exit code 1.
@@ -53,7 +54,7 @@ impl Template {
 
     fn run(&self, value: &Value, header: bool) -> Result<String> {
         let variables = vec![("$", Cow::Borrowed(value))];
-        let mut run = Run { text: &self.text, out: String::new(), variables, header, steps: 0 };
+        let mut run = Run { text: self.text, out: String::new(), variables, header, steps: 0 };
         run.all(&self.nodes, &Cow::Borrowed(value))?;
         Ok(run.out)
     }
@@ -77,7 +78,7 @@ impl<'a> Run<'a> {
             .exit(1)
     }
 
-    fn all(&mut self, nodes: &'a [Node], dot: &Seen<'a>) -> Result<()> {
+    fn all(&mut self, nodes: &'a [Node<'a>], dot: &Seen<'a>) -> Result<()> {
         let scope = self.variables.len();
         for node in nodes {
             self.steps += 1;
@@ -104,7 +105,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn condition(&mut self, branch: &'a Branch, with: bool, dot: &Seen<'a>) -> Result<()> {
+    fn condition(&mut self, branch: &'a Branch<'a>, with: bool, dot: &Seen<'a>) -> Result<()> {
         let scope = self.variables.len();
         let value = self.pipe(&branch.pipe, dot)?;
         self.bind(&branch.pipe, core::slice::from_ref(&value));
@@ -117,52 +118,41 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn range(&mut self, branch: &'a Branch, dot: &Seen<'a>) -> Result<()> {
+    fn range(&mut self, branch: &'a Branch<'a>, dot: &Seen<'a>) -> Result<()> {
         let value = self.pipe(&branch.pipe, dot)?;
-        let whole = |number: usize| Cow::Owned(Value::Number(Number::U64(number as u64)));
-        match value {
-            Cow::Borrowed(Value::Array(list)) if !list.is_empty() => {
-                for (at, value) in list.iter().enumerate() {
-                    self.turn(branch, whole(at), &Cow::Borrowed(value))?;
-                }
+        let mut keys = Vec::new();
+        let count = match &*value {
+            Value::Null => 0,
+            Value::Array(list) => list.len(),
+            Value::Object(map) => {
+                keys.extend(map.keys().cloned());
+                keys.len()
             }
-            Cow::Owned(Value::Array(list)) if !list.is_empty() => {
-                for (at, value) in list.into_iter().enumerate() {
-                    self.turn(branch, whole(at), &Cow::Owned(value))?;
-                }
+            Value::Number(Number::U64(count)) => *count as usize,
+            Value::String(_) if self.header => 1,
+            other => {
+                let mut shown = String::new();
+                show(&mut shown, other, "<nil>", 0);
+                return Err(self.fail(whole_span(&branch.pipe), &format!("range can't iterate over {shown}")));
             }
-            Cow::Borrowed(Value::Object(map)) if !map.is_empty() => {
-                for (key, value) in map {
-                    self.turn(branch, Cow::Owned(Value::String(key.clone())), &Cow::Borrowed(value))?;
-                }
-            }
-            Cow::Owned(Value::Object(map)) if !map.is_empty() => {
-                for (key, value) in map {
-                    self.turn(branch, Cow::Owned(Value::String(key)), &Cow::Owned(value))?;
-                }
-            }
-            value => match *value {
-                Value::Number(Number::U64(count)) if count > 0 => {
-                    for at in 0..count as usize {
-                        self.turn(branch, whole(at), &whole(at))?;
-                    }
-                }
-                Value::String(_) if self.header => self.turn(branch, whole(0), &value)?,
-                Value::Null | Value::Array(_) | Value::Object(_) | Value::Number(Number::U64(_)) => {
-                    self.all(&branch.otherwise, dot)?;
-                }
-                ref other => {
-                    let mut shown = String::new();
-                    show(&mut shown, other, "<nil>", 0);
-                    return Err(self.fail(whole_span(&branch.pipe), &format!("range can't iterate over {shown}")));
-                }
-            },
+        };
+        for at in 0..count {
+            let number = || Cow::Owned(Value::Number(Number::U64(at as u64)));
+            let item = inside(&value, &|value| match value {
+                Value::Array(list) => list.get(at),
+                Value::Object(map) => map.get(keys.get(at)?),
+                Value::Number(_) => None,
+                other => Some(other), // a word of the header
+            });
+            let item = item.unwrap_or_else(number);
+            let key = keys.get(at).map_or_else(number, |key| Cow::Owned(Value::String(key.clone())));
+            self.turn(branch, key, &item)?;
         }
-        Ok(())
+        if count == 0 { self.all(&branch.otherwise, dot) } else { Ok(()) }
     }
 
     /// One turn of a range.
-    fn turn(&mut self, branch: &'a Branch, key: Seen<'a>, value: &Seen<'a>) -> Result<()> {
+    fn turn(&mut self, branch: &'a Branch<'a>, key: Seen<'a>, value: &Seen<'a>) -> Result<()> {
         let scope = self.variables.len();
         self.steps += 1;
         if branch.pipe.names.len() == 2 {
@@ -179,7 +169,7 @@ impl<'a> Run<'a> {
     }
 
     /// Gives the pipe's variables their values.
-    fn bind(&mut self, pipe: &'a Pipe, values: &[Seen<'a>]) {
+    fn bind(&mut self, pipe: &'a Pipe<'a>, values: &[Seen<'a>]) {
         for (name, value) in pipe.names.iter().zip(values) {
             match self.variables.iter_mut().rev().find(|(known, _)| known == name) {
                 Some(known) if !pipe.declares => known.1.clone_from(value),
@@ -188,7 +178,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn pipe(&mut self, pipe: &'a Pipe, dot: &Seen<'a>) -> Result<Seen<'a>> {
+    fn pipe(&mut self, pipe: &'a Pipe<'a>, dot: &Seen<'a>) -> Result<Seen<'a>> {
         let mut last = None;
         for command in &pipe.commands {
             last = Some(self.command(command, dot, last)?);
@@ -196,25 +186,25 @@ impl<'a> Run<'a> {
         Ok(last.unwrap_or(Cow::Owned(Value::Null)))
     }
 
-    fn command(&mut self, command: &'a Command, dot: &Seen<'a>, piped: Option<Seen<'a>>) -> Result<Seen<'a>> {
+    fn command(&mut self, command: &'a Command<'a>, dot: &Seen<'a>, piped: Option<Seen<'a>>) -> Result<Seen<'a>> {
         let Some((first, rest)) = command.terms.split_first() else { return Ok(Cow::Owned(Value::Null)) };
-        if let Base::Function(name) = &first.base {
-            if name == "and" || name == "or" {
-                return self.either(name == "or", command, rest, dot, piped);
+        if let Base::Function(function) = first.base {
+            if matches!(function.0, "and" | "or") {
+                return self.either(function.0, command, dot, piped);
             }
             let mut args = Vec::with_capacity(rest.len() + 1);
             for term in rest {
                 args.push(self.term(term, dot)?);
             }
             args.extend(piped);
-            return self.function(name, &args, command.span);
+            return self.function(function, &args, command.span);
         }
         if rest.is_empty() && piped.is_none() {
             return self.term(first, dot);
         }
         if let (Base::Dot | Base::Variable(_), Some((last, fields)), [argument]) =
             (&first.base, first.fields.split_last(), rest)
-            && last == "Label"
+            && *last == "Label"
         {
             let row = self.base(&first.base, dot)?;
             let row = self.fields(row, fields, first.span)?;
@@ -228,39 +218,38 @@ impl<'a> Run<'a> {
     /// `and` and `or`: the first argument that decides, else the last one.
     fn either(
         &mut self,
-        until: bool,
-        command: &Command,
-        terms: &'a [Term],
+        name: &str,
+        command: &'a Command<'a>,
         dot: &Seen<'a>,
         piped: Option<Seen<'a>>,
     ) -> Result<Seen<'a>> {
         let mut last = None;
-        for term in terms {
+        for term in &command.terms[1..] {
             let value = self.term(term, dot)?;
-            if truth(&value) == until {
+            if truth(&value) == (name == "or") {
                 return Ok(value);
             }
             last = Some(value);
         }
-        piped.or(last).ok_or_else(|| {
-            let name = if until { "or" } else { "and" };
-            self.fail(command.span, &format!("wrong number of args for {name}: want at least 1 got 0"))
-        })
+        piped
+            .or(last)
+            .ok_or_else(|| self.fail(command.span, &format!("wrong number of args for {name}: want at least 1 got 0")))
     }
 
-    fn function(&self, name: &str, args: &[Seen<'a>], span: Span) -> Result<Seen<'a>> {
+    fn function(&self, function: &'static Function, args: &[Seen<'a>], span: Span) -> Result<Seen<'a>> {
         const FREE: &[&str] = &["print", "printf", "println", "eq", "ne", "not", "pad"];
+        let name = function.0;
         if self.header && !FREE.contains(&name) {
             // The heading of {{json .Names}} is NAMES.
             let word = args.iter().find(|arg| matches!(***arg, Value::String(_)));
             return Ok(word.cloned().unwrap_or_else(|| Cow::Owned(Value::String(String::new()))));
         }
         let args: Vec<&Value> = args.iter().map(AsRef::as_ref).collect();
-        let answer = call(name, &args);
+        let answer = call(function, &args);
         answer.map(Cow::Owned).map_err(|why| self.fail(span, &format!("error calling {name}: {why}")))
     }
 
-    fn base(&mut self, base: &'a Base, dot: &Seen<'a>) -> Result<Seen<'a>> {
+    fn base(&mut self, base: &'a Base<'a>, dot: &Seen<'a>) -> Result<Seen<'a>> {
         Ok(match base {
             Base::Dot => dot.clone(),
             Base::Variable(name) => match self.variables.iter().rev().find(|(known, _)| known == name) {
@@ -276,50 +265,57 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn term(&mut self, term: &'a Term, dot: &Seen<'a>) -> Result<Seen<'a>> {
+    fn term(&mut self, term: &'a Term<'a>, dot: &Seen<'a>) -> Result<Seen<'a>> {
         let value = match &term.base {
-            Base::Function(name) => self.function(name, &[], term.span)?,
+            Base::Function(function) => self.function(function, &[], term.span)?,
             other => self.base(other, dot)?,
         };
         self.fields(value, &term.fields, term.span)
     }
 
     /// `.A.B` of a value.
-    fn fields(&self, mut value: Seen<'a>, names: &'a [String], span: Span) -> Result<Seen<'a>> {
+    fn fields(&self, mut value: Seen<'a>, names: &[&'a str], span: Span) -> Result<Seen<'a>> {
         for (at, name) in names.iter().enumerate() {
-            let found = match &value {
-                Cow::Borrowed(Value::Object(map)) => map.get(spelled(map, name)).map(Cow::Borrowed),
-                Cow::Owned(Value::Object(map)) => map.get(spelled(map, name)).map(|value| Cow::Owned(value.clone())),
-                _ if self.header => None,
-                other => {
-                    return Err(self.fail(
-                        span,
-                        &match **other {
-                            Value::Null => format!("nil pointer evaluating interface {{}}.{name}"),
-                            ref other => format!("can't evaluate field {name} in type {}", kind(other)),
-                        },
-                    ));
+            let found = inside(&value, &|value| match value {
+                Value::Object(map) => map.get(spelled(map, name)),
+                _ => None,
+            });
+            value = match (found, &*value) {
+                (Some(found), _) => found,
+                _ if self.header => Cow::Owned(Value::String(name.to_ascii_uppercase())),
+                (None, Value::Object(_)) if at > 0 && shape::is_map(names[at - 1]) => Cow::Owned(Value::Null),
+                (None, other) => {
+                    let why = match other {
+                        Value::Object(_) => format!("map has no entry for key \"{name}\""),
+                        Value::Null => format!("nil pointer evaluating interface {{}}.{name}"),
+                        other => format!("can't evaluate field {name} in type {}", kind(other)),
+                    };
+                    return Err(self.fail(span, &why));
                 }
-            };
-            value = match found {
-                Some(found) => found,
-                None if self.header => Cow::Owned(Value::String(name.to_uppercase())),
-                None if at > 0 && shape::is_map(&names[at - 1]) => Cow::Owned(Value::Null),
-                None => return Err(self.fail(span, &format!("map has no entry for key \"{name}\""))),
             };
         }
         Ok(value)
     }
 }
 
+/// What `find` finds in a value.
+fn inside<'a>(value: &Seen<'a>, find: &dyn for<'b> Fn(&'b Value) -> Option<&'b Value>) -> Option<Seen<'a>> {
+    match value {
+        Cow::Borrowed(value) => find(value).map(Cow::Borrowed),
+        Cow::Owned(value) => find(value).cloned().map(Cow::Owned),
+    }
+}
+
 /// docker's structures have ID where its JSON has Id, and templates use both.
-fn spelled<'a>(map: &Object, name: &'a String) -> &'a str {
+fn spelled<'a>(map: &Object, name: &'a str) -> &'a str {
     if name == "ID" && !map.contains_key(name) { "Id" } else { name }
 }
 
-fn whole_span(pipe: &Pipe) -> Span {
-    let spans = pipe.commands.iter().map(|command| command.span);
-    spans.reduce(|first, last| Span { end: last.end, ..first }).unwrap_or(Span { at: 0, start: 0, end: 0 })
+fn whole_span(pipe: &Pipe<'_>) -> Span {
+    match (pipe.commands.first(), pipe.commands.last()) {
+        (Some(first), Some(last)) => Span { end: last.span.end, ..first.span },
+        _ => Span { at: 0, start: 0, end: 0 },
+    }
 }
 
 /// `{{.Label "k"}}` of a row: looked up in its `Labels`, a map or the text `a=b,c=d`.

@@ -2,14 +2,13 @@
 
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
-use super::table::Table;
+use super::table;
 use super::{OK, human, open_store, print};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::proc::{self, Machine, Process, TICKS};
 use mydocker::kernel::{file, time};
 use mydocker::life::watch;
 use mydocker::store::containers;
-use std::collections::BTreeMap;
 
 /// docker's narrowest column here, its padding included.
 const CELL_CHARS_MIN: usize = 20;
@@ -21,93 +20,58 @@ const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 struct View<'a> {
     process: &'a Process,
     machine: &'a Machine,
-    users: &'a BTreeMap<u32, String>,
+    users: &'a [(u32, String)],
     /// Nanoseconds since 1970 UTC.
     now: i64,
 }
 
-/// A heading, and what is below it.
-type Column = (&'static str, fn(&View<'_>) -> String);
+/// What is below a heading.
+type Cell = fn(&View<'_>) -> String;
 
-/// `ps -f`
-const FULL: [Column; 8] = [
-    ("UID", user),
-    ("PID", |v| v.process.pid.to_string()),
-    ("PPID", |v| v.process.ppid.to_string()),
-    ("C", |v| (cpu_tenths(v) / 10).min(99).to_string()),
-    ("STIME", started_short),
-    ("TTY", terminal),
-    ("TIME", |v| clock(v.process.cpu_ticks / TICKS)),
-    ("CMD", command),
-];
-/// `ps u`
-const USER: [Column; 11] = [
-    ("USER", user),
-    ("PID", |v| v.process.pid.to_string()),
-    ("%CPU", |v| tenths(cpu_tenths(v))),
-    ("%MEM", |v| tenths(memory_tenths(v))),
-    ("VSZ", |v| v.process.size_kib.to_string()),
-    ("RSS", |v| v.process.resident_kib.to_string()),
-    ("TTY", terminal),
-    ("STAT", stat),
-    ("START", started_short),
-    ("TIME", |v| minutes(v.process.cpu_ticks / TICKS)),
-    ("COMMAND", command),
-];
-/// `ps -e`
-const SHORT: [Column; 4] = [
-    ("PID", |v| v.process.pid.to_string()),
-    ("TTY", terminal),
-    ("TIME", |v| clock(v.process.cpu_ticks / TICKS)),
-    ("CMD", program),
-];
-/// `ps ax`
-const SHORT_BSD: [Column; 5] = [
-    ("PID", |v| v.process.pid.to_string()),
-    ("TTY", terminal),
-    ("STAT", stat),
-    ("TIME", |v| minutes(v.process.cpu_ticks / TICKS)),
-    ("COMMAND", command),
-];
-/// The columns of `ps -o`, by name.
-const COLUMNS: [(&str, Column); 37] = [
-    ("pid", FULL[1]),
-    ("ppid", FULL[2]),
-    ("pgid", ("PGID", |v| v.process.pgid.to_string())),
-    ("sid", ("SID", |v| v.process.sid.to_string())),
-    ("user", USER[0]),
-    ("uname", USER[0]),
-    ("euser", ("EUSER", user)),
-    ("uid", ("UID", |v| v.process.uid.to_string())),
-    ("euid", ("EUID", |v| v.process.uid.to_string())),
-    ("comm", ("COMMAND", program)),
-    ("ucmd", ("CMD", program)),
-    ("args", USER[10]),
-    ("command", USER[10]),
-    ("cmd", FULL[7]),
-    ("time", FULL[6]),
-    ("cputime", FULL[6]),
-    ("bsdtime", USER[9]),
-    ("etime", ("ELAPSED", |v| elapsed(alive_ticks(v) / TICKS))),
-    ("etimes", ("ELAPSED", |v| (alive_ticks(v) / TICKS).to_string())),
-    ("stat", USER[7]),
-    ("state", ("S", |v| v.process.state.to_string())),
-    ("s", ("S", |v| v.process.state.to_string())),
-    ("tty", ("TT", terminal)),
-    ("tname", FULL[5]),
-    ("rss", USER[5]),
-    ("vsz", USER[4]),
-    ("pcpu", USER[2]),
-    ("%cpu", USER[2]),
-    ("pmem", USER[3]),
-    ("%mem", USER[3]),
-    ("c", FULL[3]),
-    ("nlwp", ("NLWP", |v| v.process.threads.to_string())),
-    ("ni", ("NI", |v| v.process.nice.to_string())),
-    ("pri", ("PRI", |v| (39 - v.process.priority).to_string())),
-    ("lstart", ("STARTED", started_long)),
-    ("stime", FULL[4]),
-    ("start_time", USER[8]),
+/// The columns of `ps -f` behind the first, of `ps u`, of `ps -e` and of `ps ax`.
+const FULL: &str = "pid,ppid,c,stime,tname,time,cmd";
+const USER: &str = "user,pid,pcpu,pmem,vsz,rss,tname,stat,start_time,bsdtime,args";
+const SHORT: &str = "pid,tname,time,ucmd";
+const SHORT_BSD: &str = "pid,tname,stat,bsdtime,args";
+/// The columns of `ps -o`, by name, with their headings.
+const COLUMNS: [(&str, &str, Cell); 37] = [
+    ("pid", "PID", |v| v.process.pid.to_string()),
+    ("ppid", "PPID", |v| v.process.ppid.to_string()),
+    ("pgid", "PGID", |v| v.process.pgid.to_string()),
+    ("sid", "SID", |v| v.process.sid.to_string()),
+    ("user", "USER", user),
+    ("uname", "USER", user),
+    ("euser", "EUSER", user),
+    ("uid", "UID", |v| v.process.uid.to_string()),
+    ("euid", "EUID", |v| v.process.uid.to_string()),
+    ("comm", "COMMAND", program),
+    ("ucmd", "CMD", program),
+    ("args", "COMMAND", command),
+    ("command", "COMMAND", command),
+    ("cmd", "CMD", command),
+    ("time", "TIME", |v| clock(v.process.cpu_ticks / TICKS)),
+    ("cputime", "TIME", |v| clock(v.process.cpu_ticks / TICKS)),
+    ("bsdtime", "TIME", |v| minutes(v.process.cpu_ticks / TICKS)),
+    ("etime", "ELAPSED", |v| elapsed(alive_ticks(v) / TICKS)),
+    ("etimes", "ELAPSED", |v| (alive_ticks(v) / TICKS).to_string()),
+    ("stat", "STAT", stat),
+    ("state", "S", |v| v.process.state.to_string()),
+    ("s", "S", |v| v.process.state.to_string()),
+    ("tty", "TT", terminal),
+    ("tname", "TTY", terminal),
+    ("rss", "RSS", |v| v.process.resident_kib.to_string()),
+    ("vsz", "VSZ", |v| v.process.size_kib.to_string()),
+    ("pcpu", "%CPU", |v| tenths(cpu_tenths(v))),
+    ("%cpu", "%CPU", |v| tenths(cpu_tenths(v))),
+    ("pmem", "%MEM", |v| tenths(memory_tenths(v))),
+    ("%mem", "%MEM", |v| tenths(memory_tenths(v))),
+    ("c", "C", |v| (cpu_tenths(v) / 10).min(99).to_string()),
+    ("nlwp", "NLWP", |v| v.process.threads.to_string()),
+    ("ni", "NI", |v| v.process.nice.to_string()),
+    ("pri", "PRI", |v| (39 - v.process.priority).to_string()),
+    ("lstart", "STARTED", started_long),
+    ("stime", "STIME", started_short),
+    ("start_time", "START", started_short),
 ];
 
 /// `top CONTAINER [ps OPTIONS]`
@@ -121,20 +85,31 @@ pub fn top(parsed: &Parsed) -> Result<u8> {
     let processes = watch::processes(&store, &container)?;
     let (machine, now) = (proc::machine(), time::now());
     let users = users(&file::read_text("/etc/passwd").unwrap_or_default()); // numbers do, too
-    let row = |process: &Process| {
+    let mut lines = String::new();
+    for (heading, _) in &columns {
+        lines.push_str(heading);
+        lines.push('\t');
+    }
+    for process in &processes {
+        lines.pop();
+        lines.push('\n');
         let view = View { process, machine: &machine, users: &users, now };
-        columns.iter().map(|(_, cell)| human::visible(&cell(&view))).collect()
-    };
-    let header = columns.iter().map(|(heading, _)| *heading).collect();
-    print(&Table { header, rows: processes.iter().map(row).collect() }.text(CELL_CHARS_MIN))?;
+        for (_, cell) in &columns {
+            lines.push_str(&human::visible(&cell(&view)));
+            lines.push('\t');
+        }
+    }
+    lines.pop();
+    print(&table::aligned(&lines, CELL_CHARS_MIN))?;
     Ok(OK)
 }
 
 /// What the options of ps ask for. Which processes to show is not theirs to say: all of the container, and no others.
-fn columns(words: &[String]) -> Result<Vec<Column>> {
-    let mut words = words.iter().flat_map(|word| word.split_whitespace());
+fn columns(words: &[String]) -> Result<Vec<(&'static str, Cell)>> {
+    let typed = words.join(" ");
+    let mut words = typed.split_whitespace();
     let mut asked = Vec::new();
-    let (mut user, mut full, mut bsd, mut short) = (false, false, false, false);
+    let (mut by_user, mut full, mut bsd, mut short) = (false, false, false, false);
     while let Some(word) = words.next() {
         let unknown = || {
             let known = "-ef, -e, aux, ax, or -o with columns such as pid,ppid,user,time,args";
@@ -146,49 +121,58 @@ fn columns(words: &[String]) -> Result<Vec<Column>> {
             None => word.split_once('o').map_or((word, None), |(letters, list)| (letters, Some(list))),
         };
         if let Some(list) = list {
-            let list = if list.is_empty() { words.next().ok_or_else(unknown)? } else { list };
-            for name in list.split(',').filter(|name| !name.is_empty()) {
-                asked.push(column(name)?);
-            }
+            add(&mut asked, if list.is_empty() { words.next().ok_or_else(unknown)? } else { list })?;
         } else if letters.trim_start_matches('-').is_empty() {
             return Err(unknown());
         }
         // ps takes "-aux" for "aux", too.
         let dashed = if letters == "-aux" { None } else { letters.strip_prefix('-') };
-        for letter in dashed.unwrap_or(letters.trim_start_matches('-')).chars() {
+        for letter in dashed.unwrap_or(letters.trim_start_matches('-')).bytes() {
             match (dashed.is_some(), letter) {
-                (true, 'f') => full = true,
-                (true, 'e' | 'A' | 'a') => short = true,
-                (false, 'u') => user = true,
-                (false, 'a' | 'x') => bsd = true,
-                (_, 'w') | (true, 'x') => {}
+                (true, b'f') => full = true,
+                (true, b'e' | b'A' | b'a') => short = true,
+                (false, b'u') => by_user = true,
+                (false, b'a' | b'x') => bsd = true,
+                (_, b'w') | (true, b'x') => {}
                 _ => return Err(unknown()),
             }
         }
     }
-    Ok(match (asked.is_empty(), user, full, bsd, short) {
-        (false, ..) => asked,
-        (_, true, ..) => USER.to_vec(),
-        (_, _, false, true, _) => SHORT_BSD.to_vec(),
-        (_, _, false, _, true) => SHORT.to_vec(),
-        _ => FULL.to_vec(),
-    })
+    if asked.is_empty() {
+        let usual = match (by_user, full, bsd, short) {
+            (true, ..) => USER,
+            (_, false, true, _) => SHORT_BSD,
+            (_, false, _, true) => SHORT,
+            _ => {
+                asked.push(("UID", user as Cell));
+                FULL
+            }
+        };
+        add(&mut asked, usual)?;
+    }
+    Ok(asked)
 }
 
-fn column(name: &str) -> Result<Column> {
-    COLUMNS.iter().find(|(known, _)| *known == name).map(|(_, column)| *column).ok_or_else(|| {
-        let known: Vec<&str> = COLUMNS.iter().map(|(known, _)| *known).collect();
-        Error::new(format!("no column is named '{}': there are {}", human::visible(name), known.join(", "))).exit(1)
-    })
+/// Adds the columns of a list.
+fn add(columns: &mut Vec<(&'static str, Cell)>, list: &str) -> Result<()> {
+    for name in list.split(',').filter(|name| !name.is_empty()) {
+        let Some((_, heading, cell)) = COLUMNS.iter().find(|(known, ..)| *known == name) else {
+            let known: Vec<&str> = COLUMNS.iter().map(|(known, ..)| *known).collect();
+            let why = format!("no column is named '{}': there are {}", human::visible(name), known.join(", "));
+            return Err(Error::new(why).exit(1));
+        };
+        columns.push((heading, *cell));
+    }
+    Ok(())
 }
 
-/// passwd(5): user ids and their names; of two names the first.
-fn users(text: &str) -> BTreeMap<u32, String> {
-    let mut users = BTreeMap::new();
+/// passwd(5): user ids and their names.
+fn users(text: &str) -> Vec<(u32, String)> {
+    let mut users = Vec::new();
     for line in text.lines() {
         let mut fields = line.split(':');
         if let (Some(name), Some(Ok(uid))) = (fields.next(), fields.nth(1).map(str::parse)) {
-            users.entry(uid).or_insert_with(|| name.to_owned());
+            users.push((uid, name.to_owned()));
         }
     }
     users
@@ -196,7 +180,8 @@ fn users(text: &str) -> BTreeMap<u32, String> {
 
 fn user(view: &View<'_>) -> String {
     let uid = view.process.uid;
-    view.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+    let known = view.users.iter().find(|(known, _)| *known == uid); // of two names the first
+    known.map_or_else(|| uid.to_string(), |(_, name)| name.clone())
 }
 
 fn alive_ticks(view: &View<'_>) -> u64 {
@@ -346,7 +331,9 @@ mod tests {
         let machine = Machine { uptime_ticks: 10 * DAY * TICKS, boot: NOW - 10 * DAY as i64, memory_kib: 1 << 20 };
         let users = users("root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\nbroken\nbin:x:2:2::/:/x\n");
         let view = View { process, machine: &machine, users: &users, now: NOW * time::SECOND };
-        column(name).unwrap().1(&view)
+        let mut columns = Vec::new();
+        add(&mut columns, name).unwrap();
+        columns[0].1(&view)
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The verb table: names, usage, help, flags, and what each does. Parsing, dispatch and help all read it.
 
-use std::fmt::Write as _;
+mod lookup;
+
+pub use lookup::{find, group_help, groups, in_order, of_group, overview};
 
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, completion, cp, diff, events, exec, finish, images, info, inspect, logs, prune, ps, run, stats, top, update,
+    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, prune, ps, run,
+    stats, system, top, update, volume,
 };
-use mydocker::kernel::order;
 
 const MANY: usize = usize::MAX;
 
@@ -296,6 +298,18 @@ pub const VERBS: &[Verb] = &[
         run: images::commit,
     },
     Verb {
+        name: "export",
+        aliases: &["container export"],
+        usage: "[OPTIONS] CONTAINER",
+        about: "Write all files of a container as a tar archive",
+        long: "What is mounted in it (volumes, /proc, /dev) stays out. 'import' makes an image of the archive.\n\n\
+               Example:\n  mydocker export -o box.tar box && mydocker import -c 'CMD [\"sh\"]' box.tar box:flat",
+        flags: flags::EXPORT,
+        words: (1, 1),
+        stops: false,
+        run: images::export,
+    },
+    Verb {
         name: "import",
         aliases: &["image import"],
         usage: "[OPTIONS] FILE|- [NAME[:TAG]]",
@@ -307,6 +321,43 @@ pub const VERBS: &[Verb] = &[
         run: images::import,
     },
     Verb {
+        name: "bundle",
+        aliases: &[],
+        usage: "IMAGE [IMAGE...] -o FILE [--entry RUN-ARG...]  or  --inspect FILE",
+        about: "Write one file that is mydocker with images in it, or a program",
+        long: "With --entry, './FILE WORD...' is 'mydocker run RUN-ARG... WORD...': the words follow the command, or replace the\n\
+               image's own. MYDOCKER_BUNDLE=off makes such a file mydocker again.\n\
+               An image is unpacked into the store when it is used for the first time.\n\n\
+               Example:\n  mydocker bundle app -o app.run --entry --rm -it -v /data:/data app /bin/server\n  \
+               ./app.run --port 80\n  mydocker bundle --inspect app.run",
+        flags: flags::BUNDLE,
+        words: (1, MANY),
+        stops: false,
+        run: bundle::bundle,
+    },
+    Verb {
+        name: "load",
+        aliases: &["image load"],
+        usage: "[OPTIONS]",
+        about: "Load images from an archive: docker's or the OCI's, a tar or a directory, plain, gzip or zstd",
+        long: "Example:\n  skopeo copy docker://busybox oci-archive:busybox.tar:busybox && mydocker load -i busybox.tar",
+        flags: flags::LOAD,
+        words: (0, 0),
+        stops: false,
+        run: load::load,
+    },
+    Verb {
+        name: "save",
+        aliases: &["image save"],
+        usage: "[OPTIONS] IMAGE [IMAGE...]",
+        about: "Write images to an archive that docker, podman, skopeo and mydocker load",
+        long: "Example:\n  mydocker save busybox | ssh host mydocker load\n  mydocker save -o box.tar box:1 box:2",
+        flags: flags::SAVE,
+        words: (1, MANY),
+        stops: false,
+        run: load::save,
+    },
+    Verb {
         name: "images",
         aliases: &["image ls", "image list"],
         usage: "[OPTIONS] [NAME[:TAG]]",
@@ -316,6 +367,28 @@ pub const VERBS: &[Verb] = &[
         words: (0, 1),
         stops: false,
         run: images::images,
+    },
+    Verb {
+        name: "history",
+        aliases: &["image history"],
+        usage: "[OPTIONS] IMAGE",
+        about: "Show how an image came to be, newest step first",
+        long: "",
+        flags: flags::HISTORY,
+        words: (1, 1),
+        stops: false,
+        run: images::history,
+    },
+    Verb {
+        name: "tag",
+        aliases: &["image tag"],
+        usage: "IMAGE NAME[:TAG]",
+        about: "Give an image one more name",
+        long: "A name that stood for another image stands for this one from now on.",
+        flags: &[],
+        words: (2, 2),
+        stops: false,
+        run: images::tag,
     },
     Verb {
         name: "rmi",
@@ -373,6 +446,98 @@ pub const VERBS: &[Verb] = &[
         run: prune::images,
     },
     Verb {
+        name: "volume create",
+        aliases: &[],
+        usage: "[OPTIONS] [NAME]",
+        about: "Make a volume",
+        long: "Without a name it gets one, and 'volume prune' takes it away when nobody uses it. A container that mounts\n\
+               an empty volume fills it with what its image has at that place.",
+        flags: flags::VOLUME_CREATE,
+        words: (0, 1),
+        stops: false,
+        run: volume::create,
+    },
+    Verb {
+        name: "volume ls",
+        aliases: &["volume list"],
+        usage: "[OPTIONS]",
+        about: "List volumes",
+        long: "",
+        flags: flags::VOLUMES,
+        words: (0, 0),
+        stops: false,
+        run: volume::ls,
+    },
+    Verb {
+        name: "volume inspect",
+        aliases: &[],
+        usage: "[OPTIONS] VOLUME [VOLUME...]",
+        about: "Tell everything about volumes, as JSON",
+        long: "",
+        flags: flags::FORMAT,
+        words: (1, MANY),
+        stops: false,
+        run: inspect::inspect,
+    },
+    Verb {
+        name: "volume rm",
+        aliases: &["volume remove"],
+        usage: "[OPTIONS] VOLUME [VOLUME...]",
+        about: "Remove volumes and what is in them",
+        long: "A volume that a container uses, running or not, is not removed.",
+        flags: flags::VOLUME_RM,
+        words: (1, MANY),
+        stops: false,
+        run: volume::rm,
+    },
+    Verb {
+        name: "volume prune",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Remove volumes without a name that no container uses",
+        long: "",
+        flags: flags::PRUNE_VOLUMES,
+        words: (0, 0),
+        stops: false,
+        run: volume::prune,
+    },
+    Verb {
+        name: "system df",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Show how much room images, containers and volumes take",
+        long: "A layer that several images share counts once.",
+        flags: flags::SYSTEM_DF,
+        words: (0, 0),
+        stops: false,
+        run: system::df,
+    },
+    Verb {
+        name: "system prune",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Remove what is not used: stopped containers and images",
+        long: "Example:\n  mydocker system prune -af --volumes --filter label!=keep",
+        flags: flags::SYSTEM_PRUNE,
+        words: (0, 0),
+        stops: false,
+        run: system::prune,
+    },
+    Verb {
+        name: "system check",
+        aliases: &[],
+        usage: "[OPTIONS]",
+        about: "Look whether everything on disk is as it should be",
+        long: "One line for each finding: damaged or missing things, what killed commands left over, unknown files.\n\
+               With --repair it puts right what can be put right without losing anything, and says what it did; what is\n\
+               damaged is never deleted. Other commands may run meanwhile.\n\n\
+               Exit code, as fsck's: 0 clean, 1 all findings put right, 4 findings left, 8 it could not look.",
+        flags: flags::SYSTEM_CHECK,
+        words: (0, 0),
+        stops: false,
+        run: system::check,
+    },
+    Verb {
         name: "completion",
         aliases: &[],
         usage: "bash|zsh|fish|man",
@@ -408,64 +573,3 @@ pub const VERBS: &[Verb] = &[
         run: info::version,
     },
 ];
-
-/// The verb that the words begin with, and how many words name it (`container ls` are two).
-pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
-    let first = words.first()?;
-    let two = words.get(1).map(|second| format!("{first} {second}"));
-    let named = |name: &str| VERBS.iter().find(|verb| verb.name == name || verb.aliases.contains(&name));
-    two.and_then(|two| Some((named(&two)?, 2))).or_else(|| Some((named(first)?, 1)))
-}
-
-/// The first words of verbs that have two: `container`, `image` …
-pub fn groups() -> Vec<&'static str> {
-    in_order(names().filter_map(|(name, _)| Some(name.split_once(' ')?.0)).collect())
-}
-
-/// The second words of a group's verbs, in alphabetical order.
-pub fn of_group(group: &str) -> Vec<&'static str> {
-    in_order(names().filter_map(|(name, _)| name.strip_prefix(group)?.strip_prefix(' ')).collect())
-}
-
-/// Words in alphabetical order, each once.
-pub fn in_order(words: Vec<&'static str>) -> Vec<&'static str> {
-    let mut words = order::sorted(words, &|a, b| a < b);
-    words.dedup();
-    words
-}
-
-/// Every spelling of every verb.
-fn names() -> impl Iterator<Item = (&'static str, &'static Verb)> {
-    VERBS
-        .iter()
-        .flat_map(|verb| core::iter::once(verb.name).chain(verb.aliases.iter().copied()).map(move |name| (name, verb)))
-}
-
-/// What the name of a group alone says: its verbs.
-pub fn group_help(group: &str) -> String {
-    let mut text = format!("Usage:  mydocker {group} VERB [OPTIONS] …\n\nVerbs:\n");
-    for name in of_group(group) {
-        let about = find(&[group, name]).map_or("", |(verb, _)| verb.about);
-        let _ = writeln!(text, "  {name:<9} {about}"); // a String takes everything
-    }
-    text
-}
-
-/// What `mydocker help` says.
-pub fn overview() -> String {
-    let mut text = String::from(
-        "Usage:  mydocker [--root DIR] [--run-root DIR] VERB [OPTIONS] …\n\n\
-         Containers in one file, without a daemon.\n\nVerbs:\n",
-    );
-    for verb in VERBS {
-        let _ = writeln!(text, "  {:<18} {}", verb.name, verb.about); // a String takes everything
-    }
-    text.push_str(
-        "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \
-         --run-root DIR   Where sockets are kept (default /run/mydocker, or $MYDOCKER_RUN)\n      \
-         --debug          Tell the long story on stderr\n\n\
-         First steps:\n  mydocker import rootfs.tar busybox\n  mydocker run -it busybox sh\n\n\
-         'mydocker help VERB' says more about a verb.\n",
-    );
-    text
-}

@@ -1,7 +1,7 @@
 //! The names of capabilities. capabilities(7), linux/capability.h
 
 /// Every capability that Linux has; the index is its number.
-pub const CAPABILITIES: [&str; 41] = [
+pub static CAPABILITIES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",
@@ -47,11 +47,8 @@ pub const CAPABILITIES: [&str; 41] = [
 
 /// The number of a capability by its name: any case, `CAP_` may be left out.
 pub fn capability(name: &str) -> Option<u32> {
-    let alike = |known: &str| {
-        let short = known.strip_prefix("CAP_").unwrap_or(known);
-        known.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
-    };
-    (0..).zip(CAPABILITIES).find(|(_, known)| alike(known)).map(|(bit, _)| bit)
+    let alike = |known: &&str| known.eq_ignore_ascii_case(name) || known["CAP_".len()..].eq_ignore_ascii_case(name);
+    CAPABILITIES.iter().position(alike).map(|bit| bit as u32)
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! Files and directories by descriptor: whole-file reads, replacement by rename, removal of trees, and paths that are
 //! resolved inside a root that is not trusted.
 
-use super::{hex, io};
+use super::{at, hex, io};
 use crate::error::{Error, Result, Tried};
 use alloc::borrow::ToOwned;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
-use rustix::fs::{fsync, mkdirat, openat, openat2, readlinkat, renameat, statat, unlinkat};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
+use rustix::fs::{fsync, openat, openat2, readlinkat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// No record of ours is larger than this.
@@ -18,14 +18,12 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
 /// Opens a directory by path.
 pub fn open_dir(path: &str) -> Result<OwnedFd> {
-    openat(rustix::fs::CWD, path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .tried_with(|| format!("open {path}"))
+    at::open(CWD, path, OFlags::DIRECTORY | OFlags::RDONLY).tried_to("open", path)
 }
 
 /// Opens a directory inside another one, never through a symlink.
 pub fn open_dir_at(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    openat(dir, name, flags, Mode::empty()).tried_with(|| format!("open {name}"))
+    at::open(dir, name, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW).tried_to("open", name)
 }
 
 /// Makes a directory and its missing parents (all with `mode`), and opens it.
@@ -37,9 +35,9 @@ pub fn make_dirs(path: &str, mode: u32) -> Result<OwnedFd> {
     let mut end = 0;
     while end < path.len() {
         end = path[end + 1..].find('/').map_or(path.len(), |at| end + 1 + at);
-        match rustix::fs::mkdir(&path[..end], Mode::from(mode)) {
+        match at::make_dir(CWD, &path[..end], mode) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::os(format!("make the directory {}", &path[..end]), errno)),
+            Err(errno) => return Err(Error::tried("make the directory", &path[..end], errno)),
         }
     }
     open_dir(path)
@@ -47,30 +45,33 @@ pub fn make_dirs(path: &str, mode: u32) -> Result<OwnedFd> {
 
 /// Makes a directory if it is missing, and opens it.
 pub fn make_dir_at(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd> {
-    match mkdirat(dir, name, Mode::from(mode)) {
+    match at::make_dir(dir, name, mode) {
         Ok(()) | Err(Errno::EXIST) => open_dir_at(dir, name),
-        Err(errno) => Err(Error::os(format!("make the directory {name}"), errno)),
+        Err(errno) => Err(Error::tried("make the directory", name, errno)),
     }
 }
 
 /// The whole content of a small file (`max_bytes` at most).
 pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
-    let file =
-        openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {name}"))?;
+    let file = at::open(dir, name, OFlags::RDONLY).tried_to("open", name)?;
     io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {name}")))
 }
 
 /// The whole content of a file by path, as text (invalid UTF-8 replaced).
 pub fn read_text(path: &str) -> Result<String> {
-    let bytes = read_at(rustix::fs::CWD, path, RECORD_BYTES_MAX)?;
+    text_at(CWD, path)
+}
+
+/// The same for a file in a directory.
+pub fn text_at(dir: BorrowedFd<'_>, name: &str) -> Result<String> {
+    let bytes = read_at(dir, name, RECORD_BYTES_MAX)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Makes a file that must not exist yet, with this content.
 pub fn create_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = openat(dir, name, flags, Mode::from(mode)).tried_with(|| format!("make {name}"))?;
-    io::write_all(&file, bytes).tried_with(|| format!("write {name}"))?;
+    let file = at::make(dir, name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, mode).tried_to("make", name)?;
+    io::write_all(&file, bytes).tried_to("write", name)?;
     Ok(file)
 }
 
@@ -81,39 +82,73 @@ pub fn replace_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], sync: bool) -> 
     let put = || {
         let file = create_at(dir, &beside, bytes, 0o644)?;
         if sync {
-            fsync(&file).tried_with(|| format!("sync {name}"))?;
+            fsync(&file).tried_to("sync", name)?;
         }
-        renameat(dir, beside.as_str(), dir, name).tried_with(|| format!("rename to {name}"))
+        at::rename(dir, &beside, name).tried_to("rename to", name)
     };
     let done = put();
     if done.is_err() {
-        let _ = unlinkat(dir, beside.as_str(), AtFlags::empty()); // it may not exist; the first error is the one to tell
+        let _ = at::remove(dir, &beside, AtFlags::empty()); // it may not exist; the first error is the one to tell
     }
     if sync && done.is_ok() {
-        fsync(dir).tried_with(|| format!("sync the directory of {name}"))?;
+        fsync(dir).tried_to("sync the directory of", name)?;
+    }
+    done
+}
+
+/// Makes the file at this path, or a new one in its place, in one step when `fill` has written all of it; after an error
+/// there is what was before. What is there and is no regular file (a pipe, /dev/null) is written to.
+pub fn put(path: &str, mode: u32, fill: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+    let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let dir = open_dir(if dir.is_empty() { "/" } else { dir })?;
+    let there = at::stat(CWD, path, AtFlags::empty()).ok().map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if there.is_some_and(|kind| kind != FileType::RegularFile) {
+        return fill(at::open(CWD, path, OFlags::WRONLY | OFlags::NOCTTY).tried_to("open", path)?.as_fd());
+    }
+    let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
+    // A file without a name goes when we are killed; not every file system can.
+    let nameless = at::make(dir.as_fd(), ".", OFlags::WRONLY | OFlags::TMPFILE, mode);
+    let is_nameless = nameless.is_ok();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let made = nameless.or_else(|_| at::make(dir.as_fd(), &beside, flags, mode));
+    let file = made.tried_to("make", path)?;
+    let mut put = || -> Result<()> {
+        fill(file.as_fd())?;
+        if there.is_some() {
+            fsync(&file).tried_to("sync", path)?; // a power cut must not take the old one and the new one
+        }
+        if is_nameless {
+            let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(CWD, own.as_bytes(), &dir, beside.as_bytes(), AtFlags::SYMLINK_FOLLOW)
+                .tried_to("make", path)?;
+        }
+        at::rename(dir.as_fd(), &beside, name).tried_to("rename to", path)
+    };
+    let done = put();
+    if done.is_err() {
+        let _ = at::remove(dir.as_fd(), &beside, AtFlags::empty()); // it may not exist; the first error is the one to tell
     }
     done
 }
 
 /// Writes over the beginning of an existing file and pads with blanks to its old length, so that no new block is needed.
 pub fn overwrite_at(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> Result<()> {
-    let file = openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
-        .tried_with(|| format!("open {name}"))?;
-    let old = rustix::fs::fstat(&file).tried_with(|| format!("look at {name}"))?.st_size as usize;
+    let file = at::open(dir, name, OFlags::WRONLY | OFlags::NOFOLLOW).tried_to("open", name)?;
+    let old = rustix::fs::fstat(&file).tried_to("look at", name)?.st_size as usize;
     let mut padded = bytes.to_vec();
     padded.resize(old.max(bytes.len()), b' ');
-    io::write_all(&file, &padded).tried_with(|| format!("write {name}"))
+    io::write_all(&file, &padded).tried_to("write", name)
 }
 
 /// Writes a string to an existing file, as the files of /proc and /sys want it: in one write.
 pub fn write_at(dir: BorrowedFd<'_>, name: &str, text: &str) -> core::result::Result<(), Errno> {
-    let file = openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = at::open(dir, name, OFlags::WRONLY)?;
     rustix::io::write(&file, text.as_bytes()).map(drop)
 }
 
 /// The target of a symlink, if `name` is one.
 pub fn link_target(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
-    readlinkat(dir, name, Vec::new()).ok().and_then(|target| target.into_string().ok())
+    readlinkat(dir, at::c(name).ok()?.as_c_str(), Vec::new()).ok().and_then(|target| target.into_string().ok())
 }
 
 /// The names in a directory, without `.` and `..`, in the kernel's order. Names that are not UTF-8 are left out.
@@ -125,8 +160,7 @@ pub fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 /// The entries of a directory, without `.` and `..`, in the kernel's order.
 /// Opens the directory anew, so that the position of `dir` does not matter.
 pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let own = openat(dir, ".", flags, Mode::empty()).tried("open a directory")?;
+    let own = at::open(dir, ".", OFlags::DIRECTORY | OFlags::RDONLY).tried("open a directory")?;
     let mut buf: Vec<u8> = Vec::with_capacity(8192);
     let mut iter = RawDir::new(own, buf.spare_capacity_mut());
     let mut all = Vec::new();
@@ -143,8 +177,7 @@ pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
 /// Removes a file or a whole tree; a name that does not exist is fine. Symlinks are removed, never followed, and
 /// a directory that is a mount point of this mount namespace stops it with `EBUSY`.
 pub fn remove_tree(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
-    let name = CString::new(name).map_err(|_| Error::os("remove", Errno::INVAL))?;
-    remove(dir, &name).tried_with(|| format!("remove {}", name.to_string_lossy()))
+    remove(dir, &at::c(name).tried("remove")?).tried_to("remove", name)
 }
 
 fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(), Errno> {
@@ -156,8 +189,8 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
     // Depth first with our own stack: the depth of a hostile tree must not become the depth of our calls. Descriptors
     // are kept for a bounded number of levels only: deeper directories are first moved up to the top.
     const DEPTH_MAX: usize = 64;
-    let open = |at: BorrowedFd<'_>, name: &core::ffi::CStr| {
-        openat(at, name, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+    let open = |dir: BorrowedFd<'_>, name: &core::ffi::CStr| {
+        openat(dir, name, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
     };
     // Somebody else may be removing the same tree: a directory that is gone is empty.
     let list = |fd: &OwnedFd| match entries(fd.as_fd()) {
@@ -177,7 +210,7 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
             let (fd, name, _) = stack.pop().unwrap_or_else(|| unreachable!());
             let parent = stack.last().map_or(dir, |(fd, ..)| fd.as_fd());
             // Something may have been moved up here meanwhile, or made by somebody: look again before giving up.
-            match unlinkat(parent, &name, AtFlags::REMOVEDIR) {
+            match unlinkat(parent, name.as_c_str(), AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(Errno::NOTEMPTY) => {
                     let left = list(&fd)?;
@@ -188,13 +221,13 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
             continue;
         };
         if kind != FileType::Directory {
-            match unlinkat(&*fd, &child, AtFlags::empty()) {
+            match unlinkat(fd.as_fd(), child.as_c_str(), AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => continue,
                 Err(Errno::ISDIR) => {}
                 Err(errno) => return Err(errno),
             }
         }
-        match unlinkat(&*fd, &child, AtFlags::REMOVEDIR) {
+        match unlinkat(fd.as_fd(), child.as_c_str(), AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => continue,
             Err(Errno::NOTEMPTY) => {}
             Err(errno) => return Err(errno),
@@ -207,8 +240,8 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
         if stack.len() >= DEPTH_MAX {
             moved += 1;
             let flat = format!(".deep-{moved}-{}", hex::encode(&hex::random(4)));
-            let (at, top) = (&stack[stack.len() - 1].0, &stack[0].0);
-            renameat(at, &child, top, flat.as_str())?;
+            let (last, top) = (&stack[stack.len() - 1].0, &stack[0].0);
+            renameat(last, child.as_c_str(), top, at::c(&flat)?.as_c_str())?;
             continue;
         }
         let left = list(&sub)?;
@@ -220,21 +253,50 @@ fn remove(dir: BorrowedFd<'_>, name: &core::ffi::CStr) -> core::result::Result<(
 /// Bytes of everything in a tree that is no directory; what has several names counts for each of them in equal parts. What
 /// disappears meanwhile, or lies deeper than a path can tell, is left out.
 pub fn tree_bytes(root: BorrowedFd<'_>) -> Result<u64> {
-    let (mut left, mut bytes) = (alloc::vec![Vec::from(*b".")], 0);
+    let mut bytes = 0;
+    each_below(root, &mut |stat| {
+        #[allow(clippy::useless_conversion)] // narrower on other machines
+        let names = |stat: &Stat| u64::from(stat.st_nlink).max(1);
+        bytes += stat.map_or(0, |stat| stat.st_size as u64 / names(stat));
+    })?;
+    Ok(bytes)
+}
+
+/// How much there is in a tree: names, the link counts of all that are no directories, and their bytes, each summed up over
+/// the names. Two trees with the same files, and the same hard links between them, have the same numbers. The fourth one
+/// is the bytes of regular files, each once.
+pub fn tally(root: BorrowedFd<'_>) -> Result<[u64; 4]> {
+    let mut tally = [0; 4];
+    each_below(root, &mut |stat| {
+        tally[0] += 1;
+        if let Some(stat) = stat {
+            #[allow(clippy::useless_conversion)] // narrower on other machines
+            let names = u64::from(stat.st_nlink).max(1);
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            tally[1] += names;
+            tally[2] += stat.st_size as u64;
+            tally[3] += if is_file { stat.st_size as u64 / names } else { 0 };
+        }
+    })?;
+    Ok(tally)
+}
+
+/// Calls `see` for each name in a tree, in no order; for a directory without its attributes.
+fn each_below(root: BorrowedFd<'_>, see: &mut dyn FnMut(Option<&Stat>)) -> Result<()> {
+    let mut left = alloc::vec![Vec::from(*b".")];
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     while let Some(path) = left.pop() {
         let Ok(dir) = openat2(root, path.as_slice(), flags, Mode::empty(), INSIDE) else { continue };
         for (name, kind) in entries(dir.as_fd())? {
             if kind == FileType::Directory {
+                see(None);
                 left.push([&path, &b"/"[..], name.as_bytes()].concat());
-            } else if let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                #[allow(clippy::useless_conversion)] // narrower on other machines
-                let names = u64::from(stat.st_nlink).max(1);
-                bytes += stat.st_size as u64 / names;
+            } else if let Ok(stat) = statat(&dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                see(Some(&stat));
             }
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -257,11 +319,20 @@ fn open_inside(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> core::result
     }
 }
 
+/// Opens a device in this process's root; `None` when it is not the one with these numbers. `what` is tried: to open it,
+/// and to look at it.
+pub fn open_device(path: &str, flags: OFlags, numbers: (u32, u32), what: [&str; 2]) -> Result<Option<OwnedFd>> {
+    let device = open_in_root(open_dir("/")?.as_fd(), path, flags).tried(what[0])?;
+    let stat = rustix::fs::fstat(&device).tried(what[1])?;
+    let is_it = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == numbers;
+    Ok(is_it.then_some(device))
+}
+
 /// Reads a file of a root that is not trusted, `max_bytes` at most; only regular files (a FIFO would block us).
 pub fn read_in_root(root: BorrowedFd<'_>, path: &str, max_bytes: usize) -> Result<Vec<u8>> {
-    let file = open_in_root(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
-        .tried_with(|| format!("open {path}"))?;
-    let stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
+    let file = open_in_root(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).tried_to("open", path)?;
+    let stat = rustix::fs::fstat(&file).tried_to("look at", path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::new(format!("{path} is not a regular file")));
     }
@@ -284,7 +355,7 @@ pub fn make_dirs_in_root(root: BorrowedFd<'_>, path: &str, mode: u32) -> core::r
         parent = match open_in_root(root, &done, flags) {
             Err(Errno::NOENT) => {
                 // A dangling symlink makes this EEXIST, and then the second open says ENOENT: nothing is made for it.
-                match mkdirat(&parent, part, Mode::from(mode)) {
+                match at::make_dir(parent.as_fd(), part, mode) {
                     Ok(()) | Err(Errno::EXIST) => open_in_root(root, &done, flags)?,
                     Err(errno) => return Err(errno),
                 }
@@ -322,14 +393,14 @@ pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::res
             return Ok(Found { dir, name: c".".to_owned(), stat });
         }
         let dir = open_inside(root, &path[..cut], flags)?;
-        let stat = match statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match statat(&dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => None,
             stat => Some(stat?),
         };
         if !follow || stat.is_none_or(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Symlink) {
             return Ok(Found { dir, name, stat });
         }
-        let target = readlinkat(&dir, &name, Vec::new())?.into_bytes();
+        let target = readlinkat(&dir, name.as_c_str(), Vec::new())?.into_bytes();
         path.truncate(if target.starts_with(b"/") { 0 } else { cut });
         path.extend(target);
     }
@@ -338,7 +409,7 @@ pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::res
 
 /// Whether there is something at this name.
 pub fn exists_at(dir: BorrowedFd<'_>, name: &str) -> bool {
-    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    at::stat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// A path without `//`, `/./` and a slash at its end, made absolute against `base`; `..` is resolved in the text.

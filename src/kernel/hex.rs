@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec;
 use rustix::rand::{GetRandomFlags, getrandom};
+use sha2::Digest;
 
 /// Lower-case hexadecimal digits of the bytes.
 pub fn encode(bytes: &[u8]) -> String {
@@ -38,6 +39,32 @@ pub fn fresh_id() -> String {
 
 /// The sha256 of some bytes as 64 hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    encode(&sha2::Sha256::digest(bytes))
+    let mut hash = Hash::default();
+    hash.add(bytes);
+    hash.end()
+}
+
+/// The sha256 of bytes that come piece by piece. The one place that has the code: inlined, it is 1 KB each time.
+#[derive(Default)]
+pub struct Hash(sha2::Sha256);
+
+impl Hash {
+    /// The next piece.
+    #[inline(never)]
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The sum as 64 hexadecimal digits.
+    #[inline(never)]
+    pub fn end(self) -> String {
+        encode(&self.0.finalize())
+    }
+}
+
+impl super::io::Sink for Hash {
+    fn write(&mut self, bytes: &[u8]) -> crate::error::Result<()> {
+        self.add(bytes);
+        Ok(())
+    }
 }

@@ -27,13 +27,49 @@ pub struct File<'a> {
 
 impl Source for File<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        read(self.fd, buf).map_err(|errno| Error::os(alloc::format!("read {}", self.name), errno))
+        read(self.fd, buf).tried_to("read", self.name)
     }
 }
 
 impl Sink for File<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        write_all(self.fd, bytes).map_err(|errno| Error::os(alloc::format!("write {}", self.name), errno))
+        write_all(self.fd, bytes).tried_to("write", self.name)
+    }
+}
+
+/// A source or a sink that tells how many bytes have passed so far, after each step.
+pub struct Counted<'a, T: ?Sized> {
+    inner: &'a mut T,
+    progress: &'a mut dyn FnMut(u64),
+    /// How many have passed.
+    pub bytes: u64,
+}
+
+impl<'a, T: ?Sized> Counted<'a, T> {
+    /// Nothing has passed yet.
+    pub fn new(inner: &'a mut T, progress: &'a mut dyn FnMut(u64)) -> Self {
+        Self { inner, progress, bytes: 0 }
+    }
+
+    fn tell(&mut self, more: usize) {
+        self.bytes += more as u64;
+        (self.progress)(self.bytes);
+    }
+}
+
+impl Source for Counted<'_, dyn Source + '_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.tell(n);
+        Ok(n)
+    }
+}
+
+impl Sink for Counted<'_, dyn Sink + '_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.inner.write(bytes)?;
+        self.tell(bytes.len());
+        Ok(())
     }
 }
 
@@ -57,8 +93,12 @@ impl Sink for Vec<u8> {
 
 /// read(2), tried again after a signal.
 pub fn read(fd: impl AsFd, buf: &mut [u8]) -> core::result::Result<usize, Errno> {
+    read_of(fd.as_fd(), buf)
+}
+
+fn read_of(fd: BorrowedFd<'_>, buf: &mut [u8]) -> core::result::Result<usize, Errno> {
     loop {
-        match rustix::io::read(fd.as_fd(), &mut *buf) {
+        match rustix::io::read(fd, &mut *buf) {
             Err(Errno::INTR) => {}
             other => return other,
         }
@@ -66,9 +106,13 @@ pub fn read(fd: impl AsFd, buf: &mut [u8]) -> core::result::Result<usize, Errno>
 }
 
 /// write(2) until all is written. For blocking descriptors.
-pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> core::result::Result<(), Errno> {
+pub fn write_all(fd: impl AsFd, bytes: &[u8]) -> core::result::Result<(), Errno> {
+    write_all_to(fd.as_fd(), bytes)
+}
+
+fn write_all_to(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> core::result::Result<(), Errno> {
     while !bytes.is_empty() {
-        match rustix::io::write(fd.as_fd(), bytes) {
+        match rustix::io::write(fd, bytes) {
             Ok(n) => bytes = &bytes[n..],
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),

@@ -2,6 +2,7 @@
 //!
 //! Law of this room: the only `unsafe` of the project is in here (`sys.rs`).
 
+pub mod at;
 pub mod bpf;
 pub mod caps;
 pub mod fault;
@@ -15,6 +16,7 @@ pub mod nft;
 pub mod order;
 pub mod proc;
 pub mod process;
+pub mod ring;
 pub mod seal;
 pub mod sys;
 pub mod time;

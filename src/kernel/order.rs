@@ -4,14 +4,24 @@
 use alloc::vec::Vec;
 
 /// The items in order; equal ones stay as they were. Merge sort, n log n.
-pub fn sorted<T>(items: Vec<T>, is_less: &dyn Fn(&T, &T) -> bool) -> Vec<T> {
+pub fn sorted<T>(mut items: Vec<T>, is_less: &dyn Fn(&T, &T) -> bool) -> Vec<T> {
     let order = order(items.len(), &|a, b| is_less(&items[a], &items[b]));
-    let mut slots: Vec<Option<T>> = items.into_iter().map(Some).collect();
-    let mut out = Vec::with_capacity(slots.len());
-    for at in order {
-        out.extend(slots[at].take());
+    arrange(order, &mut |a, b| items.swap(a, b));
+    items
+}
+
+/// Brings to each place what `order` says is to be there, by swaps. It goes round in circles, each of which ends at the
+/// place where it began.
+fn arrange(mut order: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
+    for start in 0..order.len() {
+        let mut place = start;
+        while order[place] != start {
+            let from = core::mem::replace(&mut order[place], place);
+            swap(place, from);
+            place = from;
+        }
+        order[place] = place;
     }
-    out
 }
 
 /// The positions of the items in order. `is_less` compares the items at two positions.

@@ -6,7 +6,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::AsFd;
 
 /// Clock ticks in a second, as the kernel counts them for programs; the same on every architecture of ours.
 pub const TICKS: u64 = 100;
@@ -67,9 +67,8 @@ pub struct Machine {
 /// Reads about one process; `None` when it has ended.
 pub fn read(pid: i32) -> Option<Process> {
     let dir = file::open_dir(&format!("/proc/{pid}")).ok()?;
-    let text = |name| text_of(dir.as_fd(), name);
-    let mut process = parse_stat(&text("stat")?)?;
-    parse_status(&text("status")?, &mut process);
+    let mut process = parse_stat(&file::text_at(dir.as_fd(), "stat").ok()?)?;
+    parse_status(&file::text_at(dir.as_fd(), "status").ok()?, &mut process);
     // One that is too long is as good as none: nobody hides behind it.
     process.args = words(&file::read_at(dir.as_fd(), "cmdline", COMMAND_BYTES_MAX).unwrap_or_default());
     Some(process)
@@ -97,37 +96,39 @@ pub fn network_bytes(pid: i32) -> Option<(u64, u64)> {
 /// The pids of all processes that we see.
 pub fn pids() -> Vec<i32> {
     let names = file::open_dir("/proc").and_then(|proc| file::names(proc.as_fd())).unwrap_or_default();
-    names.iter().filter_map(|name| name.parse().ok()).collect()
-}
-
-fn text_of(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
-    let bytes = file::read_at(dir, name, file::RECORD_BYTES_MAX).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let mut pids = Vec::new();
+    for name in names {
+        pids.extend(name.parse::<i32>());
+    }
+    pids
 }
 
 /// The name is in parentheses and may contain anything, parentheses too: the last one ends it.
 fn parse_stat(text: &str) -> Option<Process> {
-    let (pid, rest) = text.split_once(" (")?;
-    let (comm, rest) = rest.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    // Numbered from 1 in the manual page, of which the first two are behind us.
-    let field = |number: usize| fields.get(number - 3).copied();
-    let signed = |number| field(number)?.parse::<i64>().ok();
-    let unsigned = |number| field(number)?.parse::<u64>().ok();
+    let (pid, rest) = text.split_once(' ')?;
+    let (comm, rest) = rest.strip_prefix('(')?.rsplit_once(')')?;
+    let mut words = rest.split_whitespace();
+    let state = words.next()?.chars().next()?;
+    let mut numbers = Vec::new();
+    for word in words {
+        numbers.push(word.parse::<i64>().unwrap_or(-1)); // none of those that are too large is wanted
+    }
+    // Numbered from 1 in the manual page, of which the first three are behind us.
+    let field = |number: usize| numbers.get(number - 4).copied();
     Some(Process {
-        pid: pid.trim().parse().ok()?,
+        start_ticks: field(22)? as u64, // with the last one all are there
+        pid: pid.parse().ok()?,
         comm: comm.to_owned(),
-        state: field(3)?.chars().next()?,
-        ppid: signed(4)? as i32,
-        pgid: signed(5)? as i32,
-        sid: signed(6)? as i32,
-        tty: signed(7)? as u32,
-        tpgid: signed(8)? as i32,
-        cpu_ticks: unsigned(14)? + unsigned(15)?,
-        priority: signed(18)?,
-        nice: signed(19)?,
-        threads: unsigned(20)?,
-        start_ticks: unsigned(22)?,
+        state,
+        ppid: field(4)? as i32,
+        pgid: field(5)? as i32,
+        sid: field(6)? as i32,
+        tty: field(7)? as u32,
+        tpgid: field(8)? as i32,
+        cpu_ticks: (field(14)? + field(15)?) as u64,
+        priority: field(18)?,
+        nice: field(19)?,
+        threads: field(20)? as u64,
         ..Process::default()
     })
 }
@@ -146,7 +147,8 @@ fn field(text: &str, key: &str) -> String {
     text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().trim().to_owned()
 }
 
-fn kib(text: &str, key: &str) -> u64 {
+/// The number of such a line; 0 when there is none.
+pub fn kib(text: &str, key: &str) -> u64 {
     field(text, key).split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
@@ -156,7 +158,11 @@ fn words(bytes: &[u8]) -> Vec<String> {
     if bytes.is_empty() {
         return Vec::new();
     }
-    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    let mut words = Vec::new();
+    for word in bytes.split(|byte| *byte == 0) {
+        words.push(String::from_utf8_lossy(word).into_owned());
+    }
+    words
 }
 
 /// Two lines of headings, then `name: bytes packets …` with eight columns for each direction.
@@ -164,9 +170,11 @@ fn parse_net_dev(text: &str) -> (u64, u64) {
     let mut sums = (0u64, 0u64);
     for line in text.lines() {
         let Some((name, numbers)) = line.split_once(':') else { continue };
-        let numbers: Vec<u64> = numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        if let (false, Some(received), Some(sent)) = (name.trim() == "lo", numbers.first(), numbers.get(8)) {
-            sums = (sums.0.saturating_add(*received), sums.1.saturating_add(*sent));
+        let mut numbers = numbers.split_whitespace();
+        let (received, sent) = (numbers.next(), numbers.nth(7));
+        if let (false, Some(received), Some(sent)) = (name.trim() == "lo", received, sent) {
+            sums.0 = sums.0.saturating_add(received.parse().unwrap_or(0));
+            sums.1 = sums.1.saturating_add(sent.parse().unwrap_or(0));
         }
     }
     sums

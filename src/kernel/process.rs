@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
@@ -89,17 +89,12 @@ pub fn wait_for(fds: &mut [PollFd<'_>], limit_ms: i64) -> usize {
 /// `/dev/null` as standard input, output or error: bit 0, 1, 2 of `which`. In a container it may be something else by now,
 /// or a link to where the container cannot go but we can (`/proc/<pid>/root`): only the kernel's own device is believed.
 pub fn null_stdio(which: u8) -> Result<()> {
-    let root = super::file::open_dir("/")?;
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    let null = super::file::open_in_root(root.as_fd(), "dev/null", flags).tried("open /dev/null")?;
-    let stat = rustix::fs::fstat(&null).tried("look at /dev/null")?;
-    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3);
-    if !is_null {
+    let what = ["open /dev/null", "look at /dev/null"];
+    let Some(null) = super::file::open_device("dev/null", OFlags::RDWR | OFlags::NOCTTY, (1, 3), what)? else {
         return Err(Error::new(
             "cannot use /dev/null: it is not the null device; put it back or start the container anew",
         ));
-    }
+    };
     set_stdio([
         (which & 1 != 0).then(|| null.as_fd()),
         (which & 2 != 0).then(|| null.as_fd()),
@@ -110,21 +105,19 @@ pub fn null_stdio(which: u8) -> Result<()> {
 /// Puts descriptors in the places of standard input, output and error.
 pub fn set_stdio(stdio: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
     // A descriptor that already is 0, 1 or 2 could be overwritten before it is copied: copy those higher first.
-    let mut copies: Vec<Option<OwnedFd>> = Vec::new();
-    for fd in stdio {
-        copies.push(match fd {
-            Some(fd) => Some(duplicate(fd)?),
-            None => None,
-        });
+    let mut copies: Vec<(usize, OwnedFd)> = Vec::new();
+    for (place, fd) in stdio.into_iter().enumerate() {
+        if let Some(fd) = fd {
+            copies.push((place, duplicate(fd)?));
+        }
     }
-    if let Some(fd) = &copies[0] {
-        rustix::stdio::dup2_stdin(fd).tried("set standard input")?;
-    }
-    if let Some(fd) = &copies[1] {
-        rustix::stdio::dup2_stdout(fd).tried("set standard output")?;
-    }
-    if let Some(fd) = &copies[2] {
-        rustix::stdio::dup2_stderr(fd).tried("set standard error")?;
+    for (place, fd) in &copies {
+        let (set, name) = match place {
+            0 => (rustix::stdio::dup2_stdin(fd), "input"),
+            1 => (rustix::stdio::dup2_stdout(fd), "output"),
+            _ => (rustix::stdio::dup2_stderr(fd), "error"),
+        };
+        set.tried_to("set standard", name)?;
     }
     Ok(())
 }
@@ -141,7 +134,7 @@ pub fn open_pidfd(pid: i32) -> core::result::Result<OwnedFd, Errno> {
 }
 
 /// The names of ulimit(1); the index is the number of getrlimit(2), the same on x86_64 and aarch64.
-pub const RLIMITS: [&str; 16] = [
+pub static RLIMITS: [&str; 16] = [
     "cpu",
     "fsize",
     "data",
@@ -162,7 +155,7 @@ pub const RLIMITS: [&str; 16] = [
 
 /// The number of a resource limit by its name.
 pub fn rlimit(name: &str) -> Option<u32> {
-    (0..).zip(RLIMITS).find(|(_, known)| *known == name).map(|(number, _)| number)
+    RLIMITS.iter().position(|known| *known == name).map(|number| number as u32)
 }
 
 /// Whether this is the user namespace that the host began with: the one where every id stands for itself.

@@ -1,11 +1,11 @@
 //! The program's own file, out of reach: whoever is inside a container may get hold of `/proc/<pid>/exe` of a process of
 //! ours on its way in, and must not be able to write through it (CVE-2019-5736).
 
-use super::sys;
+use super::{at, sys};
 use crate::error::{Error, Result, Tried};
 use alloc::ffi::CString;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 const OURSELVES: &str = "/proc/self/exe";
@@ -14,7 +14,7 @@ const OURSELVES: &str = "/proc/self/exe";
 /// descriptors but the standard streams closed: a monitor would hold what we inherited open for ever.
 pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
     let what = "seal our own program file";
-    let own = rustix::fs::open(OURSELVES, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(what)?;
+    let own = at::open(rustix::fs::CWD, OURSELVES, OFlags::RDONLY).tried(what)?;
     let is_read_only = rustix::fs::fstatvfs(&own).tried(what)?.f_flag.contains(StatVfsMountFlags::RDONLY);
     if is_read_only || rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
         drop(own);

@@ -38,6 +38,18 @@ unsafe fn syscall(nr: u32, a: [usize; 5]) -> Answer<usize> {
     answer(ret)
 }
 
+/// The flags in the ELF header of this program as it was loaded, elf(5). Neither the kernel nor our machines use them.
+pub fn elf_flags() -> u32 {
+    unsafe extern "C" {
+        /// Where the linker says that the header is in memory.
+        #[link_name = "__ehdr_start"]
+        static HEADER: [u32; 16];
+    }
+    // SAFETY: the header is mapped as long as the program runs, and 64 bytes long. Volatile, because the compiler cannot
+    // know what was written to the file after it.
+    unsafe { ptr::read_volatile((&raw const HEADER).cast::<u32>().add(12)) }
+}
+
 fn answer(ret: isize) -> Answer<usize> {
     if (-4095..0).contains(&ret) { Err(Errno::from_raw_os_error(-ret as i32)) } else { Ok(ret as usize) }
 }
@@ -88,7 +100,12 @@ pub fn clone(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Answer<Clone> {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const core::ffi::c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+    let mut pointers = Vec::new();
+    for string in strings {
+        pointers.push(string.as_ptr());
+    }
+    pointers.push(ptr::null());
+    pointers
 }
 
 /// execve(2). Returns only with an error.
@@ -296,9 +313,11 @@ pub fn retitle(title: &[u8]) {
     let stat = super::file::read_text("/proc/self/stat").unwrap_or_default(); // no /proc: nobody can look either
     // The name in the second field may have blanks and parentheses in it.
     let Some((_, rest)) = stat.rsplit_once(") ") else { return };
-    let numbers: Vec<usize> =
-        rest.split(' ').skip(48 - 3).take(4).filter_map(|field| field.trim().parse().ok()).collect();
-    let [arg_start, arg_end, env_start, env_end] = numbers[..] else { return };
+    let mut fields = rest.split(' ').skip(48 - 3);
+    let mut next = || fields.next().and_then(|field| field.trim().parse::<usize>().ok());
+    let (Some(arg_start), Some(arg_end), Some(env_start), Some(env_end)) = (next(), next(), next(), next()) else {
+        return;
+    };
     if arg_start == 0 || arg_start > arg_end || env_start > env_end {
         return;
     }
@@ -404,4 +423,37 @@ pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
     // SAFETY: a struct sock_fprog with as many instructions as it says, which the kernel copies and checks.
     unsafe { syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])? };
     Ok(())
+}
+
+/// Memory that this process shares with the children it forks from now on. What is in it is a matter of agreement: who may
+/// write to a part, and when the others may look at it, is said by other means (`kernel/ring.rs`).
+pub struct Shared {
+    start: *mut u8,
+    bytes: usize,
+}
+
+/// mmap(2), shared and anonymous: zeros.
+pub fn shared_memory(bytes: usize) -> Answer<Shared> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+    // SAFETY: a new mapping where the kernel likes; nothing is replaced.
+    let start =
+        unsafe { mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)? };
+    Ok(Shared { start: start.cast(), bytes })
+}
+
+impl Shared {
+    /// A part of it; less where it ends.
+    pub fn part(&mut self, from: usize, bytes: usize) -> &mut [u8] {
+        let from = from.min(self.bytes);
+        // SAFETY: inside the mapping, which lives as long as `self`. Any byte is a valid u8; a process that breaks the
+        // agreement changes what we read, never where.
+        unsafe { core::slice::from_raw_parts_mut(self.start.add(from), bytes.min(self.bytes - from)) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, to which nothing borrowed from `self` refers any more.
+        let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.bytes) };
+    }
 }

@@ -2,22 +2,21 @@
 
 use super::control::{self, Message};
 use super::packing::{await_writer, packed, spawn_writer};
-use super::{remove, stop};
+use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, file, hex, io, process, time};
+use crate::kernel::{at, fault, file, io, process, time};
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
 use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
-use crate::store::unpack::Limits;
 use crate::store::{Store, events, layers};
 use crate::walls;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{AtFlags, CWD, FileType, fsync};
 
 /// What is asked of a commit.
 pub struct Commit<'a> {
@@ -33,37 +32,43 @@ pub struct Commit<'a> {
     pub archive: Option<&'a str>,
     /// Whether a running container stands still meanwhile.
     pub pause: bool,
+    /// Told how many bytes of the archive, and then of the layer, have passed. The archive's are told by a child.
+    pub progress: &'a mut dyn FnMut(u64),
 }
 
 /// The configuration that a commit starts from: the container's.
 pub fn config_of(store: &Store, spec: &Spec) -> Config {
     // The image may have been removed by force since; then what the container itself knows must do.
-    let base = images::get(store, &spec.image_id).ok().and_then(|image| image.config).unwrap_or_default();
-    let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
-    Config {
-        env: list(&spec.env),
-        entrypoint: list(&spec.entrypoint),
-        cmd: list(&spec.cmd),
-        working_dir: text(&spec.cwd),
-        user: text(&spec.user),
-        labels: (!spec.labels.is_empty()).then(|| spec.labels.clone()),
-        healthcheck: match &spec.health {
-            Some(health) => Some(HealthConfig {
-                test: Some(health.test.clone()),
-                interval: Some(health.interval_ns),
-                timeout: Some(health.timeout_ns),
-                start_period: Some(health.start_period_ns),
-                start_interval: Some(health.start_interval_ns),
-                retries: Some(health.retries),
-            }),
-            // Nobody asks, so nobody is to ask in the image's containers either.
-            None => base
-                .healthcheck
-                .map(|_| HealthConfig { test: Some(["NONE".to_string()].into()), ..HealthConfig::default() }),
-        },
-        ..base
+    let mut config = images::get(store, &spec.image_id).ok().and_then(|image| image.config).unwrap_or_default();
+    config.env = list(&spec.env);
+    config.entrypoint = list(&spec.entrypoint);
+    config.cmd = list(&spec.cmd);
+    config.working_dir = text(&spec.cwd);
+    config.user = text(&spec.user);
+    config.labels = (!spec.labels.is_empty()).then(|| spec.labels.clone());
+    if let Some(health) = &spec.health {
+        config.healthcheck = Some(HealthConfig {
+            test: Some(health.test.clone()),
+            interval: Some(health.interval_ns),
+            timeout: Some(health.timeout_ns),
+            start_period: Some(health.start_period_ns),
+            start_interval: Some(health.start_interval_ns),
+            retries: Some(health.retries),
+        });
+    } else if config.healthcheck.is_some() {
+        // Nobody asks, so nobody is to ask in the image's containers either.
+        config.healthcheck = Some(HealthConfig { test: list(&["NONE".to_string()]), ..HealthConfig::default() });
     }
+    config.on_build = None; // was for the next build, and this is it
+    config
+}
+
+fn list(list: &[String]) -> Option<Vec<String>> {
+    if list.is_empty() { None } else { Some(list.to_vec()) }
+}
+
+fn text(text: &str) -> Option<String> {
+    if text.is_empty() { None } else { Some(text.to_string()) }
 }
 
 /// Commits, and returns the image's id. The container is the same afterwards.
@@ -78,11 +83,13 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     // The monitor lets it go on when this connection ends, however that comes.
     let paused = if is_running && pause_it { pause(store, container)? } else { None };
     fault::point("commit:paused");
-    let read = || {
+    let mut read = || {
         if let Some(path) = commit.archive {
-            write_archive(store, container, is_running.then_some(state.pid), path)?;
+            write_archive(store, container, is_running.then_some(state.pid), path, commit.progress)?;
         }
-        let mut add = |source: &mut dyn io::Source| layers::add(store, source, &Limits::default());
+        let mut add = |source: &mut dyn io::Source| {
+            layers::add(store, &mut io::Counted::new(source, commit.progress), &unpacking::limits())
+        };
         packed(&mut |sink| pack_layer(container, sink), &mut add)
     };
     let layer = read();
@@ -91,6 +98,9 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         let _ = control::request(socket.as_fd(), &Message::Thaw, None); // a monitor that has just ended has nothing to thaw
     }
     let layer = layer?;
+    if layer.left_out.is_empty() && !store.is_rootless {
+        layers::note_packed(store, &layer.diff_id, &layer.diff_id)?; // packed again it is the same
+    }
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
         return Err(Error::new(format!("the layer {gone} of container {} is gone from the store", spec.name)));
     }
@@ -100,16 +110,22 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         images::get(store, &spec.image_id).unwrap_or_default()
     };
     let now = time::rfc3339(time::now());
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
     let mut history = parent.history.unwrap_or_default();
     history.push(History {
         created: Some(now.clone()),
-        created_by: Some(spec.args().map(String::as_str).collect::<Vec<_>>().join(" ")),
+        created_by: Some(spec.args().cloned().collect::<Vec<_>>().join(" ")),
         author: text(commit.author),
         comment: text(commit.message),
         empty_layer: None,
     });
-    let diff_ids = spec.layers.iter().chain([&layer.diff_id]).map(|id| format!("sha256:{id}")).collect();
+    // The image's own list, in which a layer may be twice; the container has each once.
+    let mut diff_ids = parent.rootfs.and_then(|below| below.diff_ids).unwrap_or_default();
+    if diff_ids.is_empty() {
+        for id in &spec.layers {
+            diff_ids.push(format!("sha256:{id}"));
+        }
+    }
+    diff_ids.push(format!("sha256:{}", layer.diff_id));
     let image = Image {
         created: Some(now),
         author: text(commit.author),
@@ -118,6 +134,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         config: Some(commit.config),
         rootfs: Some(RootFs { kind: Some("layers".to_string()), diff_ids: Some(diff_ids) }),
         history: Some(history),
+        parent: (!spec.image_id.is_empty()).then(|| format!("sha256:{}", spec.image_id)),
     };
     let id = images::put(store, &image)?;
     if let Some(reference) = commit.reference {
@@ -148,34 +165,43 @@ pub fn is_ours(path: &str) -> bool {
 }
 
 /// Writes all that the container sees as a flat tar, beside the path and renamed over it.
-fn write_archive(store: &Store, container: &Container, pid: Option<i32>, path: &str) -> Result<()> {
-    let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
-    let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let out = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried_with(|| format!("make {path}"))?;
-    let write = || -> Result<()> {
+pub(super) fn write_archive(
+    store: &Store,
+    container: &Container,
+    pid: Option<i32>,
+    path: &str,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
+    // Whatever else is there must not become a file.
+    if at::stat(CWD, path, AtFlags::empty())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
+    {
+        return Err(Error::new(format!("invalid output path: \"{path}\" is there, and is not a regular file")));
+    }
+    file::put(path, 0o600, &mut |out| {
         let mut writer = |sink: &mut dyn io::Sink| {
             let root = see(store, container, pid)?;
             // What is mounted is left out, its mount points are in: /proc, /sys and /dev must exist in a root.
-            pack::pack(root.as_fd(), Form::Flat, &|_| false, sink)
+            pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut io::Counted::new(sink, progress))
         };
-        let (child, sync) = spawn_writer(&mut writer, out.as_fd(), &mut || ())?;
+        let (child, sync) = spawn_writer(&mut writer, out, &mut || ())?;
         await_writer(&child, sync.as_fd())?;
-        fsync(&out).tried_with(|| format!("sync {path}"))?;
-        renameat(&dir, beside.as_str(), &dir, name).tried_with(|| format!("rename to {path}"))
-    };
-    let done = write();
-    if done.is_err() {
-        let _ = file::remove_tree(dir.as_fd(), &beside); // the first error is the one to tell
-    }
-    done
+        fsync(out).tried_to("sync", path)
+    })
 }
 
 /// child: the container's root without what is mounted in it.
-fn see(store: &Store, container: &Container, pid: Option<i32>) -> Result<OwnedFd> {
+pub(super) fn see(store: &Store, container: &Container, pid: Option<i32>) -> Result<OwnedFd> {
     match pid {
-        Some(pid) => walls::mount::root_of(process::open_pidfd(pid).tried("find the container")?.as_fd()),
+        Some(pid) => {
+            let init = process::open_pidfd(pid).tried("find the container")?;
+            if container.spec.ids.is_some() {
+                // Ids are the container's own.
+                walls::ids::enter_that_of(init.as_fd())?;
+                walls::ids::enter()?;
+            }
+            walls::mount::root_of(init.as_fd())
+        }
         None => {
             rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
             walls::mount::root_alone(store, &container.spec)

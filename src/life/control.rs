@@ -3,14 +3,14 @@
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{file, io};
+use crate::kernel::{at, file, io};
 use crate::store::{Store, containers};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -63,36 +63,33 @@ pub enum Message {
 }
 
 fn encode(message: &Message) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut put = |letter: u8, numbers: &[i64], text: &str| {
-        bytes.push(letter);
-        for number in numbers {
-            bytes.extend_from_slice(&number.to_ne_bytes());
-        }
-        let room = PACKET_BYTES_MAX - bytes.len();
-        bytes.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
-    };
-    match message {
-        Message::Started(pid) => put(b'S', &[i64::from(*pid)], ""),
+    let (letter, numbers, text): (u8, &[i64], &str) = match message {
+        Message::Started(pid) => (b'S', &[i64::from(*pid)], ""),
         Message::Failed(error) => {
             let errno = error.errno.map_or(0, Errno::raw_os_error);
-            put(b'E', &[i64::from(errno), error.code.map_or(-1, i64::from)], &error.what);
+            (b'E', &[i64::from(errno), error.code.map_or(-1, i64::from)], &error.what)
         }
-        Message::Exited(code) => put(b'X', &[i64::from(*code)], ""),
-        Message::Done => put(b'D', &[], ""),
-        Message::Signal(signal) => put(b'K', &[i64::from(*signal)], ""),
-        Message::Stop(signal, limit_ms, stays) => put(b'T', &[i64::from(*signal), *limit_ms, i64::from(*stays)], ""),
-        Message::Wait => put(b'W', &[], ""),
-        Message::Resize(rows, columns) => put(b'R', &[i64::from(*rows), i64::from(*columns)], ""),
-        Message::Freeze => put(b'F', &[], ""),
-        Message::Thaw => put(b'U', &[], ""),
-        Message::Pause => put(b'H', &[], ""),
-        Message::Unpause => put(b'G', &[], ""),
-        Message::Stream(which) => put(b'A', &[i64::from(*which)], ""),
-        Message::Eof => put(b'Z', &[], ""),
-        Message::Terminal => put(b'P', &[], ""),
-        Message::Tree => put(b'M', &[], ""),
+        Message::Exited(code) => (b'X', &[i64::from(*code)], ""),
+        Message::Done => (b'D', &[], ""),
+        Message::Signal(signal) => (b'K', &[i64::from(*signal)], ""),
+        Message::Stop(signal, limit_ms, stays) => (b'T', &[i64::from(*signal), *limit_ms, i64::from(*stays)], ""),
+        Message::Wait => (b'W', &[], ""),
+        Message::Resize(rows, columns) => (b'R', &[i64::from(*rows), i64::from(*columns)], ""),
+        Message::Freeze => (b'F', &[], ""),
+        Message::Thaw => (b'U', &[], ""),
+        Message::Pause => (b'H', &[], ""),
+        Message::Unpause => (b'G', &[], ""),
+        Message::Stream(which) => (b'A', &[i64::from(*which)], ""),
+        Message::Eof => (b'Z', &[], ""),
+        Message::Terminal => (b'P', &[], ""),
+        Message::Tree => (b'M', &[], ""),
+    };
+    let mut bytes = alloc::vec![letter];
+    for number in numbers {
+        bytes.extend_from_slice(&number.to_ne_bytes());
     }
+    let room = PACKET_BYTES_MAX - bytes.len();
+    bytes.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
     bytes
 }
 
@@ -298,8 +295,8 @@ pub fn nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
 /// Another open file for what this descriptor stands for, non-blocking without its other users noticing. For pipes and
 /// terminals; proc_pid_fd(5)
 pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty())
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    at::open(rustix::fs::CWD, &path, flags | OFlags::NONBLOCK | OFlags::NOCTTY)
 }
 
 /// Reads what is there; `None` when nothing is there now, an empty vector at the end.

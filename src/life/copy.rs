@@ -129,7 +129,8 @@ pub fn out_of(
     let (child, sync) = spawn(&mut || work(write.as_fd()), &mut || drop(read.take()))?;
     drop(write);
     let Some(read) = read else { sys::exit(1) };
-    let mut counted = Counted { inner: io::File { fd: read.as_fd(), name: "the archive" }, bytes: 0, progress };
+    let mut archive = io::File { fd: read.as_fd(), name: "the archive" };
+    let mut counted = io::Counted::<dyn io::Source>::new(&mut archive, progress);
     let owners = if copy.keeps_owners { Owners::Kept } else { Owners::Ours };
     let mut is_directory = false;
     let got = unpack::copy(&mut counted, owners, &mut |first| {
@@ -188,7 +189,8 @@ pub fn into(
     let (child, sync) = spawn(&mut work, &mut || drop(moved.take()))?;
     drop((read, child_notes));
     let Some((write, notes)) = moved else { sys::exit(1) };
-    let mut counted = Counted { inner: io::File { fd: write.as_fd(), name: "the archive" }, bytes: 0, progress };
+    let mut archive = io::File { fd: write.as_fd(), name: "the archive" };
+    let mut counted = io::Counted::<dyn io::Sink>::new(&mut archive, progress);
     let packed = match &source {
         Some((_, found)) => pack::pack_entry(&found.dir, &found.name, ".", &|_| false, &mut counted).map(Some),
         None => pour(&mut io::File { fd: sys::stdin(), name: "the standard input" }, &mut counted).map(|()| None),
@@ -204,7 +206,10 @@ pub fn into(
         }
     };
     let notes = io::read_to_end(notes.as_fd(), 2 * NOTES_BYTES_MAX)?;
-    let left_out = String::from_utf8_lossy(&notes).lines().map(str::to_owned).collect();
+    let mut left_out = Vec::new();
+    for note in String::from_utf8_lossy(&notes).lines() {
+        left_out.push(note.to_owned());
+    }
     Ok(Copied { content, transferred, left_out })
 }
 
@@ -220,31 +225,6 @@ fn pour(source: &mut dyn io::Source, sink: &mut dyn io::Sink) -> Result<()> {
             0 => return Ok(()),
             n => sink.write(&buf[..n])?,
         }
-    }
-}
-
-/// A stream that tells how much has passed.
-struct Counted<'a> {
-    inner: io::File<'a>,
-    bytes: u64,
-    progress: &'a mut dyn FnMut(u64),
-}
-
-impl io::Source for Counted<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.bytes += n as u64;
-        (self.progress)(self.bytes);
-        Ok(n)
-    }
-}
-
-impl io::Sink for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.inner.write(bytes)?;
-        self.bytes += bytes.len() as u64;
-        (self.progress)(self.bytes);
-        Ok(())
     }
 }
 
@@ -308,7 +288,7 @@ impl Side {
 fn source_in(root: BorrowedFd<'_>, path: &Path, copy: &Copy<'_>) -> Result<Found> {
     let found = match file::find_in_root(root, &path.text, copy.follows || path.ending != Ending::Plain) {
         Ok(Found { stat: None, .. }) | Err(Errno::NOENT) => return Err(not_in(copy, copy.inside)),
-        other => other.tried_with(|| format!("look at {}", copy.inside))?,
+        other => other.tried_to("look at", copy.inside)?,
     };
     expect_directory(path, &found)?;
     refuse_made_up(&found.dir, &path.text)?;
@@ -411,7 +391,7 @@ fn destination_in<'a>(root: BorrowedFd<'_>, path: &'a Path, copy: &Copy<'_>) -> 
 
 fn open_directory(found: &Found) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(&found.dir, &found.name, flags, Mode::empty())
+    openat(&found.dir, found.name.as_c_str(), flags, Mode::empty())
         .tried_with(|| format!("open {}", shown(found.name.to_bytes())))
 }
 
@@ -433,7 +413,7 @@ impl Destination<'_> {
         let Path { text, ending } = self.path;
         let found = match &self.found {
             Err(Errno::NOENT) => return Err(missing(self.path.parent())),
-            Err(errno) => return Err(Error::os(format!("look at {text}"), *errno)),
+            Err(errno) => return Err(Error::tried("look at", text, *errno)),
             Ok(found) => found,
         };
         let from_directory = first.kind == Kind::Directory;

@@ -1,19 +1,18 @@
 //! command: makes a container from its decided description: volumes, files, records, name.
 
-use super::{packing, remove};
+use super::{packing, remove, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, io};
+use crate::kernel::{at, fault, file, io};
 use crate::spec::{Mount, MountKind, Network, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
-use crate::store::unpack::{self, Limits};
 use crate::store::{Store, events, tar, trash, volumes};
 use crate::walls;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Gid, Mode, OFlags, Uid, mkdir, rmdir};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 /// The lines that docker's hosts file begins with.
@@ -32,15 +31,10 @@ impl Made {
     /// does a volume that another container's record names; records come before volumes, so none is missed.
     pub fn undo(&self, store: &Store) {
         for path in self.paths.iter().rev() {
-            let _ = rmdir(path.as_str()); // see above
+            let _ = at::remove(CWD, path, AtFlags::REMOVEDIR); // see above
         }
-        let Ok((others, unread)) = containers::all(store) else { return };
-        if !unread.is_empty() {
-            return; // one of them may name it
-        }
-        let is_used = |name: &str| others.iter().any(|c| c.spec.mounts.iter().any(|mount| mount.source == name));
-        for name in self.volumes.iter().filter(|name| !is_used(name)) {
-            let _ = volumes::remove(store, name).and_then(|()| trash::sweep(store)); // the start's own error is told
+        for name in &self.volumes {
+            let _ = volumes::remove(store, name).and_then(|_| trash::sweep(store)); // the start's own error is told
         }
     }
 }
@@ -55,8 +49,8 @@ pub struct Created {
     pub made: Made,
 }
 
-/// Makes the container. Complete, or nothing. With `sync` it survives a power cut when this returns.
-pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
+/// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut when this returns.
+pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
     let (hosts, resolv) = network_files(spec.network);
     let hostname = format!("{}\n", spec.hostname);
     let files = [("hosts", hosts.as_str()), ("hostname", &hostname), ("resolv.conf", &resolv)];
@@ -68,15 +62,29 @@ pub fn create(store: &Store, spec: &Spec, sync: bool) -> Result<Created> {
         if sync { rustix::fs::syncfs(&container.dir).tried("sync the new container to disk") } else { Ok(()) }
     };
     let filled = fill();
-    events::container(store, "create", spec, &[]);
+    events::container(store, "create", &container.spec, &[]);
     match filled {
         Ok(()) => Ok(Created { container, change, made }),
         Err(error) => {
-            let _ = remove::dispose(store, spec, true).and_then(|()| trash::sweep(store)); // the first error is told
+            let _ = remove::dispose(store, &container.spec, true).and_then(|()| trash::sweep(store)); // the first error is told
             made.undo(store);
+            *spec = *container.spec;
             Err(error)
         }
     }
+}
+
+/// Does what a maker that was killed has left undone: a container is there before its volumes are.
+pub fn complete(store: &Store, container: &Container) -> Result<()> {
+    let is_half = |name: &str| {
+        let has = |what: &str| file::exists_at(store.root.as_fd(), &format!("volumes/{name}/{what}"));
+        !has("_data") || has(FILLING)
+    };
+    let is_volume = |mount: &&Mount| matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
+    if container.spec.mounts.iter().filter(is_volume).any(|mount| is_half(&mount.source)) {
+        sources(store, container, &mut Made::default())?;
+    }
+    Ok(())
 }
 
 /// Sources of mounts: volumes are made, and host directories, as docker does for `-v`.
@@ -86,26 +94,39 @@ fn sources(store: &Store, container: &Container, made: &mut Made) -> Result<()> 
             MountKind::Bind if mount.make_source => make_host_dirs(&mount.source, made)?,
             MountKind::Bind | MountKind::Tmpfs => {}
             MountKind::Volume | MountKind::Anonymous => {
-                let path = volumes::path(store, &mount.source);
-                let is_new = !file::exists_at(rustix::fs::CWD, &path);
-                volumes::ensure(store, &mount.source)?;
+                let labels = volumes::labels_of(mount.kind == MountKind::Anonymous);
+                // Our record names it, so nobody removes it from here on.
+                let (volume, is_new) = volumes::ensure(store, &mount.source, labels)?;
                 if is_new {
                     made.volumes.push(mount.source.clone());
-                    events::volume(store, "create", &mount.source);
-                    fill_volume(store, container, mount)?;
                 }
+                fill_volume(store, container, mount, &volume)
+                    .map_err(|e| e.reword(&|what| format!("fill the volume {}: {what}", mount.source)))?;
             }
         }
     }
     Ok(())
 }
 
-/// A new volume begins with what the image has at its place: content, owner and mode.
-fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()> {
+/// Beside `_data` while it is filled: what a killed command left half-full is filled once more.
+const FILLING: &str = "filling";
+
+/// An empty volume begins with what the image has at its place: content, owner and mode. Others who want the volume at
+/// the same time wait until it has all.
+fn fill_volume(store: &Store, container: &Container, mount: &Mount, volume: &OwnedFd) -> Result<()> {
     if mount.mode.split(',').any(|option| option == "nocopy") || container.spec.rootfs.is_some() {
         return Ok(());
     }
-    let data = file::open_dir(&volumes::path(store, &mount.source))?;
+    volumes::wait_for(volume, FlockOperation::LockExclusive)?;
+    let is_half_filled = file::exists_at(volume.as_fd(), FILLING);
+    let data = file::open_dir_at(volume.as_fd(), "_data")?;
+    if !is_half_filled {
+        if !file::entries(data.as_fd())?.is_empty() {
+            return Ok(());
+        }
+        file::create_at(volume.as_fd(), FILLING, b"", 0o600)?;
+        fault::point("volume:filling");
+    }
     let mut writer = |sink: &mut dyn io::Sink| -> Result<()> {
         rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
         let root = walls::mount::root_alone(store, &container.spec)?;
@@ -119,9 +140,11 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount) -> Result<()
         rustix::fs::fchmod(&data, Mode::from_raw_mode(stat.st_mode)).tried("set the volume's mode")?;
         pack::pack(from.as_fd(), Form::Flat, &|_| false, sink)
     };
-    let mut reader = |source: &mut dyn io::Source| unpack::unpack(source, data.as_fd(), &Limits::default()).map(drop);
-    packing::packed(&mut writer, &mut reader)
-        .map_err(|e| e.reword(&|what| format!("fill the volume {}: {}", mount.source, what)))
+    let mut reader =
+        |source: &mut dyn io::Source| unpacking::unpack(source, data.as_fd(), &unpacking::limits()).map(drop);
+    packing::packed(&mut writer, &mut reader)?;
+    fault::point("volume:filled");
+    file::remove_tree(volume.as_fd(), FILLING)
 }
 
 fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {
@@ -131,13 +154,13 @@ fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {
     let mut end = 0;
     while end < path.len() {
         end = path[end + 1..].find('/').map_or(path.len(), |at| end + 1 + at);
-        match mkdir(&path[..end], Mode::from(0o755)) {
+        match at::make_dir(CWD, &path[..end], 0o755) {
             Ok(()) => made.paths.push(path[..end].into()),
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::os(format!("make the volume's directory {path}"), errno)),
+            Err(errno) => return Err(Error::tried("make the volume's directory", path, errno)),
         }
     }
-    rustix::fs::stat(path).map(drop).tried_with(|| format!("use the volume's directory {path}"))
+    at::stat(CWD, path, AtFlags::empty()).map(drop).tried_to("use the volume's directory", path)
 }
 
 /// The container's /etc/hosts and /etc/resolv.conf. With the host's network they are the host's.

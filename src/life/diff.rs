@@ -90,7 +90,9 @@ impl Look {
         let hides = pair.hides || self.is_opaque(&here);
         let mut below = Vec::new();
         for at in &pair.layers {
-            below.extend(open(&self.layers[*at], &pair.path)?.map(|fd| (*at, fd)));
+            if let Some(fd) = open(&self.layers[*at], &pair.path)? {
+                below.push((*at, fd));
+            }
         }
         for (name, _) in file::entries(here.as_fd())? {
             let name = name.to_bytes();
@@ -99,24 +101,24 @@ impl Look {
                 continue;
             }
             let Some(new) = look(&here, name)? else { continue };
-            let old = self.old(&below, name)?;
-            let old_stat = old.as_ref().map(|(stat, _)| stat);
-            let kind = match (old_stat, is_whiteout(&new)) {
-                (None, true) => None,
-                (Some(_), true) => Some(b'D'),
-                (None, false) => Some(b'A'),
-                (Some(old), false) => differs(old, &new).then_some(b'C'),
+            let (old, layers) = self.old(&below, name)?;
+            let kind = match (old, is_whiteout(&new)) {
+                (Some(_), true) => b'D',
+                (None, false) => b'A',
+                (Some(old), false) if differs(&old, &new) => b'C',
+                _ => 0,
             };
-            changes.extend(kind.map(|kind| Change { path: key(&path), kind }));
+            if kind != 0 {
+                changes.push(Change { path: key(&path), kind });
+            }
             if is_directory(&new) {
-                let layers = old.map(|(_, layers)| layers).unwrap_or_default();
                 left.push(Pair { path, layers, hides });
             }
         }
-        for (_, fd) in below.iter().filter(|_| hides) {
+        for (_, fd) in if hides { below.as_slice() } else { &[] } {
             for (name, _) in file::entries(fd.as_fd())? {
                 let name = name.to_bytes();
-                if look(&here, name)?.is_none() && self.old(&below, name)?.is_some() {
+                if look(&here, name)?.is_none() && self.old(&below, name)?.0.is_some() {
                     let path = key(&[&pair.path, b"/".as_slice(), name].concat());
                     changes.push(Change { path, kind: b'D' });
                 }
@@ -126,22 +128,23 @@ impl Look {
     }
 
     /// What the layers show under this name, and, if it is a directory, those that it is to be seen in.
-    fn old(&self, below: &[(usize, OwnedFd)], name: &[u8]) -> Result<Option<(Stat, Vec<usize>)>> {
-        let mut found: Option<(Stat, Vec<usize>)> = None;
+    fn old(&self, below: &[(usize, OwnedFd)], name: &[u8]) -> Result<(Option<Stat>, Vec<usize>)> {
+        let (mut found, mut layers) = (None, Vec::new());
         for (at, fd) in below {
             let Some(stat) = look(fd, name)? else { continue };
             let is_directory = is_directory(&stat);
-            match &mut found {
-                _ if is_whiteout(&stat) => break,
-                Some(_) if !is_directory => break,
-                Some((_, layers)) => layers.push(*at),
-                None => found = Some((stat, if is_directory { alloc::vec![*at] } else { Vec::new() })),
+            if is_whiteout(&stat) || (found.is_some() && !is_directory) {
+                break;
             }
+            if is_directory {
+                layers.push(*at);
+            }
+            found = found.or(Some(stat));
             if !is_directory || open(fd, name)?.is_some_and(|fd| self.is_opaque(&fd)) {
                 break;
             }
         }
-        Ok(found)
+        Ok((found, layers))
     }
 
     fn is_opaque(&self, dir: &OwnedFd) -> bool {

@@ -176,10 +176,12 @@ pub struct Room<'a> {
 }
 
 fn launch(room: &Room<'_>, health: &Health, began: i64) -> Result<Probe> {
-    let mut args = health.test.get(1..).unwrap_or_default().to_vec();
+    let mut args = Vec::new();
     if health.test.first().is_some_and(|kind| kind == "CMD-SHELL") {
-        args.splice(0..0, ["/bin/sh", "-c"].map(str::to_owned));
+        args.push("/bin/sh".to_owned());
+        args.push("-c".to_owned());
     }
+    args.extend_from_slice(health.test.get(1..).unwrap_or_default());
     let exec = Exec {
         args,
         env: Vec::new(),
@@ -268,13 +270,16 @@ impl Probe {
     }
 
     fn verdict(&self, health: &Health, end: Result<i32>) -> Check {
-        let said = String::from_utf8_lossy(&self.said) + if self.is_cut { "..." } else { "" };
+        let mut said = String::from_utf8_lossy(&self.said).into_owned();
+        if self.is_cut {
+            said.push_str("...");
+        }
         let (exit_code, output) = match end {
             _ if self.is_late => {
                 let colon = if said.is_empty() { "" } else { ": " };
                 (-1, format!("Health check exceeded timeout ({}){colon}{said}", time::go(health.timeout_ns)))
             }
-            Ok(code) => (code, said.into_owned()),
+            Ok(code) => (code, said),
             Err(error) => (-1, error.to_string()),
         };
         Check { start: self.began, end: time::now(), exit_code, output }

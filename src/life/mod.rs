@@ -2,19 +2,21 @@
 //!
 //! ```text
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
-//!          · commit
+//!          · commit · export · check (the store) · packing, unpacking (children that handle archives)
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
 //!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
 pub mod attach;
+pub mod check;
 pub mod commit;
 pub mod control;
 pub mod copy;
 pub mod create;
 pub mod diff;
 pub mod exec;
+pub mod export;
 pub mod health;
 pub mod init;
 pub mod keys;
@@ -32,6 +34,7 @@ pub mod run;
 pub mod start;
 pub mod stop;
 pub mod stream;
+pub mod unpacking;
 pub mod update;
 pub mod watch;
 

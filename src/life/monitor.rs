@@ -386,21 +386,24 @@ impl<'a> Monitor<'a> {
     fn limit_ms(&self) -> i64 {
         let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
         let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
-        match [kill_at, check_at, self.start_at].into_iter().flatten().min() {
-            Some(at) => (at - time::monotonic_ms()).max(0),
-            None => -1,
+        let mut first = i64::MAX;
+        for at in [kill_at, check_at, self.start_at] {
+            first = first.min(at.unwrap_or(i64::MAX));
         }
+        if first == i64::MAX { -1 } else { (first - time::monotonic_ms()).max(0) }
     }
 
     /// Waits for something to happen, and deals with all that did.
     fn turn(&mut self, container: &mut Container) {
         let mut fds: Vec<PollFd<'_>> = Vec::new();
-        for fd in [self.signals.as_fd(), self.listener.as_fd()] {
-            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let mut watch = |fd| fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        watch(self.signals.as_fd());
+        watch(self.listener.as_fd());
+        for client in &self.clients {
+            watch(client.socket.as_fd());
         }
-        fds.extend(self.clients.iter().map(|client| PollFd::from_borrowed_fd(client.socket.as_fd(), PollFlags::IN)));
         if let Some(run) = &self.run {
-            fds.push(PollFd::from_borrowed_fd(run.child.pidfd.as_fd(), PollFlags::IN));
+            watch(run.child.pidfd.as_fd());
             run.outputs.iter().for_each(|output| output.watch(&mut fds));
             run.input.watch(&mut fds);
             if let Some(prober) = &run.prober {

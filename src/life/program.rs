@@ -4,9 +4,9 @@
 use super::control::{self, Message};
 use super::reaper;
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried};
-use crate::kernel::file;
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys::{self, Clone};
+use crate::kernel::{at, file};
 use crate::spec::Spec;
 use crate::walls;
 use crate::walls::privs::Identity;
@@ -150,22 +150,19 @@ fn title(args: &[String]) -> String {
 /// docker makes a working directory that does not exist, as root, before the user changes.
 fn enter_cwd(cwd: &str) -> Result<()> {
     let root = file::open_dir("/")?;
-    let dir =
-        file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_with(|| format!("make the working directory {cwd}"))?;
-    rustix::process::fchdir(&dir).tried_with(|| format!("enter the working directory {cwd}"))
+    let dir = file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_to("make the working directory", cwd)?;
+    rustix::process::fchdir(&dir).tried_to("enter the working directory", cwd)
 }
 
 /// execve with a search in PATH. Returns why it did not work, in docker's words, with exit code 126 or 127.
 fn exec(args: &[String], env: &[String]) -> Error {
-    let strings =
-        |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<core::result::Result<Vec<_>, _>>();
-    let (Ok(argv), Ok(envp)) = (strings(args), strings(env)) else {
+    let (Some(argv), Some(envp)) = (c_strings(args), c_strings(env)) else {
         return Error::new("a word of the command or its environment has a NUL byte in it").exit(125);
     };
     let name = args.first().map_or("", String::as_str);
     let mut found = None;
     for path in candidates(name, env) {
-        let Ok(path) = CString::new(path) else { continue };
+        let Ok(path) = at::c(&path) else { continue };
         match sys::execve(&path, &argv, &envp) {
             Errno::NOENT | Errno::NOTDIR => {}
             errno => found = found.or(Some(errno)),
@@ -177,13 +174,26 @@ fn exec(args: &[String], env: &[String]) -> Error {
     }
 }
 
+fn c_strings(list: &[String]) -> Option<Vec<CString>> {
+    let mut strings = Vec::new();
+    for string in list {
+        strings.push(at::c(string).ok()?);
+    }
+    Some(strings)
+}
+
 /// The paths to try for a command, in order.
 fn candidates(name: &str, env: &[String]) -> Vec<String> {
     if name.contains('/') || name.is_empty() {
         return [name.to_owned()].into();
     }
     let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
-    path.split(':').map(|dir| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }).collect()
+    let mut paths = Vec::new();
+    for dir in path.split(':') {
+        let slash = if dir.is_empty() { "" } else { "/" };
+        paths.push([dir, slash, name].concat());
+    }
+    paths
 }
 
 fn not_found(name: &str, args: &[String]) -> Error {

@@ -178,6 +178,12 @@ fn output(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     }
 }
 
+/// What comes, if anything does, goes to one of our standard outputs.
+fn shown(from: Option<OwnedFd>, to: BorrowedFd<'_>) -> Result<Option<Flow>> {
+    let Some(from) = from else { return Ok(None) };
+    Ok(Some(Flow::new(from, output(to)?, true)))
+}
+
 /// What a descriptor in the poll set is.
 #[derive(Clone, Copy, PartialEq)]
 enum Event {
@@ -218,9 +224,6 @@ pub fn relay(peer: &Peer, streams: Streams, manner: &Manner) -> Result<End> {
         }
         None => None,
     };
-    let flow = |from: Option<OwnedFd>, to: BorrowedFd<'_>| {
-        from.map(|from| output(to).map(|to| Flow::new(from, to, true))).transpose()
-    };
     let mut relay = Relay {
         peer,
         manner,
@@ -228,7 +231,7 @@ pub fn relay(peer: &Peer, streams: Streams, manner: &Manner) -> Result<End> {
         has_detached: false,
         signals,
         raw,
-        flows: [typed, flow(stdout, sys::stdout())?, flow(stderr, sys::stderr())?],
+        flows: [typed, shown(stdout, sys::stdout())?, shown(stderr, sys::stderr())?],
         interrupts: 0,
         code: None,
         redraw_at: None,
@@ -285,24 +288,27 @@ impl Relay<'_> {
 
     /// Waits, and tells what can be done now.
     fn next_events(&mut self) -> Vec<Event> {
-        let mut watched: Vec<(Event, BorrowedFd<'_>, PollFlags)> = Vec::new();
-        watched.push((Event::Signal, self.signals.as_fd(), PollFlags::IN));
+        let mut watched = alloc::vec![Event::Signal];
+        let mut fds = alloc::vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
         if self.code.is_none() {
-            watched.push((Event::End, self.peer.end(), PollFlags::IN));
+            watched.push(Event::End);
+            fds.push(PollFd::from_borrowed_fd(self.peer.end(), PollFlags::IN));
         }
         for (at, flow) in self.flows.iter().enumerate().skip(usize::from(self.code.is_some())) {
             if let Some(flow) = flow {
                 let (fd, flags) = flow.awaits();
-                watched.push((Event::Flow(at), fd, flags));
+                watched.push(Event::Flow(at));
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
             }
         }
-        let mut fds: Vec<PollFd<'_>> =
-            watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
         let limit = self.redraw_at.map_or(-1, |at| (at - time::monotonic_ms()).max(0));
         process::wait_for(&mut fds, limit);
-        let ready = watched.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-        let events: Vec<Event> = ready.map(|((event, ..), _)| *event).collect();
-        drop(fds);
+        let mut events = Vec::new();
+        for (event, fd) in watched.into_iter().zip(fds) {
+            if !fd.revents().is_empty() {
+                events.push(event);
+            }
+        }
         if let Some(at) = self.redraw_at
             && (events.contains(&Event::Flow(1)) || time::monotonic_ms() >= at)
         {

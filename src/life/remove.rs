@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{fault, file, time};
 use crate::spec::{Spec, State, Status};
 use crate::store::containers::{self, Container};
-use crate::store::{Store, events, images, names, trash, volumes};
+use crate::store::{Store, events, images, names, trash};
 use crate::walls;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -59,18 +59,11 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
 /// Takes a container that does not run off the disk; its anonymous volumes too if asked. Idempotent; goes on after an
 /// error and returns the first.
 pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
-    let mut result = Ok(());
-    if with_volumes {
-        for name in containers::anonymous_volumes(spec) {
-            result = result.and(volumes::remove(store, name));
-        }
-    }
     let is_there = file::exists_at(store.containers.as_fd(), &spec.id);
-    let removed = containers::remove(store, spec);
-    if is_there && removed.is_ok() {
+    let mut result = containers::remove(store, spec, with_volumes);
+    if is_there && result.is_ok() {
         events::container(store, "destroy", spec, &[]);
     }
-    result = result.and(removed);
     // An image that was removed by force left its layers to us.
     if !spec.image_id.is_empty() && !file::exists_at(store.images.as_fd(), &spec.image_id) {
         result = result.and(images::tidy(store));

@@ -8,14 +8,14 @@ use super::provide;
 use super::stream::{Input, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{fault, sys};
+use crate::kernel::{at, fault, sys};
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
 use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::termios::Winsize;
 
@@ -158,7 +158,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
             held_stdin = Some(process::duplicate(&master)?);
             sources[0] = Some(master);
         }
-        for fd in sources.iter().chain(&clients).chain([&held_stdin, &typed]).flatten() {
+        for fd in [&sources[0], &sources[1], &clients[0], &clients[1], &held_stdin, &typed].into_iter().flatten() {
             control::nonblocking(fd.as_fd())?;
         }
         Ok(())
@@ -179,7 +179,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
     }
     let path = format!("/proc/{}/ns/mnt", child.pid);
     Ok(Run {
-        hold: rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok(),
+        hold: at::open(rustix::fs::CWD, &path, OFlags::RDONLY).ok(),
         outputs,
         input,
         stdin_once,

@@ -5,8 +5,10 @@ use super::monitor::{self, Order};
 use super::relay::Streams;
 use crate::error::{Error, Result};
 use crate::kernel::process;
+use crate::spec::Spec;
 use crate::store::Store;
 use crate::store::containers::Container;
+use alloc::boxed::Box;
 use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::termios::Winsize;
@@ -25,6 +27,8 @@ pub struct Attach {
 
 /// A running container, as seen by the one who started it.
 pub struct Started {
+    /// What was asked of it.
+    pub spec: Box<Spec>,
     /// Pid of its first process.
     pub pid: i32,
     /// The conversation with the monitor; it says how the container ends.
@@ -61,7 +65,7 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
     let Order { change, container, control: monitors, .. } = order;
     drop(monitors);
     match control::answer(control.as_fd()) {
-        Ok(Message::Started(pid)) => Ok(Started { pid, control, streams }),
+        Ok(Message::Started(pid)) => Ok(Started { spec: container.spec, pid, control, streams }),
         Ok(_) => Err(Error::new(format!("the monitor of container {name} gave a strange answer"))),
         Err(error) => {
             // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.

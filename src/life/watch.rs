@@ -57,9 +57,13 @@ pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     if pids.is_empty() {
         return Err(not_running()); // it has ended meanwhile
     }
-    let mut pids = order::sorted(pids, &|a, b| a < b);
-    pids.dedup();
-    Ok(pids.into_iter().filter_map(proc::read).collect())
+    let mut processes: Vec<Process> = Vec::new();
+    for pid in order::sorted(pids, &|a, b| a < b) {
+        if processes.last().is_none_or(|last| last.pid != pid) {
+            processes.extend(proc::read(pid));
+        }
+    }
+    Ok(processes)
 }
 
 /// The pid of its first process; `None` when it does not run.
@@ -80,5 +84,7 @@ fn in_namespace_of(init: i32) -> Vec<i32> {
     if namespace("self").as_ref() == Some(&own) {
         return alloc::vec![init];
     }
-    proc::pids().into_iter().filter(|pid| namespace(&pid.to_string()).as_ref() == Some(&own)).collect()
+    let mut pids = proc::pids();
+    pids.retain(|pid| namespace(&pid.to_string()).as_ref() == Some(&own));
+    pids
 }

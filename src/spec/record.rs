@@ -1,7 +1,7 @@
 //! How records become JSON, and JSON becomes records again. One walk for all of them, over the parts that a record names:
 //! derived code for each type was four times as large.
 
-use alloc::collections::BTreeMap;
+use crate::spec::map::{Map, Set};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -29,15 +29,24 @@ pub trait Record {
 }
 
 /// The record as a line of JSON.
-pub fn to_json(record: &dyn Record) -> String {
+pub fn to_json(record: &dyn Part) -> String {
     let mut text = String::new();
-    write_record(record, &mut text);
+    record.write(&mut text);
     text
 }
 
 /// Fills the record from JSON. False if that is not such a record; then anything may be in it.
-pub fn from_json(record: &mut dyn Record, text: &str) -> bool {
-    json::from_str(text).is_ok_and(|json| read_record(record, Some(json)))
+pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
+    json::from_str(text).is_ok_and(|json| record.read(Some(json)))
+}
+
+/// Texts as parts of an object, without its braces.
+pub fn texts(parts: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in parts {
+        text.extend([if text.is_empty() { "\"" } else { ",\"" }, name, "\":", &json::to_string(value)]);
+    }
+    text
 }
 
 fn write_record(record: &dyn Record, text: &mut String) {
@@ -62,13 +71,30 @@ fn read_record(record: &mut dyn Record, json: Option<Value>) -> bool {
     is_read
 }
 
-fn write_list(parts: &mut dyn Iterator<Item = &dyn Part>, text: &mut String) {
+/// `part` gives the part at a position.
+fn write_list<'a>(len: usize, part: &dyn Fn(usize) -> &'a dyn Part, text: &mut String) {
     text.push('[');
-    for (at, part) in parts.enumerate() {
+    for at in 0..len {
         text.push_str(if at == 0 { "" } else { "," });
-        part.write(text);
+        part(at).write(text);
     }
     text.push(']');
+}
+
+/// `add` takes each element, and says whether it is a part of the list.
+fn read_list(json: Option<Value>, add: &mut dyn FnMut(Value) -> bool) -> bool {
+    let Some(Value::Array(read)) = json else { return false };
+    let mut is_read = true;
+    for json in read {
+        is_read &= add(json);
+    }
+    is_read
+}
+
+/// Which of the words it is.
+pub fn read_word(json: Option<&Value>, words: &[&str]) -> Option<usize> {
+    let Some(Value::String(read)) = json else { return None };
+    words.iter().position(|word| word == read)
 }
 
 impl<R: Record> Part for R {
@@ -145,29 +171,27 @@ impl<T: Part + Default> Part for Option<T> {
 
 impl<T: Part + Default> Part for Vec<T> {
     fn write(&self, text: &mut String) {
-        write_list(&mut self.iter().map(|part| part as &dyn Part), text);
+        write_list(self.len(), &|at| &self[at], text);
     }
 
     fn read(&mut self, json: Option<Value>) -> bool {
-        let Some(Value::Array(read)) = json else { return false };
-        let mut is_read = true;
-        for json in read {
+        read_list(json, &mut |json| {
             let mut part = T::default();
-            is_read &= part.read(Some(json));
+            let is_read = part.read(Some(json));
             self.push(part);
-        }
-        is_read
+            is_read
+        })
     }
 }
 
-impl<T: Part + Default> Part for BTreeMap<String, T> {
+impl Part for Map<String, String> {
     fn write(&self, text: &mut String) {
         let mut before = '{';
-        for (key, part) in self {
+        for (key, value) in self {
             text.push(before);
             key.write(text);
             text.push(':');
-            part.write(text);
+            value.write(text);
             before = ',';
         }
         text.push_str(if before == '{' { "{}" } else { "}" });
@@ -175,13 +199,34 @@ impl<T: Part + Default> Part for BTreeMap<String, T> {
 
     fn read(&mut self, json: Option<Value>) -> bool {
         let Some(Value::Object(read)) = json else { return false };
-        let mut is_read = true;
         for (key, json) in read {
-            let mut part = T::default();
-            is_read &= part.read(Some(json));
-            self.insert(key, part);
+            let Value::String(value) = json else { return false };
+            self.insert(key, value);
         }
-        is_read
+        true
+    }
+}
+
+/// A set is an object of empty objects, as image specifications have it.
+impl Part for Set<String> {
+    fn write(&self, text: &mut String) {
+        let mut before = '{';
+        for key in self.keys() {
+            text.push(before);
+            key.write(text);
+            text.push_str(":{}");
+            before = ',';
+        }
+        text.push_str(if before == '{' { "{}" } else { "}" });
+    }
+
+    fn read(&mut self, json: Option<Value>) -> bool {
+        let Some(Value::Object(read)) = json else { return false };
+        for (key, json) in read {
+            let Value::Object(_) = json else { return false };
+            self.insert(key, ());
+        }
+        true
     }
 }
 
@@ -213,9 +258,12 @@ macro_rules! record {
 macro_rules! words {
     ($($of:ident { $($which:ident = $word:literal),* })*) => { $(
         impl $of {
+            const EACH: &[Self] = &[$(Self::$which),*];
+            const WORDS: &[&str] = &[$($word),*];
+
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {
-                match self { $(Self::$which => $word),* }
+                Self::WORDS[self as usize]
             }
         }
 
@@ -225,12 +273,9 @@ macro_rules! words {
             }
 
             fn read(&mut self, json: Option<miniserde::json::Value>) -> bool {
-                let Some(miniserde::json::Value::String(read)) = json else { return false };
-                match read.as_str() {
-                    $($word => *self = Self::$which,)*
-                    _ => return false,
-                }
-                true
+                let found = $crate::spec::record::read_word(json.as_ref(), Self::WORDS);
+                *self = found.map_or(*self, |at| Self::EACH[at]);
+                found.is_some()
             }
         }
     )* };

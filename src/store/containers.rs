@@ -1,11 +1,12 @@
 //! Containers on disk: their records, how they appear and disappear, and how they are found.
 
-use super::{Store, names, trash};
+use super::{Store, ids_in, names, only_one, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, lock, order, time};
-use crate::spec::record::{Record, from_json, record, to_json};
-use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State, Status};
+use crate::spec::record::{Part, from_json, texts, to_json};
+use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -23,14 +24,14 @@ pub const MARK: &str = ".dockerenv";
 /// A container as found on disk.
 pub struct Container {
     /// What was asked.
-    pub spec: Spec,
+    pub spec: Box<Spec>,
     /// `containers/<id>/`
     pub dir: OwnedFd,
 }
 
 /// Puts a new container on disk: directory, records, name. It appears complete or not at all. The caller holds
-/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it.
-pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
+/// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it. The spec is taken only when all went well.
+pub fn create(store: &Store, spec: &mut Spec, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
     let draft = trash::draft(store)?;
     let fill = || -> Result<OwnedFd> {
         let dir = draft.dir.as_fd();
@@ -64,12 +65,12 @@ pub fn create(store: &Store, spec: &Spec, files: &[(&str, &str)]) -> Result<(Con
         return Err(error);
     }
     fault::point("create:named");
-    Ok((Container { spec: spec.clone(), dir }, lock_file))
+    Ok((Container { spec: Box::new(core::mem::take(spec)), dir }, lock_file))
 }
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
 pub fn rewrite(store: &Store, container: &Container) -> Result<()> {
-    file::replace_at(container.dir.as_fd(), "config.json", to_json(&container.spec).as_bytes(), true)
+    file::replace_at(container.dir.as_fd(), "config.json", to_json(&*container.spec).as_bytes(), true)
         .map_err(|e| store.locate(&format!("containers/{}", container.spec.id), e))
 }
 
@@ -80,30 +81,37 @@ fn discard(store: &Store, id: &str) {
 }
 
 /// Name of `config.json` once the container is on its way out.
-const GONE: &str = "gone.json";
+const GONE: [&str; 2] = ["gone.json", "gone-with-volumes.json"];
 
 /// Takes a container off the disk. One rename makes it a container no more; from there on every listing finishes what a
 /// killed removal left undone. The content is deleted by the next sweep. Goes on after an error and returns the first.
-pub fn remove(store: &Store, spec: &Spec) -> Result<()> {
+pub fn remove(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
     let dir = match file::open_dir_at(store.containers.as_fd(), &spec.id) {
         Err(error) if error.is(Errno::NOENT) => return Ok(()),
         other => other?,
     };
-    match rustix::fs::renameat(&dir, "config.json", &dir, GONE) {
+    match rustix::fs::renameat(&dir, "config.json", &dir, GONE[usize::from(with_volumes)]) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => return Err(Error::os(format!("remove the container {}", spec.name), errno)),
     }
     fault::point("remove:marked");
-    finish_removal(store, spec)
+    finish_removal(store, spec, with_volumes)
 }
 
-fn finish_removal(store: &Store, spec: &Spec) -> Result<()> {
+fn finish_removal(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
+    let mut volumes = Ok(());
+    if with_volumes {
+        for name in anonymous_volumes(spec) {
+            volumes = volumes.and(super::volumes::remove_with(store, name, &spec.id));
+        }
+        fault::point("remove:emptied");
+    }
     let run = remove_run_dir(store, &spec.id);
     let name = names::release(store, &spec.name, &spec.id);
     fault::point("remove:unnamed");
     let thrown = trash::throw(store, store.containers.as_fd(), &spec.id).map(drop);
     fault::point("remove:thrown");
-    thrown.and(name).and(run)
+    volumes.and(thrown).and(name).and(run)
 }
 
 /// Removes `<run>/<id>/`.
@@ -123,8 +131,8 @@ pub fn open(store: &Store, id: &str) -> Result<Container> {
 fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
     let text = read_record(store, &dir, id, name)?;
-    let mut spec = Spec::default();
-    parse(store, id, name, &text, &mut spec)?;
+    let mut spec = Box::<Spec>::default();
+    parse(store, id, name, &text, &mut *spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
     if spec.version != RECORD_VERSION || spec.id != id || !is_contained(&spec) {
         return Err(damaged(store, id, name, "it does not fit this version of mydocker or this place"));
@@ -165,7 +173,7 @@ fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<Str
     String::from_utf8(bytes).map_err(|_| damaged(store, id, name, "it is not text"))
 }
 
-fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Record) -> Result<()> {
+fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Part) -> Result<()> {
     if from_json(record, text) {
         return Ok(());
     }
@@ -187,6 +195,12 @@ impl Container {
             Err(error) => return Err(error),
         }
         Ok(state)
+    }
+
+    /// Whether it may have run once.
+    pub fn was_used(&self) -> bool {
+        let upper = file::open_dir_at(self.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
+        upper.is_ok_and(|entries| !entries.is_empty()) || file::exists_at(self.dir.as_fd(), "state.json")
     }
 
     /// Whether its monitor lives.
@@ -249,32 +263,30 @@ impl Container {
 }
 
 /// The tutorials' record, kept for their readers: `<run>/<id>/containerInfo.json`.
-struct Info {
-    pid: String,
-    id: String,
-    name: String,
-    command: String,
-    created_time: String,
-    status: Status,
-    volume: String,
-}
-
-record! {
-    Info { pid, id, name, command, created_time, status, volume }
-}
-
 fn write_info(store: &Store, spec: &Spec, state: &State) -> Result<()> {
-    let info = Info {
-        pid: if state.pid == 0 { String::new() } else { state.pid.to_string() },
-        id: spec.id.clone(),
-        name: spec.name.clone(),
-        command: spec.args().map(String::as_str).collect::<Vec<_>>().join(" "),
-        created_time: time::plain(spec.created),
-        status: state.status,
-        volume: spec.mounts.iter().map(|m| format!("{}:{}", m.source, m.target)).collect::<Vec<_>>().join(","),
-    };
+    let (mut command, mut volume) = (String::new(), String::new());
+    let mut before = "";
+    for words in [&spec.entrypoint, &spec.cmd] {
+        for word in words {
+            command.extend([before, word]);
+            before = " ";
+        }
+    }
+    for mount in &spec.mounts {
+        volume.extend([if volume.is_empty() { "" } else { "," }, &mount.source, ":", &mount.target]);
+    }
+    let pid = if state.pid == 0 { String::new() } else { state.pid.to_string() };
+    let info = texts(&[
+        ("pid", &pid),
+        ("id", &spec.id),
+        ("name", &spec.name),
+        ("command", &command),
+        ("created_time", &time::plain(spec.created)),
+        ("status", state.status.word()),
+        ("volume", &volume),
+    ]);
     let dir = run_dir(store, &spec.id)?;
-    file::replace_at(dir.as_fd(), "containerInfo.json", to_json(&info).as_bytes(), false)
+    file::replace_at(dir.as_fd(), "containerInfo.json", ["{", &info, "}"].concat().as_bytes(), false)
 }
 
 /// Opens `<run>/<id>/`, made when missing.
@@ -284,12 +296,19 @@ pub fn run_dir(store: &Store, id: &str) -> Result<OwnedFd> {
 
 /// The ids of all containers, in no order; what is half-made or half-removed is among them.
 pub fn ids(store: &Store) -> Result<Vec<String>> {
-    Ok(file::names(store.containers.as_fd())?.into_iter().filter(|id| hex::is(id, 64)).collect())
+    ids_in(&store.containers)
 }
 
 /// Whether a removal of this directory has begun: nobody needs what it refers to.
 pub fn is_going(store: &Store, id: &str) -> bool {
-    file::exists_at(store.containers.as_fd(), &format!("{id}/{GONE}"))
+    GONE.iter().any(|gone| file::exists_at(store.containers.as_fd(), &format!("{id}/{gone}")))
+}
+
+/// Whether a monitor lives in this directory, or a command changes it.
+pub fn is_busy(store: &Store, id: &str) -> bool {
+    let Ok(dir) = file::open_dir_at(store.containers.as_fd(), id) else { return false };
+    let held = |byte| lock::held(dir.as_fd(), "lock", byte).unwrap_or(true);
+    held(LOCK_LIFE) || held(LOCK_CHANGE)
 }
 
 /// The container in the directory `id`. `None` for what is half-made or half-removed; unless somebody is at it, that is
@@ -298,54 +317,57 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
     match open(store, id) {
         Ok(container) if is_named(store, &container) => Ok(Some(container)),
         Ok(container) => unnamed(store, container),
-        Err(error) => match open_as(store, id, GONE) {
-            Ok(container) => {
+        Err(error) => {
+            for (with_volumes, gone) in GONE.iter().enumerate() {
+                let Ok(container) = open_as(store, id, gone) else { continue };
                 if let Some(_change) = container.try_change(store)
                     && !container.is_alive()?
                 {
-                    finish_removal(store, &container.spec)?;
+                    finish_removal(store, &container.spec, with_volumes == 1)?;
                 }
-                Ok(None)
+                return Ok(None);
             }
             // It may have gone completely between our looks.
-            Err(_) if !file::exists_at(store.containers.as_fd(), id) => Ok(None),
-            Err(_) => Err(error),
-        },
+            if file::exists_at(store.containers.as_fd(), id) { Err(error) } else { Ok(None) }
+        }
     }
 }
 
-fn is_named(store: &Store, container: &Container) -> bool {
+/// Whether its name leads to it.
+pub fn is_named(store: &Store, container: &Container) -> bool {
     names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id)
 }
 
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
 /// damaged. Only what certainly was never started is thrown away.
 fn unnamed(store: &Store, mut container: Container) -> Result<Option<Container>> {
-    let Some(_change) = container.try_change(store) else {
-        // Somebody makes, removes or renames it: only in the last case a name leads to it.
-        return Ok(names::of(store, &container.spec.id)?.map(|name| {
-            container.spec.name = name;
-            container
-        }));
-    };
+    Ok(if find_name(store, &mut container)? { Some(container) } else { None })
+}
+
+/// Looks for the name that leads to it; whether there is one.
+fn find_name(store: &Store, container: &mut Container) -> Result<bool> {
+    let change = container.try_change(store);
     // Its maker may have named it between our two looks; only with the lock in hand is the answer final.
-    if is_named(store, &container) {
-        return Ok(Some(container));
+    if change.is_some() && is_named(store, container) {
+        return Ok(true);
     }
-    if let Some(name) = names::of(store, &container.spec.id)? {
-        container.spec.name = name; // who renamed it was killed before the record followed
-        rewrite(store, &container)?;
-        return Ok(Some(container));
+    let id = &container.spec.id;
+    if let Some(name) = names::of(store, id)? {
+        container.spec.name = name;
+        if change.is_some() {
+            rewrite(store, container)?; // who renamed it was killed before the record followed
+        }
+        return Ok(true);
     }
-    let upper = file::open_dir_at(container.dir.as_fd(), "upper").and_then(|upper| file::entries(upper.as_fd()));
-    let was_used = upper.is_ok_and(|entries| !entries.is_empty());
-    if was_used || file::exists_at(container.dir.as_fd(), "state.json") || container.is_alive()? {
-        let (id, name) = (&container.spec.id, &container.spec.name);
-        let why = format!("its name {name} does not lead to it");
+    if change.is_none() {
+        return Ok(false); // somebody makes or removes it
+    }
+    if container.was_used() || container.is_alive()? {
+        let why = format!("its name {} does not lead to it", container.spec.name);
         return Err(damaged(store, id, "config.json", &why));
     }
-    discard(store, &container.spec.id);
-    Ok(None)
+    discard(store, id);
+    Ok(false)
 }
 
 /// The error for a container that is not here.
@@ -365,15 +387,8 @@ pub fn resolve(store: &Store, word: &str) -> Result<String> {
     } else if let Some(id) = names::holder(store, word.strip_prefix('/').unwrap_or(word)) {
         Ok(id)
     } else {
-        let fits = |id: &String| !word.is_empty() && id.starts_with(word);
-        let mut found: Vec<String> = ids(store)?.into_iter().filter(fits).collect();
-        if found.len() > 1 {
-            let found = order::sorted(found, &|a, b| a < b);
-            let list: Vec<&str> = found.iter().map(|id| &id[..12]).collect();
-            let list = list.join(", ");
-            return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")));
-        }
-        found.pop().ok_or_else(|| missing(word))
+        let ids = if word.is_empty() { Vec::new() } else { ids(store)? };
+        only_one(&ids, word, word)?.ok_or_else(|| missing(word))
     }
 }
 
@@ -385,8 +400,8 @@ pub fn find(store: &Store, word: &str) -> Result<Container> {
 /// Every container, newest first, and one error for each that cannot be read.
 pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
-    for id in ids(store)? {
-        match look(store, &id) {
+    for id in &ids(store)? {
+        match look(store, id) {
             Ok(container) => found.extend(container),
             Err(error) => errors.push(error),
         }

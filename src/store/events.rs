@@ -5,10 +5,10 @@ use super::{Store, journal};
 use crate::error::Result;
 use crate::kernel::{file, io, time};
 use crate::spec::Spec;
-use crate::spec::record::{record, to_json};
+use crate::spec::map::Map;
+use crate::spec::record::{texts, to_json};
 use crate::store::journal::{From, Reader};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use rustix::fs::{CWD, SeekFrom, renameat, seek};
@@ -20,42 +20,21 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// An event whose labels make it longer goes without them.
 const LINE_BYTES_MAX: usize = 32 << 10;
 
-/// An event in the words of docker's API.
-struct Line {
-    status: String,
-    id: String,
-    from: String,
-    kind: String,
-    action: String,
-    actor: Actor,
-    scope: String,
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-struct Actor {
-    id: String,
-    attributes: Attributes,
-}
-
-type Attributes = BTreeMap<String, String>;
-
-record! {
-    Line {
-        status, id, from, kind = "Type", action = "Action", actor = "Actor", scope, seconds = "time",
-        nanoseconds = "timeNano"
-    }
-    Actor { id = "ID", attributes = "Attributes" }
-}
+type Attributes = Map<String, String>;
 
 /// Something happened to a container. `more`: attributes besides its image, its name and its labels.
 pub fn container(store: &Store, action: &str, spec: &Spec, more: &[(&str, &str)]) {
-    let labels_bytes: usize = spec.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
-    let mut attributes = if labels_bytes < LINE_BYTES_MAX { spec.labels.clone() } else { Attributes::new() };
-    for (key, value) in [("image", spec.image.as_str()), ("name", &spec.name)].iter().chain(more) {
-        attributes.insert((*key).to_owned(), (*value).to_owned());
+    let mut labels_bytes = 0;
+    for (key, value) in &spec.labels {
+        labels_bytes += key.len() + value.len();
     }
-    tell(store, "container", action, &spec.id, attributes);
+    let mut attributes = if labels_bytes < LINE_BYTES_MAX { spec.labels.clone() } else { Attributes::new() };
+    for words in [&[("image", spec.image.as_str()), ("name", &spec.name)], more] {
+        for (key, value) in words {
+            attributes.insert((*key).to_owned(), (*value).to_owned());
+        }
+    }
+    tell(store, "container", action, &spec.id, &attributes);
 }
 
 /// Something happened to an image, known by `id` and `name`.
@@ -64,32 +43,26 @@ pub fn image(store: &Store, action: &str, id: &str, name: &str) {
     let name = if name.is_empty() { id.as_str() } else { name };
     let mut attributes = Attributes::new();
     attributes.insert("name".to_owned(), name.to_owned());
-    tell(store, "image", action, &id, attributes);
+    tell(store, "image", action, &id, &attributes);
 }
 
 /// Something happened to a volume.
 pub fn volume(store: &Store, action: &str, name: &str) {
     let mut attributes = Attributes::new();
     attributes.insert("driver".to_owned(), "local".to_owned());
-    tell(store, "volume", action, name, attributes);
+    tell(store, "volume", action, name, &attributes);
 }
 
-fn tell(store: &Store, kind: &str, action: &str, id: &str, attributes: Attributes) {
+/// An event in the words of docker's API.
+fn tell(store: &Store, kind: &str, action: &str, id: &str, attributes: &Attributes) {
     let now = time::now();
-    let old = |word: &str| if kind == "volume" { String::new() } else { word.to_owned() }; // docker's older fields
-    let line = Line {
-        status: old(action),
-        id: old(id),
-        from: attributes.get("image").cloned().unwrap_or_default(),
-        kind: kind.to_owned(),
-        action: action.to_owned(),
-        actor: Actor { id: id.to_owned(), attributes },
-        scope: "local".to_owned(),
-        seconds: now / time::SECOND,
-        nanoseconds: now,
-    };
-    let mut line = to_json(&line);
-    line.push('\n');
+    let old = |word| if kind == "volume" { "" } else { word }; // docker's older fields
+    let from = attributes.get("image").map_or("", String::as_str);
+    let about = texts(&[("status", old(action)), ("id", old(id)), ("from", from), ("Type", kind), ("Action", action)]);
+    let (actor, attributes, seconds) = (texts(&[("ID", id)]), to_json(attributes), now / time::SECOND);
+    let line = format!(
+        "{{{about},\"Actor\":{{{actor},\"Attributes\":{attributes}}},\"scope\":\"local\",\"time\":{seconds},\"timeNano\":{now}}}\n"
+    );
     let _ = append(store, line.as_bytes()); // a full disk, a store that is only read: nobody's command fails for this
 }
 

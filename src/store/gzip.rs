@@ -1,6 +1,7 @@
-//! The bytes inside a stream that may be compressed: gzip (RFC 1952, RFC 1951) is unpacked, anything else passes
+//! The bytes inside a stream that may be compressed: gzip (RFC 1952, RFC 1951) and zstd are unpacked, anything else passes
 //! unchanged, and the formats that we know but do not read are refused by name.
 
+use super::zstd::Zstd;
 use crate::error::{Error, Result};
 use crate::kernel::io::Source;
 use alloc::boxed::Box;
@@ -23,20 +24,23 @@ const HEADER_BYTES_MAX: u64 = 1 << 20;
 /// A source that gives the uncompressed bytes of another one.
 pub struct Plain<'a> {
     input: Input<'a>,
-    gzip: Option<Box<Gzip>>,
+    packing: Packing,
+}
+
+/// What was done to the bytes.
+enum Packing {
+    None,
+    Gzip(Box<Gzip>),
+    Zstd(Zstd),
 }
 
 /// Looks at the first bytes of `source` and chooses. More than `ratio_max` bytes out for each byte in is an error;
 /// deflate itself ends at 1032.
 pub fn open(source: &mut dyn Source, ratio_max: u64) -> Result<Plain<'_>> {
-    let mut input = Input { source, buf: vec![0; INPUT_BYTES], at: 0, end: 0, taken: 0 };
+    let mut input = Input { source, buf: vec![0; INPUT_BYTES], at: 0, end: 0, taken: 0, given: 0, ratio_max };
     while input.end < 10 && input.more()? {}
     let start = &input.buf[..input.end];
     let is = |magic: &[u8]| start.starts_with(magic);
-    // The second one: a zstd frame that decoders skip, as some writers put first.
-    if is(b"\x28\xb5\x2f\xfd") || (start.len() >= 4 && start[0] & 0xf0 == 0x50 && start[1..4] == *b"\x2a\x4d\x18") {
-        return Err(Error::new("this is a zstd archive: unpack it first (zstd -d)"));
-    }
     if is(b"\xfd7zXZ\0") {
         return Err(Error::new("this is an xz archive: unpack it first (xz -d)"));
     }
@@ -44,39 +48,55 @@ pub fn open(source: &mut dyn Source, ratio_max: u64) -> Result<Plain<'_>> {
     if is(b"BZh") && start.get(4..10) == Some(b"\x31\x41\x59\x26\x53\x59") {
         return Err(Error::new("this is a bzip2 archive: unpack it first (bzip2 -d)"));
     }
-    let gzip = is(b"\x1f\x8b").then(|| {
-        Box::new(Gzip {
+    let packing = if is(b"\x1f\x8b") {
+        Packing::Gzip(Box::new(Gzip {
             place: Place::Header,
             inflate: DecompressorOxide::new(),
             window: vec![0; WINDOW_BYTES],
             from: 0,
             to: 0,
             member_bytes: 0,
-            all_bytes: 0,
-            ratio_max,
             crc: Crc::new(),
-        })
-    });
-    Ok(Plain { input, gzip })
+        }))
+    // The second one: a zstd frame that decoders skip, as some writers put first.
+    } else if is(b"\x28\xb5\x2f\xfd")
+        || (start.len() >= 4 && start[0] & 0xf0 == 0x50 && start[1..4] == *b"\x2a\x4d\x18")
+    {
+        Packing::Zstd(Zstd::default())
+    } else {
+        Packing::None
+    };
+    Ok(Plain { input, packing })
+}
+
+impl Plain<'_> {
+    /// Whether the source is compressed.
+    pub fn is_packed(&self) -> bool {
+        !matches!(self.packing, Packing::None)
+    }
 }
 
 impl Source for Plain<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        match &mut self.gzip {
-            Some(gzip) => gzip.read(&mut self.input, buf),
-            None => self.input.read(buf),
+        match &mut self.packing {
+            Packing::Gzip(gzip) => gzip.read(&mut self.input, buf),
+            Packing::Zstd(zstd) => zstd.read(&mut self.input, buf),
+            Packing::None => self.input.read(buf),
         }
     }
 }
 
 /// The compressed side, buffered.
-struct Input<'a> {
+pub struct Input<'a> {
     source: &'a mut dyn Source,
     buf: Vec<u8>,
     at: usize,
     end: usize,
     /// Bytes that the source has given.
     taken: u64,
+    /// Bytes that came out of them.
+    given: u64,
+    ratio_max: u64,
 }
 
 impl Input<'_> {
@@ -89,6 +109,30 @@ impl Input<'_> {
         self.end += n;
         self.taken += n as u64;
         Ok(n > 0)
+    }
+
+    /// Whether the end is reached.
+    pub fn is_empty(&mut self) -> Result<bool> {
+        Ok(self.at == self.end && !self.more()?)
+    }
+
+    /// Takes the next bytes, `max` at most; none at the end.
+    pub fn some(&mut self, max: usize) -> Result<&[u8]> {
+        if self.at == self.end {
+            self.more()?;
+        }
+        let from = self.at;
+        self.at = self.end.min(from.saturating_add(max));
+        Ok(&self.buf[from..self.at])
+    }
+
+    /// Notes that so many more bytes came out; an error when that is too many for what went in.
+    pub fn count(&mut self, given: u64) -> Result<()> {
+        self.given += given;
+        if self.given > RATIO_FREE_BYTES && self.given / self.taken.max(1) > self.ratio_max {
+            return Err(Error::new(format!("unpacks to more than {} times its size: refused", self.ratio_max)));
+        }
+        Ok(())
     }
 
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
@@ -135,8 +179,6 @@ struct Gzip {
     from: usize,
     to: usize,
     member_bytes: u64,
-    all_bytes: u64,
-    ratio_max: u64,
     crc: Crc,
 }
 
@@ -194,7 +236,7 @@ impl Gzip {
 
     /// Unpacks something. Only called when all of the window has been read.
     fn fill(&mut self, input: &mut Input<'_>) -> Result<()> {
-        if input.at == input.end && !input.more()? {
+        if input.is_empty()? {
             return Err(ends_early());
         }
         if self.to == WINDOW_BYTES {
@@ -210,10 +252,7 @@ impl Gzip {
         self.to += given;
         self.crc.add(&self.window[self.from..self.to]);
         self.member_bytes += given as u64;
-        self.all_bytes += given as u64;
-        if self.all_bytes > RATIO_FREE_BYTES && self.all_bytes / input.taken > self.ratio_max {
-            return Err(Error::new(format!("unpacks to more than {} times its size: refused", self.ratio_max)));
-        }
+        input.count(given as u64)?;
         match status {
             TINFLStatus::Done => self.trailer(input),
             TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput => Ok(()),
@@ -400,7 +439,7 @@ mod tests {
         for size in 0..20 {
             assert!(all(&b"BZh9/some/file/name"[..size.min(19)], 3).is_ok_and(|got| got.len() == size.min(19)));
         }
-        for magic in [&b"\x28\xb5\x2f\xfd"[..], b"\x50\x2a\x4d\x18", b"\xfd7zXZ\0", b"BZh91AY&SY"] {
+        for magic in [&b"\xfd7zXZ\0"[..], b"BZh91AY&SY"] {
             assert!(all(magic, 1).is_err_and(|e| e.what.contains("unpack it first")));
         }
     }

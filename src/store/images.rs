@@ -1,20 +1,25 @@
 //! Images: a configuration document (OCI image specification, config.md) named by its sha256, and references to it.
 
+mod remove;
+
+pub use remove::{Removed, remove};
+
 use super::reference::Reference;
-use super::{Store, containers, events, layers, reference, trash};
+use super::{Store, bundle, containers, events, ids_in, layers, only_one, reference, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, hex, order};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::spec::map::{Map, Set};
+use crate::spec::record::{Part, record, to_json};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::{Deserialize, Serialize, json};
+use miniserde::json::{self, Value};
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, Stat, renameat, symlinkat, unlinkat};
+use rustix::fs::{Stat, renameat, symlinkat};
 use rustix::io::Errno;
 
 /// The configuration document. Everything is optional in documents that others wrote.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Image {
     /// RFC 3339.
     pub created: Option<String>,
@@ -30,73 +35,56 @@ pub struct Image {
     pub rootfs: Option<RootFs>,
     /// How it came to be, oldest first.
     pub history: Option<Vec<History>>,
+    /// `sha256:<id>` of the image whose container was committed; docker's field, which the specification lets be.
+    pub parent: Option<String>,
 }
 
 /// What a container of an image runs by default.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 #[allow(missing_docs)] // the names are the specification's
 pub struct Config {
-    #[serde(rename = "User")]
     pub user: Option<String>,
-    #[serde(rename = "ExposedPorts")]
-    pub exposed_ports: Option<BTreeMap<String, Empty>>,
-    #[serde(rename = "Env")]
+    pub exposed_ports: Option<Set<String>>,
     pub env: Option<Vec<String>>,
-    #[serde(rename = "Entrypoint")]
     pub entrypoint: Option<Vec<String>>,
-    #[serde(rename = "Cmd")]
     pub cmd: Option<Vec<String>>,
-    #[serde(rename = "Volumes")]
-    pub volumes: Option<BTreeMap<String, Empty>>,
-    #[serde(rename = "WorkingDir")]
+    pub volumes: Option<Set<String>>,
     pub working_dir: Option<String>,
-    #[serde(rename = "Labels")]
-    pub labels: Option<BTreeMap<String, String>>,
-    #[serde(rename = "StopSignal")]
+    pub labels: Option<Map<String, String>>,
     pub stop_signal: Option<String>,
-    #[serde(rename = "Healthcheck")]
     pub healthcheck: Option<HealthConfig>,
+    pub on_build: Option<Vec<String>>,
+    pub shell: Option<Vec<String>>,
 }
 
 /// How an image wants its containers' health to be found out; docker's extension of the image specification.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct HealthConfig {
     /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
-    #[serde(rename = "Test")]
     pub test: Option<Vec<String>>,
     /// Nanoseconds.
-    #[serde(rename = "Interval")]
     pub interval: Option<i64>,
     /// Nanoseconds.
-    #[serde(rename = "Timeout")]
     pub timeout: Option<i64>,
     /// Nanoseconds.
-    #[serde(rename = "StartPeriod")]
     pub start_period: Option<i64>,
     /// Nanoseconds.
-    #[serde(rename = "StartInterval")]
     pub start_interval: Option<i64>,
     /// So many failures in a row.
-    #[serde(rename = "Retries")]
     pub retries: Option<u32>,
 }
 
-/// `{}`: how the specification spells a set.
-#[derive(Serialize, Deserialize, Clone, Default)]
-pub struct Empty {}
-
 /// The layers of an image.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RootFs {
     /// Always `layers`.
-    #[serde(rename = "type")]
     pub kind: Option<String>,
     /// `sha256:<diff-id>`, lowest first.
     pub diff_ids: Option<Vec<String>>,
 }
 
 /// One step of how an image came to be.
-#[derive(Serialize, Deserialize, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct History {
     /// RFC 3339.
     pub created: Option<String>,
@@ -110,38 +98,115 @@ pub struct History {
     pub empty_layer: Option<bool>,
 }
 
+record! {
+    Image { created, author, architecture, os, config, rootfs, history, parent }
+    Config {
+        user = "User", exposed_ports = "ExposedPorts", env = "Env", entrypoint = "Entrypoint", cmd = "Cmd",
+        volumes = "Volumes", working_dir = "WorkingDir", labels = "Labels", stop_signal = "StopSignal",
+        healthcheck = "Healthcheck", on_build = "OnBuild", shell = "Shell"
+    }
+    HealthConfig {
+        test = "Test", interval = "Interval", timeout = "Timeout", start_period = "StartPeriod",
+        start_interval = "StartInterval", retries = "Retries"
+    }
+    RootFs { kind = "type", diff_ids }
+    History { created, created_by, author, comment, empty_layer }
+}
+
 impl Image {
     /// The diff-ids of its layers without `sha256:`, lowest first; an error when one is malformed.
     pub fn diff_ids(&self) -> Result<Vec<String>> {
         let ids = self.rootfs.as_ref().and_then(|r| r.diff_ids.as_deref()).unwrap_or(&[]);
-        ids.iter()
-            .map(|id| match id.strip_prefix("sha256:") {
-                Some(hex_id) if hex::is(hex_id, 64) => Ok(hex_id.to_string()),
-                _ => Err(Error::new(format!("the image has a malformed layer id '{}'", id.escape_debug()))),
-            })
-            .collect()
+        let mut diff_ids = Vec::new();
+        for id in ids {
+            match id.strip_prefix("sha256:") {
+                Some(hex_id) if hex::is(hex_id, 64) => diff_ids.push(hex_id.to_string()),
+                _ => return Err(Error::new(format!("the image has a malformed layer id '{}'", id.escape_debug()))),
+            }
+        }
+        Ok(diff_ids)
+    }
+
+    /// The same, each once: overlayfs takes no directory twice, and what is uppermost counts in any case.
+    pub fn layers(&self) -> Result<Vec<String>> {
+        let mut layers = self.diff_ids()?;
+        let mut at = 0;
+        while at < layers.len() {
+            if layers[at + 1..].contains(&layers[at]) {
+                layers.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        Ok(layers)
     }
 }
 
 /// Stores an image and returns its id. It survives a power cut when this returns.
 pub fn put(store: &Store, image: &Image) -> Result<String> {
-    let document = json::to_string(image);
+    put_document(store, &to_json(image))
+}
+
+/// The same for a configuration that others wrote: not a byte of it may change.
+pub fn put_document(store: &Store, document: &str) -> Result<String> {
     let id = hex::sha256(document.as_bytes());
     file::replace_at(store.images.as_fd(), &id, document.as_bytes(), true).map_err(|e| store.locate("images", e))?;
     fault::point("image:stored");
     Ok(id)
 }
 
+/// Whether there is an image of this full id.
+pub fn exists(store: &Store, id: &str) -> bool {
+    file::exists_at(store.images.as_fd(), id)
+}
+
 /// Reads an image by its full id.
 pub fn get(store: &Store, id: &str) -> Result<Image> {
+    parse(&document(store, id)?).ok_or_else(|| damaged(store, id, "it is not an image configuration"))
+}
+
+fn damaged(store: &Store, id: &str, why: &str) -> Error {
+    Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path))
+}
+
+/// The text of an image's configuration, which has its id as sha256.
+pub fn document(store: &Store, id: &str) -> Result<String> {
     let bytes =
         file::read_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
-    let damaged = |why: &str| Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path));
     if hex::sha256(&bytes) != id {
-        return Err(damaged("its content does not have this sha256"));
+        return Err(damaged(store, id, "its content does not have this sha256"));
     }
-    let text = core::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
-    json::from_str(text).map_err(|_| damaged("it is not an image configuration"))
+    String::from_utf8(bytes).map_err(|_| damaged(store, id, "it is not text"))
+}
+
+/// Reads a configuration document. Old ones have a command of one word as a text, instead of as a list.
+pub fn parse(document: &str) -> Option<Image> {
+    let mut json: Value = json::from_str(document).ok()?;
+    if let Value::Object(top) = &mut json
+        && let Some(Value::Object(config)) = top.get_mut("config")
+    {
+        for key in ["Entrypoint", "Cmd", "OnBuild", "Shell"] {
+            if let Some(word @ Value::String(_)) = config.get_mut(key) {
+                let text = core::mem::take(word);
+                *word = Value::Array([text].into_iter().collect());
+            }
+        }
+    }
+    let mut image = Image::default();
+    image.read(Some(json)).then_some(image)
+}
+
+/// The image that this one was made from, if it is still here. What a document claims is believed if the layers agree.
+pub fn parent(store: &Store, image: &Image) -> Option<String> {
+    let id = image.parent.as_deref()?.strip_prefix("sha256:").filter(|id| hex::is(id, 64))?;
+    let below = get(store, id).ok()?.diff_ids().ok()?;
+    image.diff_ids().ok()?.starts_with(&below).then(|| id.to_string())
+}
+
+/// Whether another image was made from this one.
+pub fn has_children(store: &Store, id: &str) -> Result<bool> {
+    let is_parent = |other: &String| get(store, other).is_ok_and(|other| parent(store, &other).as_deref() == Some(id));
+    Ok(ids(store)?.iter().any(is_parent))
 }
 
 /// Lets the reference stand for the image, in one step.
@@ -187,21 +252,20 @@ pub fn remember_file(store: &Store, identity: &str, id: &str) -> Result<()> {
 /// All references with the image each stands for, sorted by name.
 pub fn references(store: &Store) -> Result<Vec<(Reference, String)>> {
     let refs = store.dir("refs")?;
-    let mut all: Vec<(String, String)> = Vec::new();
-    for name in file::names(refs.as_fd())? {
-        if let Some(id) = file::link_target(refs.as_fd(), &name) {
-            all.push((name, id));
+    let mut all = Vec::new();
+    for name in &order::sorted(file::names(refs.as_fd())?, &|a, b| a < b) {
+        if let Some(id) = file::link_target(refs.as_fd(), name)
+            && let Some(reference) = Reference::from_file_name(name)
+        {
+            all.push((reference, id));
         }
     }
-    Ok(order::sorted(all, &|a, b| a.0 < b.0)
-        .into_iter()
-        .filter_map(|(name, id)| Some((Reference::from_file_name(&name)?, id)))
-        .collect())
+    Ok(all)
 }
 
 /// The ids of all images, in no order.
 pub fn ids(store: &Store) -> Result<Vec<String>> {
-    Ok(file::names(store.images.as_fd())?.into_iter().filter(|name| hex::is(name, 64)).collect())
+    ids_in(&store.images)
 }
 
 /// What a word on the command line stands for.
@@ -221,30 +285,48 @@ impl Found {
     }
 }
 
-/// Finds an image by reference, id, or unique prefix of its id. `None` when there is none.
+/// The image that a reference stands for.
+pub fn named(store: &Store, reference: &Reference) -> Result<Option<String>> {
+    Ok(file::link_target(store.dir("refs")?.as_fd(), &reference.file_name()))
+}
+
+/// Finds an image by reference, id, or unique prefix of its id. `None` when there is none. One that is only in this
+/// program's own file is unpacked, and then the images are locked (shared).
 pub fn find(store: &Store, word: &str) -> Result<Option<Found>> {
+    match find_stored(store, word)? {
+        None => bundle::find(store, word),
+        found => Ok(found),
+    }
+}
+
+/// The same, only in the store.
+pub fn find_stored(store: &Store, word: &str) -> Result<Option<Found>> {
     let digits = word.strip_prefix("sha256:").unwrap_or(word);
     if hex::is(digits, 64) && file::exists_at(store.images.as_fd(), digits) {
         return Ok(Some(Found::Id(digits.to_string())));
     }
     let parsed = reference::parse(word);
     if let Ok(reference) = &parsed
-        && let Some(id) = file::link_target(store.dir("refs")?.as_fd(), &reference.file_name())
+        && let Some(id) = named(store, reference)?
     {
         return Ok(Some(Found::Reference(reference.clone(), id)));
     }
-    if !digits.is_empty() && digits.len() <= 64 && hex::is(digits, digits.len()) {
-        let mut fits: Vec<String> = ids(store)?.into_iter().filter(|id| id.starts_with(digits)).collect();
-        if fits.len() > 1 {
-            let fits = order::sorted(fits, &|a, b| a < b);
-            let list: Vec<&str> = fits.iter().map(|id| &id[..12]).collect();
-            return Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({})", list.join(", "))));
-        }
-        if let Some(id) = fits.pop() {
-            return Ok(Some(Found::Id(id)));
-        }
+    if !digits.is_empty()
+        && digits.len() <= 64
+        && hex::is(digits, digits.len())
+        && let Some(id) = only_one(&ids(store)?, word, digits)?
+    {
+        return Ok(Some(Found::Id(id)));
     }
     parsed.map(|_| None)
+}
+
+/// The id of the image that a word stands for; an error when there is none.
+pub fn expect(store: &Store, word: &str) -> Result<String> {
+    match find(store, word)? {
+        Some(Found::Reference(_, id) | Found::Id(id)) => Ok(id),
+        None => Err(missing(word)),
+    }
 }
 
 /// The error for an image that is not here.
@@ -253,84 +335,6 @@ pub fn missing(word: &str) -> Error {
         Ok(reference) => Error::new(format!("No such image: {}", reference.text())),
         Err(error) => error,
     }
-}
-
-/// What [`remove`] did.
-#[derive(Default)]
-pub struct Removed {
-    /// References that are gone.
-    pub untagged: Vec<String>,
-    /// Images and layers that are gone, `sha256:` ids.
-    pub deleted: Vec<String>,
-}
-
-/// Removes a reference, and with the last one the image and the layers that nothing else uses. An image that a
-/// container uses is refused without `force`; its layers stay in any case.
-pub fn remove(store: &Store, word: &str, force: bool) -> Result<Removed> {
-    store.lock_images(true)?;
-    let found = find(store, word)?.ok_or_else(|| missing(word))?;
-    let id = found.id().to_string();
-    let refs: Vec<Reference> =
-        references(store)?.into_iter().filter(|(_, to)| *to == id).map(|(reference, _)| reference).collect();
-    let mut removed = Removed::default();
-    let going = match &found {
-        Found::Reference(reference, _) => core::slice::from_ref(reference),
-        Found::Id(_) => &refs[..],
-    };
-    if matches!(found, Found::Id(_)) && refs.len() > 1 && !force {
-        return Err(Error::new(format!(
-            "conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories",
-            &id[..12]
-        )));
-    }
-    let last = going.len() == refs.len();
-    if last && !force {
-        refuse_in_use(store, &found, word)?;
-    }
-    let dir = store.dir("refs")?;
-    for reference in going {
-        match unlinkat(&dir, reference.file_name(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {
-                events::image(store, "untag", &id, &reference.text());
-                removed.untagged.push(reference.text());
-            }
-            Err(errno) => {
-                let error = Error::os(format!("remove the name {}", reference.text()), errno);
-                return Err(store.locate("refs", error));
-            }
-        }
-    }
-    fault::point("rmi:untagged");
-    if last {
-        unlinkat(&store.images, id.as_str(), AtFlags::empty())
-            .tried_with(|| format!("remove the image {}", &id[..12]))?;
-        removed.deleted.push(format!("sha256:{id}"));
-        events::image(store, "delete", &id, "");
-        fault::point("rmi:deleted");
-        removed.deleted.extend(collect(store)?.into_iter().map(|layer| format!("sha256:{layer}")));
-    }
-    store.unlock_images();
-    trash::sweep(store)?;
-    Ok(removed)
-}
-
-fn refuse_in_use(store: &Store, found: &Found, word: &str) -> Result<()> {
-    let (all, errors) = containers::all(store)?;
-    if let Some(error) = errors.into_iter().next() {
-        return Err(Error::new(format!("cannot tell whether image {word} is in use: {error}")));
-    }
-    let Some(user) = all.iter().find(|c| c.spec.image_id == found.id()) else { return Ok(()) };
-    let (container, image) = (&user.spec.id[..12], &found.id()[..12]);
-    Err(Error::new(match found {
-        Found::Reference(..) => format!(
-            "conflict: unable to remove repository reference \"{word}\" (must force) - container {container} is using its referenced image {image}"
-        ),
-        Found::Id(_) => {
-            format!(
-                "conflict: unable to delete {image} (must be forced) - image is being used by container {container}"
-            )
-        }
-    }))
 }
 
 /// Deletes what killed commands left: layers that nothing refers to, half-written records, links to images that are gone.
@@ -345,14 +349,16 @@ pub fn tidy(store: &Store) -> Result<()> {
 /// The same for who holds the exclusive image lock; returns the layers that are gone.
 pub fn collect(store: &Store) -> Result<Vec<String>> {
     // Nobody stores an image while we hold the lock: what has a dot in front was left by a kill.
-    for name in file::names(store.images.as_fd())?.iter().filter(|name| name.starts_with('.')) {
-        file::remove_tree(store.images.as_fd(), name)?;
+    for name in &file::names(store.images.as_fd())? {
+        if name.starts_with('.') {
+            file::remove_tree(store.images.as_fd(), name)?;
+        }
     }
     let files = store.dir("files")?;
-    for name in file::names(files.as_fd())? {
-        let image = file::link_target(files.as_fd(), &name);
-        if !image.is_some_and(|id| hex::is(&id, 64) && file::exists_at(store.images.as_fd(), &id)) {
-            file::remove_tree(files.as_fd(), &name)?;
+    for name in &file::names(files.as_fd())? {
+        let image = file::link_target(files.as_fd(), name);
+        if !image.is_some_and(|id| hex::is(&id, 64) && exists(store, &id)) {
+            file::remove_tree(files.as_fd(), name)?;
         }
     }
     collect_layers(store)
@@ -361,29 +367,37 @@ pub fn collect(store: &Store) -> Result<Vec<String>> {
 /// Deletes layers that neither an image nor a container refers to. Deletes nothing when some record cannot be read: it
 /// could be the one that needs a layer.
 fn collect_layers(store: &Store) -> Result<Vec<String>> {
-    let mut used: BTreeSet<String> = BTreeSet::new();
-    let mut note = |layers: Vec<String>| {
+    let mut gone = Vec::new();
+    let mut used: Set<String> = Set::new();
+    let mut note = |layers: &[String]| {
         for layer in layers {
-            used.insert(layer);
+            used.insert(layer.clone(), ());
         }
     };
-    for id in ids(store)? {
-        match get(store, &id).and_then(|image| image.diff_ids()) {
-            Ok(layers) => note(layers),
-            Err(_) => return Ok(Vec::new()),
+    for id in &ids(store)? {
+        match get(store, id).and_then(|image| image.diff_ids()) {
+            Ok(layers) => note(&layers),
+            Err(_) => return Ok(gone),
         }
     }
-    for id in containers::ids(store)? {
-        match containers::open(store, &id) {
-            Ok(container) => note(container.spec.layers),
-            Err(_) if containers::is_going(store, &id) => {}
-            Err(_) => return Ok(Vec::new()),
+    for id in &containers::ids(store)? {
+        match containers::open(store, id) {
+            Ok(container) => note(&container.spec.layers),
+            Err(_) if containers::is_going(store, id) => {}
+            Err(_) => return Ok(gone),
         }
     }
-    let mut gone = Vec::new();
-    for layer in file::names(store.layers.as_fd())? {
-        if !used.contains(&layer) && trash::throw(store, store.layers.as_fd(), &layer)? {
-            gone.push(layer);
+    for layer in &file::names(store.layers.as_fd())? {
+        if used.contains_key(layer) {
+            continue;
+        }
+        if gone.is_empty() {
+            // A power cut must not bring back what refers to a layer, but not the layer.
+            rustix::fs::fsync(&store.images).tried("sync the images")?;
+            rustix::fs::fsync(&store.containers).tried("sync the containers")?;
+        }
+        if trash::throw(store, store.layers.as_fd(), layer)? {
+            gone.push(layer.clone());
         }
     }
     Ok(gone)
@@ -391,7 +405,11 @@ fn collect_layers(store: &Store) -> Result<Vec<String>> {
 
 /// Bytes of the files in all layers of an image.
 pub fn size(store: &Store, image: &Image) -> Result<u64> {
-    image.diff_ids()?.iter().map(|layer| layers::size(store, layer)).sum()
+    let mut size = 0;
+    for layer in &image.layers()? {
+        size += layers::size(store, layer)?;
+    }
+    Ok(size)
 }
 
 /// `amd64`, `arm64` …: how the specification calls the machine that this program is built for.

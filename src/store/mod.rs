@@ -6,13 +6,15 @@
 //! <root>/images/<id>        an image's configuration (OCI), named by its sha256
 //! <root>/refs/<reference>   symlink → id; `/` in a name is written `+`
 //! <root>/files/<identity>   symlink → id: image files that were imported by path
-//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again) and size
-//! <root>/volumes/<name>/    _data/
+//! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size, packed (what it was then), skeleton
+//! <root>/volumes/<name>/    _data/ and volume.json; `filling` while it is filled
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket
 //! <run>/events events.1     what happened, a line each
 //! ```
 
+pub mod archive;
+pub mod bundle;
 pub mod containers;
 pub mod events;
 pub mod gzip;
@@ -22,16 +24,19 @@ pub mod layers;
 pub mod names;
 pub mod pack;
 pub mod reference;
+pub mod skeleton;
 pub mod tar;
 pub mod trash;
 pub mod unpack;
 pub mod volumes;
+pub mod zstd;
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, process};
+use crate::kernel::{file, hex, order, process};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -57,7 +62,7 @@ pub struct Store {
     pub names: OwnedFd,
     /// `images/`; its flock keeps image removal and image use apart.
     pub images: OwnedFd,
-    /// `layers/`
+    /// `layers/`; its flock is held while an image of the program's own file is unpacked.
     pub layers: OwnedFd,
 }
 
@@ -111,12 +116,7 @@ impl Store {
     /// [`Store::unlock_images`] or the end of the process. Forked processes share the lock: unlock before forking.
     pub fn lock_images(&self, exclusive: bool) -> Result<()> {
         let operation = if exclusive { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
-        loop {
-            match rustix::fs::flock(&self.images, operation) {
-                Err(Errno::INTR) => {}
-                other => return other.tried("lock the images"),
-            }
-        }
+        wait_for(&self.images, operation, "lock the images")
     }
 
     /// Ends what [`Store::lock_images`] began.
@@ -125,16 +125,23 @@ impl Store {
         let _ = rustix::fs::flock(&self.images, FlockOperation::Unlock);
     }
 
+    /// Holds off everybody else who unpacks an image of the program's own file, until [`Store::unlock_layers`] or the end of
+    /// the process: the second one finds it done. Whoever locks the images too does that first.
+    pub fn lock_layers(&self) -> Result<()> {
+        wait_for(&self.layers, FlockOperation::LockExclusive, "lock the layers")
+    }
+
+    /// Ends what [`Store::lock_layers`] began.
+    pub fn unlock_layers(&self) {
+        // An unlock of our own open descriptor cannot fail.
+        let _ = rustix::fs::flock(&self.layers, FlockOperation::Unlock);
+    }
+
     /// Holds off everybody else who chooses ids for a user namespace, until [`Store::unlock_ids`] or the end of the
     /// process: from the look at the ids that are taken until a record claims the chosen ones. Forked processes share
     /// the lock: unlock before forking. Whoever locks the images too does that first.
     pub fn lock_ids(&self) -> Result<()> {
-        loop {
-            match rustix::fs::flock(&self.containers, FlockOperation::LockExclusive) {
-                Err(Errno::INTR) => {}
-                other => return other.tried("lock the ids of user namespaces"),
-            }
-        }
+        wait_for(&self.containers, FlockOperation::LockExclusive, "lock the ids of user namespaces")
     }
 
     /// Ends what [`Store::lock_ids`] began.
@@ -142,4 +149,43 @@ impl Store {
         // An unlock of our own open descriptor cannot fail.
         let _ = rustix::fs::flock(&self.containers, FlockOperation::Unlock);
     }
+}
+
+/// flock(2), tried again after a signal.
+fn wait_for(dir: &OwnedFd, operation: FlockOperation, what: &str) -> Result<()> {
+    loop {
+        match rustix::fs::flock(dir, operation) {
+            Err(Errno::INTR) => {}
+            other => return other.tried(what),
+        }
+    }
+}
+
+/// The ids among the names in a directory, in no order.
+fn ids_in(dir: &OwnedFd) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for name in file::names(dir.as_fd())? {
+        if hex::is(&name, 64) {
+            ids.push(name);
+        }
+    }
+    Ok(ids)
+}
+
+/// The one of these ids that begins so; an error when there are more.
+fn only_one(ids: &[String], word: &str, digits: &str) -> Result<Option<String>> {
+    let mut fits = Vec::new();
+    for id in ids {
+        if id.starts_with(digits) {
+            fits.push(id.clone());
+        }
+    }
+    if fits.len() < 2 {
+        return Ok(fits.pop());
+    }
+    let mut list = String::new();
+    for id in &order::sorted(fits, &|a, b| a < b) {
+        list.extend([if list.is_empty() { "" } else { ", " }, &id[..12]]);
+    }
+    Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")))
 }

@@ -64,8 +64,12 @@ pub fn rename(store: &Store, old: &str, new: &str, id: &str) -> Result<()> {
 
 /// The name that leads to a container, for when its record does not tell. Looks at every name.
 pub fn of(store: &Store, id: &str) -> Result<Option<String>> {
-    let names = file::names(store.names.as_fd())?;
-    Ok(names.into_iter().find(|name| holder(store, name).as_deref() == Some(id)))
+    for name in &file::names(store.names.as_fd())? {
+        if holder(store, name).as_deref() == Some(id) {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives the name back, if it is still this container's.

@@ -7,7 +7,7 @@ use super::tar::{self, Entry, Kind, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Sink};
 use crate::kernel::{file, order, process};
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::rc::Rc;
@@ -17,8 +17,8 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
-use rustix::fs::{fgetxattr, flistxattr, fstat, major, minor, openat, openat2, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat};
+use rustix::fs::{fgetxattr, flistxattr, fstat, major, minor, openat, openat2, readlinkat, seek, statat};
 use rustix::io::Errno;
 
 /// Directories that are open at the same time. Further up they are closed, and opened again on the way back.
@@ -147,7 +147,7 @@ struct Child {
 /// Attributes of a file or directory, and what overlayfs has noted there.
 #[derive(Default)]
 struct Notes {
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    xattrs: Map<Vec<u8>, Vec<u8>>,
     /// Hides all that is below.
     opaque: bool,
     /// May contain whiteouts that are empty files with an attribute, as overlays in overlays have them.
@@ -165,12 +165,48 @@ struct Walk<'a> {
     stack: Vec<Level>,
     /// Where we are: an entry of the directory on top of the stack.
     path: Vec<u8>,
-    /// The first name of each file that has more than one, and how many are still to come.
-    links: BTreeMap<(u64, u64), (Vec<u8>, usize)>,
+    links: Links,
     /// For lists and values of attributes.
     scratch: Vec<u8>,
     /// What the names of overlayfs's own attributes begin with: another one in a user namespace.
     overlay: &'static str,
+}
+
+/// The files that have names still to come, in lists by the ends of their inode numbers: there may be a million.
+#[derive(Default)]
+struct Links {
+    lists: Vec<Vec<Link>>,
+    count: usize,
+}
+
+struct Link {
+    id: (u64, u64),
+    first: Vec<u8>,
+    left: usize,
+}
+
+impl Links {
+    /// One name of a file that has `others`. Whether it was met before: then its first name is put into `first`.
+    fn meet(&mut self, id: (u64, u64), others: usize, name: &[u8], first: &mut Vec<u8>) -> bool {
+        if self.lists.is_empty() {
+            self.lists.resize_with(4096, Vec::new);
+        }
+        let list = &mut self.lists[id.1 as usize % 4096];
+        if let Some(at) = list.iter().position(|link| link.id == id) {
+            first.clone_from(&list[at].first);
+            list[at].left -= 1;
+            if list[at].left == 0 {
+                list.swap_remove(at);
+                self.count -= 1;
+            }
+            return true;
+        }
+        if self.count < HARD_LINKS_MAX {
+            list.push(Link { id, first: name.to_vec(), left: others });
+            self.count += 1;
+        }
+        false
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -183,7 +219,7 @@ impl<'a> Walk<'a> {
             out: Out { sink, buf: vec![0; BUFFER_BYTES], filled: 0 },
             stack: Vec::new(),
             path: Vec::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             scratch: vec![0; XATTR_BYTES_MAX],
             overlay: if process::is_in_first_user_namespace() { "trusted.overlay." } else { "user.overlay." },
         }
@@ -247,10 +283,28 @@ impl<'a> Walk<'a> {
         entry.stored = stat.st_size as u64;
         self.bytes += entry.stored;
         self.emit(&entry)?;
-        // A file that is being written: the header has said its size, so the rest is cut off, or zeros.
-        let mut left = entry.stored;
+        let (mut at, size) = (0, entry.stored);
+        // Holes are written as zeros, but not read: a layer is no place for sparse entries (image specification, layer.md).
+        while (stat.st_blocks as u64) * 512 < size && at < size {
+            let end_of_hole = match seek(&fd, SeekFrom::Data(at)) {
+                Ok(data) => data.min(size),
+                Err(Errno::NXIO) => size,
+                Err(_) => break, // a file system that knows no holes
+            };
+            self.out.zeros(end_of_hole - at)?;
+            let end_of_data = seek(&fd, SeekFrom::Hole(end_of_hole)).unwrap_or(size).min(size);
+            let _ = seek(&fd, SeekFrom::Start(end_of_hole)); // a regular file, and a place in it
+            self.content(&fd, end_of_data.saturating_sub(end_of_hole))?;
+            at = end_of_data.max(end_of_hole);
+        }
+        self.content(&fd, size - at)?;
+        self.out.zeros(tar::padding(size) as u64)
+    }
+
+    /// The next bytes of a file. Of one that is being written the header has said the size: the rest is cut off, or zeros.
+    fn content(&mut self, fd: &OwnedFd, mut left: u64) -> Result<()> {
         while left > 0 {
-            match io::read(&fd, self.out.room(left)?).tried_with(|| self.what("read"))? {
+            match io::read(fd, self.out.room(left)?).tried_with(|| self.what("read"))? {
                 0 => break,
                 n => {
                     self.out.filled += n;
@@ -258,7 +312,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        self.out.zeros(left + tar::padding(entry.stored) as u64)
+        self.out.zeros(left)
     }
 
     fn directory(&mut self, dir: &OwnedFd, name: &CStr) -> Result<()> {
@@ -322,7 +376,7 @@ impl<'a> Walk<'a> {
         }
         let mut left = Vec::new();
         for (name, kind) in file::entries(fd.as_fd()).map_err(|e| e.reword(&|what| self.what(what)))? {
-            let whiteout = self.form == Form::Layer && is_whiteout(&fd, &name, kind, notes);
+            let whiteout = self.form == Form::Layer && self.is_whiteout(&fd, &name, kind, notes);
             left.push(Child { name, kind, whiteout });
         }
         // The next one is taken from the end: whiteouts first, then by name.
@@ -367,19 +421,11 @@ impl<'a> Walk<'a> {
         if others == 0 {
             return false;
         }
-        if let Some((first, left)) = self.links.get_mut(&id(stat)) {
+        let is_known = self.links.meet(id(stat), others, &entry.name, &mut entry.link);
+        if is_known {
             entry.kind = Kind::HardLink;
-            entry.link.clone_from(first);
-            *left -= 1;
-            if *left == 0 {
-                self.links.remove(&id(stat));
-            }
-            return true;
         }
-        if self.links.len() < HARD_LINKS_MAX {
-            self.links.insert(id(stat), (entry.name.clone(), others));
-        }
-        false
+        is_known
     }
 
     /// An empty file `.wh.NAME` beside where we are.
@@ -417,10 +463,23 @@ impl<'a> Walk<'a> {
             };
             match note {
                 Some(_) => (notes.opaque, notes.file_whiteouts) = (value == b"y", value == b"x"),
-                None => drop(notes.xattrs.insert(name.to_vec(), value.to_vec())),
+                None => notes.xattrs.insert(name.to_vec(), value.to_vec()),
             }
         }
         Ok(notes)
+    }
+
+    /// Whether this entry of an overlay's upper directory only hides one below it: a device 0:0, or, where the directory
+    /// says that there are such, an empty file with an attribute.
+    fn is_whiteout(&self, dir: &OwnedFd, name: &CStr, kind: FileType, notes: &Notes) -> bool {
+        match kind {
+            FileType::CharacterDevice | FileType::Unknown => statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0),
+            FileType::RegularFile if notes.file_whiteouts => openat(dir, name, FILE, Mode::empty()).is_ok_and(|fd| {
+                fgetxattr(&fd, format!("{}whiteout", self.overlay).as_str(), &mut [0u8; 16][..]).is_ok()
+            }),
+            _ => false,
+        }
     }
 
     fn what(&self, verb: &str) -> String {
@@ -430,16 +489,4 @@ impl<'a> Walk<'a> {
 
 fn id(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
-}
-
-/// Whether this entry of an overlay's upper directory only hides one below it: a device 0:0, or, where the directory
-/// says that there are such, an empty file with an attribute.
-fn is_whiteout(dir: &OwnedFd, name: &CStr, kind: FileType, notes: &Notes) -> bool {
-    match kind {
-        FileType::CharacterDevice | FileType::Unknown => statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0),
-        FileType::RegularFile if notes.file_whiteouts => openat(dir, name, FILE, Mode::empty())
-            .is_ok_and(|fd| fgetxattr(&fd, "trusted.overlay.whiteout", &mut [0u8; 16][..]).is_ok()),
-        _ => false,
-    }
 }

@@ -30,6 +30,7 @@ pub fn parse(text: &str) -> Result<Reference> {
         Some(at) if !text[at..].contains('/') => (&text[..at], &text[at + 1..]),
         _ => (text, "latest"),
     };
+    let name = familiar(name);
     let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
     let tag_fits = tag.len() <= TAG_BYTES_MAX
         && tag.bytes().next().is_some_and(word)
@@ -64,7 +65,30 @@ pub fn parse(text: &str) -> Result<Reference> {
     Ok(Reference { name: name.to_owned(), tag: tag.to_owned() })
 }
 
+/// A name as people write it: docker.io, and there library, are what a name without them means.
+fn familiar(name: &str) -> &str {
+    let short = [HUB, "index.docker.io/"].iter().find_map(|hub| name.strip_prefix(hub));
+    let name = short.filter(|short| !has_host(short)).unwrap_or(name); // without it another one would be meant
+    name.strip_prefix(LIBRARY).filter(|rest| !rest.contains('/')).unwrap_or(name)
+}
+
+/// Whether a name begins with a registry.
+fn has_host(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
+}
+
+/// What docker puts before a name that names no registry, and before one of a single word.
+const HUB: &str = "docker.io/";
+const LIBRARY: &str = "library/";
+
 impl Reference {
+    /// The name in full, as it is in an archive for others: `docker.io/library/busybox:latest`
+    pub fn full(&self) -> String {
+        let hub = if has_host(&self.name) { "" } else { HUB };
+        let library = if self.name.contains('/') { "" } else { LIBRARY };
+        format!("{hub}{library}{}", self.text())
+    }
+
     /// The file that stands for it in `refs/`: `+` is no character of a reference, so nothing is ambiguous.
     pub fn file_name(&self) -> String {
         format!("{}:{}", self.name.replace('/', "+"), self.tag)
@@ -97,11 +121,31 @@ mod tests {
             ("bb:1", "bb", "1"),
             ("other/x:t", "other/x", "t"),
             ("localhost:5000/a/b", "localhost:5000/a/b", "latest"),
+            ("docker.io/library/busybox:1", "busybox", "1"),
+            ("index.docker.io/some/thing", "some/thing", "latest"),
+            ("library/busybox", "busybox", "latest"),
+            ("docker.io/docker.io/x", "docker.io/docker.io/x", "latest"),
+            ("quay.io/library/busybox", "quay.io/library/busybox", "latest"),
             ("a.b-c_d/e:V1.0-x_", "a.b-c_d/e", "V1.0-x_"),
         ] {
             let r = parse(text).unwrap();
             assert_eq!((r.name.as_str(), r.tag.as_str()), (name, tag));
             assert!(Reference::from_file_name(&r.file_name()).unwrap() == r);
+        }
+    }
+
+    #[test]
+    fn full_names() {
+        for (text, full) in [
+            ("busybox", "docker.io/library/busybox:latest"),
+            ("some/thing:1", "docker.io/some/thing:1"),
+            ("localhost/x", "localhost/x:latest"),
+            ("localhost", "docker.io/library/localhost:latest"),
+            ("quay.io/a/b:c", "quay.io/a/b:c"),
+            ("host:5000/b", "host:5000/b:latest"),
+        ] {
+            assert_eq!(parse(text).unwrap().full(), full);
+            assert!(parse(full).unwrap() == parse(text).unwrap());
         }
     }
 

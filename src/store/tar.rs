@@ -11,7 +11,7 @@ mod tests;
 pub use emit::emit;
 
 use crate::error::{Error, Result};
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -94,7 +94,7 @@ pub struct Entry {
     /// Major and minor number of a device.
     pub device: (u32, u32),
     /// Extended attributes by name, sorted.
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: Map<Vec<u8>, Vec<u8>>,
     /// Where the stored bytes belong, ascending and within `size`; `None` when the file is not sparse.
     pub regions: Option<Vec<Region>>,
 }
@@ -113,7 +113,7 @@ impl Entry {
             gid: 0,
             mtime: Time::default(),
             device: (0, 0),
-            xattrs: BTreeMap::new(),
+            xattrs: Map::new(),
             regions: None,
         }
     }
@@ -203,7 +203,18 @@ enum State {
     /// GNU's old sparse map goes on in extension blocks.
     OldMap(Entry),
     /// A pax 1.0 sparse map stands before the content: decimal numbers, each on a line.
-    NewMap { entry: Entry, numbers: Vec<u64>, digits: Option<u64> },
+    NewMap(Entry, SparseMap),
+}
+
+/// What was read of a pax 1.0 sparse map.
+#[derive(Default)]
+struct SparseMap {
+    /// How many regions there are.
+    count: Option<u64>,
+    /// Where the next one begins.
+    offset: Option<u64>,
+    /// The number that is being read.
+    digits: Option<u64>,
 }
 
 impl Parser {
@@ -237,7 +248,7 @@ impl Parser {
                 self.state = State::OldMap(entry);
                 Ok(Step::More)
             }
-            State::NewMap { entry, numbers, digits } => self.map_block(block, entry, numbers, digits),
+            State::NewMap(entry, map) => self.map_block(block, entry, map),
         }
     }
 
@@ -291,15 +302,15 @@ impl Parser {
         Ok(())
     }
 
-    fn entry(&mut self, block: &Block, flag: u8, pax: Pax) -> Result<Step> {
+    fn entry(&mut self, block: &Block, flag: u8, mut pax: Pax) -> Result<Step> {
         let (long_name, long_link) = (self.long_name.take(), self.long_link.take());
-        let name = pax.sparse.name.or(pax.path).or(long_name).unwrap_or_else(|| header_name(block));
+        let name = pax.sparse.name.take().or(pax.path.take()).or(long_name).unwrap_or_else(|| header_name(block));
         let mut entry = Entry::new(name, kind(flag));
         if entry.kind == Kind::File && entry.name.ends_with(b"/") {
             entry.kind = Kind::Directory; // how v7 says it
         }
         if matches!(entry.kind, Kind::HardLink | Kind::Symlink) {
-            entry.link = pax.link.or(long_link).unwrap_or_else(|| text(&block[157..257]).to_vec());
+            entry.link = pax.link.take().or(long_link).unwrap_or_else(|| text(&block[157..257]).to_vec());
         }
         if entry.name.is_empty() || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
             return Err(Error::new(format!(
@@ -307,23 +318,11 @@ impl Parser {
                 shown(&entry.name)
             )));
         }
-        let named = |error: Error| error.reword(&|what| format!("{}: {}", shown(&entry.name), what));
-        entry.mode = (number(&block[100..108]).map_err(named)? & 0o7777) as u32;
-        entry.uid = pax.uid.map_or_else(|| owner(&block[108..116]), Ok).map_err(named)?;
-        entry.gid = pax.gid.map_or_else(|| owner(&block[116..124]), Ok).map_err(named)?;
-        let seconds = || Ok(Time { seconds: number(&block[136..148])?, nanoseconds: 0 });
-        entry.mtime = pax.mtime.map_or_else(seconds, Ok).map_err(named)?;
-        // Links, devices and directories have no content, whatever their size says: that is how everybody reads them.
-        if matches!(entry.kind, Kind::File | Kind::Other(_)) {
-            entry.stored = pax.size.map_or_else(|| length(&block[124..136]), Ok).map_err(named)?;
+        if let Err(error) = read_numbers(&mut entry, block, &pax) {
+            return Err(error.reword(&|what| format!("{}: {}", shown(&entry.name), what)));
         }
-        if matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice) {
-            entry.device = (device(&block[329..337]).map_err(named)?, device(&block[337..345]).map_err(named)?);
-        }
-        entry.size = entry.stored;
-        entry.xattrs = pax.xattrs;
+        entry.xattrs = mem::take(&mut pax.xattrs);
         if flag == b'S' {
-            entry.size = length(&block[483..495]).map_err(named)?;
             add_regions(&mut entry, &block[386..482])?;
             if block[482] != 0 {
                 self.state = State::OldMap(entry);
@@ -331,60 +330,78 @@ impl Parser {
             }
         } else if entry.kind == Kind::File && (pax.sparse.major, pax.sparse.minor) == (1, 0) {
             entry.size = pax.sparse.size.unwrap_or(entry.size);
-            self.state = State::NewMap { entry, numbers: Vec::new(), digits: None };
+            entry.regions = Some(Vec::new());
+            self.state = State::NewMap(entry, SparseMap::default());
             return Ok(Step::More);
         } else if entry.kind == Kind::File && pax.sparse.size.is_some() {
             entry.size = pax.sparse.size.unwrap_or(0);
-            entry.regions = Some(pax.sparse.regions);
+            entry.regions = Some(mem::take(&mut pax.sparse.regions));
         }
         finish(entry)
     }
 
-    fn map_block(
-        &mut self,
-        block: &Block,
-        mut entry: Entry,
-        mut numbers: Vec<u64>,
-        digits: Option<u64>,
-    ) -> Result<Step> {
+    fn map_block(&mut self, block: &Block, mut entry: Entry, mut map: SparseMap) -> Result<Step> {
         let bad = || Error::new("damaged map of a sparse file");
         entry.stored = entry.stored.checked_sub(BLOCK_BYTES as u64).ok_or_else(bad)?;
-        let mut digits = digits;
+        let regions = entry.regions.get_or_insert_default();
         for byte in block {
-            match (byte, digits) {
-                (b'0'..=b'9', _) => {
+            match (byte, map.digits.take()) {
+                (b'0'..=b'9', digits) => {
                     let more = digits.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0')));
-                    digits = Some(more.ok_or_else(bad)?);
+                    map.digits = Some(more.ok_or_else(bad)?);
                 }
                 (b'\n', Some(number)) => {
-                    numbers.push(number);
-                    digits = None;
-                    if numbers[0] > REGIONS_MAX as u64 {
-                        return Err(bad());
+                    match (map.count, map.offset.take()) {
+                        (None, _) if number > REGIONS_MAX as u64 => return Err(bad()),
+                        (None, _) => map.count = Some(number),
+                        (_, None) => map.offset = Some(number),
+                        (_, Some(offset)) => regions.push(Region { offset, bytes: number }),
                     }
-                    if numbers.len() as u64 == 1 + 2 * numbers[0] {
-                        entry.regions = Some(pairs(&numbers[1..]));
+                    if map.offset.is_none() && map.count == Some(regions.len() as u64) {
                         return finish(entry);
                     }
                 }
                 _ => return Err(bad()),
             }
         }
-        self.state = State::NewMap { entry, numbers, digits };
+        self.state = State::NewMap(entry, map);
         Ok(Step::More)
     }
+}
+
+/// What the header, or the pax records before it, say in numbers.
+fn read_numbers(entry: &mut Entry, block: &Block, pax: &Pax) -> Result<()> {
+    entry.mode = (number(&block[100..108])? & 0o7777) as u32;
+    for (to, known, field) in [(&mut entry.uid, pax.uid, &block[108..116]), (&mut entry.gid, pax.gid, &block[116..124])]
+    {
+        *to = if let Some(id) = known { id } else { owner(field)? };
+    }
+    entry.mtime = match pax.mtime {
+        Some(time) => time,
+        None => Time { seconds: number(&block[136..148])?, nanoseconds: 0 },
+    };
+    // Links, devices and directories have no content, whatever their size says: that is how everybody reads them.
+    if matches!(entry.kind, Kind::File | Kind::Other(_)) {
+        entry.stored = if let Some(size) = pax.size { size } else { length(&block[124..136])? };
+    }
+    if matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice) {
+        entry.device = (device(&block[329..337])?, device(&block[337..345])?);
+    }
+    entry.size = if block[156] == b'S' { length(&block[483..495])? } else { entry.stored };
+    Ok(())
 }
 
 /// The entry, if its sparse map is a possible one.
 fn finish(entry: Entry) -> Result<Step> {
     if let Some(regions) = &entry.regions {
-        let mut end = Some(0u64);
-        let mut stored = 0u64;
+        let (mut end, mut stored, mut is_possible) = (0u64, 0u64, true);
         for region in regions {
-            end = end.filter(|end| *end <= region.offset).and_then(|_| region.offset.checked_add(region.bytes));
+            is_possible &= end <= region.offset;
+            end = region.offset.saturating_add(region.bytes);
             stored = stored.saturating_add(region.bytes);
         }
-        if end.is_none_or(|end| end > entry.size) || stored != entry.stored {
+        // Where the sum is too large, the end is behind every size.
+        if !is_possible || end > entry.size || stored != entry.stored {
             return Err(Error::new(format!("{}: damaged map of a sparse file", shown(&entry.name))));
         }
     }
@@ -407,10 +424,6 @@ fn add_regions(entry: &mut Entry, map: &[u8]) -> Result<()> {
         return Err(Error::new(format!("{}: more than {REGIONS_MAX} regions", shown(&entry.name))));
     }
     Ok(())
-}
-
-fn pairs(numbers: &[u64]) -> Vec<Region> {
-    numbers.chunks_exact(2).map(|pair| Region { offset: pair[0], bytes: pair[1] }).collect()
 }
 
 fn kind(flag: u8) -> Kind {

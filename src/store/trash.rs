@@ -5,6 +5,7 @@ use crate::error::{Result, Tried};
 use crate::kernel::{file, hex};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FlockOperation, flock, fstat, renameat};
 use rustix::io::Errno;
@@ -66,15 +67,37 @@ pub fn throw(store: &Store, dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
 /// Deletes what is in `trash/`, and in `tmp/` what no living process is making. Errors stay: the next sweep tries again.
 pub fn sweep(store: &Store) -> Result<()> {
     let trash = store.dir("trash")?;
-    for name in file::names(trash.as_fd())? {
-        let _ = file::remove_tree(trash.as_fd(), &name);
+    let _ = flock(&trash, FlockOperation::LockShared); // tells [`left`]; nothing depends on it
+    for name in &file::names(trash.as_fd())? {
+        let _ = file::remove_tree(trash.as_fd(), name);
     }
     let tmp = store.dir("tmp")?;
-    for name in file::names(tmp.as_fd())? {
-        match file::open_dir_at(tmp.as_fd(), &name) {
+    for name in &file::names(tmp.as_fd())? {
+        match file::open_dir_at(tmp.as_fd(), name) {
             Ok(dir) if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() => {}
-            _ => drop(file::remove_tree(tmp.as_fd(), &name)),
+            _ => drop(file::remove_tree(tmp.as_fd(), name)),
         }
     }
     Ok(())
+}
+
+/// What a killed command left in `tmp/` and `trash/`: nobody makes or deletes it at this moment.
+pub fn left(store: &Store) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    let trash = store.dir("trash")?;
+    let is_swept = flock(&trash, FlockOperation::NonBlockingLockExclusive).is_err();
+    for name in &file::names(trash.as_fd())? {
+        if !is_swept {
+            left.push(["trash/", name].concat());
+        }
+    }
+    let tmp = store.dir("tmp")?;
+    for name in &file::names(tmp.as_fd())? {
+        let dir = file::open_dir_at(tmp.as_fd(), name);
+        let is_made = dir.is_ok_and(|dir| flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err());
+        if !is_made && file::exists_at(tmp.as_fd(), name) {
+            left.push(["tmp/", name].concat());
+        }
+    }
+    Ok(left)
 }

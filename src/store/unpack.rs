@@ -5,6 +5,7 @@
 
 mod archive;
 mod dress;
+mod way;
 
 pub use dress::Owners;
 
@@ -17,13 +18,12 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use archive::{Archive, Stream};
-use dress::{dress, dress_at, set_opaque, times};
+use dress::{DEFAULT_ACL, dress, dress_at, set_acl, set_opaque, times};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat, fchmod, ftruncate, linkat};
-use rustix::fs::{
-    futimens, makedev, mkdirat, mknodat, openat, openat2, renameat, seek, statat, symlinkat, unlinkat, utimensat,
-};
+use rustix::fs::{futimens, makedev, mkdirat, mknodat, openat, renameat, seek, statat, symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
+use way::{Answer, BELOW, INSIDE, cut, open_below, resolve};
 
 /// A shorter run of zeros is written: a block of most file systems.
 const HOLE_BYTES_MIN: usize = 4096;
@@ -35,12 +35,15 @@ const RATIO_MAX: u64 = 200;
 const ENTRIES_MAX: u64 = 10_000_000;
 /// Directory names are kept until the end, for their times.
 const DIRECTORY_NAMES_BYTES_MAX: usize = 256 << 20;
+/// The names of opaque directories are, too.
+const OPAQUE_BYTES_MAX: usize = 1 << 20;
 /// Entries that were left out and are told by name.
 const LEFT_OUT_MAX: usize = 100;
-/// Longest path for one kernel call (`PATH_MAX` with its NUL).
-const PATH_BYTES_MAX: usize = 4095;
 
-/// What an archive may cost.
+/// Unpacks plain bytes into an empty directory: [`unpack`], or the same in another process.
+pub type Unpacker = fn(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked>;
+
+/// What an archive may cost, and who unpacks it.
 pub struct Limits {
     /// Bytes of the uncompressed archive.
     pub bytes_max: u64,
@@ -48,15 +51,18 @@ pub struct Limits {
     pub ratio_max: u64,
     /// Entries and header records.
     pub entries_max: u64,
+    /// Who unpacks a layer.
+    pub unpacker: Unpacker,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes_max: BYTES_MAX, ratio_max: RATIO_MAX, entries_max: ENTRIES_MAX }
+        Self { bytes_max: BYTES_MAX, ratio_max: RATIO_MAX, entries_max: ENTRIES_MAX, unpacker: unpack }
     }
 }
 
 /// What was unpacked.
+#[derive(Default)]
 pub struct Unpacked {
     /// sha256 of the whole uncompressed stream: 64 hexadecimal digits.
     pub diff_id: String,
@@ -64,6 +70,8 @@ pub struct Unpacked {
     pub bytes: u64,
     /// What was not made, and why: devices that could do harm, sockets, unknown types. For a person; safe to print.
     pub left_out: Vec<String>,
+    /// Paths of directories that hide what is below them.
+    pub opaque: Vec<Vec<u8>>,
 }
 
 /// Unpacks a tar archive into the empty directory `into`, and reads `source` to its end. The source gives plain bytes:
@@ -71,20 +79,49 @@ pub struct Unpacked {
 /// it does not have are left out. What the archive does not say of `into`
 /// itself stays as it is. After an error the directory is half full: the caller removes it.
 pub fn unpack(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits) -> Result<Unpacked> {
-    let mut archive = Archive::new(source, limits, true);
+    let got = unpack_files(source, into, limits, true)?;
+    mark_opaque(into, &got.opaque)?;
+    Ok(got)
+}
+
+/// The same without what needs more power than making files does: the caller marks the opaque directories afterwards
+/// ([`mark_opaque`]). `hashes`: whether the digest is wanted; otherwise it is empty.
+pub fn unpack_files(source: &mut dyn Source, into: BorrowedFd<'_>, limits: &Limits, hashes: bool) -> Result<Unpacked> {
+    let mut archive = Archive::new(source, limits, hashes);
     let first = archive.next()?;
-    fill(Tree::new(into), archive, first)
+    // What is made has the archive's mode from the start: no mask and no ACL of the store's own directories has a say.
+    let _ = rustix::fs::fremovexattr(into, DEFAULT_ACL); // mostly there is none
+    let umask = rustix::process::umask(Mode::empty());
+    let done = fill(&mut Tree::new(into), &mut archive, first);
+    rustix::process::umask(umask);
+    done
+}
+
+/// Marks directories as ones that hide what is below them. In a layer that was just unpacked, nobody else writes there.
+pub fn mark_opaque(root: BorrowedFd<'_>, paths: &[Vec<u8>]) -> Result<()> {
+    for path in paths {
+        let mark = || -> Answer<()> {
+            let dir = match resolve(root, path, INSIDE) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()), // a later entry replaced it
+                other => other?,
+            };
+            set_opaque(&openat(&dir, ".", DIRECTORY, Mode::empty())?)
+        };
+        mark().tried_with(|| format!("make the directory {} opaque", shown(path)))?;
+    }
+    Ok(())
 }
 
 /// Makes this entry and all that follow it.
-fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
+fn fill(tree: &mut Tree<'_>, archive: &mut Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
     let mut next = first;
     while let Some(mut entry) = next {
         if let Some(Target { base, .. }) = tree.target {
             // `a` in the directory `b` is `b/a` from here on, also in what is said about it.
-            entry.name = tar::path(&[base, b"/".as_slice(), &entry.name].concat())?;
+            let inside = |name: &[u8]| [base, &b"/"[..], name].concat();
+            entry.name = tar::path(&inside(&entry.name))?;
             if entry.kind == Kind::HardLink {
-                entry.link = [base, b"/".as_slice(), &entry.link].concat();
+                entry.link = inside(&entry.link);
             }
         }
         tree.add(&entry, &mut archive.stream)?;
@@ -92,7 +129,12 @@ fn fill(mut tree: Tree<'_>, mut archive: Archive<'_>, first: Option<Entry>) -> R
         next = archive.next()?;
     }
     tree.set_directory_times()?;
-    Ok(Unpacked { diff_id: archive.finish()?, bytes: tree.bytes, left_out: tree.left_out() })
+    if tree.left_out_more > 0 {
+        tree.left_out.push(format!("and {} more", tree.left_out_more));
+    }
+    let diff_id = archive.finish()?;
+    let (left_out, opaque) = (core::mem::take(&mut tree.left_out), core::mem::take(&mut tree.opaque));
+    Ok(Unpacked { diff_id, bytes: tree.bytes, left_out, opaque })
 }
 
 /// Where the entries of an archive go that is copied into a living tree.
@@ -127,16 +169,25 @@ fn copy_all(
     owners: Owners,
     place: &mut dyn FnMut(&Entry) -> Result<Target>,
 ) -> Result<Unpacked> {
-    let limits = Limits { bytes_max: u64::MAX, ratio_max: u64::MAX, entries_max: u64::MAX };
+    let limits = Limits { bytes_max: u64::MAX, entries_max: u64::MAX, ..Limits::default() };
     let mut archive = Archive::new(source, &limits, false);
     let first = archive.next()?;
     let target = first.as_ref().map(place).transpose()?;
-    let Some(target) = target else { return Ok(Unpacked { diff_id: String::new(), bytes: 0, left_out: Vec::new() }) };
-    let mut tree = Tree { target: Some(&target), owners, ..Tree::new(target.root.as_fd()) };
+    let Some(target) = target else { return Ok(Unpacked::default()) };
+    let mut tree = Tree::new(target.root.as_fd());
+    (tree.target, tree.owners) = (Some(&target), owners);
     if !target.follows {
         tree.how = BELOW;
     }
-    fill(tree, archive, first)
+    fill(&mut tree, &mut archive, first)
+}
+
+/// What a directory gets when all is in it.
+struct Directory {
+    path: Vec<u8>,
+    mtime: Time,
+    /// The ACL that new files inherit: not those of the archive.
+    default_acl: Option<Vec<u8>>,
 }
 
 /// The directory that is being filled.
@@ -149,8 +200,11 @@ struct Tree<'a> {
     owners: Owners,
     /// The directory of the last entry and its path: the next entry is usually in it too.
     last_parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
-    directories: Vec<(Vec<u8>, Time)>,
+    directories: Vec<Directory>,
     directory_names_bytes: usize,
+    /// Paths of directories that are to hide what is below them, once everything is there.
+    opaque: Vec<Vec<u8>>,
+    opaque_bytes: usize,
     bytes: u64,
     left_out: Vec<String>,
     left_out_more: u64,
@@ -169,6 +223,8 @@ impl<'a> Tree<'a> {
             last_parent: None,
             directories: Vec::new(),
             directory_names_bytes: 0,
+            opaque: Vec::new(),
+            opaque_bytes: 0,
             bytes: 0,
             left_out: Vec::new(),
             left_out_more: 0,
@@ -214,7 +270,7 @@ impl<'a> Tree<'a> {
             Kind::Directory => {
                 let replace = self.target.is_none();
                 let (made, is_new) =
-                    self.directory(&parent, name, replace).tried_with(|| what("make the directory"))?;
+                    self.directory(&parent, &path, replace).tried_with(|| what("make the directory"))?;
                 self.dress_directory(path, &made, entry, is_new)
             }
             Kind::File => self.file(&parent, name, entry, stream),
@@ -270,10 +326,10 @@ impl<'a> Tree<'a> {
             end += name.len();
             fd = match open_below(fd.as_fd(), name, OFlags::PATH | OFlags::DIRECTORY, BELOW) {
                 Err(Errno::LOOP | Errno::NOTDIR) => match resolve(self.root, &path[..end], self.how) {
-                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, name, false)?.0,
+                    Err(Errno::NOTDIR | Errno::NOENT) => self.directory(&fd, &path[..end], false)?.0,
                     other => other?,
                 },
-                Err(Errno::NOENT) => self.directory(&fd, name, false)?.0,
+                Err(Errno::NOENT) => self.directory(&fd, &path[..end], false)?.0,
                 other => other?,
             };
             end += 1;
@@ -289,7 +345,8 @@ impl<'a> Tree<'a> {
 
     /// Makes a directory, or keeps the one that is there. A whiteout of the same archive hides only what lies below,
     /// so together the two are an opaque directory. Anything else is replaced if `replace`. Says whether it is new.
-    fn directory(&mut self, parent: &OwnedFd, name: &[u8], replace: bool) -> Answer<(OwnedFd, bool)> {
+    fn directory(&mut self, parent: &OwnedFd, path: &[u8], replace: bool) -> Answer<(OwnedFd, bool)> {
+        let name = cut(path).1;
         let mut opaque = false;
         let mut made = mkdirat(parent, name, Mode::from(0o755));
         if made == Err(Errno::EXIST) {
@@ -306,43 +363,56 @@ impl<'a> Tree<'a> {
         }
         made?;
         let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
-        fchmod(&fd, Mode::from(0o755))?; // whatever the umask is
+        if self.target.is_some() {
+            fchmod(&fd, Mode::from(0o755))?; // whatever a default ACL says
+        }
         if opaque {
-            set_opaque(&fd)?;
+            self.hide_below(path)?;
         }
         Ok((fd, true))
     }
 
     /// `.wh.NAME` as overlayfs says it, or the mark of an opaque directory.
     fn whiteout(&mut self, parent: &[u8], name: &[u8]) -> Result<()> {
-        let tried = |answer: Answer<()>| answer.tried("make the whiteout");
-        match name {
-            b"" | b"." | b".." => Err(Error::new("a whiteout without a name")),
-            b".wh..opq" => {
-                let parent = self.parent(parent).tried("reach its directory")?;
-                let fd = openat(&*parent, ".", DIRECTORY, Mode::empty()).tried("open its directory")?;
-                tried(set_opaque(&fd))
-            }
-            name if name.starts_with(b".wh.") => Ok(()), // AUFS's own
-            name => {
-                let parent = self.parent(parent).tried("reach its directory")?;
-                match mknodat(&*parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
-                    // What this archive put there stays and hides the lower one by itself, a directory when opaque.
-                    Err(Errno::EXIST) => match openat(&*parent, name, DIRECTORY, Mode::empty()) {
-                        Ok(fd) => tried(set_opaque(&fd)),
-                        Err(Errno::NOTDIR | Errno::LOOP) => Ok(()),
-                        Err(errno) => tried(Err(errno)),
-                    },
-                    other => tried(other),
-                }
-            }
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(Error::new("a whiteout without a name"));
         }
+        if name.starts_with(b".wh.") && name != b".wh..opq" {
+            return Ok(()); // AUFS's own
+        }
+        let fd = self.parent(parent).tried("reach its directory")?;
+        let made = match name {
+            b".wh..opq" => self.hide_below(parent),
+            name => match mknodat(&*fd, name, FileType::CharacterDevice, Mode::empty(), 0) {
+                // What this archive put there stays and hides the lower one by itself, a directory when opaque.
+                Err(Errno::EXIST) => match statat(&*fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                        self.hide_below(&[parent, b"/", name].concat())
+                    }
+                    other => other.map(drop),
+                },
+                other => other,
+            },
+        };
+        made.tried("make the whiteout")
+    }
+
+    /// Notes that this directory hides what is below it.
+    fn hide_below(&mut self, path: &[u8]) -> Answer<()> {
+        self.opaque_bytes += path.len() + 1;
+        if self.opaque_bytes > OPAQUE_BYTES_MAX {
+            return Err(Errno::TOOBIG);
+        }
+        self.opaque.push(path.to_vec());
+        Ok(())
     }
 
     fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
         let what = |verb: &str| format!("{verb} {}", shown(&entry.name));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || openat(parent, name, flags, Mode::from(0o600));
+        // In a living tree somebody else could open it, before it is whose it is to be.
+        let made = self.target.is_none().then_some(entry.mode);
+        let open = || openat(parent, name, flags, Mode::from(made.unwrap_or(0o600)));
         let opened = match open() {
             Err(Errno::EXIST) => self.clear(parent, name).and_then(|()| open()),
             other => other,
@@ -367,7 +437,7 @@ impl<'a> Tree<'a> {
             ftruncate(&fd, entry.size).tried_with(|| what("set the size of"))?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);
-        dress(&fd, entry, self.owners.of(entry, true), self.target.is_none())?;
+        dress(&fd, entry, self.owners.of(entry, true), self.target.is_none(), made)?;
         futimens(&fd, &times(entry.mtime)).tried_with(|| what("set the time of"))
     }
 
@@ -420,18 +490,19 @@ impl<'a> Tree<'a> {
     }
 
     fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry, is_new: bool) -> Result<()> {
-        dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none())?;
-        self.directory_names_bytes += path.len();
+        dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none(), None)?;
+        let default_acl = entry.xattrs.get(DEFAULT_ACL.as_bytes()).cloned();
+        self.directory_names_bytes += path.len() + default_acl.as_ref().map_or(0, Vec::len);
         if self.directory_names_bytes > DIRECTORY_NAMES_BYTES_MAX {
             return Err(Error::new("the archive has too many directories"));
         }
-        self.directories.push((path, entry.mtime));
+        self.directories.push(Directory { path, mtime: entry.mtime, default_acl });
         Ok(())
     }
 
-    /// Last of all, because every entry in a directory changes its time.
+    /// Last of all, because every entry in a directory changes its time, and what is made in it inherits its default ACL.
     fn set_directory_times(&mut self) -> Result<()> {
-        for (path, mtime) in core::mem::take(&mut self.directories) {
+        for Directory { path, mtime, default_acl } in core::mem::take(&mut self.directories) {
             let (parent, name) = cut(&path);
             let name = if name.is_empty() { b"." } else { name };
             let tried = |answer: Answer<()>| answer.tried_with(|| format!("set the time of {}", shown(&path)));
@@ -445,6 +516,11 @@ impl<'a> Tree<'a> {
             };
             match statat(&*parent, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                    if let Some(acl) = default_acl {
+                        let dir = openat(&*parent, name, DIRECTORY, Mode::empty());
+                        let done = dir.and_then(|dir| set_acl(&dir, &acl));
+                        done.tried_with(|| format!("set the default ACL of {}", shown(&path)))?;
+                    }
                     tried(utimensat(&*parent, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW))?;
                 }
                 _ => {} // replaced, too
@@ -460,62 +536,10 @@ impl<'a> Tree<'a> {
             self.left_out_more += 1;
         }
     }
-
-    fn left_out(mut self) -> Vec<String> {
-        if self.left_out_more > 0 {
-            self.left_out.push(format!("and {} more", self.left_out_more));
-        }
-        self.left_out
-    }
 }
-
-type Answer<T> = core::result::Result<T, Errno>;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
-const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
-const BELOW: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
-
-/// A path's parent and its last component.
-fn cut(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|b| *b == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
-}
-
-/// openat2(2), tried again when something was renamed meanwhile (see `file::open_in_root`; names here are bytes).
-fn open_below(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, how: ResolveFlags) -> Answer<OwnedFd> {
-    let path = if path.is_empty() { b"." } else { path };
-    for _ in 0..32 {
-        match openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
-            Err(Errno::AGAIN) => {}
-            other => return other,
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
-/// A directory by its path below the root, symlinks resolved as `how` says. A path longer than one call can take
-/// is walked in pieces, and only the first of them may have symlinks.
-fn resolve(root: BorrowedFd<'_>, path: &[u8], how: ResolveFlags) -> Answer<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let mut left = path;
-    let mut at = None;
-    while left.len() > PATH_BYTES_MAX {
-        let slash = left[..PATH_BYTES_MAX].iter().rposition(|b| *b == b'/').ok_or(Errno::NAMETOOLONG)?;
-        at = Some(match &at {
-            None => open_below(root, &left[..slash], flags, how)?,
-            Some(fd) => open_below(OwnedFd::as_fd(fd), &left[..slash], flags, BELOW)?,
-        });
-        left = &left[slash + 1..];
-    }
-    match &at {
-        None => open_below(root, left, flags, how),
-        Some(fd) => open_below(fd.as_fd(), left, flags, BELOW),
-    }
-}
-
 /// In a copy a directory stays one, and what is none never becomes one.
 fn refuse_other_kind(parent: &OwnedFd, name: &[u8], path: &[u8], entry: &Entry) -> Result<()> {
     let Ok(there) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };

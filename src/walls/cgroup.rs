@@ -7,6 +7,7 @@
 mod end;
 mod place;
 mod rules;
+mod setter;
 mod usage;
 mod v1;
 mod v2;
@@ -18,16 +19,17 @@ pub use usage::{Usage, pids, usage};
 
 use super::Visible;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{bpf, file, process, sys, time};
+use crate::kernel::{at, bpf, file, process, sys, time};
 use crate::spec::{Limits, Owner, Spec};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWCGROUP;
-use place::{Group, Hierarchy, hierarchies, in_user_namespace};
+use place::{Group, hierarchies};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
+use setter::Setter;
 
 /// How long `freeze` waits for processes to stand still.
 const FREEZE_WAIT_MS: i64 = 10_000;
@@ -67,7 +69,7 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
     let mut joined = Joined::default();
     for hierarchy in &all {
         let group = match hierarchy.make(place) {
-            Err(error) if is_refused(&error) && in_user_namespace() => {
+            Err(error) if is_refused(&error) && !process::is_in_first_user_namespace() => {
                 if values::is_nothing(limits) {
                     continue;
                 }
@@ -77,17 +79,18 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
             }
             other => other?,
         };
+        let setter = Setter { hierarchy, place, group: &group };
         if hierarchy.v2 {
             v2::enable(hierarchy, place);
-            v2::limit(hierarchy, place, &group, limits, true)?;
+            v2::limit(&setter, limits, true)?;
             joined.is_filtered = rules.as_ref().is_some_and(|rules| v2::filter_devices(&group, rules));
             joined.into = Some(group.dir);
             continue;
         }
         if hierarchy.has("cpuset") {
-            v1::fill_cpuset(hierarchy, place, &group, limits)?;
+            v1::fill_cpuset(&setter, limits)?;
         }
-        v1::limit(hierarchy, &group, limits, true)?;
+        v1::limit(&setter, limits, true)?;
         if let Some(rules) = rules.as_ref().filter(|_| hierarchy.has("devices")) {
             v1::filter_devices(&group, rules)?;
         }
@@ -97,7 +100,7 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
 }
 
 fn is_refused(error: &Error) -> bool {
-    [Errno::ACCESS, Errno::PERM, Errno::ROFS].iter().any(|errno| error.is(*errno))
+    matches!(error.errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS))
 }
 
 /// Any process: the container's existing cgroups, to be joined by an exec.
@@ -119,8 +122,7 @@ pub fn open(place: Place<'_>) -> Result<Joined> {
 }
 
 fn open_tasks(group: &Group) -> Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    openat(&group.dir, "tasks", flags, Mode::empty()).tried_with(|| format!("open {}/tasks", group.path))
+    at::open(group.dir.as_fd(), "tasks", OFlags::WRONLY).tried_with(|| format!("open {}/tasks", group.path))
 }
 
 /// child: joins (on v1; on v2 it was born inside) and makes the cgroup the root of what it sees of cgroups, unless it is
@@ -139,7 +141,7 @@ pub fn enter(joined: &Joined, spec: &Spec) -> Result<()> {
 /// child: joins the v1 hierarchies. The writer is the process itself, with one thread: that is the cheap case.
 pub fn join(joined: &Joined) -> Result<()> {
     for (tasks, controllers) in &joined.tasks {
-        rustix::io::write(tasks, b"0").tried_with(|| format!("join the cgroup of {controllers}"))?;
+        rustix::io::write(tasks, b"0").tried_to("join the cgroup of", controllers)?;
     }
     Ok(())
 }
@@ -147,12 +149,14 @@ pub fn join(joined: &Joined) -> Result<()> {
 /// What a container may see below /sys/fs/cgroup.
 pub fn visible<'a>(joined: &'a Joined, spec: &Spec) -> Result<Visible<'a>> {
     if spec.namespaces.cgroup.of == Owner::Host {
-        let one = |h: Hierarchy| {
-            let path = if h.v2 { h.path.clone() } else { h.group(Place::of(spec)) };
-            (h.controllers, path)
-        };
-        let there = |(_, path): &(String, String)| file::exists_at(rustix::fs::CWD, path);
-        return Ok(Visible::Host(hierarchies()?.into_iter().map(one).filter(there).collect()));
+        let mut directories = Vec::new();
+        for hierarchy in hierarchies()? {
+            let path = if hierarchy.v2 { hierarchy.path } else { hierarchy.group(Place::of(spec)) };
+            if file::exists_at(rustix::fs::CWD, &path) {
+                directories.push((hierarchy.controllers, path));
+            }
+        }
+        return Ok(Visible::Host(directories));
     }
     Ok(match joined.into {
         Some(_) => Visible::V2,
@@ -169,11 +173,8 @@ pub fn update(place: Place<'_>, limits: &Limits) -> Result<()> {
     for hierarchy in &all {
         let Some(group) = Group::find(hierarchy, place)? else { continue };
         has_any = true;
-        if hierarchy.v2 {
-            v2::limit(hierarchy, place, &group, limits, false)?;
-        } else {
-            v1::limit(hierarchy, &group, limits, false)?;
-        }
+        let setter = Setter { hierarchy, place, group: &group };
+        if hierarchy.v2 { v2::limit(&setter, limits, false)? } else { v1::limit(&setter, limits, false)? }
     }
     if has_any || values::is_nothing(limits) {
         return Ok(());
@@ -181,12 +182,17 @@ pub fn update(place: Place<'_>, limits: &Limits) -> Result<()> {
     Err(Error::new("cannot change a limit: the container has no cgroup, it has ended or was started without one"))
 }
 
+/// What stands in the container's file of the hierarchy with this controller: `v2` there, `v1` elsewhere.
+fn look(place: Place<'_>, controller: &str, v2: &str, v1: &str) -> Option<String> {
+    let all = hierarchies().ok()?;
+    let hierarchy = all.iter().find(|h| h.has(controller))?;
+    let name = if hierarchy.v2 { v2 } else { v1 };
+    file::read_text(&format!("{}/{name}", hierarchy.group(place))).ok()
+}
+
 /// Whether the kernel killed something of the container for want of memory.
 pub fn was_oom_killed(place: Place<'_>) -> bool {
-    let Ok(all) = hierarchies() else { return false };
-    let Some(hierarchy) = all.iter().find(|h| h.has("memory")) else { return false };
-    let name = if hierarchy.v2 { "memory.events" } else { "memory.oom_control" };
-    let Ok(text) = file::read_text(&format!("{}/{name}", hierarchy.group(place))) else { return false };
+    let text = look(place, "memory", "memory.events", "memory.oom_control").unwrap_or_default();
     text.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|n| n != "0"))
 }
 
@@ -198,26 +204,22 @@ pub fn freeze(place: Place<'_>, frozen: bool) -> Result<()> {
     };
     let group =
         Group::find(hierarchy, place)?.ok_or_else(|| Error::new("cannot pause: the container has no cgroup"))?;
-    let (name, value) = match (hierarchy.v2, frozen) {
-        (true, true) => ("cgroup.freeze", "1"),
-        (true, false) => ("cgroup.freeze", "0"),
-        (false, true) => ("freezer.state", "FROZEN"),
-        (false, false) => ("freezer.state", "THAWED"),
+    // What to write, to take it back, and what to see where.
+    let (name, value, back, seen_in, wanted) = match (hierarchy.v2, frozen) {
+        (true, true) => ("cgroup.freeze", "1", "0", "cgroup.events", "frozen 1"),
+        (true, false) => ("cgroup.freeze", "0", "0", "cgroup.events", "frozen 0"),
+        (false, true) => ("freezer.state", "FROZEN", "THAWED", "freezer.state", "FROZEN"),
+        (false, false) => ("freezer.state", "THAWED", "THAWED", "freezer.state", "THAWED"),
     };
     file::write_at(group.dir.as_fd(), name, value).tried_with(|| format!("set {name} to {value}"))?;
     let deadline = time::monotonic_ms() + FREEZE_WAIT_MS;
-    let (seen_in, wanted) = match (hierarchy.v2, frozen) {
-        (true, true) => ("cgroup.events", "frozen 1"),
-        (true, false) => ("cgroup.events", "frozen 0"),
-        (false, _) => ("freezer.state", value),
-    };
     loop {
         if group.read(seen_in)?.lines().any(|line| line == wanted) {
             return Ok(());
         }
         if time::monotonic_ms() > deadline {
             // Let go again; the error says it all.
-            let _ = file::write_at(group.dir.as_fd(), name, if hierarchy.v2 { "0" } else { "THAWED" });
+            let _ = file::write_at(group.dir.as_fd(), name, back);
             return Err(Error::os("pause the processes of the container", Errno::TIMEDOUT));
         }
         process::wait_for(&mut [], 1); // v1 has no event for it; v2's would cost an inotify for a millisecond's wait
@@ -226,14 +228,11 @@ pub fn freeze(place: Place<'_>, frozen: bool) -> Result<()> {
 
 /// Whether the container stands still.
 pub fn is_frozen(place: Place<'_>) -> bool {
-    let Ok(all) = hierarchies() else { return false };
-    let Some(hierarchy) = all.iter().find(|h| h.has("freezer")) else { return false };
-    let name = if hierarchy.v2 { "cgroup.freeze" } else { "freezer.state" };
-    file::read_text(&format!("{}/{name}", hierarchy.group(place))).is_ok_and(|t| matches!(t.trim(), "1" | "FROZEN"))
+    let text = look(place, "freezer", "cgroup.freeze", "freezer.state").unwrap_or_default();
+    matches!(text.trim(), "1" | "FROZEN")
 }
 
 /// The version of cgroups in use: 1, 2, or 0 when none is mounted.
 pub fn version() -> u8 {
-    let of = |all: Vec<Hierarchy>| all.first().map_or(0, |h| if h.v2 { 2 } else { 1 });
-    hierarchies().map_or(0, of)
+    hierarchies().unwrap_or_default().first().map_or(0, |h| if h.v2 { 2 } else { 1 })
 }

@@ -1,13 +1,13 @@
 //! The ids of a container in a user namespace of its own. user_namespaces(7)
 
 use crate::error::{Result, Tried};
-use crate::kernel::{file, sys};
+use crate::kernel::{at, file, sys};
 use crate::spec::IdRange;
 use alloc::format;
 use alloc::string::String;
 use linux_raw_sys::general::CLONE_NEWUSER;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySets, ThreadNameSpaceType, move_into_thread_name_spaces};
 
@@ -19,7 +19,7 @@ pub fn prepare(pid: i32, ids: IdRange) -> Result<OwnedFd> {
         file::write_at(rustix::fs::CWD, &path, &map).tried_with(|| format!("map the ids {map:?} of the container"))?;
     }
     let path = format!("/proc/{pid}/ns/user");
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried("open the container's user namespace")
+    at::open(rustix::fs::CWD, &path, OFlags::RDONLY).tried("open the container's user namespace")
 }
 
 /// child: becomes the root of its user namespace. Until here it was still the host's.

@@ -1,7 +1,6 @@
 //! Namespaces that belong to another container. setns(2)
 
 use crate::error::{Error, Result};
-use alloc::format;
 use alloc::string::String;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
@@ -19,5 +18,5 @@ pub struct Joined {
 /// child, or monitor for the pid namespace, which only children enter.
 pub fn enter(joined: &Joined) -> Result<()> {
     move_into_thread_name_spaces(joined.init.as_fd(), joined.kinds)
-        .map_err(|errno| Error::os(format!("join the namespaces of container {}", joined.name), errno))
+        .map_err(|errno| Error::tried("join the namespaces of container", &joined.name, errno))
 }

@@ -16,14 +16,14 @@ pub use volume::sources;
 
 use super::Visible;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::sys;
+use crate::kernel::{at, sys};
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::store::containers::MARK;
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::MountPropagationFlags as Propagation;
@@ -60,7 +60,7 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, op
     let dev = dev::dev(root.as_fd(), spec, given.shm)?;
     system::proc(root.as_fd(), &dev, given.proc, security.unmasked || security.privileged)?;
     system::sys(root.as_fd(), cgroups, security.unmasked || security.privileged, security.privileged)?;
-    volume::mount_all(spec, root.as_fd(), trees)?;
+    volume::mount_all(spec, root.as_fd(), &mut trees)?;
     if spec.rootfs.is_none() {
         mark(root.as_fd())?;
     }
@@ -71,8 +71,7 @@ pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, op
 }
 
 fn mark(root: BorrowedFd<'_>) -> Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    match openat(root, MARK, flags, Mode::from(0o755)) {
+    match at::make(root, MARK, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o755) {
         Ok(_) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(Error::os("mark the root as a container's", errno)),
     }
@@ -98,7 +97,7 @@ pub fn view_alone(store: &Store, spec: &mut Spec, writes: bool) -> Result<OwnedF
     let mut trees = sources(store, spec, None)?.into_iter();
     let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
     tree::attach(&root, rustix::fs::CWD)?;
-    volume::mount_all(spec, root.as_fd(), trees)?;
+    volume::mount_all(spec, root.as_fd(), &mut trees)?;
     if spec.read_only {
         tree::protect(&root)?;
     }

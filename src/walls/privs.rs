@@ -52,8 +52,12 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
 /// opening of device nodes (`make_nodes` false), nobody makes one without having asked for it.
 pub fn capabilities(security: &Security, make_nodes: bool) -> u64 {
     let set = |names: &[String]| {
-        let bits = names.iter().filter_map(|name| caps::capability(name));
-        CapabilitySet::from_bits_retain(bits.fold(0, |set, bit| set | 1 << bit))
+        let mut set = CapabilitySet::empty();
+        for name in names {
+            set |=
+                caps::capability(name).map_or(CapabilitySet::empty(), |bit| CapabilitySet::from_bits_retain(1 << bit));
+        }
+        set
     };
     let all = |names: &[String]| names.iter().any(|name| name == "ALL");
     let (add, drop) = (set(&security.cap_add), set(&security.cap_drop));
@@ -124,8 +128,8 @@ fn unmapped(what: &str, id: u32, errno: Errno) -> Error {
 /// child, while /proc is still the host's: its place in the line for the OOM killer. proc_pid_oom_score_adj(5)
 pub fn set_oom_score(spec: &Spec) -> Result<()> {
     let Some(score) = spec.oom_score_adj else { return Ok(()) };
-    let written = file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", &score.to_string());
-    written.tried_with(|| format!("set oom_score_adj to {score}"))
+    let score = score.to_string();
+    file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", &score).tried_to("set oom_score_adj to", &score)
 }
 
 /// child: the limits of each process. getrlimit(2)
@@ -137,7 +141,7 @@ fn set_limits(spec: &Spec) -> Result<()> {
             process::rlimit(&limit.name).ok_or_else(|| Error::new(format!("no such ulimit: {}", limit.name)))?;
         sys::set_limit(number, soft, hard).map_err(|errno| match errno {
             Errno::PERM => Error::os(format!("raise the ulimit {} above our own hard limit", limit.name), errno),
-            errno => Error::os(format!("set the ulimit {}", limit.name), errno),
+            errno => Error::tried("set the ulimit", &limit.name, errno),
         })?;
     }
     Ok(())

@@ -104,6 +104,11 @@ impl Tar {
         self.bytes_entry(b'x', b"pax", b"", &record)
     }
 
+    /// Without the end marker.
+    pub fn bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     pub fn finished(self) -> Vec<u8> {
         self.raw(&[0; 2 * BLOCK]).0
     }

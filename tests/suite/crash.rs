@@ -197,6 +197,28 @@ fn while_a_container_is_removed() {
 }
 
 #[test]
+fn while_a_container_goes_with_its_volumes() {
+    let h = Host::new();
+    for step in ["remove:marked", "remove:emptied", "remove:unnamed", "remove:thrown"] {
+        for line in ["rm -v box", "rm -vf box"] {
+            h.ok("create --name box -v /data -v kept:/kept busybox true");
+            if dying(&h, step, line).is_none() {
+                return;
+            }
+            // It cannot be started without its volume: it is gone, and so are they.
+            h.run("start box").fails(1, "No such container: box");
+            assert_eq!(h.ok("ps -aq"), "", "{line} at {step}");
+            assert_eq!(h.ok("volume ls -q"), "kept", "{line} at {step}");
+        }
+        h.ok("create --name box -v /data busybox true");
+        let volumes = h.ok("volume ls -q");
+        dying(&h, step, "rm box");
+        assert_eq!((h.ok("ps -aq").as_str(), h.ok("volume ls -q")), ("", volumes), "rm at {step}");
+        h.ok("volume prune -f");
+    }
+}
+
+#[test]
 fn while_an_image_comes() {
     let small = |h: &Host| {
         h.sh("mkdir tree; echo hello >tree/hello; tar -C tree -cf small.tar .");
@@ -244,6 +266,31 @@ fn while_an_image_goes() {
         h.sh("echo other >tree/other; tar -C tree -cf other.tar .");
         h.ok(&["import", &h.path("other.tar"), "other"]);
         h.ok("rmi other");
+        recovers(&h, &before, step);
+    }
+}
+
+#[test]
+fn while_a_volume_is_made() {
+    for step in ["volume:named", "volume:noted", "volume:filling", "volume:filled"] {
+        let h = Host::new();
+        let before = h.snapshot();
+        let Some(output) = dying(&h, step, "create --name box -v data:/etc busybox true") else { return };
+        output.exits(137);
+        // Whoever comes next finds all of it.
+        assert!(h.ok("run --rm -v data:/etc busybox ls /etc").contains("passwd"), "{step}");
+        assert!(!h.store.join("volumes/data/filling").exists(), "{step}");
+        h.run("rm -f box");
+        h.ok("volume rm data");
+        recovers(&h, &before, step);
+    }
+    // So does the container that was to have it, when it is there already.
+    for step in ["create:named", "volume:named", "volume:noted", "volume:filling", "volume:filled"] {
+        let h = Host::new();
+        let before = h.snapshot();
+        dying(&h, step, "create --name box -v /etc busybox grep root /etc/passwd").unwrap().exits(137);
+        assert!(h.ok("start -a box").starts_with("root:"), "{step}");
+        h.ok("rm -v box");
         recovers(&h, &before, step);
     }
 }

@@ -36,7 +36,7 @@ fn host_sh(h: &Host, script: &str) -> String {
 fn cve_2019_5736_our_own_program_as_the_containers() {
     let h = ground();
     let victim = h.path("victim");
-    fs::copy(crate::host::binary(), &victim).unwrap();
+    crate::host::copy_program(crate::host::binary(), victim.as_ref());
     let before = fs::read(&victim).unwrap();
     let tar = Tar::busybox().entry(b'0', "script", "", b"#!/proc/self/exe\n").symlink("link", "/proc/self/exe");
     let path = h.write("odd.tar", tar.finished());

@@ -2,8 +2,8 @@
 
 use crate::host::Host;
 
-const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import images \
-                     rmi info version inspect port completion";
+const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import bundle images \
+                     export history tag rmi info version inspect port completion";
 
 #[test]
 fn there_is_an_overview() {
@@ -68,9 +68,11 @@ fn no_escape_codes_into_a_pipe() {
 #[test]
 fn what_is_elsewhere_is_said() {
     let h = Host::new();
-    for verb in ["pull", "push", "build", "login"] {
+    for (verb, why) in
+        [("pull", "no registry"), ("push", "no registry"), ("build", "no builder"), ("login", "no registry")]
+    {
         let output = h.run(&[verb, "x"]).exits(125);
-        assert!(output.err.contains("no registry") && output.err.lines().count() == 1, "{output:?}");
+        assert!(output.err.contains(why) && output.err.lines().count() == 1, "{output:?}");
     }
     assert!(!h.run("restart x").err.contains("did you mean"));
     assert!(h.run("--debug run --rm busybox true").err.contains("decided: {"));

@@ -33,14 +33,20 @@ pub fn wanted<T>(thing: Option<T>, what: &str) -> Option<T> {
 pub fn artifact(name: &str, script: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let path = target.join(name);
     if !path.exists() {
         let script = format!("{}/build/{script}", env!("CARGO_MANIFEST_DIR"));
-        let target = path.parent().unwrap();
         let made = std::process::Command::new(script).env("CARGO_TARGET_DIR", target).output().unwrap();
         assert!(path.exists(), "{made:?}");
     }
     path
+}
+
+/// Copies a program that is to run. Not by ourselves: a child that another test forks meanwhile would have it open for
+/// writing for a moment, and who is written to cannot be executed.
+pub fn copy_program(from: impl AsRef<std::ffi::OsStr>, to: &Path) {
+    assert!(std::process::Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 /// target/busybox.tar
@@ -90,7 +96,8 @@ impl Host {
     pub fn with(binary: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(rustix::process::geteuid().is_root(), "the tests need root: ./build/test takes care of it");
-        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // All of one length: no name is the beginning of another one.
+        let name = format!("{}-{:04}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&dir).unwrap();
         let (store, run_dir) = (dir.join("store"), dir.join("run"));

@@ -91,7 +91,7 @@ fn our_program_file_cannot_be_overwritten() {
     let h = Host::new();
     // Another file than the one that runs as the container's monitor, as after an upgrade: no ETXTBSY protects it.
     let victim = h.path("victim");
-    std::fs::copy(crate::host::binary(), &victim).unwrap();
+    crate::host::copy_program(crate::host::binary(), victim.as_ref());
     let before = std::fs::read(&victim).unwrap();
     let catch = "mkfifo /pipe; echo ready; while :; do for p in /proc/[0-9]*; do \
                  [ $p = /proc/$$ ] || exe=$(readlink $p/exe) || continue; \

@@ -170,11 +170,11 @@ fn rmi_refuses_what_is_in_use() {
 fn rmi_f_leaves_a_container_its_layers() {
     let h = Host::new();
     h.idle("--name box");
-    h.ok("rmi -f busybox");
-    assert_eq!(h.ok("exec box echo alive"), "alive");
     h.ok("stop box");
+    h.ok("rmi -f busybox");
+    assert_eq!((h.ok("images -q"), count(&h, "layers")), (String::new(), 1));
     assert_eq!(h.ok("start box"), "box");
-    assert_eq!(count(&h, "layers"), 1);
+    assert_eq!(h.ok("exec box echo alive"), "alive");
     h.ok("rm -f box");
     assert_eq!(count(&h, "layers"), 0);
 }

@@ -145,8 +145,18 @@ impl<'a> Cmd<'a> {
     }
 
     fn start(mut self, terminal: Option<Terminal>) -> Running<'a> {
-        let mut child =
-            self.command.spawn().unwrap_or_else(|e| panic!("{}: {e}", self.command.get_program().display()));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut child = loop {
+            match self.command.spawn() {
+                // A test wrote to the program, and a child that another test forked at that moment has not executed yet.
+                Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                    std::thread::yield_now();
+                }
+                spawned => {
+                    break spawned.unwrap_or_else(|e| panic!("{}: {e}", self.command.get_program().display()));
+                }
+            }
+        };
         let (out, err) = (Shared::default(), Shared::default());
         let mut readers = Vec::new();
         readers.extend(terminal.as_ref().map(|terminal| collect(terminal.master.try_clone().unwrap(), &out)));

@@ -1,6 +1,6 @@
 //! A caller who is not root: needs setpriv (util-linux) and user namespaces.
 
-use crate::host::{binary, busybox_tar, is_v1};
+use crate::host::{binary, busybox_tar, copy_program, is_v1};
 use crate::process::until;
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ impl Home {
     fn new(name: &str) -> Self {
         let dir = PathBuf::from(format!("/tmp/mydocker-test-{}-{name}", std::process::id()));
         fs::create_dir(&dir).unwrap();
-        fs::copy(binary(), dir.join("mydocker")).unwrap();
+        copy_program(binary(), &dir.join("mydocker"));
         fs::copy(busybox_tar(), dir.join("busybox.tar")).unwrap();
         for path in [dir.clone(), dir.join("mydocker"), dir.join("busybox.tar")] {
             std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -102,6 +102,11 @@ fn the_whole_life_of_a_container() {
     home.ok("commit -o all.tar box mine");
     assert_eq!(home.ok("run --rm mine sh -c 'cat /etc/new; ls /home'"), "new\nown");
     assert_eq!(home.ok("run --rm ./all.tar cat /etc/new"), "new");
+    assert_eq!(home.ok("export -o exported.tar box"), "");
+    assert_eq!(fs::read(home.0.join("exported.tar")).unwrap(), fs::read(home.0.join("all.tar")).unwrap());
+    assert_eq!(home.ok("volume create data"), "data");
+    assert!(home.ok("run --rm -v data:/etc busybox ls /etc").contains("passwd"));
+    assert_eq!(home.ok("volume rm data"), "data");
     assert_eq!(home.ok("stop box"), "box");
     assert_eq!(home.ok("ps -a --format '{{.Status}}' --filter name=^box$").split(' ').nth(1), Some("(3)"));
     assert_eq!(home.ok("start box"), "box");

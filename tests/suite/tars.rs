@@ -244,6 +244,7 @@ fn what_is_no_archive() {
     );
     for (name, bytes) in [
         ("zstd", &b"\x28\xb5\x2f\xfdxxxxxxxxxxxx"[..]),
+        ("zstd", b"\x50\x2a\x4d\x18\xff\xff\xff\xffxxxx"),
         ("xz", b"\xfd7zXZ\0xxxxxxxxxx"),
         ("bzip2", b"BZh91AY&SYxxxxxxx"),
         ("", b"\x1f\x8b\x08\x00garbage and more garbage"),

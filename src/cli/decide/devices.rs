@@ -1,12 +1,10 @@
 //! Devices of the host: from flags to [`Device`]s.
 
-use super::super::args::Parsed;
 use super::super::human::visible;
 use super::super::read;
-use super::bad;
+use super::{Job, bad};
 use mydocker::error::{self, Result};
 use mydocker::kernel::file;
-use mydocker::spec::Device;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -17,37 +15,51 @@ const SKIPPED: [&[u8]; 6] = [b"pts", b"shm", b"fd", b"mqueue", b".udev", b".lxc"
 const DEPTH_MAX: usize = 8;
 
 /// What `--device` asks for; of two with the same place inside the later one counts.
-pub fn devices(parsed: &Parsed) -> Result<Vec<Device>> {
-    let mut all: Vec<Device> = Vec::new();
-    for device in parsed.read_all("device", read::device::device)? {
-        let missing = |why: &str| {
-            let source = visible(&device.source);
-            bad(format!("error gathering device information while adding custom device \"{source}\": {why}"))
+pub fn devices(job: &mut Job<'_>) -> Result<()> {
+    let mut asked = Vec::new();
+    job.parsed.each("device", &mut |text| {
+        asked.push(read::device::device(text)?);
+        Ok(())
+    })?;
+    let all = &mut job.made.spec.devices;
+    for device in asked {
+        let why = match rustix::fs::stat(device.source.as_str()) {
+            Ok(stat) if has_device(&device.source, FileType::from_raw_mode(stat.st_mode)) => {
+                all.retain(|other| other.target != device.target);
+                all.push(device);
+                continue;
+            }
+            Ok(_) => "not a device node".to_owned(),
+            Err(errno) => error::text(errno),
         };
-        let stat = rustix::fs::stat(device.source.as_str()).map_err(|errno| missing(&error::text(errno)))?;
-        let is_fine = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::CharacterDevice | FileType::BlockDevice => true,
-            FileType::Directory => file::open_dir(&device.source).is_ok_and(|dir| has_node(dir.as_fd(), DEPTH_MAX)),
-            _ => false,
-        };
-        if !is_fine {
-            return Err(missing("not a device node"));
-        }
-        all.retain(|other| other.target != device.target);
-        all.push(device);
+        let what = "error gathering device information while adding custom device";
+        return Err(bad(format!("{what} \"{}\": {why}", visible(&device.source))));
     }
-    Ok(all)
+    Ok(())
+}
+
+/// Whether a path is a device, or a directory with one in it.
+fn has_device(path: &str, kind: FileType) -> bool {
+    match kind {
+        FileType::Directory => file::open_dir(path).is_ok_and(|dir| has_node(dir.as_fd(), DEPTH_MAX)),
+        kind => is_device(kind),
+    }
+}
+
+fn is_device(kind: FileType) -> bool {
+    matches!(kind, FileType::CharacterDevice | FileType::BlockDevice)
 }
 
 fn has_node(dir: BorrowedFd<'_>, depth_left: usize) -> bool {
-    let entries = file::entries(dir).unwrap_or_default(); // a directory that cannot be read has none for us
-    entries.iter().any(|(name, kind)| match kind {
-        FileType::CharacterDevice | FileType::BlockDevice => true,
-        FileType::Directory if depth_left > 0 && !SKIPPED.contains(&name.to_bytes()) => name
-            .to_str()
-            .is_ok_and(|name| file::open_dir_at(dir, name).is_ok_and(|sub| has_node(sub.as_fd(), depth_left - 1))),
-        _ => false,
-    })
+    // A directory that cannot be read has none for us.
+    for (name, kind) in file::entries(dir).unwrap_or_default() {
+        let is_searched = kind == FileType::Directory && depth_left > 0 && !SKIPPED.contains(&name.to_bytes());
+        let has_one = |name: &str| file::open_dir_at(dir, name).is_ok_and(|sub| has_node(sub.as_fd(), depth_left - 1));
+        if is_device(kind) || is_searched && name.to_str().is_ok_and(has_one) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a path leads to a disk.

@@ -1,10 +1,10 @@
 //! The ids of a user namespace: from `--userns` to an [`IdRange`].
 
-use super::super::args::Parsed;
-use super::bad;
-use mydocker::error::{EXIT_ENGINE, Error, Result};
+use super::super::read::digits;
+use super::{Job, bad};
+use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::kernel::{file, lock};
-use mydocker::spec::{IdRange, Namespaces, Network, Owner};
+use mydocker::spec::{IdRange, Network, Owner};
 use mydocker::store::{Store, containers};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
@@ -30,82 +30,90 @@ pub enum Asked {
 }
 
 /// Reads `--userns`, and refuses what cannot be had together with a user namespace.
-pub fn asked(parsed: &Parsed, network: Network, namespaces: &Namespaces) -> Result<Asked> {
-    let asked = parsed.read("userns", read)?.unwrap_or(Asked::Host);
-    if asked == Asked::Host {
-        return Ok(asked);
+pub fn asked(job: &mut Job<'_>) -> Result<()> {
+    job.ids = job.parsed.read("userns", read)?.unwrap_or(Asked::Host);
+    if job.ids == Asked::Host {
+        return Ok(());
     }
-    let conflict = if parsed.on("privileged") {
+    let spec = &job.made.spec;
+    let conflict = if spec.security.privileged {
         "privileged mode is incompatible with user namespaces: leave --userns or --privileged out"
-    } else if network == Network::Host {
+    } else if spec.network == Network::Host {
         "cannot share the host's network namespace when user namespaces are enabled: leave --userns or --network host out"
-    } else if namespaces.pid.of == Owner::Host {
+    } else if spec.namespaces.pid.of == Owner::Host {
         "cannot share the host PID namespace when user namespaces are enabled: leave --userns or --pid host out"
-    } else if namespaces.pid.of == Owner::Container {
+    } else if spec.namespaces.pid.of == Owner::Container {
         "cannot share the PID namespace of a container when user namespaces are enabled: leave --userns or --pid out"
     } else {
-        return Ok(asked);
+        return Ok(());
     };
     Err(bad(conflict))
 }
 
 /// Reads `host`, `auto`, `HOSTID:SIZE`.
 fn read(text: &str) -> Result<Asked> {
-    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    match (text, text.split_once(':')) {
-        ("" | "host", _) => Ok(Asked::Host),
-        ("auto", _) => Ok(Asked::Auto),
-        (_, Some((first, size))) => match (number(first), number(size)) {
-            // The last id of all, 2^32 - 1, means "no id" to the kernel.
-            (Some(1..), Some(0)) => Err(bad("a user namespace needs one id at least")),
-            (Some(first @ 1..), Some(size)) if first.checked_add(size).is_some() => {
-                Ok(Asked::Range(IdRange { first, size }))
+    let asked = match (text, text.split_once(':')) {
+        ("" | "host", _) => return Ok(Asked::Host),
+        ("auto", _) => return Ok(Asked::Auto),
+        (_, asked) => asked.unwrap_or_default(),
+    };
+    let why = match (digits(asked.0), digits(asked.1)) {
+        (None, _) | (_, None) => "invalid USER mode: host, auto, or HOSTID:SIZE in numbers",
+        (Some(0), _) => "id 0 of the host cannot be in it: choose a HOSTID of 1 at least",
+        (_, Some(0)) => "a user namespace needs one id at least",
+        // The last id of all, 2^32 - 1, means "no id" to the kernel.
+        (Some(first), Some(size)) if first.checked_add(size).is_some() => {
+            return Ok(Asked::Range(IdRange { first, size }));
+        }
+        _ => "there are no such ids: they end at 4294967294",
+    };
+    Err(bad(why))
+}
+
+/// The range that the container gets. Leaves the ids locked, unless it is the host's user namespace: nobody else may
+/// choose before a record claims the range.
+pub fn take(job: &mut Job<'_>) -> Result<()> {
+    if job.ids != Asked::Host {
+        job.store.lock_ids()?;
+        job.made.spec.ids = Some(match job.ids {
+            Asked::Range(range) => range,
+            _ => {
+                let taken = taken(job.store)?;
+                choose(&listed("/etc/subuid")?, &listed("/etc/subgid")?, &taken)?
             }
-            (Some(0), Some(_)) => Err(bad("id 0 of the host cannot be in it: choose a HOSTID of 1 at least")),
-            (Some(_), Some(_)) => Err(bad("there are no such ids: they end at 4294967294")),
-            _ => Err(bad("invalid USER mode: host, auto, or HOSTID:SIZE in numbers")),
-        },
-        _ => Err(bad("invalid USER mode: host, auto, or HOSTID:SIZE in numbers")),
+        });
+    }
+    Ok(())
+}
+
+/// The text of subuid(5) or subgid(5), which need not be there.
+fn listed(path: &str) -> Result<String> {
+    match file::read_at(rustix::fs::CWD, path, SUBID_BYTES_MAX) {
+        Err(error) if error.is(Errno::NOENT) => Ok(String::new()),
+        read => Ok(String::from_utf8_lossy(&read.map_err(|error| error.exit(EXIT_ENGINE))?).into_owned()),
     }
 }
 
-/// The range that the container gets. Returns with the ids locked, unless it is the host's user namespace: nobody else
-/// may choose before a record claims the range.
-pub fn take(store: &Store, asked: Asked) -> Result<Option<IdRange>> {
-    let taken = match asked {
-        Asked::Host => return Ok(None),
-        Asked::Range(range) => {
-            store.lock_ids()?;
-            return Ok(Some(range));
-        }
-        Asked::Auto => {
-            store.lock_ids()?;
-            taken(store)?
-        }
-    };
-    let text = |path: &str| match file::read_at(rustix::fs::CWD, path, SUBID_BYTES_MAX) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.is(Errno::NOENT) => Ok(String::new()),
-        Err(error) => Err(error.exit(EXIT_ENGINE)),
-    };
-    choose(&text("/etc/subuid")?, &text("/etc/subgid")?, &taken).map(Some)
-}
-
-/// The ranges of all containers. One whose record is damaged has an unknown range: while it runs nothing can be chosen,
+/// The ids of all containers. One whose record is damaged has an unknown range: while it runs nothing can be chosen,
 /// and when it does not run no process has these ids, and it cannot be started any more.
 fn taken(store: &Store) -> Result<Vec<IdRange>> {
     let (found, _) = containers::all(store)?;
-    let is_known = |id: &String| found.iter().any(|container| container.spec.id == *id);
-    for id in containers::ids(store)?.iter().filter(|id| !is_known(id)) {
-        if lock::held(store.containers.as_fd(), &format!("{id}/lock"), containers::LOCK_LIFE)? {
-            let short = &id[..12];
-            return Err(bad(format!(
-                "--userns=auto cannot choose: container {short} runs, and its record does not tell which ids it has; \
-                 give --userns=HOSTID:SIZE, or remove it with 'mydocker rm -f {short}'"
-            )));
-        }
+    let mut taken = Vec::new();
+    for id in containers::ids(store)? {
+        let range = match found.iter().find(|container| container.spec.id == id) {
+            Some(container) => container.spec.ids,
+            None if !lock::held(store.containers.as_fd(), &format!("{id}/lock"), containers::LOCK_LIFE)? => None,
+            None => {
+                let short = &id[..12];
+                return Err(bad(format!(
+                    "--userns=auto cannot choose: container {short} runs, and its record does not tell which ids it \
+                     has; give --userns=HOSTID:SIZE, or remove it with 'mydocker rm -f {short}'"
+                )));
+            }
+        };
+        taken.extend(range);
     }
-    Ok(found.iter().filter_map(|container| container.spec.ids).collect())
+    Ok(taken)
 }
 
 /// First id and the one after the last.
@@ -113,27 +121,33 @@ type Span = (u32, u32);
 
 /// A range of [`AUTO_SIZE`] ids that is nobody's. `subuid` and `subgid` are the texts of subuid(5) and subgid(5).
 fn choose(subuid: &str, subgid: &str, taken: &[IdRange]) -> Result<IdRange> {
-    let mut used: Vec<Span> = taken.iter().map(|range| (range.first, range.first.saturating_add(range.size))).collect();
-    let (uids, gids) = (entries(subuid), entries(subgid));
-    let of = |entries: &[(String, Span)], owner: &str| -> Vec<Span> {
-        let is_owner = |name: &str| name == owner || owner == "root" && name == "0";
-        entries.iter().filter(|(name, _)| is_owner(name)).map(|(_, span)| *span).collect()
-    };
+    let mut used: Vec<Span> = Vec::new();
+    for range in taken {
+        used.push((range.first, range.first.saturating_add(range.size)));
+    }
     for owner in OWNERS {
-        let (uids, gids) = (of(&uids, owner), of(&gids, owner));
+        let is_owners = |name: &str| name == owner || owner == "root" && name == "0";
+        let (uids, gids) = (entries(subuid, &is_owners), entries(subgid, &is_owners));
         if uids.is_empty() || gids.is_empty() {
             continue;
         }
-        let both = uids.iter().flat_map(|a| gids.iter().map(move |b| (a.0.max(b.0).max(1), a.1.min(b.1))));
-        let first = both.filter_map(|span| fit(span, &used)).min();
-        return first.map(|first| IdRange { first, size: AUTO_SIZE }).ok_or_else(|| {
-            Error::new(format!(
+        let mut first = None;
+        for a in &uids {
+            for b in &gids {
+                let found = fit((a.0.max(b.0).max(1), a.1.min(b.1)), &used);
+                first = found.filter(|found| first.is_none_or(|first| *found < first)).or(first);
+            }
+        }
+        return match first {
+            Some(first) => Ok(IdRange { first, size: AUTO_SIZE }),
+            None => Err(bad(format!(
                 "--userns=auto: no {AUTO_SIZE} ids in a row are free in what /etc/subuid and /etc/subgid give to {owner}"
-            ))
-            .exit(EXIT_ENGINE)
-        });
+            ))),
+        };
     }
-    used.extend(uids.iter().chain(&gids).map(|(_, span)| *span));
+    for text in [subuid, subgid] {
+        used.append(&mut entries(text, &|_| true));
+    }
     let first = fit(FREE, &used).ok_or_else(|| bad("--userns=auto: all ids are taken"))?;
     Ok(IdRange { first, size: AUTO_SIZE })
 }
@@ -150,15 +164,17 @@ fn fit(span: Span, used: &[Span]) -> Option<u32> {
     }
 }
 
-/// The lines `name:first:count`; what is none is nobody's.
-fn entries(text: &str) -> Vec<(String, Span)> {
-    let entry = |line: &str| -> Option<(String, Span)> {
-        let mut parts = line.trim().splitn(3, ':');
-        let (name, first, count) = (parts.next()?, parts.next()?, parts.next()?);
-        let (first, count): (u32, u32) = (first.parse().ok()?, count.parse().ok()?);
-        (count > 0).then(|| (name.to_owned(), (first, first.saturating_add(count))))
-    };
-    text.lines().filter_map(entry).collect()
+/// What the lines `name:first:count` give to somebody; a line that is none gives nothing to nobody.
+fn entries(text: &str, is_wanted: &dyn Fn(&str) -> bool) -> Vec<Span> {
+    let mut all = Vec::new();
+    for line in text.lines() {
+        let (name, ids) = line.trim().split_once(':').unwrap_or_default();
+        let (first, count) = ids.split_once(':').unwrap_or_default();
+        if let (true, Ok(first), Ok(count @ 1..)) = (is_wanted(name), first.parse::<u32>(), count.parse::<u32>()) {
+            all.push((first, first.saturating_add(count)));
+        }
+    }
+    all
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! How a container ends, begins again, and tells its health: from flags to [`Restart`], [`Health`] and the stop fields.
 
 use super::super::args::Parsed;
-use super::super::human::visible;
 use super::super::read;
-use super::bad;
-use mydocker::error::{Error, Result};
+use super::{Job, bad, wrong};
+use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::spec::{Health, Policy, Restart};
 use mydocker::store::images::HealthConfig;
@@ -16,6 +15,17 @@ const INTERVAL_NS: i64 = 30 * time::SECOND;
 const START_INTERVAL_NS: i64 = 5 * time::SECOND;
 const RETRIES: u32 = 3;
 
+/// `--restart`, `--stop-signal` and `--stop-timeout`.
+pub fn ending(job: &mut Job<'_>) -> Result<()> {
+    let (parsed, spec) = (job.parsed, &mut job.made.spec);
+    spec.restart = restart(parsed)?.unwrap_or_default();
+    if let Some(signal) = parsed.last("stop-signal") {
+        spec.stop_signal = read::signal(signal)?;
+    }
+    spec.stop_timeout = parsed.read("stop-timeout", read::whole)?;
+    Ok(())
+}
+
 /// `--restart`; `None` when it was not typed.
 pub fn restart(parsed: &Parsed) -> Result<Option<Restart>> {
     let restart = parsed.last("restart").map(policy).transpose()?;
@@ -26,39 +36,26 @@ pub fn restart(parsed: &Parsed) -> Result<Option<Restart>> {
 }
 
 fn policy(text: &str) -> Result<Restart> {
-    let (name, count) = text.split_once(':').map_or((text, None), |(name, count)| (name, Some(count)));
+    let (name, count) = text.split_once(':').unwrap_or((text, "0"));
     let policy = match name {
-        "" if count.is_some() => return Err(bad("invalid restart policy format: no policy provided before colon")),
+        "" if !text.is_empty() => return Err(bad("invalid restart policy format: no policy provided before colon")),
         "" | "no" => Policy::No,
         "on-failure" => Policy::OnFailure,
         "always" => Policy::Always,
         "unless-stopped" => Policy::UnlessStopped,
-        _ => return Err(bad(format!("invalid restart policy '{}'", visible(name)))),
+        _ => return Err(wrong("invalid restart policy '{}'", name)),
     };
-    let count = match count {
-        None => 0,
-        Some(text) => text
-            .parse::<i64>()
-            .map_err(|_| bad("invalid restart policy format: maximum retry count must be an integer"))?,
+    let Ok(count) = count.parse::<i64>() else {
+        return Err(bad("invalid restart policy format: maximum retry count must be an integer"));
     };
     if count != 0 && policy != Policy::OnFailure {
-        let why = "maximum retry count cannot be used with restart policy";
-        return Err(bad(format!("{why} '{}'", if name.is_empty() { "no" } else { name })));
+        let name = if name.is_empty() { "no" } else { name };
+        return Err(wrong("maximum retry count cannot be used with restart policy '{}'", name));
     }
     if count < 0 {
         return Err(bad("maximum retry count cannot be negative"));
     }
     Ok(Restart { policy, retries_max: u32::try_from(count).unwrap_or(u32::MAX) })
-}
-
-/// `--stop-timeout`, in seconds.
-pub fn stop_timeout(parsed: &Parsed) -> Result<Option<i64>> {
-    parsed.read("stop-timeout", read::seconds)
-}
-
-/// The signal of `--stop-signal`, or the image's.
-pub fn stop_signal(parsed: &Parsed) -> Result<Option<i32>> {
-    parsed.last("stop-signal").map(read::signal).transpose()
 }
 
 /// The times of a check: the end of the flag, docker's field, and what it is when nobody says.
@@ -71,34 +68,29 @@ const TIMES: [(&str, &str, i64); 4] = [
 
 /// What the flags ask for; empty fields leave it to the image. docker refuses some of it in its command line and the rest in
 /// its daemon.
-pub fn health(parsed: &Parsed) -> Result<HealthConfig> {
-    let mut times = [None; 4];
-    for (time, (flag, field, _)) in times.iter_mut().zip(TIMES) {
+pub fn health(job: &mut Job<'_>) -> Result<()> {
+    let (parsed, asked) = (job.parsed, &mut job.health);
+    for (time, (flag, field, _)) in times(asked).into_iter().zip(TIMES) {
         *time = parsed.read(flag, read::duration)?.filter(|ns| *ns != 0);
         match *time {
-            Some(..0) => return Err(bad(format!("--{flag} cannot be negative"))),
-            Some(..HEALTH_NS_MIN) => return Err(bad(format!("{field} in Healthcheck cannot be less than 1ms"))),
+            Some(..0) => return Err(wrong("--{} cannot be negative", flag)),
+            Some(..HEALTH_NS_MIN) => return Err(wrong("{} in Healthcheck cannot be less than 1ms", field)),
             _ => {}
         }
     }
-    let mut asked = config(times);
-    asked.retries = parsed.read("health-retries", retries)?.flatten();
+    asked.retries = parsed.read("health-retries", retries)?.filter(|retries| *retries > 0);
     asked.test = parsed.last("health-cmd").filter(|line| !line.is_empty()).map(shell_test);
     if parsed.on("no-healthcheck") {
-        if asked.test.is_some() || asked.retries.is_some() || times.iter().any(Option::is_some) {
+        if asked.test.is_some() || asked.retries.is_some() || times(asked).iter().any(|time| time.is_some()) {
             return Err(bad("--no-healthcheck conflicts with --health-* options"));
         }
         asked.test = Some(vec!["NONE".to_owned()]);
     }
-    Ok(asked)
+    Ok(())
 }
 
-fn config([interval, timeout, start_period, start_interval]: [Option<i64>; 4]) -> HealthConfig {
-    HealthConfig { test: None, interval, timeout, start_period, start_interval, retries: None }
-}
-
-fn times(config: &HealthConfig) -> [Option<i64>; 4] {
-    [config.interval, config.timeout, config.start_period, config.start_interval]
+fn times(config: &mut HealthConfig) -> [&mut Option<i64>; 4] {
+    [&mut config.interval, &mut config.timeout, &mut config.start_period, &mut config.start_interval]
 }
 
 /// The test that a line for a shell is.
@@ -107,28 +99,24 @@ pub fn shell_test(line: &str) -> Vec<String> {
 }
 
 /// A number of retries; 0 leaves it to the image.
-fn retries(text: &str) -> Result<Option<u32>> {
-    let number: i64 = text.parse().map_err(|_| Error::new("it is not a whole number"))?;
-    let retries = u32::try_from(number).map_err(|_| bad("--health-retries cannot be negative"))?;
-    Ok(Some(retries).filter(|retries| *retries > 0))
+fn retries(text: &str) -> Result<u32> {
+    u32::try_from(read::whole(text)?).map_err(|_| bad("--health-retries cannot be negative"))
 }
 
 /// What is done, from what the flags and the image say; `None` when nothing is asked.
-pub fn checked(asked: HealthConfig, image: Option<HealthConfig>) -> Option<Health> {
-    let image = image.unwrap_or_default();
-    let (mine, its) = (times(&asked), times(&image));
+pub fn merged(mut asked: HealthConfig, mut image: HealthConfig) -> Option<Health> {
+    let mut ns = [0; 4];
+    for (at, (mine, its)) in times(&mut asked).into_iter().zip(times(&mut image)).enumerate() {
+        // An image may say anything: what makes no sense is not asked for.
+        ns[at] = mine.or(*its).filter(|ns| *ns >= HEALTH_NS_MIN).unwrap_or(TIMES[at].2);
+    }
+    let [interval_ns, timeout_ns, start_period_ns, start_interval_ns] = ns;
     let test = asked.test.filter(|test| !test.is_empty()).or(image.test)?;
-    let is_known = match test.first().map(String::as_str) {
-        Some("CMD") => test.len() > 1,
-        Some("CMD-SHELL") => test.len() == 2,
+    let is_known = match test.first()?.as_str() {
+        "CMD" => test.len() > 1,
+        "CMD-SHELL" => test.len() == 2,
         _ => false,
     };
-    // An image may say anything: what makes no sense is not asked for.
-    let ns: [i64; 4] = std::array::from_fn(|at| {
-        let said = mine[at].or(its[at]).filter(|ns| *ns >= HEALTH_NS_MIN);
-        said.unwrap_or(TIMES[at].2)
-    });
-    let [interval_ns, timeout_ns, start_period_ns, start_interval_ns] = ns;
     let retries = asked.retries.or(image.retries).filter(|retries| *retries > 0).unwrap_or(RETRIES);
     is_known.then_some(Health { test, interval_ns, timeout_ns, start_period_ns, start_interval_ns, retries })
 }
@@ -176,11 +164,13 @@ mod tests {
             ..HealthConfig::default()
         };
         let asked = HealthConfig { retries: Some(9), ..HealthConfig::default() };
-        let health = checked(asked, Some(image.clone())).unwrap();
+        let health = merged(asked, image.clone()).unwrap();
         assert_eq!((health.retries, health.interval_ns, health.timeout_ns), (9, time::SECOND, INTERVAL_NS));
         assert_eq!(health.test, ["CMD", "true"]);
         let none = HealthConfig { test: Some(vec!["NONE".into()]), ..HealthConfig::default() };
-        assert!(checked(none, Some(image)).is_none());
-        assert!(checked(HealthConfig { retries: Some(1), ..HealthConfig::default() }, None).is_none());
+        assert!(merged(none, image).is_none());
+        assert!(
+            merged(HealthConfig { retries: Some(1), ..HealthConfig::default() }, HealthConfig::default()).is_none()
+        );
     }
 }

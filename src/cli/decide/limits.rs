@@ -2,10 +2,10 @@
 
 use super::super::args::Parsed;
 use super::super::human::visible;
-use super::super::read::{self, device};
+use super::super::read::{self, device, whole};
 use super::bad;
 use super::devices::is_disk;
-use mydocker::error::{self, Error, Result};
+use mydocker::error::{self, Result};
 use mydocker::kernel::file;
 use mydocker::spec::{Limits, Rate, Throttle};
 use std::ops::RangeInclusive;
@@ -21,37 +21,56 @@ const CPU_QUOTA_MIN: i64 = 1000;
 /// Weight of disk use.
 const BLKIO_WEIGHT: RangeInclusive<u64> = 10..=1000;
 /// The largest swappiness of cgroup v1.
-const SWAPPINESS_MAX: u64 = 100;
+const SWAPPINESS_MAX: i64 = 100;
 
-/// What the flags of `run`, `create` and `update` ask for. In all but one 0 is as good as not asked for; a limit on the
+/// What the flags of `run`, `create` and `update` ask for. In all but two 0 is as good as not asked for; a limit on the
 /// number of tasks is taken away by 0 and -1, which makes it -1 for `update`.
-pub fn limits(parsed: &Parsed) -> Result<Limits> {
+pub fn limits(parsed: &Parsed, limits: &mut Limits) -> Result<()> {
     let is_update = parsed.verb == "update";
-    let memory = |key: &str| Ok(parsed.read(key, read::bytes)?.filter(|bytes| *bytes > 0));
-    let pids = parsed.read("pids-limit", whole)?;
-    let limits = Limits {
-        memory: memory("memory")?,
-        memory_swap: parsed.read("memory-swap", swap)?.filter(|bytes| *bytes != 0),
-        memory_reservation: memory("memory-reservation")?,
-        memory_swappiness: parsed.read("memory-swappiness", swappiness)?.flatten(),
-        oom_kill_disable: parsed.on("oom-kill-disable"),
-        nano_cpus: nano_cpus(parsed)?,
-        cpu_period: parsed.read("cpu-period", period)?.filter(|us| *us != 0),
-        cpu_quota: parsed.read("cpu-quota", quota)?.filter(|us| *us != 0),
-        cpu_shares: parsed.read("cpu-shares", |text| within(text, &CPU_SHARES, SHARES))?.flatten(),
-        cpuset_cpus: cpuset(parsed, "cpuset-cpus", "cpu", read::cpu_list)?,
-        cpuset_mems: cpuset(parsed, "cpuset-mems", "node", read::mem_list)?,
-        pids: if is_update { pids.map(|n| if n > 0 { n } else { -1 }) } else { pids.filter(|n| *n > 0) },
-        blkio_weight: parsed.read("blkio-weight", |text| within(text, &BLKIO_WEIGHT, WEIGHT))?.flatten(),
-        throttles: throttles(parsed)?,
-        cgroup_parent: parsed.read("cgroup-parent", cgroup_parent)?.unwrap_or_default(),
+    let amounts: [(&str, ReadAmount, &mut Option<u64>); 6] = [
+        ("memory", read::bytes, &mut limits.memory),
+        ("memory-reservation", read::bytes, &mut limits.memory_reservation),
+        ("cpus", read::cpus, &mut limits.nano_cpus),
+        ("cpu-period", period, &mut limits.cpu_period),
+        ("cpu-shares", shares, &mut limits.cpu_shares),
+        ("blkio-weight", weight, &mut limits.blkio_weight),
+    ];
+    for (key, read, limit) in amounts {
+        *limit = parsed.read(key, read)?.filter(|amount| *amount > 0);
+    }
+    limits.memory_swap = parsed.read("memory-swap", swap)?.filter(|bytes| *bytes != 0);
+    limits.memory_swappiness = parsed.read("memory-swappiness", swappiness)?.flatten();
+    limits.oom_kill_disable = parsed.on("oom-kill-disable");
+    limits.cpu_quota = parsed.read("cpu-quota", quota)?.filter(|us| *us != 0);
+    if let Some(nano) = limits.nano_cpus {
+        let cpus = read::cpu_list(&online("cpu"), "").map_or(1, |list| list.len());
+        read::cpus_within(nano, cpus)?;
+    }
+    let lists: [(&str, &str, ReadList, &mut Option<String>); 2] = [
+        ("cpuset-cpus", "cpu", read::cpu_list, &mut limits.cpuset_cpus),
+        ("cpuset-mems", "node", read::mem_list, &mut limits.cpuset_mems),
+    ];
+    for (key, what, read, limit) in lists {
+        if let Some(list) = parsed.last(key) {
+            read(list, &online(what))?;
+            *limit = Some(list.to_owned());
+        }
+    }
+    limits.pids = match parsed.read("pids-limit", whole)? {
+        Some(..=0) if is_update => Some(-1),
+        pids => pids.filter(|pids| *pids > 0),
     };
-    check(&limits)?;
+    throttles(parsed, &mut limits.throttles)?;
+    limits.cgroup_parent = parsed.read("cgroup-parent", cgroup_parent)?.unwrap_or_default();
+    check(limits)?;
     if !is_update && limits.memory.is_none() && limits.memory_swap.is_some_and(|bytes| bytes > 0) {
         return Err(bad("You should always set the Memory limit when using Memoryswap limit, see usage"));
     }
-    Ok(limits)
+    Ok(())
 }
+
+type ReadAmount = fn(&str) -> Result<u64>;
+type ReadList = fn(&str, &str) -> Result<Vec<u32>>;
 
 /// The limits of a container after `update` has asked for some: `had`, and over it what was `asked`.
 pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
@@ -70,71 +89,77 @@ pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
     if asked.cpu_quota.is_some() && had.nano_cpus.is_some() {
         return conflict("CPU Quota", "NanoCPUs");
     }
-    let old_swap = had.memory_swap.or_else(|| had.memory.map(|bytes| bytes.saturating_mul(2) as i64));
-    if let (Some(memory), None, Some(swap @ 0..)) = (asked.memory, asked.memory_swap, old_swap)
+    let mut limits = had.clone();
+    // What was twice the memory when it was made stays what it was.
+    limits.memory_swap = had.memory_swap.or_else(|| had.memory.map(|bytes| bytes.saturating_mul(2) as i64));
+    if let (Some(memory), None, Some(swap @ 0..)) = (asked.memory, asked.memory_swap, limits.memory_swap)
         && memory > swap as u64
     {
         return Err(bad(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
         ));
     }
-    let limits = Limits {
-        memory: asked.memory.or(had.memory),
-        // What was twice the memory when it was made stays what it was.
-        memory_swap: asked.memory_swap.or(old_swap),
-        memory_reservation: asked.memory_reservation.or(had.memory_reservation),
-        nano_cpus: asked.nano_cpus.or(had.nano_cpus),
-        cpu_period: asked.cpu_period.or(had.cpu_period),
-        cpu_quota: asked.cpu_quota.or(had.cpu_quota),
-        cpu_shares: asked.cpu_shares.or(had.cpu_shares),
-        cpuset_cpus: asked.cpuset_cpus.clone().or_else(|| had.cpuset_cpus.clone()),
-        cpuset_mems: asked.cpuset_mems.clone().or_else(|| had.cpuset_mems.clone()),
-        pids: asked.pids.or(had.pids),
-        blkio_weight: asked.blkio_weight.or(had.blkio_weight),
-        ..had.clone()
-    };
+    replace(&mut limits.memory, asked.memory.as_ref());
+    replace(&mut limits.memory_swap, asked.memory_swap.as_ref());
+    replace(&mut limits.memory_reservation, asked.memory_reservation.as_ref());
+    replace(&mut limits.nano_cpus, asked.nano_cpus.as_ref());
+    replace(&mut limits.cpu_period, asked.cpu_period.as_ref());
+    replace(&mut limits.cpu_quota, asked.cpu_quota.as_ref());
+    replace(&mut limits.cpu_shares, asked.cpu_shares.as_ref());
+    replace(&mut limits.cpuset_cpus, asked.cpuset_cpus.as_ref());
+    replace(&mut limits.cpuset_mems, asked.cpuset_mems.as_ref());
+    replace(&mut limits.pids, asked.pids.as_ref());
+    replace(&mut limits.blkio_weight, asked.blkio_weight.as_ref());
     check(&limits)?;
     Ok(limits)
 }
 
+fn replace<T: Clone>(limit: &mut Option<T>, asked: Option<&T>) {
+    if let Some(asked) = asked {
+        *limit = Some(asked.clone());
+    }
+}
+
 /// Whether the limits are possible, and fit together.
 fn check(limits: &Limits) -> Result<()> {
-    let memory = limits.memory;
-    let too_little = |bytes: Option<u64>| bytes.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN);
-    if too_little(memory) {
-        return Err(bad("Minimum memory limit allowed is 6MB"));
-    }
-    if memory.zip(limits.memory_swap).is_some_and(|(memory, swap)| swap >= 0 && (swap as u64) < memory) {
-        return Err(bad("Minimum memoryswap limit should be larger than memory limit, see usage"));
-    }
-    if too_little(limits.memory_reservation) {
-        return Err(bad("Minimum memory reservation allowed is 6MB"));
-    }
-    if memory.zip(limits.memory_reservation).is_some_and(|(memory, reservation)| memory < reservation) {
-        return Err(bad("Minimum memory limit can not be less than memory reservation limit, see usage"));
-    }
-    if limits.nano_cpus.is_some() && limits.cpu_period.is_some() {
-        return Err(bad("Conflicting options: Nano CPUs (--cpus) and CPU Period (--cpu-period) cannot both be set"));
-    }
-    if limits.nano_cpus.is_some() && limits.cpu_quota.is_some() {
-        return Err(bad("Conflicting options: Nano CPUs (--cpus) and CPU Quota (--cpu-quota) cannot both be set"));
-    }
-    Ok(())
+    let (memory, reservation) = (limits.memory, limits.memory_reservation);
+    let is_less = |a: Option<u64>, b: Option<u64>| a.zip(b).is_some_and(|(a, b)| a < b);
+    let swap = limits.memory_swap.and_then(|swap| u64::try_from(swap).ok());
+    let why = if is_less(memory, Some(MEMORY_BYTES_MIN)) {
+        "Minimum memory limit allowed is 6MB"
+    } else if is_less(swap, memory) {
+        "Minimum memoryswap limit should be larger than memory limit, see usage"
+    } else if is_less(reservation, Some(MEMORY_BYTES_MIN)) {
+        "Minimum memory reservation allowed is 6MB"
+    } else if is_less(memory, reservation) {
+        "Minimum memory limit can not be less than memory reservation limit, see usage"
+    } else if limits.nano_cpus.is_some() && limits.cpu_period.is_some() {
+        "Conflicting options: Nano CPUs (--cpus) and CPU Period (--cpu-period) cannot both be set"
+    } else if limits.nano_cpus.is_some() && limits.cpu_quota.is_some() {
+        "Conflicting options: Nano CPUs (--cpus) and CPU Quota (--cpu-quota) cannot both be set"
+    } else {
+        return Ok(());
+    };
+    Err(bad(why))
 }
-
-fn whole(text: &str) -> Result<i64> {
-    text.parse().map_err(|_| Error::new("it is not a whole number"))
-}
-
-const SHARES: &str = "CPU shares must be between 2 and 262144";
-const WEIGHT: &str = "Range of blkio weight is from 10 to 1000";
 
 /// A number of a range; 0 is none.
-fn within(text: &str, range: &RangeInclusive<u64>, why: &str) -> Result<Option<u64>> {
-    match whole(text)? {
-        0 => Ok(None),
-        number => u64::try_from(number).ok().filter(|n| range.contains(n)).map(Some).ok_or_else(|| Error::new(why)),
-    }
+fn within(text: &str, range: &RangeInclusive<u64>, why: &str) -> Result<u64> {
+    let number = u64::try_from(whole(text)?).unwrap_or(u64::MAX);
+    if number == 0 || range.contains(&number) { Ok(number) } else { Err(bad(why)) }
+}
+
+fn shares(text: &str) -> Result<u64> {
+    within(text, &CPU_SHARES, "CPU shares must be between 2 and 262144")
+}
+
+fn weight(text: &str) -> Result<u64> {
+    within(text, &BLKIO_WEIGHT, "Range of blkio weight is from 10 to 1000")
+}
+
+fn period(text: &str) -> Result<u64> {
+    let why = "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)";
+    within(text, &CPU_PERIOD, why)
 }
 
 fn swap(text: &str) -> Result<i64> {
@@ -144,24 +169,15 @@ fn swap(text: &str) -> Result<i64> {
 fn swappiness(text: &str) -> Result<Option<u64>> {
     match whole(text)? {
         -1 => Ok(None),
-        number => match u64::try_from(number) {
-            Ok(number @ ..=SWAPPINESS_MAX) => Ok(Some(number)),
-            _ => Err(Error::new(format!("invalid value: {number}. Valid memory swappiness range is 0-100"))),
-        },
+        number @ 0..=SWAPPINESS_MAX => Ok(Some(number as u64)),
+        number => Err(bad(format!("invalid value: {number}. Valid memory swappiness range is 0-100"))),
     }
-}
-
-fn period(text: &str) -> Result<u64> {
-    let why = "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)";
-    within(text, &CPU_PERIOD, why).map(Option::unwrap_or_default)
 }
 
 fn quota(text: &str) -> Result<i64> {
     match whole(text)? {
-        ..0 => Ok(-1),
-        0 => Ok(0),
-        CPU_QUOTA_MIN.. => whole(text),
-        _ => Err(Error::new("CPU cfs quota can not be less than 1ms (i.e. 1000)")),
+        1..CPU_QUOTA_MIN => Err(bad("CPU cfs quota can not be less than 1ms (i.e. 1000)")),
+        number => Ok(number.max(-1)),
     }
 }
 
@@ -169,42 +185,27 @@ fn online(what: &str) -> String {
     file::read_text(&format!("/sys/devices/system/{what}/online")).unwrap_or_default().trim().to_owned()
 }
 
-fn nano_cpus(parsed: &Parsed) -> Result<Option<u64>> {
-    let nano_cpus = parsed.read("cpus", read::cpus)?.filter(|nano| *nano > 0);
-    if let Some(nano) = nano_cpus {
-        let cpus = read::cpu_list(&online("cpu"), "").map_or(1, |list| list.len());
-        read::cpus_within(nano, cpus)?;
-    }
-    Ok(nano_cpus)
-}
-
-type ReadList = fn(&str, &str) -> Result<Vec<u32>>;
-
-fn cpuset(parsed: &Parsed, key: &str, what: &str, read: ReadList) -> Result<Option<String>> {
-    let Some(list) = parsed.last(key) else { return Ok(None) };
-    read(list, &online(what))?;
-    Ok(Some(list.to_owned()))
-}
-
 /// What `--device-read-bps` and its kind ask for; of two for the same the later one counts.
-fn throttles(parsed: &Parsed) -> Result<Vec<Throttle>> {
-    let mut all: Vec<Throttle> = Vec::new();
+fn throttles(parsed: &Parsed, all: &mut Vec<Throttle>) -> Result<()> {
     for (key, what) in [
         ("device-read-bps", Rate::ReadBytes),
         ("device-write-bps", Rate::WriteBytes),
         ("device-read-iops", Rate::Reads),
         ("device-write-iops", Rate::Writes),
     ] {
-        let is_bytes = matches!(what, Rate::ReadBytes | Rate::WriteBytes);
-        let read = if is_bytes { device::bytes_per_second } else { device::operations_per_second };
-        for (device, rate) in parsed.read_all(key, read)? {
+        let mut asked = Vec::new();
+        parsed.each(key, &mut |text| {
+            asked.push(device::throttle(text, matches!(what, Rate::ReadBytes | Rate::WriteBytes))?);
+            Ok(())
+        })?;
+        for (device, rate) in asked {
             is_disk(&device)
                 .map_err(|errno| bad(format!("cannot use --{key} {}: {}", visible(&device), error::text(errno))))?;
             all.retain(|other| other.what != what || other.device != device);
             all.push(Throttle { device, what, rate });
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// A cgroup by its path from the root, with or without the first slash.
@@ -214,7 +215,7 @@ fn cgroup_parent(text: &str) -> Result<String> {
     if path.is_empty() || path.split('/').all(is_word) {
         return Ok(path.to_owned());
     }
-    Err(Error::new("it is not the path of a cgroup, such as /machine/ours"))
+    Err(bad("it is not the path of a cgroup, such as /machine/ours"))
 }
 
 #[cfg(test)]
@@ -242,9 +243,9 @@ mod tests {
         assert_eq!(text(quota("-7")), "-1");
         assert_eq!(text(quota("1000")), "1000");
         assert_eq!(text(quota("999")), "CPU cfs quota can not be less than 1ms (i.e. 1000)");
-        assert_eq!(text(within("1001", &BLKIO_WEIGHT, WEIGHT)), WEIGHT);
-        assert_eq!(text(within("-10", &BLKIO_WEIGHT, WEIGHT)), WEIGHT);
-        assert_eq!(text(within("x", &BLKIO_WEIGHT, WEIGHT)), "it is not a whole number");
+        assert_eq!(text(weight("1001")), "Range of blkio weight is from 10 to 1000");
+        assert_eq!(text(weight("-10")), "Range of blkio weight is from 10 to 1000");
+        assert_eq!(text(weight("x")), "it is not a whole number");
         assert_eq!(text(cgroup_parent("/a/b.slice/")), "\"a/b.slice\"");
         assert_eq!(text(cgroup_parent("/")), "\"\"");
         for wrong in ["..", "a/../b", "a//b", "./a", "a\nb"] {

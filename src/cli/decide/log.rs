@@ -1,11 +1,9 @@
 //! `--log-driver` and `--log-opt`: whether the output is kept, and how much of it.
 
-use super::bad;
-use crate::cli::args::Parsed;
+use super::{Job, bad, wrong};
 use crate::cli::human::visible;
 use crate::cli::read;
 use mydocker::error::{Error, Result};
-use mydocker::spec::Log;
 
 /// Size of a file, and number of files, when nobody says otherwise: an endless log would fill a small disk.
 const LOG_BYTES: u64 = 10 << 20;
@@ -16,29 +14,28 @@ const HARMLESS: [&str; 9] =
     ["compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag", "cache-disabled"];
 
 /// What is kept of the output.
-pub fn log(parsed: &Parsed) -> Result<Log> {
-    let driver = parsed.last("log-driver").unwrap_or("json-file");
-    let mut log =
-        Log { is_kept: driver != "none", driver: driver.to_owned(), max_bytes: LOG_BYTES, max_files: LOG_FILES };
-    let options = parsed.all("log-opt");
-    match driver {
-        "json-file" | "local" => {}
-        "none" if options.is_empty() => {}
-        "none" => return Err(bad("invalid logging opts for driver none: it keeps nothing")),
-        other => {
-            let what = format!("logger: no log driver named '{}' is registered", visible(other));
-            return Err(bad(format!("{what}: there are json-file, local (the same) and none")));
-        }
+pub fn log(job: &mut Job<'_>) -> Result<()> {
+    let (driver, log) = (job.parsed.last("log-driver").unwrap_or("json-file"), &mut job.made.spec.log);
+    log.is_kept = driver != "none";
+    driver.clone_into(&mut log.driver);
+    (log.max_bytes, log.max_files) = (LOG_BYTES, LOG_FILES);
+    let options = job.parsed.all("log-opt");
+    if !["json-file", "local", "none"].contains(&driver) {
+        let what = "logger: no log driver named '{}' is registered: there are json-file, local (the same) and none";
+        return Err(wrong(what, driver));
+    }
+    if !log.is_kept && !options.is_empty() {
+        return Err(bad("invalid logging opts for driver none: it keeps nothing"));
     }
     for option in options {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         let invalid = |why: &str| bad(format!("invalid log opt '{}': {why}", visible(option)));
         match key {
-            "max-size" => log.max_bytes = max_bytes(value).map_err(|why| invalid(&why.to_string()))?,
-            "max-file" => {
-                let files = value.parse().ok().filter(|files| *files > 0);
-                log.max_files = files.ok_or_else(|| invalid("max-file is a number of files, 1 or more"))?;
-            }
+            "max-size" => log.max_bytes = max_bytes(value).map_err(|why| invalid(&why.what))?,
+            "max-file" => match value.parse() {
+                Ok(files @ 1..) => log.max_files = files,
+                _ => return Err(invalid("max-file is a number of files, 1 or more")),
+            },
             _ if HARMLESS.contains(&key) => {}
             _ => {
                 let what = format!("unknown log opt '{}' for {driver} log driver", visible(key));
@@ -46,7 +43,7 @@ pub fn log(parsed: &Parsed) -> Result<Log> {
             }
         }
     }
-    Ok(log)
+    Ok(())
 }
 
 /// 0 and -1 lift the limit.

@@ -1,96 +1,84 @@
 //! Volumes, binds and tmpfs: from flags to [`Mount`]s.
 
-use super::super::args::Parsed;
-use super::super::human::visible;
-use super::super::read::volume::{Source, group};
 use super::super::read::{self, mount, tmpfs, volume};
-use super::{bad, from_our_env};
+use super::{Job, from_our_env, wrong};
 use mydocker::error::Result;
 use mydocker::kernel::{file, hex, order};
-use mydocker::spec::{Mount, MountKind, Recursion};
+use mydocker::spec::{Mount, MountKind};
 
-/// What `-v`, `--mount` and `--tmpfs` ask for, in the order in which it is mounted.
-pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
-    let mut mounts: Vec<Mount> = Vec::new();
-    for text in parsed.all("volume") {
-        mounts.push(volume_mount(read::volume::volume(text)?)?);
+/// What `-v`, `--mount` and `--tmpfs` ask for.
+pub fn mounts(job: &mut Job<'_>) -> Result<()> {
+    let mounts = &mut job.made.spec.mounts;
+    for text in job.parsed.all("volume") {
+        let mut mount = volume::volume(text)?;
+        find_source(&mut mount)?;
+        mounts.push(mount);
     }
-    for mount in parsed.read_all("mount", mount::mount)? {
-        mounts.push(with_source(mount)?);
-    }
-    for (target, mode) in parsed.read_all("tmpfs", tmpfs::tmpfs)? {
-        mounts.push(Mount {
-            kind: MountKind::Tmpfs,
-            source: String::new(),
-            target,
-            read_only: mode.starts_with("ro"),
-            mode,
-            propagation: String::new(),
-            recursion: Recursion::Enabled,
-            subpath: String::new(),
-            make_source: false,
-        });
-    }
-    for (at, mount) in mounts.iter().enumerate() {
-        if mounts[..at].iter().any(|other| other.target == mount.target) {
-            return Err(bad(format!("Duplicate mount point: {}", mount.target)));
+    let first = mounts.len();
+    job.parsed.each("mount", &mut |text| {
+        mounts.push(mount::mount(text)?);
+        Ok(())
+    })?;
+    for mount in &mut mounts[first..] {
+        find_source(mount)?;
+        // Whatever keeps us from looking at it keeps us from mounting it.
+        if mount.kind == MountKind::Bind && !mount.make_source && rustix::fs::stat(mount.source.as_str()).is_err() {
+            let what = "invalid mount config for type \"bind\": bind source path does not exist: {}";
+            return Err(wrong(what, &mount.source));
         }
     }
-    // A mount below another one must come after it, whatever the order of the flags.
-    let depth = |mount: &Mount| mount.target.matches('/').count();
-    let mounts: Vec<Mount> = order::sorted(mounts, &|a, b| depth(a) < depth(b));
-    Ok(mounts)
+    job.parsed.each("tmpfs", &mut |text| {
+        mounts.push(tmpfs::tmpfs(text)?);
+        Ok(())
+    })?;
+    for (at, mount) in mounts.iter().enumerate() {
+        if mounts[..at].iter().any(|other| other.target == mount.target) {
+            return Err(wrong("Duplicate mount point: {}", &mount.target));
+        }
+    }
+    Ok(())
 }
 
-fn volume_mount(flag: volume::VolumeFlag) -> Result<Mount> {
-    let (kind, source) = match flag.source {
-        Source::Anonymous => (MountKind::Anonymous, hex::fresh_id()),
-        Source::Named(name) => (MountKind::Volume, name),
-        Source::Host(path) => (MountKind::Bind, host_path(&path)?),
-    };
-    Ok(Mount {
-        kind,
-        source,
-        target: flag.target,
-        read_only: flag.read_only,
-        propagation: flag.options.iter().find(|option| group(option) == Some(2)).cloned().unwrap_or_default(),
-        mode: flag.options.join(","),
-        recursion: Recursion::Enabled,
-        subpath: String::new(),
-        make_source: true,
-    })
+/// Adds a volume without a name for each path that the image wants one at, unless something is mounted there anyway. Then
+/// brings all into the order in which they are mounted: one below another comes after it, whatever the order of the flags.
+pub fn of_image(job: &mut Job<'_>) {
+    let mut mounts = core::mem::take(&mut job.made.spec.mounts);
+    for path in job.config.volumes.take().unwrap_or_default().keys() {
+        // Whatever an image says: a place in the container that can be one.
+        let Ok(target) = read::target(&format!("/{path}")) else { continue };
+        if !mounts.iter().any(|mount| mount.target == target) {
+            let source = hex::fresh_id();
+            mounts.push(Mount { kind: MountKind::Anonymous, source, target, ..Mount::default() });
+        }
+    }
+    let depth = |mount: &Mount| mount.target.bytes().filter(|byte| *byte == b'/').count();
+    job.made.spec.mounts = order::sorted(mounts, &|a, b| depth(a) < depth(b));
 }
 
-/// A `--mount` with its source as it is on this host.
-fn with_source(mut mount: Mount) -> Result<Mount> {
+/// Replaces what was typed as the source by what it is on this host.
+fn find_source(mount: &mut Mount) -> Result<()> {
     match mount.kind {
         MountKind::Volume | MountKind::Tmpfs => {}
         MountKind::Anonymous => mount.source = hex::fresh_id(),
-        MountKind::Bind => {
-            mount.source = host_path(&mount.source)?;
-            // Whatever keeps us from looking at it keeps us from mounting it.
-            if !mount.make_source && rustix::fs::stat(mount.source.as_str()).is_err() {
-                let source = visible(&mount.source);
-                let why = format!("bind source path does not exist: {source}");
-                return Err(bad(format!("invalid mount config for type \"bind\": {why}")));
-            }
-        }
+        MountKind::Bind => mount.source = host_path(&mount.source)?,
     }
-    Ok(mount)
+    Ok(())
 }
 
 /// A host path as typed, made absolute.
 fn host_path(typed: &str) -> Result<String> {
-    let home = |rest: &str| Ok(format!("{}/{rest}", from_our_env("HOME").unwrap_or_else(|| "/root".to_owned())));
     let path = match typed.strip_prefix('~') {
-        Some("") => home("")?,
-        Some(rest) if rest.starts_with('/') => home(&rest[1..])?,
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            let home = from_our_env("HOME").unwrap_or_else(|| "/root".to_owned());
+            home + "/" + rest.strip_prefix('/').unwrap_or_default()
+        }
         _ => typed.to_owned(),
     };
-    let cwd = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
-    match cwd {
-        Some(cwd) => Ok(file::absolute(&cwd, &path)),
-        None if path.starts_with('/') => Ok(file::absolute("/", &path)),
-        None => Err(bad(format!("cannot use the volume {typed}: the current directory has no usable name"))),
+    let cwd = std::env::current_dir().unwrap_or_default();
+    match cwd.to_str() {
+        Some("") | None if !path.starts_with('/') => {
+            Err(wrong("cannot use the volume {}: the current directory has no usable name", typed))
+        }
+        cwd => Ok(file::absolute(cwd.unwrap_or_default(), &path)),
     }
 }

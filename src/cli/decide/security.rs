@@ -1,11 +1,10 @@
 //! What the processes may do: from flags to [`Security`].
 
-use super::super::args::{Parsed, boolean};
+use super::super::args::boolean;
 use super::super::human::visible;
-use super::{bad, read_flag_file};
+use super::{Job, bad, read_flag_file};
 use mydocker::error::Result;
 use mydocker::kernel::caps;
-use mydocker::spec::Security;
 use mydocker::walls::seccomp;
 
 /// What `--security-opt seccomp=…` and [`Security::seccomp`] call no filter at all.
@@ -22,14 +21,12 @@ enum Opt<'a> {
     Module(bool),
 }
 
-/// What `--privileged`, `--cap-add`, `--cap-drop` and `--security-opt` ask for. The notes are for the person.
-pub fn security(parsed: &Parsed, notes: &mut Vec<String>) -> Result<Security> {
-    let mut security = Security {
-        privileged: parsed.on("privileged"),
-        cap_add: capabilities(&parsed.all("cap-add"), "CapAdd")?,
-        cap_drop: capabilities(&parsed.all("cap-drop"), "CapDrop")?,
-        ..Security::default()
-    };
+/// What `--privileged`, `--cap-add`, `--cap-drop` and `--security-opt` ask for.
+pub fn security(job: &mut Job<'_>) -> Result<()> {
+    let (parsed, security) = (job.parsed, &mut job.made.spec.security);
+    security.privileged = parsed.on("privileged");
+    capabilities(&parsed.all("cap-add"), "Add", &mut security.cap_add)?;
+    capabilities(&parsed.all("cap-drop"), "Drop", &mut security.cap_drop)?;
     for text in parsed.all("security-opt") {
         match option(text)? {
             Opt::NoNewPrivileges(is_on) => security.no_new_privileges = is_on,
@@ -39,31 +36,28 @@ pub fn security(parsed: &Parsed, notes: &mut Vec<String>) -> Result<Security> {
             Opt::Seccomp(path) => security.seccomp = Some(profile(path)?),
             Opt::Module(true) => {}
             Opt::Module(false) => {
-                notes.push(format!("--security-opt {text} has no effect: security modules of this host are not used"));
+                let note = format!("--security-opt {text} has no effect: security modules of this host are not used");
+                job.made.notes.push(note);
             }
         }
     }
-    Ok(security)
+    Ok(())
 }
 
 /// `CAP_X` or `ALL`, in order and each once. Docker's words for an unknown one begin with the name of its field.
-fn capabilities(typed: &[&str], field: &str) -> Result<Vec<String>> {
-    let mut all: Vec<String> = Vec::new();
+fn capabilities(typed: &[&str], field: &str, all: &mut Vec<String>) -> Result<()> {
     for name in typed {
         let upper = name.to_ascii_uppercase();
-        let full = match caps::capability(&upper).and_then(|bit| caps::CAPABILITIES.get(bit as usize)) {
-            Some(known) => (*known).to_owned(),
-            None if upper == "ALL" => upper,
-            None => {
-                let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
-                return Err(bad(format!("invalid {field}: unknown capability: \"CAP_{}\"", visible(short))));
-            }
+        let known = caps::capability(&upper).and_then(|bit| caps::CAPABILITIES.get(bit as usize).copied());
+        let Some(full) = known.or((upper == "ALL").then_some("ALL")) else {
+            let short = visible(upper.strip_prefix("CAP_").unwrap_or(&upper));
+            return Err(bad(format!("invalid Cap{field}: unknown capability: \"CAP_{short}\"")));
         };
-        if !all.contains(&full) {
-            all.push(full);
+        if !all.iter().any(|other| other == full) {
+            all.push(full.to_owned());
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Reads `--security-opt`: `key=value`, or the old `key:value`.
@@ -90,13 +84,16 @@ fn option(text: &str) -> Result<Opt<'_>> {
 
 /// The text of a seccomp profile.
 fn profile(path: &str) -> Result<String> {
-    let fail = |why: String| bad(format!("opening seccomp profile ({}) failed: {why}", visible(path)));
-    let bytes = read_flag_file(path).map_err(|e| match e.errno {
-        Some(errno) => fail(mydocker::error::text(errno)),
-        None => fail(e.what.clone()),
+    let read = |path: &str| {
+        let bytes = read_flag_file(path)?;
+        String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8"))
+    };
+    let path_shown = visible(path);
+    let text = read(path).map_err(|error| {
+        let why = error.errno.map_or_else(|| error.what.clone(), mydocker::error::text);
+        bad(format!("opening seccomp profile ({path_shown}) failed: {why}"))
     })?;
-    let text = String::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".to_owned()))?;
-    seccomp::check(&text).map_err(|e| bad(format!("{}: {e}", visible(path))))?;
+    seccomp::check(&text).map_err(|e| bad(format!("{path_shown}: {e}")))?;
     Ok(text)
 }
 
@@ -106,9 +103,9 @@ mod tests {
 
     #[test]
     fn names_of_capabilities() {
-        let read = |names: &[&str]| match capabilities(names, "CapAdd") {
-            Ok(all) => all.join(" "),
-            Err(error) => error.to_string(),
+        let read = |names: &[&str]| {
+            let mut all = Vec::new();
+            capabilities(names, "Add", &mut all).map_or_else(|error| error.to_string(), |()| all.join(" "))
         };
         assert_eq!(read(&["net_admin", "CAP_SYS_TIME", "cap_net_admin", "all"]), "CAP_NET_ADMIN CAP_SYS_TIME ALL");
         assert_eq!(read(&["BOGUS"]), "invalid CapAdd: unknown capability: \"CAP_BOGUS\"");

@@ -1,17 +1,19 @@
 //! `images`.
 
-use crate::cli::args::{Parsed, boolean};
-use crate::cli::pattern::{self, Pattern};
-use crate::cli::shape::put_text;
-use crate::cli::{OK, human, note, open_store, print, read, table};
+use super::shown_id;
+use crate::cli::args::Parsed;
+use crate::cli::filter::{self, Filter};
+use crate::cli::shape::{picked, put_text};
+use crate::cli::{OK, complain, human, open_store, print_list, read};
 use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::order;
-use mydocker::store::Store;
+use mydocker::kernel::{order, time};
 use mydocker::store::images::{self, Image};
 use mydocker::store::reference::{self, Reference};
+use mydocker::store::{Store, bundle, layers};
 
-const HEADERS: [(&str, &str); 6] = [
+/// The word over each column that is not called as its field.
+pub const HEADERS: [(&str, &str); 6] = [
     ("Repository", "REPOSITORY"),
     ("ID", "IMAGE ID"),
     ("CreatedSince", "CREATED"),
@@ -20,131 +22,213 @@ const HEADERS: [(&str, &str); 6] = [
     ("UniqueSize", "UNIQUE SIZE"),
 ];
 
-/// `--filter`: of `reference` any one must fit, everything else all.
-enum Filter {
-    Dangling(bool),
-    Reference(Pattern),
-    Label(String),
-    /// Made before (or after) this moment.
-    Before(String),
-    Since(String),
+/// A filter, and the moment that it is about.
+struct Asked(Filter, i64);
+
+fn asked(store: &Store, typed: &str) -> Result<Asked> {
+    let filter = filter::parse(typed, "before dangling label reference since until")?;
+    let at = match filter.key {
+        "until" => read::moment::moment(&filter.value, time::now())?,
+        "before" | "since" => created(&images::get(store, &images::expect(store, &filter.value)?)?),
+        _ => 0,
+    };
+    Ok(Asked(filter, at))
 }
 
-impl Filter {
-    fn parse(store: &Store, typed: &str) -> Result<Self> {
-        let shown = typed.escape_debug();
-        let (key, value) = typed
-            .split_once('=')
-            .ok_or_else(|| Error::new(format!("bad format of filter '{shown}' (expected name=value)")))?;
-        let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
-        let created = || -> Result<String> {
-            let found = images::find(store, value)?.ok_or_else(|| images::missing(value))?;
-            Ok(images::get(store, found.id())?.created.unwrap_or_default())
-        };
-        Ok(match key {
-            "dangling" => Self::Dangling(boolean(value).ok_or_else(|| bad("true or false"))?),
-            "reference" => Self::Reference(pattern::glob(value).map_err(|error| bad(&error.what))?),
-            "label" => Self::Label(value.to_owned()),
-            "before" => Self::Before(created()?),
-            "since" => Self::Since(created()?),
-            _ => {
-                let known = "before, dangling, label, reference, since";
-                return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
-            }
-        })
-    }
-
+impl Asked {
     fn fits(&self, name: Option<&Reference>, image: &Image) -> bool {
-        let created = image.created.as_deref().unwrap_or_default();
-        match self {
-            Self::Dangling(wanted) => name.is_none() == *wanted,
-            Self::Reference(pattern) => name.is_some_and(|name| pattern.fits(&name.name) || pattern.fits(&name.text())),
-            Self::Label(wanted) => {
+        let Self(filter, at) = self;
+        match filter.key {
+            "dangling" => name.is_none() == filter.wanted,
+            "reference" => name.is_some_and(|name| filter.matches(&name.name) || filter.matches(&name.text())),
+            "label" => {
                 let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
-                labels.is_some_and(|labels| read::has_label(labels, wanted))
+                labels.is_some_and(|labels| read::has_label(labels, &filter.value))
             }
-            // All are RFC 3339 in UTC with nine digits: in order as texts.
-            Self::Before(at) => created < at.as_str(),
-            Self::Since(at) => created > at.as_str(),
+            "since" => created(image) > *at,
+            _ => created(image) < *at,
         }
     }
 }
 
-fn fits(filters: &[Filter], name: Option<&Reference>, image: &Image) -> bool {
-    let is_name = |filter: &&Filter| matches!(filter, Filter::Reference(_));
-    let mut names = filters.iter().filter(is_name).peekable();
-    (names.peek().is_none() || names.any(|filter| filter.fits(name, image)))
-        && filters.iter().filter(|filter| !is_name(filter)).all(|filter| filter.fits(name, image))
+/// When an image was made, in nanoseconds since 1970; 0 when its document does not say so.
+fn created(image: &Image) -> i64 {
+    image.created.as_deref().and_then(read::moment::rfc3339).unwrap_or(0)
+}
+
+/// Of references any one must fit, everything else all.
+fn fits(filters: &[Asked], name: Option<&Reference>, image: &Image) -> bool {
+    let is_name = |filter: &Asked| filter.0.key == "reference";
+    let (mut is_asked, mut is_found) = (false, false);
+    for filter in filters {
+        let fits = filter.fits(name, image);
+        if is_name(filter) {
+            (is_asked, is_found) = (true, is_found || fits);
+        } else if !fits {
+            return false;
+        }
+    }
+    is_found || !is_asked
+}
+
+/// An image of the store, and its layers.
+pub struct Stored {
+    pub id: String,
+    pub image: Image,
+    pub layers: Vec<String>,
+}
+
+/// All images of the store with the layers that `layers` finds in them. What is damaged is told of, and makes the exit code
+/// 1.
+pub fn stored(store: &Store, layers: fn(&Image) -> Result<Vec<String>>, code: &mut u8) -> Result<Vec<Stored>> {
+    let mut all = Vec::new();
+    for id in images::ids(store)? {
+        match images::get(store, &id).and_then(|image| Ok((layers(&image)?, image))) {
+            Ok((layers, image)) => all.push(Stored { id, image, layers }),
+            Err(_) if !images::exists(store, &id) => {} // removed meanwhile
+            Err(error) => complain(&error, code),
+        }
+    }
+    Ok(all)
+}
+
+/// Bytes of the layers that only one image has, and of those that others have, too.
+pub type Sizes = [u64; 2];
+
+/// Of one of all images. `failed` hears of layers whose size nobody knows.
+pub fn sizes_of(store: &Store, one: &Stored, all: &[Stored], failed: &mut dyn FnMut(&Error)) -> Sizes {
+    let mut sizes = [0, 0];
+    for layer in &one.layers {
+        let mut users = 0;
+        for other in all {
+            users += usize::from(other.layers.contains(layer));
+        }
+        match layers::size(store, layer) {
+            Ok(size) => sizes[usize::from(users > 1)] += size,
+            Err(error) => failed(&error),
+        }
+    }
+    sizes
+}
+
+/// The names of an image, or that it has none.
+pub fn named<'a>(references: &'a [(Reference, String)], id: &str) -> Vec<Option<&'a Reference>> {
+    let mut names = Vec::new();
+    for (name, to) in references {
+        if to == id {
+            names.push(Some(name));
+        }
+    }
+    if names.is_empty() {
+        names.push(None);
+    }
+    names
 }
 
 /// `images [REFERENCE]`
 pub fn images(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let mut filters = Vec::new();
-    for typed in parsed.all("filter") {
-        filters.push(Filter::parse(&store, typed)?);
+    for typed in &parsed.all("filter") {
+        filters.push(asked(&store, typed)?);
     }
     if let Some(word) = parsed.words.first() {
         if !word.contains(['*', '?', '[']) {
             reference::parse(word)?;
         }
-        filters.push(Filter::Reference(pattern::glob(word)?));
+        filters.push(asked(&store, &format!("reference={word}"))?);
     }
-    let refs = images::references(&store)?;
+    let references = images::references(&store)?;
     let mut code = OK;
-    let mut rows: Vec<(String, Value)> = Vec::new();
-    for id in images::ids(&store)? {
-        let read = images::get(&store, &id).and_then(|image| images::size(&store, &image).map(|size| (image, size)));
-        let (image, size) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                note(&error.to_string());
-                code = 1;
-                continue;
-            }
-        };
-        let named = refs.iter().filter(|(_, to)| *to == id).map(|(reference, _)| Some(reference));
-        let mut names: Vec<Option<&Reference>> = named.collect();
-        if names.is_empty() {
-            names.push(None);
+    let found = stored(&store, Image::layers, &mut code)?;
+    let mut parents = Vec::new();
+    for one in &found {
+        parents.extend(images::parent(&store, &one.image));
+    }
+    let full = parsed.on("no-trunc");
+    let mut rows: Vec<(i64, Value)> = Vec::new();
+    let mut add = |id: &str, name: Option<&Reference>, image: &Image, sizes: Sizes| {
+        if fits(&filters, name, image) {
+            let at = created(image);
+            let row = row(full, id, name, image.created.is_some().then_some(at), sizes, human::size);
+            rows.push((at, Value::Object(row)));
         }
-        for name in names.into_iter().filter(|name| fits(&filters, *name, &image)) {
-            rows.push((image.created.clone().unwrap_or_default(), row(parsed, &id, name, &image, size)));
+    };
+    for one in &found {
+        let sizes = sizes_of(&store, one, &found, &mut |error| complain(error, &mut code));
+        for name in named(&references, &one.id) {
+            if name.is_some() || parsed.on("all") || !parents.contains(&one.id) {
+                add(&one.id, name, &one.image, sizes);
+            }
         }
     }
-    let rows: Vec<Value> = order::sorted(rows, &|a, b| a.0 > b.0).into_iter().map(|(_, row)| row).collect();
-    if parsed.on("quiet") {
-        let id = |row: &Value| match row {
-            Value::Object(fields) => match fields.get("ID") {
-                Some(Value::String(id)) => format!("{id}\n"),
-                _ => String::new(),
-            },
-            _ => String::new(),
-        };
-        let mut ids: Vec<String> = rows.iter().map(id).collect();
-        ids.dedup(); // several names of one image stand together
-        print(&ids.concat())?;
-        return Ok(code);
+    if let Err(error) = add_bundled(&store, &mut add) {
+        complain(&error, &mut code);
+    }
+    let mut values = Vec::new();
+    for (_, row) in order::sorted(rows, &|a, b| a.0 > b.0) {
+        values.push(row);
+    }
+    let (mut ids, mut last) = (String::new(), "");
+    for row in &values {
+        let id = bundle::text(row, "ID");
+        if id != last {
+            ids.extend([id, "\n"]); // several names of one image stand together
+        }
+        last = id;
     }
     let digest = if parsed.on("digests") { "{{.Digest}}\\t" } else { "" };
     let default = format!(
         "table {{{{.Repository}}}}\\t{{{{.Tag}}}}\\t{digest}{{{{.ID}}}}\\t{{{{.CreatedSince}}}}\\t{{{{.Size}}}}"
     );
-    print(&table::print(parsed.last("format"), &default, &HEADERS, &rows)?)?;
+    print_list(parsed, &ids, &default, &HEADERS, &values)?;
     Ok(code)
 }
 
-fn row(parsed: &Parsed, id: &str, name: Option<&Reference>, image: &Image, size: u64) -> Value {
-    let created = image.created.as_deref().and_then(read::moment::rfc3339);
-    let since = created.map_or_else(|| "N/A".to_owned(), |at| human::ago(human::elapsed(at)));
-    let shown = if parsed.on("no-trunc") { format!("sha256:{id}") } else { id[..12].to_owned() };
-    let mut o = Object::new();
-    put_text(&mut o, "Digest", "<none>");
-    put_text(&mut o, "Repository", name.map_or("<none>", |name| &name.name));
-    put_text(&mut o, "Tag", name.map_or("<none>", |name| &name.tag));
-    put_text(&mut o, "ID", &shown);
-    put_text(&mut o, "CreatedAt", image.created.as_deref().unwrap_or(""));
+/// Adds a row for an image: its id, a name of it, itself, its bytes.
+type Add<'a> = dyn FnMut(&str, Option<&Reference>, &Image, Sizes) + 'a;
+
+/// Adds the images of this program's own file that are not unpacked yet.
+fn add_bundled(store: &Store, add: &mut Add<'_>) -> Result<()> {
+    let Some(own) = bundle::own()? else { return Ok(()) };
+    for packed in bundle::list(&own.index, "images") {
+        if bundle::is_unstored(store, packed) {
+            let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
+            let mut size = 0;
+            for layer in bundle::list(packed, "layers") {
+                size += bundle::number(layer, "size");
+            }
+            add(bundle::text(packed, "id"), bundle::name(packed).as_ref(), &image, [size, 0]);
+        }
+    }
+    Ok(())
+}
+
+/// The fields of an image that was made at this moment. `part` is how a part of its size is written.
+pub fn row(
+    full: bool,
+    id: &str,
+    name: Option<&Reference>,
+    created: Option<i64>,
+    [own, shared]: Sizes,
+    part: fn(u64) -> String,
+) -> Object {
+    let (mut at, mut since) = ("N/A".to_owned(), "N/A".to_owned());
+    if let Some(created) = created {
+        at = time::plain(created) + " +0000 UTC";
+        since = human::ago(human::elapsed(created));
+    }
+    let (repository, tag) = name.map_or(("<none>", "<none>"), |name| (&name.name, &name.tag));
+    let mut o = picked("Digest - \"<none>\",Containers - \"N/A\",", &Value::Null);
+    put_text(&mut o, "Repository", repository);
+    put_text(&mut o, "Tag", tag);
+    put_text(&mut o, "ID", &shown_id(id, full));
+    put_text(&mut o, "CreatedAt", &at);
     put_text(&mut o, "CreatedSince", &since);
-    put_text(&mut o, "Size", &human::size(size));
-    Value::Object(o)
+    let size = human::size(own + shared);
+    put_text(&mut o, "Size", &size);
+    put_text(&mut o, "VirtualSize", &size);
+    put_text(&mut o, "SharedSize", &part(shared));
+    put_text(&mut o, "UniqueSize", &part(own));
+    o
 }

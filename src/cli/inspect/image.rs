@@ -1,45 +1,55 @@
 //! What `inspect` tells about an image or a volume, in docker's words.
 
 use super::super::shape::{picked, put, put_number, put_text, put_texts};
-use super::container;
-use miniserde::json::{self, Value};
+use super::container::{directories, record};
+use miniserde::json::{Object, Value};
 use mydocker::error::Result;
-use mydocker::store::{Store, images, volumes};
+use mydocker::kernel::time;
+use mydocker::store::volumes::{self, Volume};
+use mydocker::store::{Store, images};
 
-const IMAGE: &str = "RepoDigests - [],Parent - \"\",DockerVersion - \"\",Created created \"\",Author author \"\",\
-    Architecture architecture \"\",Os os \"\",";
-const CONFIG: &str = "User config.User \"\",WorkingDir config.WorkingDir \"\",StopSignal config.StopSignal \"\",\
-    Env config.Env [],Cmd config.Cmd [],Entrypoint config.Entrypoint [],ExposedPorts config.ExposedPorts {},\
-    Volumes config.Volumes {},OnBuild - [],Healthcheck config.Healthcheck,Labels config.Labels {},";
-const ROOT_FS: &str = "Type - \"layers\",Layers rootfs.diff_ids [],";
-const VOLUME: &str = "Driver - \"local\",Labels - null,Options - null,Scope - \"local\",";
+const IMAGE: &str = "Id sha256:{id},RepoTags tags,RepoDigests - [],Parent parent \"\",Comment comment,DockerVersion - \"\",\
+    Created created \"\",Author author \"\",Architecture architecture \"\",Os os \"\",Size size,\
+    Config .(User config.User \"\",WorkingDir config.WorkingDir \"\",StopSignal config.StopSignal \"\",Env config.Env [],\
+        Cmd config.Cmd [],Entrypoint config.Entrypoint [],ExposedPorts config.ExposedPorts {},Volumes config.Volumes {},\
+        OnBuild config.OnBuild [],Shell config.Shell [],Healthcheck config.Healthcheck,Labels config.Labels {},)\
+    RootFS .(Type - \"layers\",Layers rootfs.diff_ids [],)GraphDriver .(Name - \"overlay\",Data directories,)\
+    Metadata .(LastTagTime - \"0001-01-01T00:00:00Z\",)";
+const VOLUME: &str = "CreatedAt @created,Driver - \"local\",Labels labels,Mountpoint path,Name name,Options - null,\
+    Scope - \"local\",";
 
 /// An image.
 pub fn value(store: &Store, id: &str) -> Result<Value> {
     let image = images::get(store, id)?;
-    let record: Value = json::from_str(&json::to_string(&image)).unwrap_or(Value::Null); // what we wrote ourselves
+    let (mut o, mut data) = (record(&image), Object::new());
     let mut tags = Vec::new();
-    for (reference, to) in images::references(store)? {
+    for (reference, to) in &images::references(store)? {
         if to == id {
             tags.push(reference.text());
         }
     }
     let comment = image.history.as_deref().and_then(|steps| steps.last()?.comment.as_deref());
-    let mut o = picked(IMAGE, &record);
-    put_text(&mut o, "Id", &format!("sha256:{id}"));
-    put_texts(&mut o, "RepoTags", &tags);
-    put_text(&mut o, "Comment", comment.unwrap_or(""));
-    put(&mut o, "Config", Value::Object(picked(CONFIG, &record)));
-    put_number(&mut o, "Size", images::size(store, &image)? as i64);
-    put(&mut o, "RootFS", Value::Object(picked(ROOT_FS, &record)));
-    Ok(Value::Object(o))
+    put_text(&mut o, "id", id);
+    put_texts(&mut o, "tags", &tags);
+    put_text(&mut o, "comment", comment.unwrap_or(""));
+    put_number(&mut o, "size", images::size(store, &image)? as i64);
+    let mut layers = image.layers()?;
+    if let Some(top) = layers.pop() {
+        put_text(&mut data, "UpperDir", &directories(store, &[top]));
+    }
+    put_text(&mut data, "LowerDir", &directories(store, &layers));
+    put(&mut o, "directories", Value::Object(data));
+    Ok(Value::Object(picked(IMAGE, &Value::Object(o))))
 }
 
-/// A volume that was made at this moment (nanoseconds since 1970).
-pub fn volume(store: &Store, name: &str, created: i64) -> Value {
-    let mut o = picked(VOLUME, &Value::Null);
-    put_text(&mut o, "CreatedAt", &container::moment(created));
-    put_text(&mut o, "Mountpoint", &volumes::path(store, name));
-    put_text(&mut o, "Name", name);
-    Value::Object(o)
+/// A volume.
+pub fn volume(store: &Store, name: &str, known: &Volume) -> Value {
+    let mut o = record(known);
+    put_number(&mut o, "created", known.created / time::SECOND * time::SECOND);
+    put_text(&mut o, "path", &volumes::path(store, name));
+    put_text(&mut o, "name", name);
+    if known.labels.is_empty() {
+        put(&mut o, "labels", Value::Null);
+    }
+    Value::Object(picked(VOLUME, &Value::Object(o)))
 }

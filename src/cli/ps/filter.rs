@@ -2,8 +2,8 @@
 
 use super::{Row, state_word};
 use crate::cli::args::boolean;
+use crate::cli::filter;
 use crate::cli::inspect::verdict;
-use crate::cli::pattern::{self, Pattern};
 use crate::cli::read;
 use mydocker::error::{Error, Result};
 use mydocker::spec::{MountKind, Status};
@@ -14,11 +14,9 @@ const KEYS: &str = "ancestor before exited expose health id is-task label name n
 const STATES: &str = "created running paused restarting removing exited dead";
 const VERDICTS: &str = "starting healthy unhealthy none";
 
-/// One filter: its key and value, and what is known beforehand.
+/// One filter, and what is known beforehand.
 pub struct Filter {
-    key: &'static str,
-    value: String,
-    pattern: Option<Pattern>,
+    asked: filter::Filter,
     /// For `before` and `since`: when that container was made, and its id.
     other: Option<(i64, String)>,
 }
@@ -26,25 +24,19 @@ pub struct Filter {
 impl Filter {
     /// Whether it is about containers that do not run.
     pub fn wants_all(&self) -> bool {
-        matches!(self.key, "status" | "exited")
+        matches!(self.asked.key, "status" | "exited")
     }
 
     /// Reads `key=value`.
     pub fn parse(store: &Store, typed: &str) -> Result<Self> {
-        let shown = typed.escape_debug();
-        let (key, value) = typed
-            .split_once('=')
-            .ok_or_else(|| Error::new(format!("bad format of filter '{shown}' (expected name=value)")))?;
-        let Some(key) = KEYS.split(' ').find(|known| *known == key) else {
-            let known = KEYS.replace(' ', ", ");
-            return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
-        };
-        let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
+        let asked = filter::parse(typed, KEYS)?;
+        let value = asked.value.as_str();
+        let bad = |why: &str| Error::new(format!("Invalid filter '{}': {why}", typed.escape_debug()));
         let one_of = |words: &str| {
             let is_known = words.split(' ').any(|word| word == value);
             if is_known { Ok(()) } else { Err(bad(&format!("one of {}", words.replace(' ', ", ")))) }
         };
-        match key {
+        match asked.key {
             "status" => one_of(STATES)?,
             "health" => one_of(VERDICTS)?,
             "exited" => drop(value.parse::<i32>().map_err(|_| bad("it is not a whole number"))?),
@@ -52,24 +44,23 @@ impl Filter {
             "publish" | "expose" if !is_port(value) => return Err(bad("PORT[-PORT][/PROTOCOL] is expected")),
             _ => {}
         }
-        let pattern = matches!(key, "name" | "id").then(|| pattern::regex(value).map_err(|error| bad(&error.what)));
-        let other = match key {
+        let other = match asked.key {
             "before" | "since" => {
                 let spec = containers::find(store, value)?.spec;
                 Some((spec.created, spec.id))
             }
             _ => None,
         };
-        Ok(Self { key, value: value.to_owned(), pattern: pattern.transpose()?, other })
+        Ok(Self { asked, other })
     }
 
     fn fits(&self, row: &Row) -> bool {
-        let (spec, value) = (&row.container.spec, self.value.as_str());
-        let matches = |text: &str| text == value || self.pattern.as_ref().is_some_and(|pattern| pattern.fits(text));
+        let (spec, value) = (&row.container.spec, self.asked.value.as_str());
+        let matches = |text: &str| text == value || self.asked.matches(text);
         let other = |fits: &dyn Fn(i64) -> bool| {
             self.other.as_ref().is_some_and(|(created, id)| *id != spec.id && fits(*created))
         };
-        match self.key {
+        match self.asked.key {
             "id" => matches(&spec.id),
             "name" => matches(&spec.name) || matches(&format!("/{}", spec.name)),
             "status" => state_word(&row.state, row.is_paused) == value,
@@ -92,7 +83,8 @@ impl Filter {
 /// Whether a container fits: of one key any value, of different keys all; but all labels.
 pub fn fits(filters: &[Filter], row: &Row) -> bool {
     filters.iter().all(|one| {
-        one.fits(row) || one.key != "label" && filters.iter().any(|other| other.key == one.key && other.fits(row))
+        let key = one.asked.key;
+        one.fits(row) || key != "label" && filters.iter().any(|other| other.asked.key == key && other.fits(row))
     })
 }
 

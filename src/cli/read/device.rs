@@ -1,81 +1,73 @@
 //! Devices: `--device`, rules about them, limits of disks.
 
-use super::super::human::visible;
-use super::{bad, bytes, clean};
+use super::{bad, bytes, clean, digits, is_digits, wrong};
+use crate::cli::human::visible;
 use mydocker::error::Result;
 use mydocker::spec::Device;
 
 /// Reads `--device`: `/dev/x[:/dev/inside][:rwm]`.
 pub fn device(text: &str) -> Result<Device> {
-    let shown = visible(text);
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, access) = match parts[..] {
         [source] => (source, source, "rwm"),
         [source, access] if is_access(access) => (source, source, access),
         [source, target] => (source, target, "rwm"),
         [source, target, access] if is_access(access) => (source, target, access),
-        [_, _, access] => return Err(bad(format!("bad mode specified: {}", visible(access)))),
-        _ => return Err(bad(format!("bad format for path: {shown}"))),
+        [_, _, access] => return Err(wrong("bad mode specified: {}", access)),
+        _ => ("", "", ""),
     };
     if source.is_empty() || text.contains(char::is_control) {
-        return Err(bad(format!("bad format for path: {shown}")));
+        return Err(wrong("bad format for path: {}", text));
     }
-    let absolute = |path: &str| {
-        clean(path)
-            .filter(|clean| path.starts_with('/') && clean != "/")
-            .ok_or_else(|| bad(format!("{} is not an absolute path", visible(path))))
-    };
     Ok(Device { source: absolute(source)?, target: absolute(target)?, access: access.to_owned() })
+}
+
+fn absolute(path: &str) -> Result<String> {
+    let clean = clean(path).filter(|clean| path.starts_with('/') && clean != "/");
+    clean.ok_or_else(|| wrong("{} is not an absolute path", path))
 }
 
 /// Some of `r`, `w` and `m`, each once.
 fn is_access(text: &str) -> bool {
-    let once = |letter: char| text.matches(letter).count() <= 1;
-    !text.is_empty() && text.chars().all(|c| "rwm".contains(c) && once(c))
+    let bytes = text.as_bytes();
+    let fits = |(at, byte): (usize, &u8)| b"rwm".contains(byte) && !bytes[..at].contains(byte);
+    !bytes.is_empty() && bytes.iter().enumerate().all(fits)
 }
 
 /// Checks a rule of `--device-cgroup-rule`: `c 10:200 rwm`, `b 8:* r`, `a *:* rwm`.
 pub fn rule(text: &str) -> Result<String> {
-    let number = |text: &str| text == "*" || !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = match text.split(' ').collect::<Vec<_>>()[..] {
-        [kind, numbers, access] => {
-            ["a", "c", "b"].contains(&kind)
-                && numbers.split_once(':').is_some_and(|(major, minor)| {
-                    number(major)
-                        && number(minor)
-                        && [major, minor].iter().all(|n| *n == "*" || n.parse::<u32>().is_ok())
-                })
-                && (1..=3).contains(&access.len())
-                && access.chars().all(|c| "rwm".contains(c))
+    let is_number = |text: &str| text == "*" || digits(text).is_some();
+    let mut words = text.split(' ');
+    let [kind, numbers, access] = [(); 3].map(|()| words.next().unwrap_or_default());
+    let (major, minor) = numbers.split_once(':').unwrap_or_default();
+    let fits = words.next().is_none()
+        && ["a", "c", "b"].contains(&kind)
+        && is_number(major)
+        && is_number(minor)
+        && (1..=3).contains(&access.len())
+        && access.bytes().all(|byte| b"rwm".contains(&byte));
+    if fits { Ok(text.to_owned()) } else { Err(wrong("invalid device cgroup format '{}'", text)) }
+}
+
+/// Reads `/dev/sda:1mb`, bytes in a second, or `/dev/sda:100`, operations in a second.
+pub fn throttle(text: &str, is_bytes: bool) -> Result<(String, u64)> {
+    let (path, number) = text.split_once(':').unwrap_or_default();
+    if path.is_empty() {
+        return Err(wrong("bad format: {}", text));
+    }
+    let path = clean(path).filter(|clean| clean.starts_with("/dev/") && !text.contains(char::is_control));
+    let path = path.ok_or_else(|| wrong("bad format for device path: {}", text))?;
+    let rate = if is_bytes { bytes(number).ok() } else { number.parse().ok().filter(|_| is_digits(number)) };
+    match rate {
+        Some(rate @ 1..) => Ok((path, rate)),
+        _ => {
+            let (unit, more) =
+                if is_bytes { ("[<unit>]", ". Unit is optional and can be kb, mb, or gb") } else { ("", "") };
+            let format = format!("<device-path>:<number>{unit}. Number must be a positive integer{more}");
+            let shown = visible(text);
+            Err(bad(format!("invalid rate for device: {shown}. The correct format is {format}")))
         }
-        _ => false,
-    };
-    if fits { Ok(text.to_owned()) } else { Err(bad(format!("invalid device cgroup format '{}'", visible(text)))) }
-}
-
-/// Reads `/dev/sda:1mb`, bytes in a second.
-pub fn bytes_per_second(text: &str) -> Result<(String, u64)> {
-    let unit =
-        "<device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb";
-    throttle(text, unit, |rate| bytes(rate).ok())
-}
-
-/// Reads `/dev/sda:100`, operations in a second.
-pub fn operations_per_second(text: &str) -> Result<(String, u64)> {
-    let format = "<device-path>:<number>. Number must be a positive integer";
-    throttle(text, format, |rate| rate.parse().ok().filter(|_| rate.bytes().all(|byte| byte.is_ascii_digit())))
-}
-
-fn throttle(text: &str, format: &str, rate: impl Fn(&str) -> Option<u64>) -> Result<(String, u64)> {
-    let shown = visible(text);
-    let (path, number) =
-        text.split_once(':').filter(|(path, _)| !path.is_empty()).ok_or_else(|| bad(format!("bad format: {shown}")))?;
-    let path = clean(path)
-        .filter(|clean| clean.starts_with("/dev/") && !text.contains(char::is_control))
-        .ok_or_else(|| bad(format!("bad format for device path: {shown}")))?;
-    let rate = rate(number).filter(|rate| *rate > 0);
-    let wrong = || bad(format!("invalid rate for device: {shown}. The correct format is {format}"));
-    Ok((path, rate.ok_or_else(wrong)?))
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +129,8 @@ mod tests {
 
     #[test]
     fn throttles() {
+        let bytes_per_second = |text| throttle(text, true);
+        let operations_per_second = |text| throttle(text, false);
         assert_eq!(bytes_per_second("/dev/sda:1mb").unwrap(), ("/dev/sda".to_owned(), 1 << 20));
         assert_eq!(operations_per_second("/dev/sda:100").unwrap(), ("/dev/sda".to_owned(), 100));
         assert_eq!(text(bytes_per_second("/dev/sda")), "bad format: /dev/sda");

@@ -1,7 +1,7 @@
 //! Moments as docker takes them: RFC 3339 and parts of it, seconds since 1970, or how long ago.
 
-use super::bad;
-use crate::cli::human::visible;
+use super::{is_digits, wrong};
+use core::ops::RangeInclusive;
 use mydocker::error::Result;
 use mydocker::kernel::time::{self, Civil, SECOND};
 
@@ -13,7 +13,7 @@ pub fn moment(text: &str, now: i64) -> Result<i64> {
         _ if text.contains('T') || text.trim_start_matches('-').contains('-') => rfc3339(text),
         _ => seconds(text),
     };
-    found.ok_or_else(|| bad(format!("failed to parse value as time or duration: \"{}\"", visible(text))))
+    found.ok_or_else(|| wrong("failed to parse value as time or duration: \"{}\"", text))
 }
 
 /// Go's durations in nanoseconds: `1h30m`, `1.5s`, `-20ms`.
@@ -38,8 +38,9 @@ pub fn duration(text: &str) -> Option<i64> {
         };
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
         let whole = if whole.is_empty() && !part.is_empty() { 0 } else { whole.parse::<i64>().ok()? };
-        let part = i128::from(fraction(part)?) * i128::from(unit) / i128::from(SECOND);
-        sum = sum.checked_add(whole.checked_mul(unit)?)?.checked_add(part as i64)?;
+        let part = fraction(part)?;
+        let part = if unit < SECOND { part * unit / SECOND } else { part * (unit / SECOND) };
+        sum = sum.checked_add(whole.checked_mul(unit)?)?.checked_add(part)?;
         rest = next;
     }
     (!unsigned.is_empty()).then_some(if text.starts_with('-') { -sum } else { sum })
@@ -47,11 +48,11 @@ pub fn duration(text: &str) -> Option<i64> {
 
 /// The digits after a point, in billionths.
 fn fraction(digits: &str) -> Option<i64> {
-    let kept = digits.get(..digits.len().min(9))?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| {
-        kept.bytes().chain(core::iter::repeat(b'0')).take(9).fold(0, |n, byte| n * 10 + i64::from(byte - b'0'))
-    })
+    let mut billionths = 0;
+    for at in 0..9 {
+        billionths = billionths * 10 + digits.as_bytes().get(at).map_or(0, |byte| i64::from(byte.wrapping_sub(b'0')));
+    }
+    is_digits(digits).then_some(billionths)
 }
 
 /// Seconds since 1970, with or without a fraction.
@@ -60,27 +61,30 @@ fn seconds(text: &str) -> Option<i64> {
     whole.parse::<i64>().ok()?.checked_mul(SECOND)?.checked_add(fraction(part)?)
 }
 
+/// The fields of a moment: what is before one, how many digits it has, and their range.
+const FIELDS: [(&str, usize, RangeInclusive<i64>); 6] =
+    [("", 4, 0..=9999), ("-", 2, 1..=12), ("-", 2, 1..=31), ("T", 2, 0..=23), (":", 2, 0..=59), (":", 2, 0..=60)];
+
 /// RFC 3339, whose end may be missing from the hour on.
 pub fn rfc3339(text: &str) -> Option<i64> {
     let (text, offset) = split_zone(text)?;
     let (text, part) = text.split_once('.').unwrap_or((text, ""));
-    let mut t = Civil { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0, nanosecond: fraction(part)? };
-    let (date, clock) = text.split_once('T').map_or((text, None), |(date, clock)| (date, Some(clock)));
-    let mut words = date.split('-');
-    for (field, width, range) in [(&mut t.year, 4, 0..=9999), (&mut t.month, 2, 1..=12), (&mut t.day, 2, 1..=31)] {
-        *field = number(words.next()?, width, range)?;
+    let (mut values, mut rest, mut read) = ([0; FIELDS.len()], text, 0);
+    for (before, width, range) in FIELDS {
+        if read >= 3 && rest.is_empty() {
+            break;
+        }
+        let (word, after) = rest.strip_prefix(before)?.split_at_checked(width)?;
+        (values[read], rest) = (number(word, width, range)?, after);
+        read += 1;
     }
-    let mut words = words.chain(clock.into_iter().flat_map(|clock| clock.split(':')));
-    for (field, range) in [(&mut t.hour, 0..=23), (&mut t.minute, 0..=59), (&mut t.second, 0..=60)] {
-        let Some(word) = words.next() else { break };
-        *field = number(word, 2, range)?;
-    }
-    if words.next().is_some() || clock.is_none() && !part.is_empty() {
+    if !rest.is_empty() || read == 3 && !part.is_empty() {
         return None;
     }
-    let moment = time::moment(&t)?;
+    let [year, month, day, hour, minute, second] = values;
+    let moment = time::moment(&Civil { year, month, day, hour, minute, second, nanosecond: fraction(part)? })?;
     // 31 February is none.
-    let is_one = time::civil(moment).day == t.day || t.second == 60;
+    let is_one = time::civil(moment).day == day || second == 60;
     if is_one { moment.checked_sub(offset * 60 * SECOND) } else { None }
 }
 
@@ -97,8 +101,8 @@ fn split_zone(text: &str) -> Option<(&str, i64)> {
     Some((&text[..at], if text[at..].starts_with('+') { minutes } else { -minutes }))
 }
 
-fn number(word: &str, width: usize, range: core::ops::RangeInclusive<i64>) -> Option<i64> {
-    let is_number = word.len() == width && word.bytes().all(|byte| byte.is_ascii_digit());
+fn number(word: &str, width: usize, range: RangeInclusive<i64>) -> Option<i64> {
+    let is_number = word.len() == width && is_digits(word);
     word.parse().ok().filter(|number| is_number && range.contains(number))
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::args::boolean;
 use super::super::human::visible;
-use super::{bad, clean, tmpfs, volume_name};
+use super::{bad, clean, tmpfs, volume_name, wrong};
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind, Recursion};
 
@@ -15,7 +15,7 @@ const TMPFS_MODE: u32 = 0o1777;
 /// A volume without a source has none here.
 pub fn mount(text: &str) -> Result<Mount> {
     if text.contains(char::is_control) {
-        return Err(bad("control characters are not allowed".to_owned()));
+        return Err(bad("control characters are not allowed"));
     }
     let mut asked = Asked::default();
     for field in fields(text)? {
@@ -62,16 +62,10 @@ fn fields(line: &str) -> Result<Vec<String>> {
 /// What the fields so far ask for.
 #[derive(Default)]
 struct Asked {
+    /// The fields that are what they are, whatever the others say.
+    mount: Mount,
     /// `None` is a volume.
     kind: Option<String>,
-    source: String,
-    target: String,
-    read_only: bool,
-    propagation: String,
-    recursion: Recursion,
-    make_source: bool,
-    nocopy: bool,
-    subpath: String,
     bytes: Option<u64>,
     mode: Option<u32>,
     /// The types that the fields so far belong to: `bind`, `volume`, `tmpfs`.
@@ -81,118 +75,106 @@ struct Asked {
 impl Asked {
     fn take(&mut self, field: &str) -> Result<()> {
         let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
-        let key = key.to_ascii_lowercase();
-        self.types.extend(["bind", "volume", "tmpfs"].iter().filter(|kind| {
-            let rest = key.strip_prefix(**kind);
-            rest.is_some_and(|rest| rest.starts_with('-'))
-        }));
-        let switch = |value: Option<&str>| match value.map(boolean) {
-            None => Ok(true),
-            Some(Some(is_on)) => Ok(is_on),
-            Some(None) => Err(invalid(&key, value.unwrap_or_default())),
-        };
-        match (key.as_str(), value) {
-            ("readonly" | "ro", value) => self.read_only = switch(value)?,
-            ("volume-nocopy", value) => self.nocopy = switch(value)?,
-            ("bind-create-src", value) => self.make_source = switch(value)?,
-            ("bind-nonrecursive", value) => {
-                self.recursion = if switch(value)? { Recursion::Disabled } else { Recursion::Enabled };
+        let key = &*key.to_ascii_lowercase();
+        for kind in ["bind", "volume", "tmpfs"] {
+            if key.strip_prefix(kind).is_some_and(|rest| rest.starts_with('-')) {
+                self.types.push(kind);
             }
-            (_, None) => return Err(bad(format!("invalid field '{}' must be a key=value pair", visible(field)))),
-            ("type", Some(value)) => self.kind = Some(value.to_ascii_lowercase()),
-            ("source" | "src", Some(value)) => value.clone_into(&mut self.source),
-            ("target" | "dst" | "destination", Some(value)) => value.clone_into(&mut self.target),
+        }
+        let mount = &mut self.mount;
+        if ["readonly", "ro", "volume-nocopy", "bind-create-src", "bind-nonrecursive"].contains(&key) {
+            let is_on = value.map_or(Some(true), boolean).ok_or_else(|| invalid(key, value.unwrap_or_default()))?;
+            match key {
+                "volume-nocopy" => if is_on { "nocopy" } else { "" }.clone_into(&mut mount.mode),
+                "bind-create-src" => mount.make_source = is_on,
+                "bind-nonrecursive" => {
+                    mount.recursion = if is_on { Recursion::Disabled } else { Recursion::Enabled };
+                }
+                _ => mount.read_only = is_on,
+            }
+            return Ok(());
+        }
+        let value = value.ok_or_else(|| wrong("invalid field '{}' must be a key=value pair", field))?;
+        match key {
+            "type" => self.kind = Some(value.to_ascii_lowercase()),
+            "source" | "src" => value.clone_into(&mut mount.source),
+            "target" | "dst" | "destination" => value.clone_into(&mut mount.target),
             // Consistency has a meaning on other systems only.
-            ("consistency", Some(_)) | ("volume-driver", Some("" | "local")) => {}
-            ("bind-propagation", Some(value)) => self.propagation = value.to_ascii_lowercase(),
-            ("bind-recursive", Some(value)) => self.recursion = recursion(value)?,
-            ("volume-subpath", Some(value)) => value.clone_into(&mut self.subpath),
-            ("volume-driver", Some(value)) => {
-                return Err(bad(format!("there is no volume driver {}: only local", visible(value))));
-            }
-            ("volume-opt", Some(_)) => return Err(bad("volume-opt: volumes have no options here".to_owned())),
-            ("volume-label", Some(_)) => return Err(bad("volume-label: volumes have no labels here".to_owned())),
-            ("tmpfs-size", Some(value)) => self.bytes = Some(super::bytes(value).map_err(|_| invalid(&key, value))?),
-            ("tmpfs-mode", Some(value)) => {
-                self.mode = Some(super::octal(value, MODE_MAX).ok_or_else(|| invalid(&key, value))?);
-            }
-            (key, Some(_)) => return Err(bad(format!("unexpected key '{}' in '{}'", visible(key), visible(field)))),
+            "consistency" => {}
+            "bind-propagation" => mount.propagation = value.to_ascii_lowercase(),
+            "bind-recursive" => mount.recursion = recursion(value)?,
+            "volume-subpath" => value.clone_into(&mut mount.subpath),
+            "volume-driver" if ["", "local"].contains(&value) => {}
+            "volume-driver" => return Err(wrong("there is no volume driver {}: only local", value)),
+            "volume-opt" => return Err(bad("volume-opt: volumes have no options here")),
+            "volume-label" => return Err(bad("volume-label: volumes have no labels here")),
+            "tmpfs-size" => self.bytes = Some(super::bytes(value).map_err(|_| invalid(key, value))?),
+            "tmpfs-mode" => self.mode = Some(super::octal(value, MODE_MAX).ok_or_else(|| invalid(key, value))?),
+            _ => return Err(bad(format!("unexpected key '{}' in '{}'", visible(key), visible(field)))),
         }
         Ok(())
     }
 
     /// Whether the fields fit together.
     fn finish(self) -> Result<Mount> {
+        let mut mount = self.mount;
         let kind = self.kind.as_deref().unwrap_or("volume");
-        let shown = visible(kind);
         if kind.is_empty() {
-            return Err(bad("type is required".to_owned()));
+            return Err(bad("type is required"));
         }
-        if self.target.is_empty() {
-            return Err(bad("target is required".to_owned()));
+        if mount.target.is_empty() {
+            return Err(bad("target is required"));
         }
+        let shown = visible(kind);
         if let Some(other) = self.types.iter().find(|other| **other != kind) {
             return Err(bad(format!("cannot mix '{other}-*' options with mount type '{shown}'")));
         }
-        let needs = |what: &str, other: &str| {
-            bad(format!("option 'bind-recursive={what}' requires '{other}' to be specified in conjunction"))
+        let (what, other) = match mount.recursion {
+            Recursion::Writable if !mount.read_only => ("writable", "readonly"),
+            Recursion::ReadOnly if !mount.read_only => ("readonly", "readonly"),
+            Recursion::ReadOnly if mount.propagation != "rprivate" => ("readonly", "bind-propagation=rprivate"),
+            _ => ("", ""),
         };
-        match self.recursion {
-            Recursion::Writable if !self.read_only => return Err(needs("writable", "readonly")),
-            Recursion::ReadOnly if !self.read_only => return Err(needs("readonly", "readonly")),
-            Recursion::ReadOnly if self.propagation != "rprivate" => {
-                return Err(needs("readonly", "bind-propagation=rprivate"));
-            }
-            _ => {}
+        if !what.is_empty() {
+            let option = format!("option 'bind-recursive={what}' requires '{other}'");
+            return Err(bad(option + " to be specified in conjunction"));
         }
         let fail = |why: &str| bad(format!("invalid mount config for type \"{shown}\": {why}"));
-        let target = super::target(&self.target).map_err(|e| fail(&e.what))?;
-        let has_source = !self.source.is_empty();
-        let mut mode = if self.nocopy { "nocopy".to_owned() } else { String::new() };
-        let mut subpath = String::new();
-        let kind = match kind {
-            "bind" if !has_source => return Err(fail("field Source must not be empty")),
-            "bind" if !is_host_path(&self.source) => {
-                let source = visible(&self.source);
-                return Err(fail(&format!("invalid mount path: '{source}' mount path must be absolute")));
+        mount.target = super::target(&mount.target).map_err(|e| fail(&e.what))?;
+        let (source, propagation) = (&mount.source, &mount.propagation);
+        let (why, text) = match (kind, source.is_empty()) {
+            ("bind", true) => ("field Source must not be empty", ""),
+            ("bind", _) if !is_host_path(source) => ("invalid mount path: '{}' mount path must be absolute", &**source),
+            ("bind", _) if !propagation.is_empty() && super::volume::group(propagation) != Some(2) => {
+                ("invalid propagation mode: {}", &**propagation)
             }
-            "bind" if !self.propagation.is_empty() && super::volume::group(&self.propagation) != Some(2) => {
-                return Err(fail(&format!("invalid propagation mode: {}", visible(&self.propagation))));
-            }
-            "bind" => MountKind::Bind,
-            "volume" if !has_source && !self.subpath.is_empty() => {
-                return Err(fail("must not set Subpath when using anonymous volumes"));
-            }
-            "volume" if !has_source && self.read_only => {
-                return Err(fail("must not set ReadOnly mode when using anonymous volumes"));
-            }
-            "volume" => {
-                if has_source {
-                    volume_name(&self.source)?;
-                }
-                subpath =
-                    within(&self.subpath).ok_or_else(|| fail("subpath must be a relative path within the volume"))?;
-                if has_source { MountKind::Volume } else { MountKind::Anonymous }
-            }
-            "tmpfs" if has_source => return Err(fail("field Source must not be specified")),
-            "tmpfs" => {
-                mode = tmpfs::options(self.read_only, self.bytes, self.mode.unwrap_or(TMPFS_MODE));
-                MountKind::Tmpfs
-            }
-            "image" => return Err(fail("an image cannot be mounted here; use a volume or a bind")),
-            _ => return Err(fail("mount type unknown")),
+            ("volume", true) if !mount.subpath.is_empty() => ("must not set Subpath when using anonymous volumes", ""),
+            ("volume", true) if mount.read_only => ("must not set ReadOnly mode when using anonymous volumes", ""),
+            ("tmpfs", false) => ("field Source must not be specified", ""),
+            ("bind" | "volume" | "tmpfs", _) => ("", ""),
+            ("image", _) => ("an image cannot be mounted here; use a volume or a bind", ""),
+            _ => ("mount type unknown", ""),
         };
-        Ok(Mount {
-            kind,
-            source: self.source,
-            target,
-            read_only: self.read_only,
-            mode,
-            propagation: self.propagation,
-            recursion: self.recursion,
-            subpath,
-            make_source: self.make_source,
-        })
+        if !why.is_empty() {
+            return Err(fail(&wrong(why, text).what));
+        }
+        match kind {
+            "bind" => {}
+            "tmpfs" => {
+                mount.kind = MountKind::Tmpfs;
+                mount.mode = tmpfs::options(mount.read_only, self.bytes, self.mode.unwrap_or(TMPFS_MODE));
+            }
+            _ => {
+                mount.kind = MountKind::Anonymous;
+                if !mount.source.is_empty() {
+                    mount.kind = MountKind::Volume;
+                    volume_name(&mount.source)?;
+                }
+                let subpath = within(&mount.subpath);
+                mount.subpath = subpath.ok_or_else(|| fail("subpath must be a relative path within the volume"))?;
+            }
+        }
+        Ok(mount)
     }
 }
 

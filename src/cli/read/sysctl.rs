@@ -40,25 +40,31 @@ pub struct Sysctl {
 
 /// Reads `key=value`.
 pub fn sysctl(text: &str) -> Result<Sysctl> {
-    let shown = visible(text);
-    let refuse = |why: &str| bad(format!("sysctl '{shown}' is not allowed: {why}"));
-    let (key, value) = text.split_once('=').ok_or_else(|| refuse("it is not key=value"))?;
-    let is_word =
-        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if !key.split('.').all(is_word) {
-        return Err(refuse("its name is not words of letters, digits, '_' and '-' between dots"));
-    }
-    if value.contains(|c: char| c.is_control() && c != '\t') {
-        return Err(refuse("control characters in its value"));
-    }
-    let scope = match key {
-        "kernel.hostname" => return Err(refuse("the name of the host is set with --hostname")),
-        "kernel.domainname" => Scope::Uts,
-        key if IPC.contains(&key) || key.starts_with("fs.mqueue.") => Scope::Ipc,
-        key if key.starts_with("net.") => Scope::Network,
-        _ => return Err(refuse("it is not in a separate kernel namespace, it would change the host")),
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
-    Ok(Sysctl { key: key.to_owned(), value: value.to_owned(), scope })
+    let (key, value) = text.split_once('=').unwrap_or_default();
+    let (scope, why) = if !text.contains('=') {
+        (None, "it is not key=value")
+    } else if !key.split('.').all(is_word) {
+        (None, "its name is not words of letters, digits, '_' and '-' between dots")
+    } else if value.contains(|c: char| c.is_control() && c != '\t') {
+        (None, "control characters in its value")
+    } else if key == "kernel.hostname" {
+        (None, "the name of the host is set with --hostname")
+    } else if key == "kernel.domainname" {
+        (Some(Scope::Uts), "")
+    } else if IPC.contains(&key) || key.starts_with("fs.mqueue.") {
+        (Some(Scope::Ipc), "")
+    } else if key.starts_with("net.") {
+        (Some(Scope::Network), "")
+    } else {
+        (None, "it is not in a separate kernel namespace, it would change the host")
+    };
+    match scope {
+        Some(scope) => Ok(Sysctl { key: key.to_owned(), value: value.to_owned(), scope }),
+        None => Err(bad(format!("sysctl '{}' is not allowed: {why}", visible(text)))),
+    }
 }
 
 #[cfg(test)]

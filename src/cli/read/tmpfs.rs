@@ -1,13 +1,14 @@
 //! `--tmpfs`: a path and the options of mount(8) and tmpfs(5).
 
-use super::super::human::visible;
-use super::bad;
+use super::{digits, is_digits, wrong};
 use mydocker::error::Result;
+use mydocker::spec::{Mount, MountKind};
+use std::fmt::Write;
 
-/// Switches that are on when nothing is said, in the order in which the kernel shows them.
-const ON: [&str; 3] = ["nosuid", "nodev", "noexec"];
-/// Switches that are off when nothing is said.
-const OFF: [&str; 6] = ["sync", "dirsync", "noatime", "nodiratime", "relatime", "strictatime"];
+/// Switches in the order in which the kernel shows them: first those that are on when nothing is said.
+const SWITCHES: [&str; 9] =
+    ["nosuid", "nodev", "noexec", "sync", "dirsync", "noatime", "nodiratime", "relatime", "strictatime"];
+const ON: usize = 3;
 /// What takes a value.
 const VALUES: [&str; 8] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"];
 /// When huge pages are used.
@@ -17,61 +18,74 @@ const MODE_MAX: u32 = 0o7777;
 
 /// Reads `--tmpfs`: the path in the container, and all options, docker's default ones among them. Of two options that
 /// contradict each other the later one counts.
-pub fn tmpfs(text: &str) -> Result<(String, String)> {
+pub fn tmpfs(text: &str) -> Result<Mount> {
     let (target, asked) = text.split_once(':').unwrap_or((text, ""));
     let target = super::target(target)?;
     let mut read_only = false;
-    let mut switches: Vec<(&str, bool)> =
-        ON.map(|name| (name, true)).into_iter().chain(OFF.map(|n| (n, false))).collect();
-    let mut values: [Option<&str>; VALUES.len()] = [None; VALUES.len()];
+    let mut is_on = core::array::from_fn(|at| at < ON);
+    let mut values = [""; VALUES.len()];
     for option in asked.split(',').filter(|option| !option.is_empty()) {
-        let fail = || bad(format!("invalid tmpfs option \"{}\"", visible(option)));
+        let fail = || wrong("invalid tmpfs option \"{}\"", option);
         if let Some((key, value)) = option.split_once('=') {
             let at = VALUES.iter().position(|known| *known == key && fits(key, value)).ok_or_else(fail)?;
-            values[at] = Some(value);
+            values[at] = value;
         } else if option == "ro" || option == "rw" {
             read_only = option == "ro";
         } else {
-            let (name, is_on) = switch(option).ok_or_else(fail)?;
-            switches.iter_mut().filter(|(known, _)| *known == name).for_each(|known| known.1 = is_on);
+            let (at, asked) = switch(option).ok_or_else(fail)?;
+            is_on[at] = asked;
         }
     }
-    let mut all = vec![if read_only { "ro" } else { "rw" }.to_owned()];
-    all.extend(switches.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| (*name).to_owned()));
-    let given = VALUES.iter().zip(values).filter_map(|(key, value)| value.map(|value| format!("{key}={value}")));
-    all.extend(given);
-    Ok((target, all.join(",")))
+    let mut mode = start(read_only, &is_on);
+    for (key, value) in VALUES.iter().zip(values) {
+        if !value.is_empty() {
+            mode.extend([",", key, "=", value]);
+        }
+    }
+    Ok(Mount { kind: MountKind::Tmpfs, target, read_only, mode, ..Mount::default() })
 }
 
 /// All options of a tmpfs that `--mount` asks for.
 pub fn options(read_only: bool, bytes: Option<u64>, mode: u32) -> String {
-    let first = if read_only { "ro" } else { "rw" };
-    let size = bytes.filter(|bytes| *bytes > 0).map_or(String::new(), |bytes| format!(",size={bytes}"));
-    format!("{first},{}{size},mode={mode:o}", ON.join(","))
+    let mut all = start(read_only, &core::array::from_fn(|at| at < ON));
+    if let Some(bytes @ 1..) = bytes {
+        let _ = write!(all, ",size={bytes}"); // a String takes everything
+    }
+    let _ = write!(all, ",mode={mode:o}");
+    all
+}
+
+/// The options that have no value.
+fn start(read_only: bool, is_on: &[bool; SWITCHES.len()]) -> String {
+    let mut all = if read_only { "ro" } else { "rw" }.to_owned();
+    for (name, is_on) in SWITCHES.iter().zip(is_on) {
+        if *is_on {
+            all.extend([",", name]);
+        }
+    }
+    all
 }
 
 /// What an option does to which switch: `exec` switches `noexec` off, `async` `sync`.
-fn switch(option: &str) -> Option<(&'static str, bool)> {
-    let known = |name: &str| ON.iter().chain(&OFF).copied().find(|known| *known == name);
-    if let Some(name) = known(option) {
-        return Some((name, true));
-    }
+fn switch(option: &str) -> Option<(usize, bool)> {
+    let known = |name: &str| SWITCHES.iter().position(|known| *known == name);
     let opposite = match option {
-        "async" => "sync".to_owned(),
-        _ => option.strip_prefix("no").map_or_else(|| format!("no{option}"), str::to_owned),
+        "async" => "sync",
+        "nosync" | "nodirsync" => "",
+        _ => option.strip_prefix("no").unwrap_or_default(),
     };
-    let only = ["nosync", "nodirsync"].contains(&option);
-    known(&opposite).filter(|_| !only).map(|name| (name, false))
+    let off = || known(opposite).or_else(|| known(&["no", option].concat())).map(|at| (at, false));
+    known(option).map(|at| (at, true)).or_else(off)
 }
 
 fn fits(key: &str, value: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_amount = |text: &str| is_number(text.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T']).unwrap_or(text));
+    let is_number = |text: &str| !text.is_empty() && is_digits(text);
+    let is_amount = || is_number(value.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T']).unwrap_or(value));
     match key {
-        "size" => is_amount(value) || value.strip_suffix('%').is_some_and(is_number),
-        "nr_inodes" | "nr_blocks" => is_amount(value),
+        "size" => is_amount() || value.strip_suffix('%').is_some_and(is_number),
+        "nr_inodes" | "nr_blocks" => is_amount(),
         "mode" => super::octal(value, MODE_MAX).is_some(),
-        "uid" | "gid" => is_number(value) && value.parse::<u32>().is_ok_and(|id| id != u32::MAX),
+        "uid" | "gid" => digits(value).is_some_and(|id| id != u32::MAX),
         "huge" => HUGE.contains(&value),
         _ => !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":=-".contains(&byte)),
     }
@@ -99,12 +113,15 @@ mod tests {
                 "rw,nosuid,nodev,noexec,nr_inodes=1k,mpol=bind:0-3,huge=always",
             ),
         ] {
-            assert_eq!(tmpfs(typed).unwrap(), (target.to_owned(), options.to_owned()), "{typed}");
+            let mount = tmpfs(typed).unwrap();
+            assert_eq!((mount.target.as_str(), mount.mode.as_str()), (target, options), "{typed}");
+            assert_eq!(mount.read_only, options.starts_with("ro"), "{typed}");
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
+        let refused = |typed: &str| text(tmpfs(typed).map(drop));
         for option in [
             "foo",
             "size=abc",
@@ -128,11 +145,11 @@ mod tests {
             "mode=\n",
             "gid=4294967295",
         ] {
-            let shown = visible(option);
-            assert_eq!(text(tmpfs(&format!("/t:{option}"))), format!("invalid tmpfs option \"{shown}\""));
+            let shown = super::super::super::human::visible(option);
+            assert_eq!(refused(&format!("/t:{option}")), format!("invalid tmpfs option \"{shown}\""));
         }
-        assert_eq!(text(tmpfs("run")), "invalid mount path: 'run' mount path must be absolute");
-        assert_eq!(text(tmpfs("")), "invalid mount path: '' mount path must be absolute");
-        assert_eq!(text(tmpfs("/:ro")), "invalid specification: destination can't be '/'");
+        assert_eq!(refused("run"), "invalid mount path: 'run' mount path must be absolute");
+        assert_eq!(refused(""), "invalid mount path: '' mount path must be absolute");
+        assert_eq!(refused("/:ro"), "invalid specification: destination can't be '/'");
     }
 }

@@ -1,27 +1,26 @@
 //! `--ulimit`: resource limits of each process.
 
-use super::super::human::visible;
-use super::bad;
+use super::{bad, wrong};
 use mydocker::error::Result;
 use mydocker::kernel::process;
 use mydocker::spec::Ulimit;
 
 /// Reads `nofile=1024[:2048]`; -1 is no limit, and the hard limit is the soft one when it is left out.
 pub fn ulimit(text: &str) -> Result<Ulimit> {
-    let shown = visible(text);
-    let (name, values) = text.split_once('=').ok_or_else(|| bad(format!("invalid ulimit argument: {shown}")))?;
+    let (name, values) = text.split_once('=').ok_or_else(|| wrong("invalid ulimit argument: {}", text))?;
     if process::rlimit(name).is_none() {
-        return Err(bad(format!("invalid ulimit type: {}", visible(name))));
+        return Err(wrong("invalid ulimit type: {}", name));
     }
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
     if hard.contains(':') {
-        let what = format!("too many limit value arguments - {}", visible(values));
-        return Err(bad(format!("{what}, can only have up to two, `soft[:hard]`")));
+        let what = "too many limit value arguments - {}, can only have up to two, `soft[:hard]`";
+        return Err(wrong(what, values));
     }
     let (soft, hard) = (value(soft)?, value(hard)?);
     if hard != -1 && (soft == -1 || soft > hard) {
-        let soft = if soft == -1 { "-1 (unlimited)".to_owned() } else { soft.to_string() };
-        return Err(bad(format!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")));
+        let unlimited = if soft == -1 { " (unlimited)" } else { "" };
+        let what = "ulimit soft limit must be less than or equal to hard limit";
+        return Err(bad(format!("{what}: {soft}{unlimited} > {hard}")));
     }
     Ok(Ulimit { name: name.to_owned(), soft, hard })
 }
@@ -31,7 +30,7 @@ fn value(text: &str) -> Result<i64> {
         "infinity" | "unlimited" => Some(-1),
         _ => text.parse().ok().filter(|number| *number >= -1 && !text.starts_with('+')),
     };
-    number.ok_or_else(|| bad(format!("invalid ulimit value: {}", visible(text))))
+    number.ok_or_else(|| wrong("invalid ulimit value: {}", text))
 }
 
 #[cfg(test)]

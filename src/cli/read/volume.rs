@@ -1,103 +1,83 @@
 //! `-v`: what is mounted where, with which options.
 
 use super::super::human::visible;
-use super::{bad, volume_name};
+use super::{bad, volume_name, wrong};
 use mydocker::error::Result;
+use mydocker::spec::{Mount, MountKind};
 
-/// One `-v`.
-#[derive(Debug, PartialEq)]
-pub struct VolumeFlag {
-    /// What is mounted.
-    pub source: Source,
-    /// Where in the container: absolute, without `.`, `..` and double slashes.
-    pub target: String,
-    /// `ro`.
-    pub read_only: bool,
-    /// The other options as typed: z Z nocopy, a propagation, a consistency.
-    pub options: Vec<String>,
-}
-
-/// The left side of `-v`.
-#[derive(Debug, PartialEq)]
-pub enum Source {
-    /// `-v /ctr`: a volume without a name.
-    Anonymous,
-    /// `-v name:/ctr`.
-    Named(String),
-    /// `-v /host:/ctr`, as typed: absolute, or starting with `.` or `~/`.
-    Host(String),
-}
-
-/// Reads `-v`: `/ctr`, `name:/ctr[:options]`, `/host:/ctr[:options]`.
-pub fn volume(text: &str) -> Result<VolumeFlag> {
-    let shown = visible(text);
-    if text.contains(char::is_control) {
-        return Err(bad(format!("invalid volume specification: '{shown}': control characters are not allowed")));
-    }
+/// Reads `-v`: `/ctr`, `name:/ctr[:options]`, `/host:/ctr[:options]`. The source is left as typed: a host path is absolute,
+/// or starts with `.` or `~/`. `mode` gets the options but `ro` and `rw`: z Z nocopy, a propagation, a consistency.
+pub fn volume(text: &str) -> Result<Mount> {
     let parts: Vec<&str> = text.split(':').collect();
-    if text.is_empty() {
-        return Err(bad("invalid empty volume spec".to_owned()));
-    }
-    if parts.contains(&"") {
-        return Err(bad(format!("invalid spec: {shown}: empty section between colons")));
-    }
-    let (source, target, mode) = match parts[..] {
-        [target] => (Source::Anonymous, target, None),
+    let what = if text.contains(char::is_control) {
+        "invalid volume specification: '{}': control characters are not allowed"
+    } else if text.is_empty() {
+        "invalid empty volume spec"
+    } else if parts.contains(&"") {
+        "invalid spec: {}: empty section between colons"
+    } else if parts.len() > 3 {
+        "invalid spec: {}: too many colons"
+    } else if parts.len() == 2 && is_mode(parts[1]) {
         // A mode without a source, /ctr:ro, means nothing.
-        [_, target] if options(target).is_some() => {
-            return Err(bad(format!("invalid volume specification: '{shown}'")));
-        }
-        [source, target] => (left(source)?, target, None),
-        [source, target, mode] => (left(source)?, target, Some(mode)),
-        _ => return Err(bad(format!("invalid spec: {shown}: too many colons"))),
+        "invalid volume specification: '{}'"
+    } else {
+        ""
     };
-    let options = match mode {
-        Some(mode) => options(mode).ok_or_else(|| bad(format!("invalid mode: {mode}")))?,
-        None => Vec::new(),
+    let (source, target, mode) = match parts[..] {
+        _ if !what.is_empty() => return Err(wrong(what, text)),
+        [source, target, mode] => (source, target, mode),
+        [source, target] => (source, target, ""),
+        _ => ("", text, ""),
     };
-    let host = matches!(source, Source::Host(_));
-    let kind = if host { "bind" } else { "volume" };
-    let fail = |why: String| {
-        bad(format!("invalid volume specification: '{shown}': invalid mount config for type \"{kind}\": {why}"))
+    let kind = if source.is_empty() {
+        MountKind::Anonymous
+    } else if source.starts_with(['/', '.']) || source == "~" || source.starts_with("~/") {
+        MountKind::Bind
+    } else {
+        volume_name(source)?;
+        MountKind::Volume
     };
-    if host && options.contains(&"nocopy") {
-        return Err(fail("field VolumeOptions must not be specified".to_owned()));
+    if !mode.is_empty() && !is_mode(mode) {
+        return Err(wrong("invalid mode: {}", mode));
     }
-    if !host && options.iter().any(|option| group(option) == Some(2)) {
-        return Err(fail("field BindOptions must not be specified".to_owned()));
-    }
-    let target = super::target(target).map_err(|e| fail(e.what.clone()))?;
-    let read_only = options.contains(&"ro");
-    let options = options.into_iter().filter(|option| group(option) != Some(0)).map(str::to_owned).collect();
-    Ok(VolumeFlag { source, target, read_only, options })
-}
-
-fn left(text: &str) -> Result<Source> {
-    let host = text.starts_with(['/', '.']) || text == "~" || text.starts_with("~/");
-    if host { Ok(Source::Host(text.to_owned())) } else { Ok(Source::Named(volume_name(text)?.to_owned())) }
-}
-
-/// Options of one group exclude each other; group 2 is the propagations.
-pub fn group(option: &str) -> Option<usize> {
-    match option {
-        "ro" | "rw" => Some(0),
-        "z" | "Z" => Some(1),
-        "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => Some(2),
-        "nocopy" => Some(3),
-        "consistent" | "cached" | "delegated" | "default" => Some(4),
-        _ => None,
-    }
-}
-
-/// The comma list of `-v`, if it is one that docker accepts.
-fn options(mode: &str) -> Option<Vec<&str>> {
-    let mut seen = [false; 5];
+    let fail = |why: &str| {
+        let kind = if kind == MountKind::Bind { "bind" } else { "volume" };
+        let what = format!("invalid volume specification: '{}': invalid mount config", visible(text));
+        bad(format!("{what} for type \"{kind}\": {why}"))
+    };
+    let mut mount = Mount { kind, source: source.to_owned(), make_source: true, ..Mount::default() };
     for option in mode.split(',') {
-        if core::mem::replace(&mut seen[group(option)?], true) {
-            return None;
+        match (group(option), kind) {
+            (None, _) => {} // there is no mode
+            (Some(0), _) => mount.read_only = option == "ro",
+            (Some(3), MountKind::Bind) => return Err(fail("field VolumeOptions must not be specified")),
+            (Some(2), MountKind::Volume) => return Err(fail("field BindOptions must not be specified")),
+            (Some(group), _) => {
+                if group == 2 {
+                    option.clone_into(&mut mount.propagation);
+                }
+                let comma = if mount.mode.is_empty() { "" } else { "," };
+                mount.mode.extend([comma, option]);
+            }
         }
     }
-    Some(mode.split(',').collect())
+    mount.target = super::target(target).map_err(|e| fail(&e.what))?;
+    Ok(mount)
+}
+
+/// Options that exclude each other; group 2 is the propagations.
+const GROUPS: [&str; 5] =
+    ["ro rw", "z Z", "private rprivate shared rshared slave rslave", "nocopy", "consistent cached delegated default"];
+
+/// Which of them an option is in.
+pub fn group(option: &str) -> Option<usize> {
+    GROUPS.iter().position(|group| group.split(' ').any(|known| known == option))
+}
+
+/// Whether this is a comma list that docker accepts.
+fn is_mode(mode: &str) -> bool {
+    let mut seen = [false; GROUPS.len()];
+    mode.split(',').all(|option| group(option).is_some_and(|group| !core::mem::replace(&mut seen[group], true)))
 }
 
 #[cfg(test)]
@@ -107,24 +87,22 @@ mod tests {
 
     #[test]
     fn volumes() {
-        let flag = |source, target: &str, read_only, options: &[&str]| VolumeFlag {
-            source,
-            target: target.to_owned(),
-            read_only,
-            options: options.iter().map(|option| (*option).to_owned()).collect(),
+        let shown = |mount: Mount| {
+            let (kind, ro) = (["bind", "volume", "anonymous"][mount.kind as usize], mount.read_only);
+            format!("{kind} {} {} {ro} {} {}", mount.source, mount.target, mount.mode, mount.propagation)
         };
-        let host = |path: &str| Source::Host(path.to_owned());
         for (typed, want) in [
-            ("/m", flag(Source::Anonymous, "/m", false, &[])),
-            ("/tmp/v:/m:ro", flag(host("/tmp/v"), "/m", true, &[])),
-            ("./src:/m//a/../b/", flag(host("./src"), "/m/b", false, &[])),
-            ("..:/m", flag(host(".."), "/m", false, &[])),
-            ("~/x:/m:rw,z,rshared", flag(host("~/x"), "/m", false, &["z", "rshared"])),
-            ("vol1:/etc:ro,nocopy", flag(Source::Named("vol1".to_owned()), "/etc", true, &["nocopy"])),
-            ("/a:./x", flag(host("/a"), "/x", false, &[])),
+            ("/m", "anonymous  /m false  "),
+            ("/tmp/v:/m:ro", "bind /tmp/v /m true  "),
+            ("./src:/m//a/../b/", "bind ./src /m/b false  "),
+            ("..:/m", "bind .. /m false  "),
+            ("~/x:/m:rw,z,rshared", "bind ~/x /m false z,rshared rshared"),
+            ("vol1:/etc:ro,nocopy", "volume vol1 /etc true nocopy "),
+            ("/a:./x", "bind /a /x false  "),
         ] {
-            assert_eq!(volume(typed).unwrap(), want, "{typed}");
+            assert_eq!(shown(volume(typed).unwrap()), want, "{typed}");
         }
+        let refused = |typed: &str| text(volume(typed).map(drop));
         let spec = "invalid volume specification: ";
         let path = "invalid mount path: 'rel' mount path must be absolute";
         for (typed, want) in [
@@ -149,9 +127,9 @@ mod tests {
                     .to_owned(),
             ),
         ] {
-            assert_eq!(text(volume(typed)), want, "{typed}");
+            assert_eq!(refused(typed), want, "{typed}");
         }
-        assert!(text(volume("vol1:/x:shared")).ends_with("field BindOptions must not be specified"));
-        assert!(text(volume("x:/x")).starts_with("create x: volume name is too short"));
+        assert!(refused("vol1:/x:shared").ends_with("field BindOptions must not be specified"));
+        assert!(refused("x:/x").starts_with("create x: volume name is too short"));
     }
 }

@@ -2,7 +2,9 @@
 
 use super::super::human::visible;
 use super::super::shape;
-use miniserde::json::{Number, Value};
+use super::case;
+use core::cmp::Ordering;
+use miniserde::json::{Array, Number, Value};
 
 /// Most spaces that a format may ask for in one place.
 const PAD_MAX: usize = 1024;
@@ -11,66 +13,72 @@ const DEPTH_MAX: usize = 64;
 /// Most bytes that printing one value may take.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
-const FUNCTIONS: &[&str] = &[
-    "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not", "or", "pad", "print",
-    "printf", "println", "slice", "split", "title", "truncate", "upper",
-];
-
-/// Whether there is such a function.
-pub fn is_function(name: &str) -> bool {
-    FUNCTIONS.contains(&name)
+/// What a function is called with.
+pub struct Args<'a> {
+    /// The first argument; nil stands for one that is not there.
+    first: &'a Value,
+    /// The second one.
+    second: &'a Value,
+    /// All of them.
+    all: &'a [&'a Value],
 }
 
 type Answer = Result<Value, String>;
 
-/// Calls a function; `and` and `or` are the evaluator's, because they stop early.
-pub fn call(name: &str, args: &[&Value]) -> Answer {
-    let (min, max) = match name {
-        "json" | "upper" | "lower" | "title" | "len" | "not" => (1, 1),
-        "index" | "slice" | "printf" => (1, usize::MAX),
-        "join" | "split" | "truncate" | "ne" | "lt" | "le" | "gt" | "ge" => (2, 2),
-        "pad" => (3, 3),
-        "eq" => (2, usize::MAX),
-        _ => (0, usize::MAX),
-    };
-    if args.len() < min || args.len() > max {
-        let wants = if min == max { format!("{min}") } else { format!("at least {min}") };
-        return Err(format!("wrong number of args for {name}: want {wants} got {}", args.len()));
+/// A function of templates: its name, the fewest and the most arguments that it takes, and what it does.
+pub type Function = (&'static str, usize, usize, fn(&Args<'_>) -> Answer);
+
+const ANY: usize = usize::MAX;
+
+const FUNCTIONS: [Function; 23] = [
+    ("and", 0, ANY, |_| Ok(Value::Null)), // these two stop early, so that they are the evaluator's
+    ("or", 0, ANY, |_| Ok(Value::Null)),
+    ("eq", 2, ANY, |a| {
+        let mut equal = false;
+        for right in &a.all[1..] {
+            equal |= equals(a.first, right)?;
+        }
+        Ok(Value::Bool(equal))
+    }),
+    ("ne", 2, 2, |a| equals(a.first, a.second).map(|equal| Value::Bool(!equal))),
+    ("lt", 2, 2, |a| compared(a, Ordering::is_lt)),
+    ("le", 2, 2, |a| compared(a, Ordering::is_le)),
+    ("gt", 2, 2, |a| compared(a, Ordering::is_gt)),
+    ("ge", 2, 2, |a| compared(a, Ordering::is_ge)),
+    ("not", 1, 1, |a| Ok(Value::Bool(!truth(a.first)))),
+    ("len", 1, 1, |a| length(a.first).map(|length| Value::Number(Number::U64(length as u64)))),
+    ("index", 1, ANY, |a| index(a.first, &a.all[1..])),
+    ("slice", 1, ANY, |a| slice(a.first, &a.all[1..])),
+    ("join", 2, 2, |a| join(a.first, string(a.second)?)),
+    ("split", 2, 2, |a| Ok(split(string(a.first)?, string(a.second)?))),
+    ("pad", 3, 3, |a| Ok(pad(string(a.first)?, natural(a.second)?, natural(a.all[2])?))),
+    ("truncate", 2, 2, |a| Ok(Value::String(beginning(string(a.first)?, natural(a.second)?).to_owned()))),
+    ("upper", 1, 1, |a| Ok(Value::String(case::convert(string(a.first)?, true)))),
+    ("lower", 1, 1, |a| Ok(Value::String(case::convert(string(a.first)?, false)))),
+    ("title", 1, 1, |a| Ok(Value::String(title(string(a.first)?)))),
+    ("json", 1, 1, |a| {
+        let mut text = String::new();
+        shape::write(&mut text, a.first, None);
+        Ok(Value::String(text))
+    }),
+    ("print", 0, ANY, |a| Ok(print(a.all, false))),
+    ("println", 0, ANY, |a| Ok(print(a.all, true))),
+    ("printf", 1, ANY, |a| printf(string(a.first)?, &a.all[1..])),
+];
+
+/// The function of this name.
+pub fn function(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|(known, ..)| *known == name)
+}
+
+/// Calls a function.
+pub fn call((name, min, max, run): &Function, all: &[&Value]) -> Answer {
+    if all.len() < *min || all.len() > *max {
+        let at_least = if min == max { "" } else { "at least " };
+        return Err(format!("wrong number of args for {name}: want {at_least}{min} got {}", all.len()));
     }
-    Ok(match (name, args) {
-        ("json", [value]) => {
-            let mut text = String::new();
-            shape::write(&mut text, value, None);
-            Value::String(text)
-        }
-        ("upper", [value]) => Value::String(string(value)?.to_uppercase()),
-        ("lower", [value]) => Value::String(string(value)?.to_lowercase()),
-        ("title", [value]) => Value::String(title(string(value)?)),
-        ("len", [value]) => length(value)?,
-        ("not", [value]) => Value::Bool(!truth(value)),
-        ("index", [value, keys @ ..]) => index(value, keys)?,
-        ("slice", [value, bounds @ ..]) => slice(value, bounds)?,
-        ("join", [list, separator]) => join(list, string(separator)?)?,
-        ("split", [text, separator]) => split(string(text)?, string(separator)?),
-        ("truncate", [text, count]) => Value::String(string(text)?.chars().take(natural(count)?).collect()),
-        ("pad", [text, before, after]) => pad(string(text)?, natural(before)?, natural(after)?),
-        ("eq", [left, rights @ ..]) => {
-            let mut equal = false;
-            for right in rights {
-                equal |= equals(left, right)?;
-            }
-            Value::Bool(equal)
-        }
-        ("ne", [left, right]) => Value::Bool(!equals(left, right)?),
-        ("lt", [left, right]) => Value::Bool(order(left, right)?.is_lt()),
-        ("le", [left, right]) => Value::Bool(order(left, right)?.is_le()),
-        ("gt", [left, right]) => Value::Bool(order(left, right)?.is_gt()),
-        ("ge", [left, right]) => Value::Bool(order(left, right)?.is_ge()),
-        ("print", all) => Value::String(print(all, false)),
-        ("println", all) => Value::String(print(all, true)),
-        ("printf", [format, rest @ ..]) => Value::String(printf(string(format)?, rest)?),
-        _ => return Err(format!("no such function: {name}")),
-    })
+    let arg = |at: usize| all.get(at).copied().unwrap_or(&Value::Null);
+    run(&Args { first: arg(0), second: arg(1), all })
 }
 
 /// What `if` takes for true: everything but null, false, 0 and the empty ones.
@@ -166,29 +174,29 @@ fn natural(value: &Value) -> Result<usize, String> {
     }
 }
 
+/// The first so many characters.
+fn beginning(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
+}
+
 fn title(text: &str) -> String {
     let mut first = true;
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
-        if first {
-            out.extend(char.to_uppercase());
-        } else {
-            out.push(char);
-        }
+        out.push(if first { case::upper(char) } else { char });
         first = !char.is_alphanumeric() && !matches!(char, '_' | '\'');
     }
     out
 }
 
-fn length(value: &Value) -> Answer {
-    let length = match value {
-        Value::Null => 0,
-        Value::String(text) => text.len(),
-        Value::Array(all) => all.len(),
-        Value::Object(all) => all.len(),
-        other => return Err(format!("len of type {}", kind(other))),
-    };
-    Ok(Value::Number(Number::U64(length as u64)))
+fn length(value: &Value) -> Result<usize, String> {
+    match value {
+        Value::Null => Ok(0),
+        Value::String(text) => Ok(text.len()),
+        Value::Array(all) => Ok(all.len()),
+        Value::Object(all) => Ok(all.len()),
+        other => Err(format!("len of type {}", kind(other))),
+    }
 }
 
 /// `index .X "key" 0 …`. A key that a map does not have gives "", as in docker's map[string]string.
@@ -215,20 +223,23 @@ fn index(value: &Value, keys: &[&Value]) -> Answer {
 
 /// `slice .X 1 3`, in bytes for strings.
 fn slice(value: &Value, bounds: &[&Value]) -> Answer {
-    let bounds = bounds.iter().map(|bound| natural(bound)).collect::<Result<Vec<_>, _>>()?;
-    let Value::Number(Number::U64(length)) = length(value)? else { return Ok(Value::Null) };
-    let (from, to) = match bounds[..] {
-        [] => (0, length as usize),
-        [from] => (from, length as usize),
+    let mut ends = Vec::new();
+    for bound in bounds {
+        ends.push(natural(bound)?);
+    }
+    let length = length(value)?;
+    let (from, to) = match ends[..] {
+        [] => (0, length),
+        [from] => (from, length),
         [from, to] => (from, to),
         _ => return Err("too many slice indexes".to_owned()),
     };
-    let range = || format!("index out of range: {to}");
-    Ok(match value {
-        Value::String(text) => Value::String(text.get(from..to).ok_or_else(range)?.to_owned()),
-        Value::Array(list) => Value::Array(list.get(from..to).ok_or_else(range)?.iter().cloned().collect()),
+    let found = match value {
+        Value::String(text) => text.get(from..to).map(|text| Value::String(text.to_owned())),
+        Value::Array(list) => list.get(from..to).map(|list| Value::Array(list.iter().cloned().collect())),
         other => return Err(format!("can't slice item of type {}", kind(other))),
-    })
+    };
+    found.ok_or_else(|| format!("index out of range: {to}"))
 }
 
 fn join(list: &Value, separator: &str) -> Answer {
@@ -250,17 +261,40 @@ fn join(list: &Value, separator: &str) -> Answer {
 }
 
 fn split(text: &str, separator: &str) -> Value {
-    let piece = |text: &str| Value::String(text.to_owned());
-    Value::Array(if separator.is_empty() {
-        text.chars().map(|char| Value::String(char.to_string())).collect()
+    let mut pieces = Array::new();
+    let mut push = |piece: &str| pieces.push(Value::String(piece.to_owned()));
+    let mut rest = text;
+    if separator.is_empty() {
+        while !rest.is_empty() {
+            let (first, behind) = rest.split_at(beginning(rest, 1).len());
+            push(first);
+            rest = behind;
+        }
     } else {
-        text.split(separator).map(piece).collect()
-    })
+        while let Some(at) = rest.find(separator) {
+            push(&rest[..at]);
+            rest = &rest[at + separator.len()..];
+        }
+        push(rest);
+    }
+    Value::Array(pieces)
 }
 
 fn pad(text: &str, before: usize, after: usize) -> Value {
-    let space = |count: usize| " ".repeat(count.min(PAD_MAX));
-    Value::String(if text.is_empty() { String::new() } else { space(before) + text + &space(after) })
+    let mut out = String::new();
+    if !text.is_empty() {
+        fill(&mut out, " ", before);
+        out.push_str(text);
+        fill(&mut out, " ", after);
+    }
+    Value::String(out)
+}
+
+/// Appends the same so many times, within reason.
+fn fill(out: &mut String, with: &str, count: usize) {
+    for _ in 0..count.min(PAD_MAX) {
+        out.push_str(with);
+    }
 }
 
 fn equals(left: &Value, right: &Value) -> Result<bool, String> {
@@ -271,22 +305,15 @@ fn equals(left: &Value, right: &Value) -> Result<bool, String> {
         (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => {
             Err("non-comparable type".to_owned())
         }
-        _ => order(left, right).map(core::cmp::Ordering::is_eq),
+        _ => order(left, right).map(Ordering::is_eq),
     }
 }
 
-fn order(left: &Value, right: &Value) -> Result<core::cmp::Ordering, String> {
-    #[allow(clippy::cast_precision_loss)] // as Go does when only one side is a float
-    let float = |number: &Number| match number {
-        Number::U64(number) => *number as f64,
-        Number::I64(number) => *number as f64,
-        Number::F64(number) => *number,
-    };
-    let whole = |number: &Number| match number {
-        Number::U64(number) => Some(i128::from(*number)),
-        Number::I64(number) => Some(i128::from(*number)),
-        Number::F64(_) => None,
-    };
+fn compared(args: &Args<'_>, holds: fn(Ordering) -> bool) -> Answer {
+    order(args.first, args.second).map(|order| Value::Bool(holds(order)))
+}
+
+fn order(left: &Value, right: &Value) -> Result<Ordering, String> {
     match (left, right) {
         (Value::String(left), Value::String(right)) => Ok(left.cmp(right)),
         (Value::Number(left), Value::Number(right)) => Ok(match (whole(left), whole(right)) {
@@ -297,77 +324,120 @@ fn order(left: &Value, right: &Value) -> Result<core::cmp::Ordering, String> {
     }
 }
 
+fn whole(number: &Number) -> Option<i128> {
+    match *number {
+        Number::U64(number) => Some(i128::from(number)),
+        Number::I64(number) => Some(i128::from(number)),
+        Number::F64(_) => None,
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // as Go does when only one side is a float
+fn float(number: &Number) -> f64 {
+    match *number {
+        Number::U64(number) => number as f64,
+        Number::I64(number) => number as f64,
+        Number::F64(number) => number,
+    }
+}
+
 /// Go's Sprint and Sprintln: the first puts a space only between two operands that are no strings.
-fn print(all: &[&Value], line: bool) -> String {
+fn print(all: &[&Value], line: bool) -> Value {
     let mut text = String::new();
-    let is_string = |value: &Value| matches!(value, Value::String(_));
+    let mut was_string = true;
     for (at, value) in all.iter().enumerate() {
-        if at > 0 && (line || (!is_string(value) && !is_string(all[at - 1]))) {
+        let is_string = matches!(value, Value::String(_));
+        if at > 0 && (line || !(is_string || was_string)) {
             text.push(' ');
         }
+        was_string = is_string;
         show(&mut text, value, "<nil>", 0);
     }
     if line {
         text.push('\n');
     }
-    text
+    Value::String(text)
 }
 
 /// %s %v %d %q %t %x with `-`, `0`, width and precision; everything else as Go complains about it.
-fn printf(format: &str, args: &[&Value]) -> Result<String, String> {
+fn printf(format: &str, args: &[&Value]) -> Answer {
     let mut out = String::new();
-    let mut args = args.iter();
+    let mut args = args;
     let mut rest = format;
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let spec = rest.trim_start_matches(['-', '+', '#', ' ', '0']);
-        let flags = &rest[..rest.len() - spec.len()];
-        let (width, spec) = digits(spec);
-        let (precision, spec) = match spec.strip_prefix('.') {
-            Some(spec) => (Some(digits(spec).0.unwrap_or(0)), digits(spec).1),
-            None => (None, spec),
-        };
-        let Some(verb) = spec.chars().next() else {
+        let (mut left, mut zeros) = (false, false);
+        while let Some(flag @ (b'-' | b'+' | b'#' | b' ' | b'0')) = rest.bytes().next() {
+            left |= flag == b'-';
+            zeros |= flag == b'0';
+            rest = &rest[1..];
+        }
+        let width = number(&mut rest);
+        let mut precision = None;
+        if let Some(behind) = rest.strip_prefix('.') {
+            rest = behind;
+            precision = Some(number(&mut rest));
+        }
+        let Some(verb) = rest.chars().next() else {
             out.push_str("%!(NOVERB)");
-            return Ok(out);
+            return Ok(Value::String(out));
         };
-        rest = &spec[verb.len_utf8()..];
+        rest = &rest[verb.len_utf8()..];
         if verb == '%' {
             out.push('%');
             continue;
         }
-        let Some(value) = args.next() else {
+        let Some((value, behind)) = args.split_first() else {
             out.extend(["%!", verb.encode_utf8(&mut [0; 4]), "(MISSING)"]);
             continue;
         };
-        let mut text = verb_text(verb, value);
-        if let Some(precision) = precision.filter(|_| matches!(verb, 's' | 'v' | 'q')) {
-            text = text.chars().take(precision).collect();
+        args = behind;
+        let whole = verb_text(verb, value);
+        let mut text = whole.as_str();
+        if let (Some(precision), 's' | 'v' | 'q') = (precision, verb) {
+            text = beginning(text, precision);
         }
-        let fill = width.unwrap_or(0).min(PAD_MAX).saturating_sub(text.chars().count());
-        let zeros = flags.contains('0') && !flags.contains('-') && matches!(value, Value::Number(_));
-        let signed = if zeros { text.strip_prefix('-') } else { None };
-        let sign = if signed.is_some() { "-" } else { "" };
-        let text = signed.unwrap_or(&text);
-        let fill = (if zeros { "0" } else { " " }).repeat(fill);
-        let parts = if flags.contains('-') { [sign, text, &fill] } else { [sign, &fill, text] };
-        out.extend(parts);
+        let missing = width.min(PAD_MAX).saturating_sub(text.chars().count());
+        if left {
+            out.push_str(text);
+            fill(&mut out, " ", missing);
+        } else if zeros && matches!(value, Value::Number(_)) {
+            if let Some(digits) = text.strip_prefix('-') {
+                out.push('-');
+                text = digits;
+            }
+            fill(&mut out, "0", missing);
+            out.push_str(text);
+        } else {
+            fill(&mut out, " ", missing);
+            out.push_str(text);
+        }
         if out.len() > VALUE_BYTES_MAX {
             return Err("output is too long".to_owned());
         }
     }
     out.push_str(rest);
-    let extra: Vec<String> = args.map(|value| format!("{}={}", kind(value), shown(value))).collect();
-    if !extra.is_empty() {
-        out.extend(["%!(EXTRA ", &extra.join(", "), ")"]);
+    for (at, value) in args.iter().enumerate() {
+        out.push_str(if at == 0 { "%!(EXTRA " } else { ", " });
+        out.push_str(&named(value));
     }
-    Ok(out)
+    if !args.is_empty() {
+        out.push(')');
+    }
+    Ok(Value::String(out))
 }
 
-fn digits(text: &str) -> (Option<usize>, &str) {
-    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    (text[..text.len() - rest.len()].parse().ok(), rest)
+/// The digits at the beginning, and leaves what is behind them; 0 for none and for more than a number has.
+fn number(rest: &mut &str) -> usize {
+    let (digits, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+    *rest = behind;
+    digits.parse().unwrap_or(0)
+}
+
+/// `string=text`
+fn named(value: &Value) -> String {
+    format!("{}={}", kind(value), shown(value))
 }
 
 fn verb_text(verb: char, value: &Value) -> String {
@@ -378,11 +448,16 @@ fn verb_text(verb: char, value: &Value) -> String {
         | ('t', Value::Bool(_)) => shown(value),
         ('q', Value::String(text)) => format!("\"{}\"", visible(&text.replace('\\', "\\\\").replace('"', "\\\""))),
         ('q', Value::Array(all)) => {
-            format!("[{}]", all.iter().map(|value| verb_text('q', value)).collect::<Vec<_>>().join(" "))
+            let mut text = String::new();
+            for value in all {
+                text.push(if text.is_empty() { '[' } else { ' ' });
+                text.push_str(&verb_text('q', value));
+            }
+            if all.is_empty() { "[]".to_owned() } else { text + "]" }
         }
         ('x', Value::Number(Number::U64(number))) => format!("{number:x}"),
         ('x', Value::String(text)) => mydocker::kernel::hex::encode(text.as_bytes()),
         (_, Value::Null) => format!("%!{verb}(<nil>)"),
-        _ => format!("%!{verb}({}={})", kind(value), shown(value)),
+        _ => format!("%!{verb}({})", named(value)),
     }
 }

@@ -1,6 +1,6 @@
 //! Text to tree: the lexer and the parser of templates (Go's text/template/parse, the part that is used here).
 
-use super::functions::is_function;
+use super::functions::{Function, function};
 use miniserde::json::{self, Value};
 
 /// Deepest nesting of blocks and parentheses.
@@ -18,90 +18,95 @@ pub struct Span {
 }
 
 /// One piece of a template.
-pub enum Node {
+pub enum Node<'a> {
     /// Copied as it is.
-    Text(String),
+    Text(&'a str),
     /// `{{pipe}}`.
-    Show(Pipe),
+    Show(Pipe<'a>),
     /// `{{if}}` or `{{with}}`.
-    If(Branch, bool),
+    If(Branch<'a>, bool),
     /// `{{range}}`.
-    Range(Branch),
+    Range(Branch<'a>),
 }
 
 /// A block with a condition.
-pub struct Branch {
+pub struct Branch<'a> {
     /// The condition, or what is ranged over.
-    pub pipe: Pipe,
+    pub pipe: Pipe<'a>,
     /// When it holds.
-    pub then: Vec<Node>,
+    pub then: Vec<Node<'a>>,
     /// When it does not.
-    pub otherwise: Vec<Node>,
+    pub otherwise: Vec<Node<'a>>,
 }
 
 /// `$a, $b := command | command`.
-pub struct Pipe {
+pub struct Pipe<'a> {
     /// The variables on the left, with their `$`.
-    pub names: Vec<String>,
+    pub names: Vec<&'a str>,
     /// `:=`, as opposed to `=`.
     pub declares: bool,
     /// In order.
-    pub commands: Vec<Command>,
+    pub commands: Vec<Command<'a>>,
 }
 
 /// A function or value with its arguments.
-pub struct Command {
+pub struct Command<'a> {
     /// The first is what is called.
-    pub terms: Vec<Term>,
+    pub terms: Vec<Term<'a>>,
     /// All of it.
     pub span: Span,
 }
 
 /// One operand.
-pub struct Term {
+pub struct Term<'a> {
     /// Where it starts from.
-    pub base: Base,
+    pub base: Base<'a>,
     /// `.Field.Sub` behind it.
-    pub fields: Vec<String>,
+    pub fields: Vec<&'a str>,
     /// All of it.
     pub span: Span,
 }
 
 /// What a term starts from.
-pub enum Base {
+pub enum Base<'a> {
     /// `.`
     Dot,
     /// `$` or `$name`.
-    Variable(String),
+    Variable(&'a str),
     /// A string, number, true, false or nil.
     Literal(Value),
-    /// A function's name.
-    Function(String),
+    /// A function.
+    Function(&'static Function),
     /// `(pipe)`.
-    Group(Pipe),
+    Group(Pipe<'a>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// What is outside of actions.
+    Text,
+    /// `{{`
+    Open,
+    /// `}}`
+    Close,
     Dot,
-    Field(String),
-    Variable(String),
-    Word(String),
-    Text(String),
-    Number(String),
-    Mark(&'static str), // | ( ) := = ,
+    Field,
+    Variable,
+    Word,
+    Quoted,
+    Raw,
+    Number,
+    /// `| ( ) , =`, and `:` for `:=`.
+    Mark(u8),
+    End,
 }
 
-#[derive(Clone)]
-struct Item {
-    token: Token,
+/// A token as it was typed.
+#[derive(Clone, Copy)]
+struct Item<'a> {
+    kind: Kind,
+    text: &'a str,
     start: usize,
-    end: usize,
-}
-
-enum Piece {
-    Text(String),
-    Action(Vec<Item>, usize),
 }
 
 /// A message without its `template: :LINE: `, and where it points to.
@@ -109,29 +114,38 @@ pub struct Fault(pub usize, pub String);
 
 type Parse<T> = Result<T, Fault>;
 
-fn fault<T>(at: usize, what: impl Into<String>) -> Parse<T> {
-    Err(Fault(at, what.into()))
+#[inline(never)]
+fn fault<T>(at: usize, what: &str) -> Parse<T> {
+    Err(Fault(at, what.to_owned()))
 }
 
 /// The tree of a template.
-pub fn parse(text: &str) -> Parse<Vec<Node>> {
-    let mut parser = Parser { pieces: pieces(text)?.into_iter(), names: Vec::new(), depth: 0, end: text.len() };
-    let (nodes, stop) = parser.block()?;
-    match stop {
-        Stop::Eof => Ok(nodes),
-        Stop::End(at) => fault(at, "unexpected {{end}}"),
-        Stop::Else(_, at) => fault(at, "unexpected {{else}}"),
+pub fn parse(text: &str) -> Parse<Vec<Node<'_>>> {
+    let mut parser = Parser { items: lex(text)?, next: 0, names: Vec::new(), depth: 0, at: 0, stop: "" };
+    let nodes = parser.block()?;
+    match parser.stop {
+        "" => Ok(nodes),
+        word => fault(parser.at, &format!("unexpected {{{{{word}}}}}")),
     }
 }
 
-/// Splits the text at its actions; `{{-` and `-}}` eat the space beside them.
-fn pieces(text: &str) -> Parse<Vec<Piece>> {
-    let mut pieces = Vec::new();
+/// Bytes of the characters at the beginning of a text that fit.
+fn run(text: &str, fits: &dyn Fn(char) -> bool) -> usize {
+    text.char_indices().find(|(_, char)| !fits(*char)).map_or(text.len(), |(end, _)| end)
+}
+
+fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\t' | '\r' | '\n')
+}
+
+/// Splits the text into tokens; `{{-` and `-}}` eat the space beside them.
+fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
+    let mut items = Vec::new();
     let (mut at, mut trim) = (0, false);
     loop {
         let open = text[at..].find("{{").map_or(text.len(), |found| at + found);
         let inside = (open + 2).min(text.len());
-        let dash = text[inside..].strip_prefix('-').is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']));
+        let dash = text[inside..].strip_prefix('-').is_some_and(|rest| rest.starts_with(is_space));
         let mut plain = &text[at..open];
         if trim {
             plain = plain.trim_start();
@@ -140,165 +154,164 @@ fn pieces(text: &str) -> Parse<Vec<Piece>> {
             plain = plain.trim_end();
         }
         if !plain.is_empty() {
-            pieces.push(Piece::Text(plain.to_owned()));
+            items.push(Item { kind: Kind::Text, text: plain, start: at });
         }
-        if open == text.len() {
-            return Ok(pieces);
-        }
+        let kind = if open == text.len() { Kind::End } else { Kind::Open };
         let start = if dash { inside + 2 } else { inside };
-        if text[start..].starts_with("/*") {
-            let Some(close) = text[start..].find("*/").map(|found| start + found + 2) else {
-                return fault(open, "unclosed comment");
-            };
-            let rest = &text[close..];
-            (at, trim) = if rest.starts_with("}}") {
-                (close + 2, false)
-            } else if let Some(tail) =
-                rest.trim_start().strip_prefix("-}}").filter(|_| rest.starts_with([' ', '\t', '\n']))
-            {
-                (text.len() - tail.len(), true)
-            } else {
-                return fault(open, "comment ends before closing delimiter");
-            };
+        if !text[start..].starts_with("/*") {
+            items.push(Item { kind, text: "", start: open });
+            if kind == Kind::End {
+                return Ok(items);
+            }
+            (at, trim) = action(text, start, &mut items)?;
             continue;
         }
-        let (items, end, dash) = action(text, start)?;
-        pieces.push(Piece::Action(items, open + 2));
-        (at, trim) = (end, dash);
+        let Some(close) = text[start..].find("*/").map(|found| start + found + 2) else {
+            return fault(open, "unclosed comment");
+        };
+        let rest = &text[close..];
+        let spaces = run(rest, &is_space);
+        trim = spaces > 0 && rest[spaces..].starts_with("-}}");
+        if !trim && !rest.starts_with("}}") {
+            return fault(open, "comment ends before closing delimiter");
+        }
+        at = close + if trim { spaces + 3 } else { 2 };
     }
 }
 
 /// The tokens of one action, where the text goes on, and whether it ended with ` -}}`.
-fn action(text: &str, mut at: usize) -> Parse<(Vec<Item>, usize, bool)> {
-    let mut items = Vec::new();
+fn action<'a>(text: &'a str, mut at: usize, items: &mut Vec<Item<'a>>) -> Parse<(usize, bool)> {
     loop {
-        let spaced = text[at..].trim_start_matches([' ', '\t', '\r', '\n']);
-        let gap = text.len() - at - spaced.len();
+        let gap = run(&text[at..], &is_space);
         at += gap;
-        if gap > 0 && spaced.starts_with("-}}") {
-            return Ok((items, at + 3, true));
+        let rest = &text[at..];
+        let trims = gap > 0 && rest.starts_with("-}}");
+        if trims || rest.starts_with("}}") {
+            items.push(Item { kind: Kind::Close, text: "", start: at });
+            return Ok((at + if trims { 3 } else { 2 }, trims));
         }
-        if spaced.starts_with("}}") {
-            return Ok((items, at + 2, false));
-        }
-        let Some(first) = spaced.chars().next() else { return fault(at, "unclosed action") };
-        let word = |from: usize| {
-            let rest = &text[from..];
-            from + rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
-        };
-        let follows = spaced.chars().nth(1).unwrap_or(' ');
-        let (token, end) = match first {
-            '"' => string(text, at)?,
-            '`' => match spaced[1..].find('`') {
-                Some(close) => (Token::Text(spaced[1..=close].to_owned()), at + close + 2),
-                None => return fault(at, "unterminated raw quoted string"),
-            },
-            '.' if follows.is_alphabetic() || follows == '_' => {
-                let end = word(at + 1);
-                (Token::Field(text[at + 1..end].to_owned()), end)
-            }
-            '.' if !follows.is_ascii_digit() => (Token::Dot, at + 1),
-            '$' => {
-                let end = word(at + 1);
-                (Token::Variable(text[at..end].to_owned()), end)
-            }
-            ':' if follows == '=' => (Token::Mark(":="), at + 2),
-            '=' | '|' | '(' | ')' | ',' => {
-                let mark = ["=", "|", "(", ")", ","].into_iter().find(|mark| mark.starts_with(first));
-                (Token::Mark(mark.unwrap_or_default()), at + 1)
-            }
-            '0'..='9' | '+' | '-' | '.' => {
-                let rest = &spaced[1..];
-                let digits = rest.find(|c: char| !c.is_alphanumeric() && c != '.').unwrap_or(rest.len());
-                (Token::Number(spaced[..=digits].to_owned()), at + 1 + digits)
-            }
-            _ if first.is_alphabetic() || first == '_' => {
-                let end = word(at);
-                (Token::Word(text[at..end].to_owned()), end)
-            }
-            other => {
-                let shown = super::super::human::visible(&other.to_string());
-                return fault(at, format!("unrecognized character in action: U+{:04X} '{shown}'", other as u32));
-            }
-        };
-        items.push(Item { token, start: at, end });
-        at = end;
+        let (kind, length) = token(rest, at)?;
+        items.push(Item { kind, text: &rest[..length], start: at });
+        at += length;
     }
 }
 
-/// A quoted string with Go's escapes.
-fn string(text: &str, start: usize) -> Parse<(Token, usize)> {
+/// What token the text begins with, and its length.
+fn token(text: &str, at: usize) -> Parse<(Kind, usize)> {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return fault(at, "unclosed action") };
+    let follows = chars.next().unwrap_or(' ');
+    let begins_word = |char: char| char.is_alphabetic() || char == '_';
+    let behind = |fits: &dyn Fn(char) -> bool| first.len_utf8() + run(&text[first.len_utf8()..], fits);
+    let is_in_word = |char: char| char.is_alphanumeric() || char == '_';
+    Ok(match first {
+        '"' => (Kind::Quoted, unquoted(text, at)?.1),
+        '`' => match text[1..].find('`') {
+            Some(close) => (Kind::Raw, close + 2),
+            None => return fault(at, "unterminated raw quoted string"),
+        },
+        '.' if begins_word(follows) => (Kind::Field, behind(&is_in_word)),
+        '.' if !follows.is_ascii_digit() => (Kind::Dot, 1),
+        '$' => (Kind::Variable, behind(&is_in_word)),
+        ':' if follows == '=' => (Kind::Mark(b':'), 2),
+        '=' | '|' | '(' | ')' | ',' => (Kind::Mark(first as u8), 1),
+        '0'..='9' | '+' | '-' | '.' => (Kind::Number, behind(&|char| char.is_alphanumeric() || char == '.')),
+        _ if begins_word(first) => (Kind::Word, behind(&is_in_word)),
+        _ => {
+            let shown = super::super::human::visible(&text[..first.len_utf8()]);
+            return fault(at, &format!("unrecognized character in action: U+{:04X} '{shown}'", first as u32));
+        }
+    })
+}
+
+/// A quoted string with Go's escapes, and the length of what was typed.
+fn unquoted(text: &str, at: usize) -> Parse<(String, usize)> {
     let mut value = String::new();
-    let mut rest = text[start + 1..].char_indices();
-    while let Some((at, char)) = rest.next() {
-        match char {
-            '"' => return Ok((Token::Text(value), start + 1 + at + 1)),
-            '\n' => break,
-            '\\' => value.push(match rest.next().map(|(_, escape)| escape) {
-                Some('n') => '\n',
-                Some('t') => '\t',
-                Some('r') => '\r',
-                Some(same @ ('\\' | '"' | '\'')) => same,
+    let mut chars = text[1..].chars();
+    loop {
+        let char = match chars.next() {
+            Some('"') => return Ok((value, text.len() - chars.as_str().len())),
+            Some('\\') => match chars.next() {
+                Some('n') => Some('\n'),
+                Some('t') => Some('\t'),
+                Some('r') => Some('\r'),
+                Some(same @ ('\\' | '"' | '\'')) => Some(same),
                 Some(kind @ ('x' | 'u')) => {
-                    let digits: String = rest.by_ref().take(if kind == 'x' { 2 } else { 4 }).map(|(_, c)| c).collect();
-                    match u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32) {
-                        Some(char) => char,
-                        None => return fault(start, "invalid syntax in a quoted string"),
-                    }
+                    let rest = chars.as_str();
+                    let digits = rest.get(..if kind == 'x' { 2 } else { 4 }).unwrap_or(rest);
+                    chars = rest[digits.len()..].chars();
+                    u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
                 }
                 None => break,
-                Some(_) => return fault(start, "invalid syntax in a quoted string"),
-            }),
-            other => value.push(other),
-        }
+                Some(_) => None,
+            },
+            None | Some('\n') => break,
+            other => other,
+        };
+        let Some(char) = char else { return fault(at, "invalid syntax in a quoted string") };
+        value.push(char);
     }
-    fault(start, "unterminated quoted string")
+    fault(at, "unterminated quoted string")
 }
 
-/// Why a block ended.
-enum Stop {
-    Eof,
-    End(usize),
-    /// The tokens behind `else`.
-    Else(Vec<Item>, usize),
-}
-
-struct Parser {
-    pieces: std::vec::IntoIter<Piece>,
+struct Parser<'a> {
+    items: Vec<Item<'a>>,
+    /// The item that is read next.
+    next: usize,
     /// Variables in scope.
-    names: Vec<String>,
+    names: Vec<&'a str>,
     depth: usize,
-    end: usize,
+    /// Where the action begins that was read last.
+    at: usize,
+    /// What ended the last block: `end`, `else`, or nothing for the end of the text.
+    stop: &'a str,
 }
 
-impl Parser {
-    fn block(&mut self) -> Parse<(Vec<Node>, Stop)> {
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Item<'a> {
+        self.items[self.next]
+    }
+
+    /// Goes over the next item if it is of this kind.
+    fn take(&mut self, kind: Kind) -> bool {
+        let found = self.peek().kind == kind;
+        self.next += usize::from(found);
+        found
+    }
+
+    fn block(&mut self) -> Parse<Vec<Node<'a>>> {
         let mut nodes = Vec::new();
-        while let Some(piece) = self.pieces.next() {
-            let (items, at) = match piece {
-                Piece::Text(text) => {
-                    nodes.push(Node::Text(text));
-                    continue;
-                }
-                Piece::Action(items, at) => (items, at),
-            };
-            let word = match items.first().map(|item| &item.token) {
-                Some(Token::Word(word)) => word.as_str(),
-                _ => "",
-            };
-            let rest = || items[1..].to_vec();
+        loop {
+            let item = self.peek();
+            if item.kind == Kind::Text {
+                nodes.push(Node::Text(item.text));
+                self.next += 1;
+                continue;
+            }
+            self.at = item.start;
+            self.stop = "";
+            if item.kind == Kind::End {
+                return Ok(nodes);
+            }
+            self.next += 1;
+            let first = self.peek();
+            let word = if first.kind == Kind::Word { first.text } else { "" };
             match word {
-                "end" if items.len() > 1 => return fault(at, "unexpected input in end"),
-                "end" => return Ok((nodes, Stop::End(at))),
-                "else" => return Ok((nodes, Stop::Else(rest(), at))),
-                "if" | "with" | "range" => nodes.push(self.control(word, rest(), at)?),
-                "break" | "continue" | "define" | "template" | "block" => {
-                    return fault(at, format!("{{{{{word}}}}} is not supported"));
+                "end" | "else" => {
+                    self.next += 1;
+                    if word == "end" && !self.take(Kind::Close) {
+                        return fault(self.at, "unexpected input in end");
+                    }
+                    self.stop = word;
+                    return Ok(nodes);
                 }
-                _ => nodes.push(Node::Show(self.action(items, at, "command", 1)?)),
+                "if" | "with" | "range" => nodes.push(self.control()?),
+                "break" | "continue" | "define" | "template" | "block" => {
+                    return fault(self.at, &format!("{{{{{word}}}}} is not supported"));
+                }
+                _ => nodes.push(Node::Show(self.action("command", 1)?)),
             }
         }
-        Ok((nodes, Stop::Eof))
     }
 
     fn deeper(&mut self, at: usize) -> Parse<()> {
@@ -306,125 +319,165 @@ impl Parser {
         if self.depth > DEPTH_MAX { fault(at, "nested too deeply") } else { Ok(()) }
     }
 
-    fn control(&mut self, word: &str, items: Vec<Item>, at: usize) -> Parse<Node> {
-        self.deeper(at)?;
+    /// A block whose word is the next item.
+    fn control(&mut self) -> Parse<Node<'a>> {
+        let word = self.peek().text;
+        self.next += 1;
+        self.deeper(self.at)?;
+        let ranges = word == "range";
         let scope = self.names.len();
-        let pipe = self.action(items, at, word, if word == "range" { 2 } else { 1 })?;
+        let pipe = self.action(word, if ranges { 2 } else { 1 })?;
         let inner = self.names.len();
-        let (then, mut stop) = self.block()?;
+        let then = self.block()?;
         self.names.truncate(inner);
         let mut otherwise = Vec::new();
-        if let Stop::Else(items, at) = stop {
-            match items.first().map(|item| item.token.clone()) {
-                None => (otherwise, stop) = self.block()?,
-                Some(Token::Word(chained)) if word != "range" && (chained == "if" || chained == "with") => {
-                    // The chained block's {{end}} closes both.
-                    otherwise = vec![self.control(&chained, items[1..].to_vec(), at)?];
-                    stop = Stop::End(at);
-                }
-                Some(_) => return fault(at, "unexpected input in else"),
+        if self.stop == "else" {
+            if self.take(Kind::Close) {
+                otherwise = self.block()?;
+            } else if !ranges && matches!(self.peek().text, "if" | "with") {
+                otherwise.push(self.control()?); // its {{end}} closes both
+            } else {
+                return fault(self.at, "unexpected input in else");
             }
         }
-        match stop {
-            Stop::End(_) => {}
-            Stop::Eof => return fault(self.end, "unexpected EOF"),
-            Stop::Else(_, at) => return fault(at, "expected end; found {{else}}"),
+        match self.stop {
+            "end" => {}
+            "" => return fault(self.at, "unexpected EOF"),
+            _ => return fault(self.at, "expected end; found {{else}}"),
         }
         self.names.truncate(scope);
         self.depth -= 1;
         let branch = Branch { pipe, then, otherwise };
-        Ok(match word {
-            "range" => Node::Range(branch),
-            _ => Node::If(branch, word == "with"),
-        })
+        Ok(if ranges { Node::Range(branch) } else { Node::If(branch, word == "with") })
     }
 
-    /// A whole action as one pipe.
-    fn action(&mut self, items: Vec<Item>, at: usize, context: &str, names_max: usize) -> Parse<Pipe> {
-        let mut items = Items { all: items, next: 0, at };
-        let pipe = self.pipe(&mut items, context, names_max)?;
-        match items.peek() {
-            None => Ok(pipe),
-            Some(item) => fault(item.start, format!("unexpected {} in {context}", item.shown())),
-        }
+    /// The rest of an action as one pipe.
+    fn action(&mut self, context: &str, names_max: usize) -> Parse<Pipe<'a>> {
+        let pipe = self.pipe(context, names_max)?;
+        if self.take(Kind::Close) { Ok(pipe) } else { self.unexpected(context) }
     }
 
-    fn pipe(&mut self, items: &mut Items, context: &str, names_max: usize) -> Parse<Pipe> {
-        let (names, declares) = items.declaration(names_max);
-        if !declares && let Some(name) = names.iter().find(|name| !self.names.contains(name)) {
-            return fault(items.at, format!("undefined variable \"{name}\""));
+    fn unexpected<T>(&self, context: &str) -> Parse<T> {
+        let item = self.peek();
+        fault(item.start, &format!("unexpected \"{}\" in {context}", item.text))
+    }
+
+    fn pipe(&mut self, context: &str, names_max: usize) -> Parse<Pipe<'a>> {
+        let mut pipe = Pipe { names: Vec::new(), declares: false, commands: Vec::new() };
+        self.declaration(&mut pipe, names_max);
+        if !pipe.declares {
+            for name in &pipe.names {
+                self.known(name, self.at)?;
+            }
         }
-        let mut commands = Vec::new();
         loop {
-            let terms = self.terms(items, context)?;
+            let terms = self.terms(context)?;
             let (Some(first), Some(last)) = (terms.first(), terms.last()) else {
-                return fault(items.at, format!("missing value for {context}"));
+                return fault(self.at, &format!("missing value for {context}"));
             };
-            if !commands.is_empty() && matches!(first.base, Base::Literal(_) | Base::Dot) && first.fields.is_empty() {
+            let is_value = matches!(first.base, Base::Literal(_) | Base::Dot) && first.fields.is_empty();
+            if is_value && !pipe.commands.is_empty() {
                 return fault(first.span.at, "non executable command in pipeline");
             }
             let span = Span { at: first.span.start, start: first.span.start, end: last.span.end };
-            commands.push(Command { terms, span });
-            if !items.take(&Token::Mark("|")) {
+            pipe.commands.push(Command { terms, span });
+            if !self.take(Kind::Mark(b'|')) {
                 break;
             }
         }
-        if declares {
-            self.names.extend_from_slice(&names);
+        if pipe.declares {
+            self.names.extend_from_slice(&pipe.names);
         }
-        Ok(Pipe { names, declares, commands })
+        Ok(pipe)
     }
 
-    fn terms(&mut self, items: &mut Items, context: &str) -> Parse<Vec<Term>> {
-        let mut terms = Vec::new();
-        while let Some(item) = items.peek().cloned() {
-            if matches!(item.token, Token::Mark("|" | ")")) {
+    fn known(&self, name: &str, at: usize) -> Parse<()> {
+        if self.names.contains(&name) { Ok(()) } else { fault(at, &format!("undefined variable \"{name}\"")) }
+    }
+
+    /// `$x :=`, `$x =` or `$i, $x :=` if the action begins so.
+    fn declaration(&mut self, pipe: &mut Pipe<'a>, names_max: usize) {
+        let start = self.next;
+        while self.peek().kind == Kind::Variable && pipe.names.len() < names_max {
+            pipe.names.push(self.peek().text);
+            self.next += 1;
+            pipe.declares = self.take(Kind::Mark(b':'));
+            if pipe.declares || self.take(Kind::Mark(b'=')) {
+                return;
+            }
+            if !self.take(Kind::Mark(b',')) {
                 break;
             }
-            items.next += 1;
+        }
+        self.next = start;
+        pipe.names.clear();
+    }
+
+    fn terms(&mut self, context: &str) -> Parse<Vec<Term<'a>>> {
+        let mut terms = Vec::new();
+        loop {
+            let item = self.peek();
+            if matches!(item.kind, Kind::Close | Kind::Mark(b'|' | b')')) {
+                return Ok(terms);
+            }
             let mut fields = Vec::new();
-            let base = match item.token {
-                Token::Dot => Base::Dot,
-                Token::Field(ref name) => {
-                    fields.push(name.clone());
-                    Base::Dot
-                }
-                Token::Variable(name) if name == "$" || self.names.contains(&name) => Base::Variable(name),
-                Token::Variable(name) => return fault(item.start, format!("undefined variable \"{name}\"")),
-                Token::Text(text) => Base::Literal(Value::String(text)),
-                Token::Number(text) => Base::Literal(number(&text, item.start)?),
-                Token::Word(word) => match word.as_str() {
-                    "true" | "false" => Base::Literal(Value::Bool(word == "true")),
-                    "nil" => Base::Literal(Value::Null),
-                    _ if is_function(&word) => Base::Function(word),
-                    _ => return fault(item.start, format!("function \"{word}\" not defined")),
-                },
-                Token::Mark("(") => {
-                    self.deeper(item.start)?;
-                    let pipe = self.pipe(items, "parenthesized pipeline", 0)?;
-                    if !items.take(&Token::Mark(")")) {
-                        return fault(item.start, "unclosed left paren");
-                    }
-                    self.depth -= 1;
-                    Base::Group(pipe)
-                }
-                Token::Mark(_) => return fault(item.start, format!("unexpected {} in {context}", item.shown())),
-            };
-            let mut span = Span { at: item.start, start: item.start, end: items.before() };
+            let base = self.base(item, context)?;
+            if item.kind == Kind::Field {
+                fields.push(&item.text[1..]);
+            }
+            let before = self.items[self.next - 1];
+            let mut span = Span { at: item.start, start: item.start, end: before.start + before.text.len() };
             // A field that touches what is before it belongs to it; Go points its messages at the first such field.
-            while let Some(Item { token: Token::Field(name), start, end }) = items.peek().cloned()
-                && start == span.end
-            {
-                if span.at == span.start {
-                    span.at = start;
+            loop {
+                let next = self.peek();
+                if next.kind != Kind::Field || next.start != span.end {
+                    break;
                 }
-                fields.push(name);
-                span.end = end;
-                items.next += 1;
+                if span.at == span.start {
+                    span.at = next.start;
+                }
+                fields.push(&next.text[1..]);
+                span.end += next.text.len();
+                self.next += 1;
             }
             terms.push(Term { base, fields, span });
         }
-        Ok(terms)
+    }
+
+    /// What the item stands for, which is read.
+    fn base(&mut self, item: Item<'a>, context: &str) -> Parse<Base<'a>> {
+        let Item { text, start, .. } = item;
+        if matches!(item.kind, Kind::Mark(b',' | b'=' | b':')) {
+            return self.unexpected(context);
+        }
+        self.next += 1;
+        Ok(match item.kind {
+            Kind::Variable => {
+                if text != "$" {
+                    self.known(text, start)?;
+                }
+                Base::Variable(text)
+            }
+            Kind::Quoted => Base::Literal(Value::String(unquoted(text, start)?.0)),
+            Kind::Raw => Base::Literal(Value::String(text[1..text.len() - 1].to_owned())),
+            Kind::Number => Base::Literal(number(text, start)?),
+            Kind::Word => match (text, function(text)) {
+                ("true" | "false", _) => Base::Literal(Value::Bool(text == "true")),
+                ("nil", _) => Base::Literal(Value::Null),
+                (_, Some(function)) => Base::Function(function),
+                _ => return fault(start, &format!("function \"{text}\" not defined")),
+            },
+            Kind::Mark(_) => {
+                self.deeper(start)?;
+                let pipe = self.pipe("parenthesized pipeline", 0)?;
+                if !self.take(Kind::Mark(b')')) {
+                    return fault(start, "unclosed left paren");
+                }
+                self.depth -= 1;
+                Base::Group(pipe)
+            }
+            _ => Base::Dot,
+        })
     }
 }
 
@@ -432,62 +485,6 @@ impl Parser {
 fn number(text: &str, at: usize) -> Parse<Value> {
     match json::from_str(text) {
         Ok(number @ Value::Number(_)) => Ok(number),
-        _ => fault(at, format!("bad number syntax: \"{text}\"")),
-    }
-}
-
-/// The tokens of one action and how far they have been read.
-struct Items {
-    all: Vec<Item>,
-    next: usize,
-    at: usize,
-}
-
-impl Items {
-    fn peek(&self) -> Option<&Item> {
-        self.all.get(self.next)
-    }
-
-    fn take(&mut self, token: &Token) -> bool {
-        let found = self.peek().is_some_and(|item| item.token == *token);
-        self.next += usize::from(found);
-        found
-    }
-
-    /// Where the token read last ends.
-    fn before(&self) -> usize {
-        self.next.checked_sub(1).and_then(|last| self.all.get(last)).map_or(self.at, |item| item.end)
-    }
-
-    /// `$x :=`, `$x =` or `$i, $x :=` if the action begins so.
-    fn declaration(&mut self, names_max: usize) -> (Vec<String>, bool) {
-        let mut names = Vec::new();
-        let mut at = self.next;
-        while let Some(Token::Variable(name)) = self.all.get(at).map(|item| &item.token)
-            && names.len() < names_max
-        {
-            names.push(name.clone());
-            match self.all.get(at + 1).map(|item| &item.token) {
-                Some(Token::Mark(",")) => at += 2,
-                Some(Token::Mark(mark @ (":=" | "="))) => {
-                    self.next = at + 2;
-                    return (names, *mark == ":=");
-                }
-                _ => break,
-            }
-        }
-        (Vec::new(), false)
-    }
-}
-
-impl Item {
-    fn shown(&self) -> String {
-        let text = match &self.token {
-            Token::Dot => ".",
-            Token::Mark(mark) => mark,
-            Token::Field(text) => return format!("<.{text}>"),
-            Token::Variable(text) | Token::Word(text) | Token::Text(text) | Token::Number(text) => text,
-        };
-        format!("\"{text}\"")
+        _ => fault(at, &format!("bad number syntax: \"{text}\"")),
     }
 }

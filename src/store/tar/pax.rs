@@ -1,9 +1,9 @@
 //! Extended headers: pax records (pax(1), POSIX.1-2017) with the xattrs of star and the sparse maps of GNU tar.
 #![allow(missing_docs)] // the fields are named after the records
 
-use super::{REGIONS_MAX, Region, Time, owner_in_range, pairs, shown};
+use super::{REGIONS_MAX, Region, Time, owner_in_range, shown};
 use crate::error::{Error, Result};
-use alloc::collections::BTreeMap;
+use crate::spec::map::Map;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -16,7 +16,7 @@ pub struct Pax {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     pub mtime: Option<Time>,
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: Map<Vec<u8>, Vec<u8>>,
     pub sparse: Sparse,
 }
 
@@ -52,33 +52,33 @@ impl Pax {
 
     /// An empty value takes an earlier (global) one back; an empty extended attribute is one.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let bytes = || if value.is_empty() { None } else { Some(value.to_vec()) };
-        let number = || if value.is_empty() { Ok(None) } else { decimal(value).map(Some) };
-        let id = || if value.is_empty() { Ok(None) } else { owner_in_range(decimal(value)? as i64).map(Some) };
-        match key {
-            b"path" => self.path = bytes(),
-            b"linkpath" => self.link = bytes(),
-            b"size" => self.size = number()?,
-            b"uid" => self.uid = id()?,
-            b"gid" => self.gid = id()?,
-            b"mtime" => self.mtime = if value.is_empty() { None } else { Some(time(value)?) },
-            b"GNU.sparse.major" => self.sparse.major = decimal(value)?,
-            b"GNU.sparse.minor" => self.sparse.minor = decimal(value)?,
-            b"GNU.sparse.name" => self.sparse.name = bytes(),
-            b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse.size = number()?,
-            b"GNU.sparse.offset" => self.sparse.offset = decimal(value)?,
-            b"GNU.sparse.numbytes" => {
-                self.sparse.regions.push(Region { offset: self.sparse.offset, bytes: decimal(value)? });
+        let is_given = !value.is_empty();
+        let sparse = &mut self.sparse;
+        if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+            self.xattrs.insert(unescape(name), value.to_vec());
+        }
+        // As text: patterns of bytes are compared byte by byte, in code.
+        match core::str::from_utf8(key).unwrap_or("") {
+            "path" => self.path = is_given.then(|| value.to_vec()),
+            "linkpath" => self.link = is_given.then(|| value.to_vec()),
+            "size" => self.size = if is_given { Some(decimal(value)?) } else { None },
+            "uid" | "gid" => {
+                let to = if key[0] == b'u' { &mut self.uid } else { &mut self.gid };
+                *to = if is_given { Some(owner_in_range(decimal(value)? as i64)?) } else { None };
             }
-            b"GNU.sparse.map" => {
-                let numbers = value.split(|b| *b == b',').filter(|n| !n.is_empty()).map(decimal);
-                self.sparse.regions = pairs(&numbers.collect::<Result<Vec<u64>>>()?);
+            "mtime" => self.mtime = if is_given { Some(time(value)?) } else { None },
+            "GNU.sparse.major" => sparse.major = decimal(value)?,
+            "GNU.sparse.minor" => sparse.minor = decimal(value)?,
+            "GNU.sparse.name" => sparse.name = is_given.then(|| value.to_vec()),
+            "GNU.sparse.size" | "GNU.sparse.realsize" => {
+                sparse.size = if is_given { Some(decimal(value)?) } else { None };
             }
-            _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.insert(unescape(name), value.to_vec());
-                }
+            "GNU.sparse.offset" => sparse.offset = decimal(value)?,
+            "GNU.sparse.numbytes" => {
+                sparse.regions.push(Region { offset: sparse.offset, bytes: decimal(value)? });
             }
+            "GNU.sparse.map" => sparse.regions = map(value)?,
+            _ => {}
         }
         if self.sparse.regions.len() > REGIONS_MAX || self.xattrs.len() > XATTRS_MAX {
             return Err(Error::new("too many values"));
@@ -87,13 +87,32 @@ impl Pax {
     }
 }
 
+/// Numbers with commas between them: offset and length of each region.
+fn map(text: &[u8]) -> Result<Vec<Region>> {
+    let (mut regions, mut offset) = (Vec::new(), None);
+    for number in text.split(|b| *b == b',') {
+        if number.is_empty() {
+            continue;
+        }
+        let number = decimal(number)?;
+        match offset.take() {
+            None => offset = Some(number),
+            Some(offset) => regions.push(Region { offset, bytes: number }),
+        }
+    }
+    Ok(regions)
+}
+
 /// Most extended attributes of one entry; listxattr(2) of Linux cannot name more than 64 KiB of them.
 const XATTRS_MAX: usize = 4096;
 
 /// A decimal number without sign that an `i64` holds.
 fn decimal(text: &[u8]) -> Result<u64> {
-    let digits = core::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
-    let number = digits.and_then(|t| t.parse::<i64>().ok());
+    let mut number = if text.is_empty() { None } else { Some(0i64) };
+    for byte in text {
+        let digit = if byte.is_ascii_digit() { Some(i64::from(byte - b'0')) } else { None };
+        number = number.and_then(|n| n.checked_mul(10)?.checked_add(digit?));
+    }
     number.map(|n| n as u64).ok_or_else(|| Error::new("damaged number"))
 }
 

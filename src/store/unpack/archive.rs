@@ -2,14 +2,13 @@
 
 use super::Limits;
 use crate::error::{Error, Result};
-use crate::kernel::hex;
+use crate::kernel::hex::Hash;
 use crate::kernel::io::Source;
 use crate::store::tar::{self, Entry, Parser, Step, shown};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use sha2::{Digest, Sha256};
 
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -67,15 +66,15 @@ impl<'a> Archive<'a> {
     }
 
     /// Goes on behind the content of an entry.
-    pub fn end(&mut self, entry: Entry) -> Result<()> {
-        self.last = entry.name;
+    pub fn end(&mut self, mut entry: Entry) -> Result<()> {
+        self.last = core::mem::take(&mut entry.name);
         self.stream.end_of_content(tar::padding(entry.stored))
     }
 
     /// Reads what stands behind the archive, because it belongs to the digest. That is empty if nobody wanted it.
-    pub fn finish(mut self) -> Result<String> {
+    pub fn finish(&mut self) -> Result<String> {
         while !self.stream.some(u64::MAX)?.is_empty() {}
-        Ok(self.stream.hash.map_or(String::new(), |hash| hex::encode(&hash.finalize())))
+        Ok(self.stream.hash.take().map_or(String::new(), Hash::end))
     }
 }
 
@@ -89,14 +88,14 @@ pub struct Stream<'a> {
     buf: Vec<u8>,
     at: usize,
     end: usize,
-    hash: Option<Sha256>,
+    hash: Option<Hash>,
     bytes_max: u64,
     bytes_left: u64,
 }
 
 impl<'a> Stream<'a> {
     fn new(source: &'a mut dyn Source, bytes_max: u64, hashes: bool) -> Self {
-        let (hash, buf) = (hashes.then(Sha256::new), vec![0; BUFFER_BYTES]);
+        let (hash, buf) = (hashes.then(Hash::default), vec![0; BUFFER_BYTES]);
         Self { source, buf, at: 0, end: 0, hash, bytes_max, bytes_left: bytes_max }
     }
 
@@ -106,7 +105,7 @@ impl<'a> Stream<'a> {
             self.end = self.source.read(&mut self.buf)?;
             self.at = 0;
             if let Some(hash) = &mut self.hash {
-                hash.update(&self.buf[..self.end]);
+                hash.add(&self.buf[..self.end]);
             }
             self.bytes_left = self
                 .bytes_left

@@ -19,6 +19,17 @@ pub fn set_opaque(fd: &OwnedFd) -> Answer<()> {
     }
 }
 
+/// The attribute with the ACL that new entries of a directory inherit. acl(5)
+pub const DEFAULT_ACL: &str = "system.posix_acl_default";
+
+/// Sets it, where there are ACLs and we may.
+pub fn set_acl(dir: &OwnedFd, acl: &[u8]) -> Answer<()> {
+    match fsetxattr(dir, DEFAULT_ACL, acl, XattrFlags::empty()) {
+        Err(Errno::OPNOTSUPP | Errno::PERM) => Ok(()),
+        other => other,
+    }
+}
+
 /// An owner that our user namespace does not have is left out: the file stays ours. The host's has every one.
 fn unless_unmapped(answer: Answer<()>) -> Answer<()> {
     if answer == Err(Errno::INVAL) { Ok(()) } else { answer }
@@ -57,19 +68,22 @@ impl Owners {
 
 /// Owner, attributes and mode of an open file or directory, in the order in which they do not undo each other:
 /// chown(2) drops setuid bits and capabilities, an ACL changes the mode. `strict`: an attribute that we may not set is an
-/// error.
-pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool) -> Result<()> {
+/// error. `made`: the mode that it was certainly made with.
+pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool, made: Option<u32>) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
     if let Some((uid, gid)) = owner {
         unless_unmapped(fchown(fd, Some(uid), Some(gid))).tried_with(|| what("owner"))?;
     }
-    for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name)) {
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name) && *name != DEFAULT_ACL.as_bytes()) {
         match fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
             // tmpfs before 6.6 has no user attributes. A capability must not be lost silently.
             Err(Errno::OPNOTSUPP) if name != b"security.capability" => {}
             Err(Errno::PERM | Errno::OPNOTSUPP) if !strict => {}
             other => other.tried_with(|| what(&format!("attribute {}", shown(name))))?,
         }
+    }
+    if made == Some(entry.mode & 0o1777) && entry.xattrs.is_empty() {
+        return Ok(()); // nothing has changed it
     }
     fchmod(fd, Mode::from(entry.mode)).tried_with(|| what("mode"))
 }

@@ -1,13 +1,13 @@
 //! The end of a container's cgroup: what is left in it is killed, and it goes away.
 
-use super::place::{Hierarchy, Place, children, hierarchies};
+use super::place::{Hierarchy, Place, add_pids, children, hierarchies};
 use crate::error::{Error, Result};
-use crate::kernel::{file, process, sys, time};
+use crate::kernel::{at, file, process, sys, time};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, unlinkat};
+use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
 /// How long `release` waits for killed processes to be gone.
@@ -27,7 +27,7 @@ pub fn release(place: Place<'_>) -> Result<()> {
     let all = hierarchies()?;
     for hierarchy in &all {
         let path = hierarchy.group(place);
-        let done = match unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR) {
+        let done = match at::remove(CWD, &path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
             Err(_) => empty_and_remove(&all, place, &path, deadline),
         };
@@ -61,14 +61,14 @@ fn empty_and_remove(all: &[Hierarchy], place: Place<'_>, path: &str, deadline: i
             Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => return Ok(()), // likewise
             other => other?,
         }
-        match unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR) {
+        match at::remove(CWD, path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             // Processes are dead but their last references are not: the kernel has no event for that on v1. A poll
             // without descriptors is a timer.
             Err(Errno::BUSY) if time::monotonic_ms() < deadline => {
                 process::wait_for(&mut [], 2);
             }
-            Err(errno) => return Err(Error::os(format!("remove the cgroup {path}"), errno)),
+            Err(errno) => return Err(Error::tried("remove the cgroup", path, errno)),
         }
     }
 }
@@ -91,10 +91,9 @@ fn freeze(all: &[Hierarchy], place: Place<'_>, frozen: bool) {
 
 /// The processes of one cgroup, in our terms.
 fn pids(dir: BorrowedFd<'_>) -> Result<Vec<i32>> {
-    let text = file::read_at(dir, "cgroup.procs", file::RECORD_BYTES_MAX)?;
-    let pids = text.split(|b| *b == b'\n').filter_map(|l| core::str::from_utf8(l).ok()?.parse().ok());
-    // A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
-    Ok(pids.filter(|pid| *pid > 0).collect())
+    let mut pids = Vec::new();
+    add_pids(&mut pids, &file::text_at(dir, "cgroup.procs")?);
+    Ok(pids)
 }
 
 /// Kills every process of one cgroup and waits for their ends.
@@ -117,15 +116,20 @@ fn kill_all(dir: BorrowedFd<'_>, freeze: &dyn Fn(bool), deadline: i64) -> Result
 fn kill_once(dir: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
     let mut found = Vec::new();
     for pid in pids(dir)? {
-        found.extend(process::open_pidfd(pid).ok().map(|pidfd| (pid, pidfd)));
+        if let Ok(pidfd) = process::open_pidfd(pid) {
+            found.push((pid, pidfd));
+        }
     }
     // A number may have become another process's before we opened it. Who is still listed now is who we hold.
     let still = pids(dir)?;
-    found.retain(|(pid, _)| still.contains(pid));
-    for (_, pidfd) in &found {
-        let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
+    let mut killed = Vec::new();
+    for (pid, pidfd) in found {
+        if still.contains(&pid) {
+            let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
+            killed.push(pidfd);
+        }
     }
-    Ok(found.into_iter().map(|(_, pidfd)| pidfd).collect())
+    Ok(killed)
 }
 
 /// The same for a container whose record is lost, and with it the name of the parent: every cgroup of the host with the
@@ -148,5 +152,9 @@ pub fn release_lost(id: &str) -> Result<()> {
             }
         }
     }
-    parents.iter().map(|parent| release(Place { id, parent })).fold(Ok(()), Result::and)
+    let mut result = Ok(());
+    for parent in &parents {
+        result = result.and(release(Place { id, parent }));
+    }
+    result
 }

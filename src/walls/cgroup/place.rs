@@ -1,13 +1,13 @@
 //! Where the cgroup of a container is: below which mounted hierarchies, and the way down from their roots.
 
 use crate::error::{Error, Result};
-use crate::kernel::file;
+use crate::kernel::{at, file};
 use crate::spec::Spec;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, XattrFlags, getxattr, setxattr, unlinkat};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
 
 /// The controllers that a container joins, where the kernel has them.
@@ -66,16 +66,23 @@ pub fn hierarchies() -> Result<Vec<Hierarchy>> {
 /// proc_pid_mountinfo(5): `id parent major:minor root mount-point options … - fstype source super-options`
 fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
+    let mut words: Vec<&str> = Vec::with_capacity(16);
     for line in text.lines() {
-        let Some((left, right)) = line.split_once(" - ") else { continue };
-        let (mut left, mut right) = (left.split(' ').skip(3), right.split(' '));
-        let (Some("/"), Some(path)) = (left.next(), left.next()) else { continue };
-        let (Some(kind), Some(_), Some(options)) = (right.next(), right.next(), right.next()) else { continue };
-        let ours: Vec<&str> = options.split(',').filter(|o| CONTROLLERS.contains(o)).collect();
+        words.clear();
+        words.extend(line.split(' '));
+        let Some(dash) = words.iter().position(|word| *word == "-") else { continue };
+        let [_, _, _, "/", path, ..] = words[..dash] else { continue };
+        let [_, kind, _, options, ..] = words[dash..] else { continue };
+        let mut ours = String::new();
+        for option in options.split(',').filter(|option| CONTROLLERS.contains(option)) {
+            ours.push_str(if ours.is_empty() { "" } else { "," });
+            ours.push_str(option);
+        }
         let v2 = kind == "cgroup2";
-        let known = found.iter().any(|h| h.v2 == v2 && (v2 || h.has(ours.first().unwrap_or(&""))));
+        let first = ours.split(',').next().unwrap_or("");
+        let known = found.iter().any(|h| h.v2 == v2 && (v2 || h.has(first)));
         if !known && (v2 || kind == "cgroup" && !ours.is_empty()) {
-            found.push(Hierarchy { path: unescape(path), controllers: ours.join(","), v2 });
+            found.push(Hierarchy { path: unescape(path), controllers: ours, v2 });
         }
     }
     if found.iter().any(|h| !h.v2) {
@@ -86,7 +93,14 @@ fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
 
 /// Blanks, tabs, newlines and backslashes are octal in mountinfo.
 fn unescape(path: &str) -> String {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    let mut parts = path.split('\\');
+    let mut plain = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        let (code, rest) = part.split_at_checked(3).unwrap_or((part, ""));
+        plain.extend(u8::from_str_radix(code, 8).map(char::from));
+        plain.push_str(rest);
+    }
+    plain
 }
 
 impl Hierarchy {
@@ -98,11 +112,10 @@ impl Hierarchy {
     /// The directory of the container's cgroup.
     pub fn group(&self, place: Place<'_>) -> String {
         let mut path = self.path.clone();
-        let own = format!("mydocker-{}", place.id);
-        for part in place.parents().chain([own.as_str()]) {
-            path.push('/');
-            path.push_str(part);
+        for part in place.parents() {
+            path.extend(["/", part]);
         }
+        path.extend(["/mydocker-", place.id]);
         path
     }
 
@@ -121,11 +134,11 @@ impl Hierarchy {
         let mut tries_left = TRIES;
         loop {
             let has_parents = self.make_parents(place)?;
-            match rustix::fs::mkdir(path.as_str(), Mode::from(0o755)) {
+            match at::make_dir(CWD, &path, 0o755) {
                 Ok(()) | Err(Errno::EXIST) => return Ok(Group { dir: file::open_dir(&path)?, path }),
                 // The last container in that parent ended at this moment, and took it along.
                 Err(Errno::NOENT) if has_parents && tries_left > 0 => tries_left -= 1,
-                Err(errno) => return Err(Error::os(format!("make the cgroup {path}"), errno)),
+                Err(errno) => return Err(Error::tried("make the cgroup", &path, errno)),
             }
         }
     }
@@ -136,7 +149,7 @@ impl Hierarchy {
         'again: loop {
             for level in self.levels(place).iter().skip(1) {
                 has_parents = true;
-                match rustix::fs::mkdir(level.as_str(), Mode::from(0o755)) {
+                match at::make_dir(CWD, level, 0o755) {
                     // Where it cannot be marked (in a user namespace) it will not be removed, either.
                     Ok(()) => drop(setxattr(level.as_str(), MARK, b"1", XattrFlags::empty())),
                     Err(Errno::EXIST) => {}
@@ -144,7 +157,7 @@ impl Hierarchy {
                         tries_left -= 1;
                         continue 'again;
                     }
-                    Err(errno) => return Err(Error::os(format!("make the cgroup {level}"), errno)),
+                    Err(errno) => return Err(Error::tried("make the cgroup", level, errno)),
                 }
             }
             return Ok(has_parents);
@@ -156,7 +169,7 @@ impl Hierarchy {
         for level in self.levels(place).iter().skip(1).rev() {
             let mut value = [0u8; 8];
             let ours = getxattr(level.as_str(), MARK, &mut value).is_ok();
-            if !ours || unlinkat(rustix::fs::CWD, level.as_str(), AtFlags::REMOVEDIR).is_err() {
+            if !ours || at::remove(CWD, level, AtFlags::REMOVEDIR).is_err() {
                 return; // somebody else's, or not empty
             }
         }
@@ -185,7 +198,6 @@ impl Group {
 
     /// Writes a value that the flag `--limit` asked for. A file that is not there is `None`, for the caller to explain.
     pub fn set(&self, limit: &str, name: &str, value: &str) -> Result<Option<()>> {
-        use rustix::fd::AsFd;
         let errno = match file::write_at(self.dir.as_fd(), name, value) {
             Ok(()) => return Ok(Some(())),
             Err(Errno::NOENT) => return Ok(None),
@@ -203,25 +215,28 @@ impl Group {
 
     /// The content of one of its files.
     pub fn read(&self, name: &str) -> Result<String> {
-        use rustix::fd::AsFd;
-        let bytes = file::read_at(self.dir.as_fd(), name, file::RECORD_BYTES_MAX)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().into())
+        Ok(file::text_at(self.dir.as_fd(), name)?.trim().into())
     }
-}
-
-/// Whether this process is root only of a user namespace of its own. user_namespaces(7)
-pub fn in_user_namespace() -> bool {
-    let Ok(map) = file::read_text("/proc/self/uid_map") else { return false };
-    !map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// What a directory for cgroups contains: the names of the cgroups in it.
 pub fn children(path: &str) -> Result<Vec<String>> {
-    use rustix::fd::AsFd;
     let dir = file::open_dir(path)?;
     let entries = file::entries(dir.as_fd()).map_err(|e| e.said(format!("read {path}")))?;
-    let dirs = entries.into_iter().filter(|(_, kind)| *kind == rustix::fs::FileType::Directory);
-    Ok(dirs.filter_map(|(name, _)| name.into_string().ok()).collect())
+    let mut names = Vec::new();
+    for (name, kind) in entries {
+        if kind == rustix::fs::FileType::Directory {
+            names.extend(name.into_string());
+        }
+    }
+    Ok(names)
+}
+
+/// Adds the processes that a file lists. A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
+pub fn add_pids(pids: &mut Vec<i32>, text: &str) {
+    for line in text.lines() {
+        pids.extend(line.parse::<i32>().ok().filter(|pid| *pid > 0));
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::bpf::Instruction;
-use crate::kernel::file;
+use crate::kernel::{at, file};
 use crate::spec::{Device, Spec};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -64,7 +64,9 @@ pub fn of(spec: &Spec) -> Result<Option<Vec<Rule>>> {
         add_device(&mut rules, device)?;
     }
     for text in &spec.device_rules {
-        parse(text)?.into_iter().for_each(|rule| add(&mut rules, rule));
+        for rule in parse(text)? {
+            add(&mut rules, rule);
+        }
     }
     Ok(Some(rules))
 }
@@ -114,7 +116,10 @@ fn parse(text: &str) -> Result<Vec<Rule>> {
             "c" => &[Kind::Char],
             _ => return None,
         };
-        let rules = kinds.iter().map(|kind| Rule { kind: *kind, major, minor, access }).collect();
+        let mut rules = Vec::new();
+        for kind in kinds {
+            rules.push(Rule { kind: *kind, major, minor, access });
+        }
         words.next().is_none().then_some(rules)
     };
     read().ok_or_else(|| {
@@ -133,7 +138,7 @@ fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
     };
     let access = access(&device.access)
         .ok_or_else(|| Error::new(format!("{}: invalid mode {}", cannot(), device.access.escape_debug())))?;
-    let stat = statat(CWD, source.as_str(), AtFlags::empty()).tried_with(cannot)?;
+    let stat = at::stat(CWD, source, AtFlags::empty()).tried_with(cannot)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         let rule = node(&stat, access).ok_or_else(|| Error::new(format!("{}: not a device node", cannot())))?;
         add(rules, rule);
@@ -145,7 +150,7 @@ fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
     while let Some((path, depth)) = dirs.pop() {
         let dir = file::open_dir(&path)?;
         for (name, _) in file::entries(dir.as_fd())? {
-            let Ok(stat) = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue }; // it has just gone
+            let Ok(stat) = statat(&dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue }; // it has just gone
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && depth < DEPTH_MAX {
                 dirs.push((format!("{path}/{}", name.to_string_lossy()), depth + 1));
             }
@@ -203,24 +208,26 @@ pub fn program(rules: &[Rule]) -> Vec<Instruction> {
         Instruction::and(KIND, 0xffff),
     ];
     for rule in rules {
-        let mut tests = alloc::vec![(KIND, rule.kind as i32)];
-        tests.extend(rule.major.map(|major| (MAJOR, major as i32)));
-        tests.extend(rule.minor.map(|minor| (MINOR, minor as i32)));
         let is_partial = rule.access != ALL;
         // A test that fails skips what is left of this rule.
-        let mut left = tests.len() as i16 + if is_partial { 5 } else { 2 };
-        for (register, wanted) in tests {
-            left -= 1;
-            program.push(Instruction::skip_unless(register, wanted, left));
+        let mut left = 1 + i16::from(rule.major.is_some()) + i16::from(rule.minor.is_some());
+        left += if is_partial { 5 } else { 2 };
+        for (register, wanted) in [(KIND, Some(rule.kind as u32)), (MAJOR, rule.major), (MINOR, rule.minor)] {
+            if let Some(wanted) = wanted {
+                left -= 1;
+                program.push(Instruction::skip_unless(register, wanted as i32, left));
+            }
         }
         if is_partial {
             program.push(Instruction::copy(FREE, ACCESS));
             program.push(Instruction::and(FREE, i32::from(ALL & !rule.access)));
             program.push(Instruction::skip_unless(FREE, 0, 2));
         }
-        program.extend([Instruction::set(ANSWER, 1), Instruction::exit()]);
+        program.push(Instruction::set(ANSWER, 1));
+        program.push(Instruction::exit());
     }
-    program.extend([Instruction::set(ANSWER, 0), Instruction::exit()]);
+    program.push(Instruction::set(ANSWER, 0));
+    program.push(Instruction::exit());
     program
 }
 

@@ -1,10 +1,9 @@
 //! What a container uses, for `stats` and `top`.
 
-use super::place::{Group, Hierarchy, Place, children, hierarchies};
+use super::place::{Group, Hierarchy, Place, add_pids, children, hierarchies};
 use crate::error::{Error, Result};
-use crate::kernel::{file, order};
+use crate::kernel::{file, order, proc};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::io::Errno;
 
@@ -69,15 +68,16 @@ pub fn usage(place: Place<'_>) -> Result<Usage> {
 /// Anyone: the processes of a running container in the host's terms, also those in cgroups that it made itself. `ENOENT`
 /// when it has no cgroup (any more).
 pub fn pids(place: Place<'_>) -> Result<Vec<i32>> {
-    let all = groups(place)?;
     // Any hierarchy will do: it is in all of them.
-    let mut dirs: Vec<String> = all.into_iter().take(1).map(|(_, group)| group.path).collect();
+    let mut dirs = alloc::vec![groups(place)?.swap_remove(0).1.path];
     let mut pids = Vec::new();
     while let Some(dir) = dirs.pop() {
         // What cannot be read has gone, or is a v2 cgroup of threads, whose processes are listed above.
         let text = file::read_text(&format!("{dir}/cgroup.procs")).unwrap_or_default();
-        pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
-        dirs.extend(children(&dir).unwrap_or_default().into_iter().map(|name| format!("{dir}/{name}")));
+        add_pids(&mut pids, &text);
+        for name in children(&dir).unwrap_or_default() {
+            dirs.push(format!("{dir}/{name}"));
+        }
     }
     let mut pids = order::sorted(pids, &|a, b| a < b);
     pids.dedup();
@@ -92,7 +92,7 @@ fn groups(place: Place<'_>) -> Result<Vec<(Hierarchy, Group)>> {
         }
     }
     if found.is_empty() {
-        return Err(Error::os(format!("find the cgroup of the container {}", place.id), Errno::NOENT));
+        return Err(Error::tried("find the cgroup of the container", place.id, Errno::NOENT));
     }
     Ok(found)
 }
@@ -100,8 +100,10 @@ fn groups(place: Place<'_>) -> Result<Vec<(Hierarchy, Group)>> {
 /// proc_meminfo(5)
 fn memory_of_host() -> u64 {
     let text = file::read_text("/proc/meminfo").unwrap_or_default();
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
-    total.map_or(u64::MAX, |kib: u64| kib.saturating_mul(1024))
+    match proc::kib(&text, "MemTotal:") {
+        0 => u64::MAX,
+        kib => kib.saturating_mul(1024),
+    }
 }
 
 /// The number behind a name in a file of `name number` lines.
@@ -111,17 +113,24 @@ fn field(text: &str, name: &str) -> Option<u64> {
 
 /// Bytes read and written: `8:0 Read 4096`, `8:0 Write 0` and sums of other kinds.
 fn disks_v1(text: &str) -> (u64, u64) {
-    let sum = |kind: &str| {
-        let words = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        words.filter(|w| w.len() == 3 && w[1] == kind).filter_map(|w| w[2].parse::<u64>().ok()).sum()
-    };
-    (sum("Read"), sum("Write"))
+    sums(text, " Read ", " Write ")
 }
 
 /// The same: `8:0 rbytes=4096 wbytes=0 rios=1 …`
 fn disks_v2(text: &str) -> (u64, u64) {
-    let sum = |key: &str| text.split_whitespace().filter_map(|w| w.strip_prefix(key)?.parse::<u64>().ok()).sum();
-    (sum("rbytes="), sum("wbytes="))
+    sums(text, " rbytes=", " wbytes=")
+}
+
+/// The sums of the numbers behind two words.
+fn sums(text: &str, read: &str, written: &str) -> (u64, u64) {
+    let mut sums = (0, 0);
+    for line in text.lines() {
+        for (word, sum) in [(read, &mut sums.0), (written, &mut sums.1)] {
+            let rest = line.split_once(word).map_or("", |(_, rest)| rest);
+            *sum += rest.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0u64);
+        }
+    }
+    sums
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use super::place::{Group, Hierarchy, Place};
 use super::rules::{self, Rule};
-use super::values::{self, CPU_PERIOD_US, no_file};
+use super::setter::Setter;
+use super::values::{self, CPU_PERIOD_US};
 use crate::error::{Error, Result};
 use crate::kernel::{bpf, file};
-use crate::spec::{Limits, Rate};
+use crate::spec::Limits;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -15,7 +16,8 @@ use rustix::io::Errno;
 
 /// Those that cannot be where processes are come first, see [`pass_on`].
 const CONTROLLERS: [&str; 5] = ["memory", "io", "cpu", "cpuset", "pids"];
-const ENABLED: &str = "cgroup.subtree_control";
+/// Where a cgroup says what it passes on.
+pub const ENABLED: &str = "cgroup.subtree_control";
 
 /// Has every level on the way down pass its controllers on. One that is missed is missed only by a limit that needs it,
 /// and that one says so.
@@ -26,16 +28,22 @@ pub fn enable(hierarchy: &Hierarchy, place: Place<'_>) {
 }
 
 /// Has one cgroup pass its controllers on to those in it. Returns what it could not, and why.
-fn pass_on(level: &str) -> Vec<(&'static str, Errno)> {
+pub fn pass_on(level: &str) -> Vec<(&'static str, Errno)> {
     let file = format!("{level}/{ENABLED}");
     // A write waits for cgroups that are just going away, a read does not: nearly always all is as it should be.
     let now = file::read_text(&file).unwrap_or_default();
-    let missing = || CONTROLLERS.into_iter().filter(|name| !now.split_whitespace().any(|word| word == *name));
-    let all: Vec<String> = missing().map(|name| format!("+{name}")).collect();
+    let (mut missing, mut all) = (Vec::new(), String::new());
+    for name in CONTROLLERS {
+        if !now.split_whitespace().any(|word| word == name) {
+            all.push_str(if all.is_empty() { "+" } else { " +" });
+            all.push_str(name);
+            missing.push(name);
+        }
+    }
     let write = |words: &str| file::write_at(CWD, &file, words).err();
-    let Some(mut errno) = (if all.is_empty() { None } else { write(&all.join(" ")) }) else { return Vec::new() };
+    let Some(mut errno) = (if all.is_empty() { None } else { write(&all) }) else { return Vec::new() };
     let mut failed = Vec::new();
-    for name in missing() {
+    for name in missing {
         // All or nothing was nothing: each alone. But in a cgroup that has processes some would be taken, and make it one
         // of threads, in which nothing can be started any more.
         if !matches!(errno, Errno::BUSY | Errno::OPNOTSUPP) {
@@ -49,96 +57,50 @@ fn pass_on(level: &str) -> Vec<(&'static str, Errno)> {
     failed
 }
 
-/// A limit's way into the kernel.
-struct Setter<'a> {
-    hierarchy: &'a Hierarchy,
-    place: Place<'a>,
-    group: &'a Group,
-}
-
-impl Setter<'_> {
-    /// Writes a value that must have a file.
-    fn set(&self, limit: &str, name: &str, value: &str) -> Result<()> {
-        self.group.set(limit, name, value)?.ok_or_else(|| self.why_not(limit, name))
-    }
-
-    /// Why a file is missing: some level does not pass its controller on, or the kernel has no such file.
-    fn why_not(&self, limit: &str, name: &str) -> Error {
-        let controller = name.split('.').next().unwrap_or(name);
-        for level in self.hierarchy.levels(self.place) {
-            let failed = pass_on(&level).into_iter().find(|(failed, _)| *failed == controller);
-            if let Some((_, errno)) = failed {
-                let why = match errno {
-                    Errno::NOENT | Errno::INVAL => " (the kernel or a cgroup above does not give that controller)",
-                    Errno::BUSY | Errno::OPNOTSUPP => " (it has processes of its own: choose another --cgroup-parent)",
-                    _ => "",
-                };
-                return Error::os(
-                    format!("cannot set --{limit}: write +{controller} to {level}/{ENABLED}{why}"),
-                    errno,
-                );
-            }
-        }
-        no_file(limit, &self.group.path, name, " (this kernel has no such limit)")
-    }
-}
-
 /// Sets what is asked for of the limits. A new cgroup gets docker's defaults, too.
-pub fn limit(hierarchy: &Hierarchy, place: Place<'_>, group: &Group, limits: &Limits, is_new: bool) -> Result<()> {
-    let setter = Setter { hierarchy, place, group };
-    memory(&setter, limits, is_new)?;
+pub fn limit(setter: &Setter<'_>, limits: &Limits, is_new: bool) -> Result<()> {
+    memory(setter, limits, is_new)?;
     if let Some(pids) = limits.pids {
         // No limit is what holds where there is no controller.
-        match group.set("pids-limit", "pids.max", &values::tasks(pids))? {
-            None if pids > 0 => return Err(setter.why_not("pids-limit", "pids.max")),
-            _ => {}
-        }
+        set_or_none(setter, "pids-limit", "pids.max", &values::tasks(pids), pids > 0)?;
     }
-    if let Some((flag, value)) = cpu_max(limits, || group.read("cpu.max")) {
+    if let Some((flag, value)) = cpu_max(limits, &|| setter.group.read("cpu.max")) {
         setter.set(flag, "cpu.max", &value)?;
     }
-    if let Some(shares) = limits.cpu_shares {
-        setter.set("cpu-shares", "cpu.weight", &weight(shares).to_string())?;
+    setter.number("cpu-shares", "cpu.weight", limits.cpu_shares.map(weight))?;
+    setter.cpusets(limits)?;
+    disks(setter, limits)
+}
+
+/// Writes a value whose file may be missing, unless it `matters`.
+fn set_or_none(setter: &Setter<'_>, limit: &str, name: &str, value: &str, matters: bool) -> Result<()> {
+    match setter.group.set(limit, name, value)? {
+        None if matters => Err(setter.why_not(limit, name)),
+        _ => Ok(()),
     }
-    if let Some(cpus) = &limits.cpuset_cpus {
-        setter.set("cpuset-cpus", "cpuset.cpus", cpus)?;
-    }
-    if let Some(mems) = &limits.cpuset_mems {
-        setter.set("cpuset-mems", "cpuset.mems", mems)?;
-    }
-    disks(&setter, limits)
 }
 
 fn memory(setter: &Setter<'_>, limits: &Limits, is_new: bool) -> Result<()> {
-    let refuse = |flag: &str, file: &str| {
-        Err(Error::new(format!("cannot set --{flag}: cgroup v2 has no {file} (leave the flag out on this host)")))
-    };
-    if limits.memory_swappiness.is_some() {
-        return refuse("memory-swappiness", "memory.swappiness");
-    }
-    if limits.oom_kill_disable {
-        return refuse("oom-kill-disable", "memory.oom_control");
-    }
-    if let Some(bytes) = limits.memory {
-        setter.set("memory", "memory.max", &bytes.to_string())?;
-    }
-    if let Some(swap) = swap_max(limits, is_new, || setter.group.read("memory.max"))? {
-        match setter.group.set("memory-swap", "memory.swap.max", &swap)? {
-            // The file exists only where the kernel accounts swap. Elsewhere nothing limits it, which may be what is wanted.
-            None if limits.memory_swap.is_some_and(|sum| sum >= 0) => {
-                return Err(setter.why_not("memory-swap", "memory.swap.max"));
-            }
-            _ => {}
+    for (is_asked, flag, file) in [
+        (limits.memory_swappiness.is_some(), "memory-swappiness", "memory.swappiness"),
+        (limits.oom_kill_disable, "oom-kill-disable", "memory.oom_control"),
+    ] {
+        if is_asked {
+            let why = format!("cgroup v2 has no {file} (leave the flag out on this host)");
+            return Err(Error::new(format!("cannot set --{flag}: {why}")));
         }
     }
-    if let Some(bytes) = limits.memory_reservation {
-        setter.set("memory-reservation", "memory.low", &bytes.to_string())?;
+    setter.number("memory", "memory.max", limits.memory)?;
+    if let Some(swap) = swap_max(limits, is_new, &|| setter.group.read("memory.max"))? {
+        // The file exists only where the kernel accounts swap. Elsewhere nothing limits it, which may be what is wanted.
+        let matters = limits.memory_swap.is_some_and(|sum| sum >= 0);
+        set_or_none(setter, "memory-swap", "memory.swap.max", &swap, matters)?;
     }
-    Ok(())
+    setter.number("memory-reservation", "memory.low", limits.memory_reservation)
 }
 
 /// memory.swap.max counts swap alone; docker's limit is memory and swap together.
-fn swap_max(limits: &Limits, is_new: bool, memory_now: impl FnOnce() -> Result<String>) -> Result<Option<String>> {
+fn swap_max(limits: &Limits, is_new: bool, memory_now: &dyn Fn() -> Result<String>) -> Result<Option<String>> {
     let sum = match (limits.memory_swap, limits.memory) {
         (Some(sum), _) => sum,
         (None, Some(bytes)) if is_new => return Ok(Some(bytes.to_string())), // as docker does: as much swap again
@@ -157,7 +119,7 @@ fn swap_max(limits: &Limits, is_new: bool, memory_now: impl FnOnce() -> Result<S
 }
 
 /// cpu.max is quota and period in one; the flag is the one to blame.
-fn cpu_max(limits: &Limits, now: impl FnOnce() -> Result<String>) -> Option<(&'static str, String)> {
+fn cpu_max(limits: &Limits, now: &dyn Fn() -> Result<String>) -> Option<(&'static str, String)> {
     if let Some(nano) = limits.nano_cpus {
         return Some(("cpus", format!("{} {CPU_PERIOD_US}", values::quota_us(nano))));
     }
@@ -188,18 +150,12 @@ fn disks(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
     if let Some(weight) = limits.blkio_weight {
         // The scheduler BFQ has a file of its own, with the range of v1.
         if setter.group.set("blkio-weight", "io.bfq.weight", &weight.to_string())?.is_none() {
-            setter.set("blkio-weight", "io.weight", &io_weight(weight).to_string())?;
+            setter.number("blkio-weight", "io.weight", Some(io_weight(weight)))?;
         }
     }
     for throttle in &limits.throttles {
-        let what = match throttle.what {
-            Rate::ReadBytes => "rbps",
-            Rate::WriteBytes => "wbps",
-            Rate::Reads => "riops",
-            Rate::Writes => "wiops",
-        };
-        let value = format!("{} {what}={}", values::disk(throttle)?, throttle.rate);
-        setter.set(values::flag(throttle.what), "io.max", &value)?;
+        let (flag, _, what) = values::throttle(throttle.what);
+        setter.set(flag, "io.max", &format!("{} {what}={}", values::disk(throttle)?, throttle.rate))?;
     }
     Ok(())
 }
@@ -224,7 +180,7 @@ mod tests {
     fn swap_is_what_is_left_of_the_sum() {
         let swap = |memory, memory_swap, is_new| {
             let limits = Limits { memory, memory_swap, ..Limits::default() };
-            swap_max(&limits, is_new, || Ok("30".into())).map_err(|e| format!("{e}"))
+            swap_max(&limits, is_new, &|| Ok("30".into())).map_err(|e| format!("{e}"))
         };
         assert_eq!(swap(Some(20), None, true), Ok(Some("20".into())));
         assert_eq!(swap(Some(20), None, false), Ok(None));
@@ -235,14 +191,14 @@ mod tests {
         assert_eq!(swap(None, Some(50), false), Ok(Some("20".into())));
         assert!(swap(Some(20), Some(10), true).unwrap_err().contains("--memory-swap"));
         let limits = Limits { memory_swap: Some(50), ..Limits::default() };
-        assert!(swap_max(&limits, true, || Ok("max".into())).is_err());
+        assert!(swap_max(&limits, true, &|| Ok("max".into())).is_err());
     }
 
     #[test]
     fn quotas() {
         let max = |nano_cpus, cpu_quota, cpu_period| {
             let limits = Limits { nano_cpus, cpu_period, cpu_quota, ..Limits::default() };
-            cpu_max(&limits, || Ok("max 100000".into())).map(|(flag, value)| format!("{flag} {value}"))
+            cpu_max(&limits, &|| Ok("max 100000".into())).map(|(flag, value)| format!("{flag} {value}"))
         };
         assert_eq!(max(None, None, None), None);
         assert_eq!(max(Some(1_500_000_000), None, None).unwrap(), "cpus 150000 100000");

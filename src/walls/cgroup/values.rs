@@ -2,52 +2,66 @@
 
 use super::place::Hierarchy;
 use crate::error::{Error, Result};
+use crate::kernel::at;
 use crate::spec::{Limits, Rate, Throttle};
 use alloc::format;
 use alloc::string::{String, ToString};
-use rustix::fs::FileType;
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, FileType};
 
 /// Period of the CPU quota in microseconds, docker's.
 pub const CPU_PERIOD_US: u64 = 100_000;
 
-/// Each limit: its flag, the v1 controller that it needs, and whether it is asked for.
-fn asked(limits: &Limits) -> [(&'static str, &'static str, bool); 17] {
+/// The limits by the v1 controller that they need.
+const NEEDS: [(&str, &str); 5] = [
+    ("memory", "memory memory-swap memory-reservation memory-swappiness oom-kill-disable"),
+    ("cpu", "cpus cpu-period cpu-quota cpu-shares"),
+    ("cpuset", "cpuset-cpus cpuset-mems"),
+    ("pids", "pids-limit"),
+    ("blkio", "blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops"),
+];
+
+/// Which of [`NEEDS`] are asked for, in the same order.
+fn asked(limits: &Limits) -> [bool; 17] {
     let l = limits;
     let throttled = |rate| l.throttles.iter().any(|throttle| throttle.what == rate);
     [
-        ("memory", "memory", l.memory.is_some()),
-        ("memory-swap", "memory", l.memory_swap.is_some()),
-        ("memory-reservation", "memory", l.memory_reservation.is_some()),
-        ("memory-swappiness", "memory", l.memory_swappiness.is_some()),
-        ("oom-kill-disable", "memory", l.oom_kill_disable),
-        ("cpus", "cpu", l.nano_cpus.is_some()),
-        ("cpu-period", "cpu", l.cpu_period.is_some()),
-        ("cpu-quota", "cpu", l.cpu_quota.is_some()),
-        ("cpu-shares", "cpu", l.cpu_shares.is_some()),
-        ("cpuset-cpus", "cpuset", l.cpuset_cpus.is_some()),
-        ("cpuset-mems", "cpuset", l.cpuset_mems.is_some()),
-        ("pids-limit", "pids", l.pids.is_some_and(|pids| pids > 0)),
-        ("blkio-weight", "blkio", l.blkio_weight.is_some()),
-        (flag(Rate::ReadBytes), "blkio", throttled(Rate::ReadBytes)),
-        (flag(Rate::WriteBytes), "blkio", throttled(Rate::WriteBytes)),
-        (flag(Rate::Reads), "blkio", throttled(Rate::Reads)),
-        (flag(Rate::Writes), "blkio", throttled(Rate::Writes)),
+        l.memory.is_some(),
+        l.memory_swap.is_some(),
+        l.memory_reservation.is_some(),
+        l.memory_swappiness.is_some(),
+        l.oom_kill_disable,
+        l.nano_cpus.is_some(),
+        l.cpu_period.is_some(),
+        l.cpu_quota.is_some(),
+        l.cpu_shares.is_some(),
+        l.cpuset_cpus.is_some(),
+        l.cpuset_mems.is_some(),
+        l.pids.is_some_and(|pids| pids > 0),
+        l.blkio_weight.is_some(),
+        throttled(Rate::ReadBytes),
+        throttled(Rate::WriteBytes),
+        throttled(Rate::Reads),
+        throttled(Rate::Writes),
     ]
 }
 
 /// Whether nothing is asked for that needs a cgroup.
 pub fn is_nothing(limits: &Limits) -> bool {
-    limits.cgroup_parent.is_empty() && asked(limits).iter().all(|(.., asked)| !asked)
+    limits.cgroup_parent.is_empty() && !asked(limits).contains(&true)
 }
 
 /// Refuses limits whose controller is nowhere. (On v2 the missing file tells.)
 pub fn refuse_unset(hierarchies: &[Hierarchy], limits: &Limits) -> Result<()> {
-    for (flag, controller, asked) in asked(limits) {
-        if asked && !hierarchies.iter().any(|h| h.has(controller)) {
-            return Err(Error::new(format!(
-                "cannot set --{flag}: no cgroup hierarchy with the controller {controller} is mounted here"
-            )));
+    let asked = asked(limits);
+    let mut at = 0;
+    for (controller, flags) in NEEDS {
+        for flag in flags.split(' ') {
+            if asked[at] && !hierarchies.iter().any(|h| h.has(controller)) {
+                return Err(Error::new(format!(
+                    "cannot set --{flag}: no cgroup hierarchy with the controller {controller} is mounted here"
+                )));
+            }
+            at += 1;
         }
     }
     Ok(())
@@ -63,29 +77,24 @@ pub fn tasks(pids: i64) -> String {
     if pids > 0 { pids.to_string() } else { "max".into() }
 }
 
-/// The flag of a throttle.
-pub const fn flag(rate: Rate) -> &'static str {
+/// The flag of a throttle, its file on v1, and its word on v2.
+pub fn throttle(rate: Rate) -> (&'static str, &'static str, &'static str) {
     match rate {
-        Rate::ReadBytes => "device-read-bps",
-        Rate::WriteBytes => "device-write-bps",
-        Rate::Reads => "device-read-iops",
-        Rate::Writes => "device-write-iops",
+        Rate::ReadBytes => ("device-read-bps", "blkio.throttle.read_bps_device", "rbps"),
+        Rate::WriteBytes => ("device-write-bps", "blkio.throttle.write_bps_device", "wbps"),
+        Rate::Reads => ("device-read-iops", "blkio.throttle.read_iops_device", "riops"),
+        Rate::Writes => ("device-write-iops", "blkio.throttle.write_iops_device", "wiops"),
     }
 }
 
 /// The numbers of the disk that a throttle names: `8:0`.
 pub fn disk(throttle: &Throttle) -> Result<String> {
-    let cannot = || format!("cannot set --{}: {}", flag(throttle.what), throttle.device.escape_debug());
-    let stat = rustix::fs::stat(throttle.device.as_str()).map_err(|errno| Error::os(cannot(), errno))?;
+    let cannot = || format!("cannot set --{}: {}", self::throttle(throttle.what).0, throttle.device.escape_debug());
+    let stat = at::stat(CWD, &throttle.device, AtFlags::empty()).map_err(|errno| Error::os(cannot(), errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
         return Err(Error::new(format!("{} is not a block device", cannot())));
     }
     Ok(format!("{}:{}", rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)))
-}
-
-/// The error for a value that has no file to go to.
-pub fn no_file(limit: &str, path: &str, name: &str, why: &str) -> Error {
-    Error::os(format!("cannot set --{limit}: {path}/{name}{why}"), Errno::NOENT)
 }
 
 #[cfg(test)]

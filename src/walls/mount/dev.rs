@@ -3,18 +3,18 @@
 
 use super::tree::{PLAIN, attach, clone_tree, file_place, filesystem, place};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
+use crate::kernel::{at, file};
 use crate::spec::{Device, Owner, Spec};
 use alloc::format;
 use alloc::string::ToString;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, mkdirat, mknodat, openat, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, mknodat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-const NODES: [(&str, u32, u32); 6] =
+static NODES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-const LINKS: [(&str, &str); 5] = [
+static LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
@@ -33,18 +33,20 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
     let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "65536k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
     attach(&dev, place(root, "dev")?.as_fd())?;
     rustix::process::umask(Mode::empty());
-    for (name, major, minor) in NODES {
-        let made = mknodat(&dev, name, FileType::CharacterDevice, Mode::from(0o666), rustix::fs::makedev(major, minor));
+    for (name, major, minor) in &NODES {
+        let (kind, mode) = (FileType::CharacterDevice, Mode::from(0o666));
+        let made =
+            at::c(name).and_then(|c| mknodat(&dev, c.as_c_str(), kind, mode, rustix::fs::makedev(*major, *minor)));
         match made {
             Err(Errno::PERM) => bind_node(dev.as_fd(), name, &format!("/dev/{name}"))?,
             other => other.tried_with(|| format!("make /dev/{name}"))?,
         }
     }
-    for (name, target) in LINKS {
-        symlinkat(target, &dev, name).tried_with(|| format!("make /dev/{name}"))?;
+    for (name, target) in &LINKS {
+        symlinkat(*target, &dev, *name).tried_with(|| format!("make /dev/{name}"))?;
     }
     let mount = |name: &str, tree: OwnedFd| -> Result<()> {
-        mkdirat(&dev, name, Mode::from(0o755)).tried_with(|| format!("make /dev/{name}"))?;
+        at::make_dir(dev.as_fd(), name, 0o755).tried_with(|| format!("make /dev/{name}"))?;
         attach(&tree, place(dev.as_fd(), name)?.as_fd())
     };
     mount("pts", terminals()?)?;
@@ -101,7 +103,7 @@ fn queues(spec: &Spec) -> Result<Option<OwnedFd>> {
 /// Mounts a node of the host at a new file: where a user namespace may make none.
 fn bind_node(dir: BorrowedFd<'_>, name: &str, source: &str) -> Result<()> {
     let tree = clone_tree(rustix::fs::CWD, source, false)?;
-    attach(&tree, file_place(dir, name).tried_with(|| format!("make {name}"))?.as_fd())
+    attach(&tree, file_place(dir, name).tried_to("make", name)?.as_fd())
 }
 
 /// Every device node below a directory of the host, with its owner and mode.
@@ -114,10 +116,10 @@ fn host_nodes(source: &str, into: BorrowedFd<'_>, depth_left: usize) -> Result<(
         }
         let path = format!("{source}/{name}");
         match kind {
-            FileType::CharacterDevice | FileType::BlockDevice => match rustix::fs::stat(path.as_str()) {
+            FileType::CharacterDevice | FileType::BlockDevice => match at::stat(CWD, &path, AtFlags::empty()) {
                 Ok(stat) => node(into, &name, &path, &stat)?,
                 Err(Errno::NOENT) => {} // unplugged meanwhile
-                Err(errno) => return Err(Error::os(format!("look at {path}"), errno)),
+                Err(errno) => return Err(Error::tried("look at", &path, errno)),
             },
             FileType::Directory if depth_left > 0 => {
                 let below = file::make_dir_at(into, &name, 0o755)?;
@@ -132,38 +134,38 @@ fn host_nodes(source: &str, into: BorrowedFd<'_>, depth_left: usize) -> Result<(
 /// The same node again. One that is there already (/dev/null) stays.
 fn node(into: BorrowedFd<'_>, name: &str, source: &str, stat: &Stat) -> Result<()> {
     let kind = FileType::from_raw_mode(stat.st_mode);
-    match mknodat(into, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev) {
+    match at::c(name).and_then(|c| mknodat(into, c.as_c_str(), kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev)) {
         Ok(()) => {
             let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
             rustix::fs::chownat(into, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-                .tried_with(|| format!("set the owner of {name}"))
+                .tried_to("set the owner of", name)
         }
         Err(Errno::EXIST) => Ok(()),
         Err(Errno::PERM) => bind_node(into, name, source),
-        Err(errno) => Err(Error::os(format!("make the node {name}"), errno)),
+        Err(errno) => Err(Error::tried("make the node", name, errno)),
     }
 }
 
 /// One `--device`: a node, or all nodes of a directory.
 fn asked(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device) -> Result<()> {
-    let stat = rustix::fs::stat(device.source.as_str()).tried("find it on the host")?;
+    let stat = at::stat(CWD, &device.source, AtFlags::empty()).tried("find it on the host")?;
     let below_dev = device.target.strip_prefix("/dev/");
     let (parent, name) = below_dev.unwrap_or(&device.target).rsplit_once('/').unwrap_or(("", below_dev.unwrap_or("")));
     let top = if below_dev.is_some() { dev.as_fd() } else { root };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             let path = below_dev.unwrap_or(&device.target);
-            let into = file::make_dirs_in_root(top, path, 0o755).tried_with(|| format!("make {}", device.target))?;
+            let into = file::make_dirs_in_root(top, path, 0o755).tried_to("make", &device.target)?;
             host_nodes(&device.source, into.as_fd(), DEV_DEPTH_MAX - 1)
         }
         FileType::CharacterDevice | FileType::BlockDevice => {
             if below_dev.is_none() {
                 return bind_new_node(root, dev, device, &stat);
             }
-            let into = file::make_dirs_in_root(top, parent, 0o755).tried_with(|| format!("make {}", device.target))?;
-            match unlinkat(&into, name, AtFlags::empty()) {
+            let into = file::make_dirs_in_root(top, parent, 0o755).tried_to("make", &device.target)?;
+            match at::remove(into.as_fd(), name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => node(into.as_fd(), name, &device.source, &stat),
-                Err(errno) => Err(Error::os(format!("make {}", device.target), errno)),
+                Err(errno) => Err(Error::tried("make", &device.target, errno)),
             }
         }
         _ => Err(Error::new("it is not a device node")),
@@ -175,8 +177,8 @@ fn bind_new_node(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device, stat: &St
     const DRAFT: &str = ".mydocker-node";
     node(dev.as_fd(), DRAFT, &device.source, stat)?;
     let tree = clone_tree(dev.as_fd(), DRAFT, false)?;
-    attach(&tree, file_place(root, &device.target).tried_with(|| format!("make {}", device.target))?.as_fd())?;
-    match unlinkat(dev, DRAFT, AtFlags::empty()) {
+    attach(&tree, file_place(root, &device.target).tried_to("make", &device.target)?.as_fd())?;
+    match at::remove(dev.as_fd(), DRAFT, AtFlags::empty()) {
         Err(Errno::BUSY) => Ok(()), // in a user namespace it is itself a mount, and stays
         other => other.tried("remove a draft"),
     }
@@ -185,15 +187,11 @@ fn bind_new_node(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device, stat: &St
 /// child, in its new root: a new terminal of the container's own devpts: (master, slave). The slave becomes /dev/console
 /// too for the first process of a container.
 pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
-    let (root, flags) = (file::open_dir("/")?, OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW);
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW;
     // Whoever is root inside could have put something else there: believe only the kernel's own device.
-    let master = file::open_in_root(root.as_fd(), "dev/pts/ptmx", flags).tried("make a terminal")?;
-    let stat = rustix::fs::fstat(&master).tried("make a terminal")?;
-    let is_ptmx = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (5, 2);
-    if !is_ptmx {
+    let Some(master) = file::open_device("dev/pts/ptmx", flags, (5, 2), ["make a terminal"; 2])? else {
         return Err(Error::new("cannot make a terminal: /dev/pts/ptmx of the container is no terminal device"));
-    }
+    };
     rustix::pty::unlockpt(&master).tried("unlock the terminal")?;
     let open = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, open).tried("open the terminal")?;
@@ -202,9 +200,8 @@ pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
 
 /// child, in its new root: /dev/console is this terminal.
 pub fn console(slave: &OwnedFd) -> Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    drop(openat(rustix::fs::CWD, "/dev/console", flags, Mode::from(0o600)).tried("make /dev/console")?);
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let target = openat(rustix::fs::CWD, "/dev/console", flags, Mode::empty());
-    attach(&clone_tree(slave.as_fd(), "", false)?, target.tried("open /dev/console")?.as_fd())
+    const PATH: &str = "/dev/console";
+    drop(at::make(CWD, PATH, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o600).tried_to("make", PATH)?);
+    let target = at::open(CWD, PATH, OFlags::PATH | OFlags::NOFOLLOW);
+    attach(&clone_tree(slave.as_fd(), "", false)?, target.tried_to("open", PATH)?.as_fd())
 }

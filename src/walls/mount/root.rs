@@ -1,7 +1,7 @@
 //! The root file system of a container: its layers under a writable directory, or a directory of the host. overlayfs
 //! (Documentation/filesystems/overlayfs.rst), mount_setattr(2) for the ids of a user namespace.
 
-use super::tree::{attach, clone_tree, map_ids};
+use super::tree::{attach, clone_tree, map_ids, set};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::file;
 use crate::spec::Spec;
@@ -80,23 +80,23 @@ fn features(store: &Store) -> &'static [(&'static str, &'static str)] {
 
 /// fsconfig with a `lowerdir+` for each layer: kernels from 6.8 on.
 fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
-    let fs = api::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
-    api::fsconfig_set_string(&fs, "source", "overlay").tried("mount the overlay")?;
+    let fs = api::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
+    set(&fs, "source", "overlay").tried("mount the overlay")?;
     for layer in spec.layers.iter().rev() {
-        api::fsconfig_set_string(&fs, "lowerdir+", layer_path(layer).as_str())
+        set(&fs, "lowerdir+", &layer_path(layer))
             .map_err(|errno| explain(&fs, &format!("use the layer {layer}"), errno))?;
     }
     let options = || -> core::result::Result<(), Errno> {
-        api::fsconfig_set_string(&fs, "upperdir", "upper")?;
-        api::fsconfig_set_string(&fs, "workdir", "work")?;
+        set(&fs, "upperdir", "upper")?;
+        set(&fs, "workdir", "work")?;
         for (key, value) in features(store) {
-            api::fsconfig_set_string(&fs, *key, *value)?;
+            set(&fs, key, value)?;
         }
         if volatile {
-            api::fsconfig_set_flag(&fs, "volatile")?;
+            set(&fs, "volatile", "")?;
         }
         if store.is_rootless {
-            api::fsconfig_set_flag(&fs, "userxattr")?; // trusted.* attributes are only the host's root's
+            set(&fs, "userxattr", "")?; // trusted.* attributes are only the host's root's
         }
         api::fsconfig_create(&fs)
     };
@@ -127,7 +127,7 @@ fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<O
         return Err(Error::new(format!("{count} layers are too many for this kernel: from 6.8 on there is no limit")));
     }
     let options = alloc::ffi::CString::new(options).map_err(|_| Error::os("mount the overlay", Errno::INVAL))?;
-    api::mount("overlay", ".", "overlay", api::MountFlags::empty(), options.as_c_str()).map_err(no_overlay)?;
+    api::mount(c"overlay", c".", c"overlay", api::MountFlags::empty(), options.as_c_str()).map_err(no_overlay)?;
     // "." is still the directory below; its path leads onto the mount.
     clone_tree(rustix::fs::CWD, &format!("{}/containers/{}", store.root_path, spec.id), false)
 }

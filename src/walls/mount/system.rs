@@ -24,12 +24,19 @@ const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
 
 /// The paths of a container that are masked, and the ones that are read-only; each CPU's are not among them.
 pub fn covered() -> (Vec<String>, Vec<String>) {
-    let below =
-        |dir: &str, names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("{dir}/{name}")).collect() };
-    let mut masked = below("/proc", &MASKED_FILES);
-    masked.extend(below("/proc", &MASKED_DIRECTORIES));
-    masked.extend(below("/sys", &MASKED_SYS));
-    (masked, below("/proc", &READ_ONLY_PATHS))
+    let mut masked = Vec::new();
+    below(&mut masked, "/proc", &MASKED_FILES);
+    below(&mut masked, "/proc", &MASKED_DIRECTORIES);
+    below(&mut masked, "/sys", &MASKED_SYS);
+    let mut read_only = Vec::new();
+    below(&mut read_only, "/proc", &READ_ONLY_PATHS);
+    (masked, read_only)
+}
+
+fn below(paths: &mut Vec<String>, dir: &str, names: &[&str]) {
+    for name in names {
+        paths.push(format!("{dir}/{name}"));
+    }
 }
 
 /// /proc with docker's read-only and masked paths. They are covered through the new proc itself, before anybody can
@@ -115,7 +122,10 @@ fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags,
         Visible::V1(hierarchies) => {
             let top = top()?;
             for options in hierarchies {
-                let keys: Vec<(&str, &str)> = options.split(',').map(|o| (o, "")).collect();
+                let mut keys = Vec::new();
+                for option in options.split(',') {
+                    keys.push((option, ""));
+                }
                 let tree = filesystem("cgroup", &keys, attributes)?;
                 attach(&tree, place(top.as_fd(), options)?.as_fd())?;
             }

@@ -2,11 +2,12 @@
 //! fsopen(2), move_mount(2), mount_setattr(2).
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, sys};
+use crate::kernel::sys::Answer;
+use crate::kernel::{at, file, sys};
 use alloc::format;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, mkdirat, openat};
+use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
@@ -24,7 +25,7 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &str, recursive: bool) -> Result<Ow
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    api::open_tree(dir, path, flags).tried_with(|| format!("use {path}"))
+    at::c(path).and_then(|c| api::open_tree(dir, c.as_c_str(), flags)).tried_to("use", path)
 }
 
 /// Mounts a detached tree on what `target` refers to.
@@ -33,35 +34,40 @@ pub fn attach(tree: &OwnedFd, target: BorrowedFd<'_>) -> Result<()> {
     api::move_mount(tree, "", target, "", flags).tried("attach a mount")
 }
 
+/// An option of a file system to be; a flag where there is no value.
+pub fn set(fs: &OwnedFd, key: &str, value: &str) -> Answer<()> {
+    let key = at::c(key)?;
+    if value.is_empty() {
+        return api::fsconfig_set_flag(fs, key.as_c_str());
+    }
+    api::fsconfig_set_string(fs, key.as_c_str(), at::c(value)?.as_c_str())
+}
+
 /// A new file system instance, detached.
 pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
-    let mount = || -> core::result::Result<OwnedFd, Errno> {
-        let fs = api::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let mount = || -> Answer<OwnedFd> {
+        let fs = api::fsopen(at::c(kind)?.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
         if options.first().is_none_or(|(key, _)| *key != "source") {
-            api::fsconfig_set_string(&fs, "source", kind)?; // what the first column of `mount` shows
+            set(&fs, "source", kind)?; // what the first column of `mount` shows
         }
         for (key, value) in options {
-            if value.is_empty() {
-                api::fsconfig_set_flag(&fs, *key)?;
-            } else {
-                api::fsconfig_set_string(&fs, *key, *value)?;
-            }
+            set(&fs, key, value)?;
         }
         api::fsconfig_create(&fs)?;
         api::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
     };
-    mount().tried_with(|| format!("mount {kind}"))
+    mount().tried_to("mount", kind)
 }
 
 /// A directory at the top of the root that we mount on. Made when missing; a symlink is refused, as it would let an image
 /// choose what we hide and protect.
 pub fn place(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match mkdirat(root, name, Mode::from(0o755)) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    match at::make_dir(root, name, 0o755) {
         Ok(()) | Err(Errno::EXIST | Errno::ROFS) => {}
         Err(errno) => return Err(Error::os(format!("make /{name}"), errno)),
     }
-    openat(root, name, flags, Mode::empty()).tried_with(|| format!("use /{name} of the image as a directory"))
+    at::open(root, name, flags).tried_with(|| format!("use /{name} of the image as a directory"))
 }
 
 /// An existing file at the path, or a new empty one.
@@ -73,26 +79,25 @@ pub fn file_place(root: BorrowedFd<'_>, path: &str) -> core::result::Result<Owne
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = file::make_dirs_in_root(root, parent, 0o755)?;
     // Not waiting: somebody who shares a volume may put a FIFO there at this moment.
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    match openat(&parent, name, flags, Mode::from(0o644)) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match at::make(parent.as_fd(), name, flags, 0o644) {
         Ok(_) => {}
         // A dangling symlink: resolv.conf in many images. Its target is made inside the root; if not, the link goes.
         Err(Errno::LOOP) => {
-            rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
-            drop(openat(&parent, name, flags | OFlags::EXCL, Mode::from(0o644))?);
+            at::remove(parent.as_fd(), name, AtFlags::empty())?;
+            drop(at::make(parent.as_fd(), name, flags | OFlags::EXCL, 0o644)?);
         }
         Err(errno) => return Err(errno),
     }
-    openat(&parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    at::open(parent.as_fd(), name, OFlags::PATH | OFlags::NOFOLLOW)
 }
 
 /// What is at the path, not followed if it is a symlink.
 pub fn existing(mount: &OwnedFd, path: &str) -> Result<Option<OwnedFd>> {
-    match openat(mount, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+    match at::open(mount.as_fd(), path, OFlags::PATH | OFlags::NOFOLLOW) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(Error::os(format!("look at {path}"), errno)),
+        Err(errno) => Err(Error::tried("look at", path, errno)),
     }
 }
 
@@ -181,7 +186,7 @@ pub fn propagate(tree: &OwnedFd, how: MountPropagationFlags) -> Result<()> {
 pub fn map_ids(tree: &OwnedFd, ids: BorrowedFd<'_>, what: &str) -> Result<()> {
     match sys::mount_map_ids(tree.as_fd(), ids) {
         Err(errno @ (Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP)) => Err(no_id_maps(what, errno)),
-        other => other.tried_with(|| format!("map the ids of {what}")),
+        other => other.tried_to("map the ids of", what),
     }
 }
 

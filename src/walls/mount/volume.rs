@@ -7,7 +7,7 @@ use crate::kernel::file;
 use crate::spec::{Mount, MountKind, Recursion, Spec};
 use crate::store::{Store, volumes};
 use alloc::format;
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -35,12 +35,14 @@ pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Resul
     if let Some(ids) = ids {
         root::map_own_directory(ids)?;
     }
-    let mut trees = Vec::new();
-    trees.push(root::open(store, spec, spec.auto_remove, ids)?);
+    let mut trees = alloc::vec![root::open(store, spec, spec.auto_remove, ids)?];
     for name in FILES {
         trees.push(clone_tree(rustix::fs::CWD, name, false)?);
     }
-    for (mount, early) in spec.mounts.iter().zip(early).filter(|(mount, _)| mount.kind != MountKind::Tmpfs) {
+    for (mount, early) in spec.mounts.iter().zip(early) {
+        if mount.kind == MountKind::Tmpfs {
+            continue;
+        }
         let tree = match early {
             Some(tree) => tree,
             None => source(store, mount).map_err(|e| locate(mount, e))?,
@@ -117,39 +119,41 @@ fn covering<'a>(mountinfo: &'a str, path: &str) -> (&'a str, &'a str) {
 }
 
 /// child: mounts everything in the new root. `trees` is what is left of [`sources`] after the root.
-pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: impl Iterator<Item = OwnedFd>) -> Result<()> {
-    let mut trees = trees;
-    let missing = || Error::new("a part of the container's file system is missing");
+pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: &mut vec::IntoIter<OwnedFd>) -> Result<()> {
+    let mut next = || trees.next().ok_or_else(|| Error::new("a part of the container's file system is missing"));
     let mut files = Vec::new();
-    for name in FILES {
-        files.push((name, trees.next().ok_or_else(missing)?));
-    }
-    let mut mounts: Vec<(&Mount, Option<OwnedFd>)> = Vec::new();
-    for mount in &spec.mounts {
-        let tree = if mount.kind == MountKind::Tmpfs { None } else { Some(trees.next().ok_or_else(missing)?) };
-        mounts.push((mount, tree));
+    for _ in FILES {
+        files.push(next()?);
     }
     // What is asked for over /etc comes before our files in it, what is asked for over one of them after.
-    let (above, below): (Vec<_>, Vec<_>) = mounts.into_iter().partition(|(mount, _)| mount.target == "/etc");
-    let put = |list: Vec<(&Mount, Option<OwnedFd>)>| -> Result<()> {
-        list.into_iter().try_for_each(|(mount, tree)| place_one(spec, root, mount, tree).map_err(|e| locate(mount, e)))
-    };
-    put(above)?;
-    for (name, tree) in files {
-        bind_file(spec, &tree, root, &format!("/etc/{name}"))?;
+    let (mut above, mut below) = (Vec::new(), Vec::new());
+    for mount in &spec.mounts {
+        let tree = if mount.kind == MountKind::Tmpfs { None } else { Some(next()?) };
+        if mount.target == "/etc" { &mut above } else { &mut below }.push((mount, tree));
     }
-    put(below)?;
+    place_all(spec, root, above)?;
+    for (name, tree) in FILES.iter().zip(&files) {
+        bind_file(spec, tree, root, &format!("/etc/{name}"))?;
+    }
+    place_all(spec, root, below)?;
     match file::open_in_root(root, "dev", OFlags::PATH) {
         Ok(dev) if spec.tty => refuse_shared(spec, &dev), // where the console will be
         _ => Ok(()),
     }
 }
 
+fn place_all(spec: &Spec, root: BorrowedFd<'_>, mounts: Vec<(&Mount, Option<OwnedFd>)>) -> Result<()> {
+    for (mount, tree) in mounts {
+        place_one(spec, root, mount, tree).map_err(|e| locate(mount, e))?;
+    }
+    Ok(())
+}
+
 /// Mounts a file of ours on a path of the root, made when missing.
 fn bind_file(spec: &Spec, tree: &OwnedFd, root: BorrowedFd<'_>, path: &str) -> Result<()> {
     let target = match file_place(root, path) {
         Err(Errno::ROFS) => return Ok(()), // a read-only volume is there, without a place for it
-        target => target.tried_with(|| format!("make {path}"))?,
+        target => target.tried_to("make", path)?,
     };
     refuse_shared(spec, &target).map_err(|e| e.reword(&|what| format!("mount {path}: {what}")))?;
     attach(tree, target.as_fd())
@@ -169,7 +173,7 @@ fn refuse_shared(spec: &Spec, target: &OwnedFd) -> Result<()> {
 
 fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Result<()> {
     let Some(tree) = tree else { return memory(spec, root, mount) };
-    let stat = rustix::fs::fstat(&tree).tried_with(|| format!("look at {}", mount.source))?;
+    let stat = rustix::fs::fstat(&tree).tried_to("look at", &mount.source)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let target = if kind == FileType::Directory {
         file::make_dirs_in_root(root, &mount.target, 0o755)
@@ -219,22 +223,28 @@ fn refuse_proc(target: &OwnedFd, path: &str) -> Result<()> {
     Err(Error::new("it cannot be mounted because it is inside /proc"))
 }
 
+static TMPFS_OPTIONS: [(&str, MountAttrFlags); 7] = [
+    ("ro", MountAttrFlags::MOUNT_ATTR_RDONLY),
+    ("nosuid", MountAttrFlags::MOUNT_ATTR_NOSUID),
+    ("nodev", MountAttrFlags::MOUNT_ATTR_NODEV),
+    ("noexec", MountAttrFlags::MOUNT_ATTR_NOEXEC),
+    ("noatime", MountAttrFlags::MOUNT_ATTR_NOATIME),
+    ("nodiratime", MountAttrFlags::MOUNT_ATTR_NODIRATIME),
+    ("strictatime", MountAttrFlags::MOUNT_ATTR_STRICTATIME),
+];
+/// What a tmpfs does anyway.
+static DEFAULTS: [&str; 10] =
+    ["rw", "suid", "dev", "exec", "async", "atime", "diratime", "relatime", "norelatime", "nostrictatime"];
+
 /// A tmpfs with the options of mount(8). tmpfs(5)
 fn memory(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
     let mut attributes = MountAttrFlags::empty();
     let mut options: Vec<(&str, &str)> = Vec::new();
-    for option in mount.mode.split(',').filter(|option| !option.is_empty()) {
-        match option {
-            "rw" | "suid" | "dev" | "exec" | "async" | "atime" | "diratime" | "relatime" | "norelatime"
-            | "nostrictatime" => {}
-            "ro" => attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY,
-            "nosuid" => attributes |= MountAttrFlags::MOUNT_ATTR_NOSUID,
-            "nodev" => attributes |= MountAttrFlags::MOUNT_ATTR_NODEV,
-            "noexec" => attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
-            "noatime" => attributes |= MountAttrFlags::MOUNT_ATTR_NOATIME,
-            "nodiratime" => attributes |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
-            "strictatime" => attributes |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
-            other => options.push(other.split_once('=').unwrap_or((other, ""))),
+    for option in mount.mode.split(',') {
+        match TMPFS_OPTIONS.iter().find(|(name, _)| *name == option) {
+            Some((_, more)) => attributes |= *more,
+            None if option.is_empty() || DEFAULTS.contains(&option) => {}
+            None => options.push(option.split_once('=').unwrap_or((option, ""))),
         }
     }
     if mount.read_only {

@@ -51,13 +51,9 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
         Some((user, group)) => (if user.is_empty() { "0" } else { user }, Some(group)),
         None => (user, None),
     };
-    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
     let number = user.parse::<u32>().ok();
-    let entry = passwd
-        .lines()
-        .map(fields)
-        // A number is always an id, whatever the names in the image are (CVE-2026-30892).
-        .find(|f| f.len() >= 6 && number.map_or(f[0] == user, |n| f[2].parse() == Ok(n)));
+    // A number is always an id, whatever the names in the image are (CVE-2026-30892).
+    let entry = entry_of(passwd, 6, &mut |f| number.map_or(f[0] == user, |n| f[2].parse() == Ok(n)));
     let unknown = || {
         Error::new(format!("unable to find user {}: no matching entries in passwd file", user.escape_debug())).exit(125)
     };
@@ -66,7 +62,7 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
             uid: f[2].parse().map_err(|_| unknown())?,
             gid: f[3].parse().map_err(|_| unknown())?,
             groups: Vec::new(),
-            home: if f[5].starts_with('/') { f[5].clone() } else { "/".to_owned() },
+            home: if f[5].starts_with('/') { f[5] } else { "/" }.to_owned(),
         },
         None => Account { uid: number.ok_or_else(unknown)?, gid: 0, groups: Vec::new(), home: "/".to_owned() },
     };
@@ -76,14 +72,15 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
     if let Some(asked) = asked_group {
         account.gid = gid_of(asked, group)?;
     } else if let Some(f) = &entry {
-        let member = |list: &String| list.split(',').any(|name| name == f[0]);
-        for line in group.lines().map(fields).filter(|g| g.len() >= 4 && member(&g[3])) {
-            if let Ok(gid) = line[2].parse()
+        entry_of(group, 4, &mut |g| {
+            if g[3].split(',').any(|name| name == f[0])
+                && let Ok(gid) = g[2].parse()
                 && account.groups.len() < GROUPS_MAX
             {
                 account.groups.push(gid);
             }
-        }
+            false
+        });
     }
     if !account.groups.contains(&account.gid) {
         account.groups.push(account.gid);
@@ -91,13 +88,20 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
     Ok(account)
 }
 
+/// The fields of the first line that has at least so many, and `is` the one that is looked for.
+fn entry_of<'a>(text: &'a str, least: usize, is: &mut dyn FnMut(&[&str]) -> bool) -> Option<Vec<&'a str>> {
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        if fields.len() >= least && is(&fields) {
+            return Some(fields);
+        }
+    }
+    None
+}
+
 /// The number of a group: a number is one, a name must be listed.
 fn gid_of(asked: &str, group: &str) -> Result<u32> {
-    let listed = || {
-        let entry =
-            group.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f.len() >= 3 && f[0] == asked);
-        entry.and_then(|f| f[2].parse().ok())
-    };
+    let listed = || entry_of(group, 3, &mut |f| f[0] == asked).and_then(|f| f[2].parse().ok());
     let gid = match asked.parse::<u32>() {
         Ok(number) => Some(number).filter(|n| *n != u32::MAX),
         Err(_) => listed(),

@@ -70,31 +70,34 @@ pub fn too_long() -> Error {
 /// What is said of `connect` or `semop` without regard to their arguments also holds for i386's calls for many purposes,
 /// as libseccomp has it. Arguments cannot be judged there: those of socketcall are behind a pointer.
 fn multiplex(rules: &mut Rules) {
-    for (all, value, name) in MULTIPLEXED {
-        let (Some(all), Some(call)) = (calls::find(all), calls::find(name)) else { continue };
-        if let Outcome::Return(action) = rules.outcomes[call] {
+    for (all, value, call) in MULTIPLEXED {
+        if let Outcome::Return(action) = rules.outcomes[usize::from(call)] {
             // ipc has a version in the upper half, which must not lead around the rule.
-            let condition = Condition { argument: 0, op: Op::Masked, value: 0xffff, other: value };
-            rules.add(all, Rule { action, conditions: vec![condition] });
+            let condition = Condition { argument: 0, op: Op::Masked, value: 0xffff, other: value.into() };
+            rules.add(all.into(), Rule { action, conditions: vec![condition] });
         }
     }
 }
 
 /// The ranges of an architecture's numbers: where each begins, and what is to happen there.
 fn ranges(rules: &Rules, architecture: &Architecture) -> Vec<(u32, Outcome)> {
-    let named = |(place, call): (usize, &u16)| match rules.outcomes.get(usize::from(*call)) {
-        None | Some(Outcome::Unnamed) => None, // or no call at all
-        Some(outcome) => Some((calls::number(place), *outcome)),
-    };
-    let calls = || architecture.numbers.iter().enumerate().filter_map(named);
+    // `None` for a number that is not named, or no call at all.
+    let named = |call: u16| rules.outcomes.get(usize::from(call)).filter(|outcome| **outcome != Outcome::Unnamed);
+    let mut newest = None;
+    for (place, call) in architecture.numbers.iter().enumerate() {
+        if calls::number(place) < calls::PRIVATE_NUMBERS && named(*call).is_some() {
+            newest = Some(calls::number(place));
+        }
+    }
     // Calls that are newer than the profile get the answer of an older kernel, so that programs do without (as in runc).
-    let newest = calls().map(|(number, _)| number).take_while(|number| *number < calls::PRIVATE_NUMBERS).last();
     let newer = newest.filter(|_| !passes(rules.default)).map_or(u32::MAX, |newest| newest + 1);
     let mut ranges = Vec::with_capacity(128);
     let mut next = 0;
-    for (number, outcome) in calls().filter(|(_, outcome)| *outcome != Outcome::Default) {
+    for (place, call) in architecture.numbers.iter().enumerate() {
+        let Some(outcome) = named(*call).filter(|outcome| **outcome != Outcome::Default) else { continue };
+        let number = calls::number(place);
         gap(&mut ranges, rules.default, newer, next..number);
-        extend(&mut ranges, number, outcome);
+        extend(&mut ranges, number, *outcome);
         next = number + 1;
     }
     let end = architecture.end.unwrap_or(u32::MAX);

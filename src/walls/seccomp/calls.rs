@@ -1,6 +1,9 @@
 //! Which system calls there are: names, their numbers on four architectures, and what the default profile grants.
 //! `calls.txt` is the source; it is read when this is compiled, and only compact tables of it come into the binary.
 
+use crate::kernel::caps::CAPABILITIES;
+use alloc::vec::Vec;
+
 const TEXT: &[u8] = include_bytes!("calls.txt");
 const ARCHITECTURES: usize = 4;
 const SIZES: (usize, usize) = sizes();
@@ -40,66 +43,27 @@ const WORDS: [(&str, u64); 7] = [
     ("hidden", HIDDEN),
 ];
 
-/// Names of the capabilities without `CAP_`, each in the place of its number. capabilities(7)
-pub const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
+/// How many different grants there are, nothing among them.
+const GRANTS_MAX: usize = 21;
+/// Marks the last byte of a name.
+const LAST: u8 = 0x80;
 
 struct Table {
-    /// All names without anything between them.
+    /// Each name: how many bytes it has in common with the one before, then its others, [`LAST`] in the last of them.
     names: [u8; SIZES.1],
-    /// Where each name begins, and where the last one ends.
-    starts: [u16; COUNT + 1],
+    /// Where each name stands in the text.
+    rows: [usize; COUNT],
     numbers: [Numbers; ARCHITECTURES],
-    grants: [u64; COUNT],
+    grants: [u64; GRANTS_MAX],
+    granted: [u8; COUNT],
 }
 
 const TABLE: Table = table();
+const ROWS: [usize; COUNT] = TABLE.rows;
 static NAMES: [u8; SIZES.1] = TABLE.names;
-static STARTS: [u16; COUNT + 1] = TABLE.starts;
+static GRANTS: [u64; GRANTS_MAX] = TABLE.grants;
+static GRANTED: [u8; COUNT] = TABLE.granted;
 
-/// Which bits of [`ALWAYS`] and its like, or which capabilities, grant a call in the default profile: one is enough.
-pub static GRANTS: [u64; COUNT] = TABLE.grants;
 /// The calls of x86_64.
 #[cfg(any(test, target_arch = "x86_64"))]
 pub static X86_64: Numbers = TABLE.numbers[0];
@@ -118,25 +82,49 @@ pub fn number(place: usize) -> u32 {
     if place < NUMBERS { place as u32 } else { PRIVATE_NUMBERS + (place - NUMBERS) as u32 }
 }
 
-/// The name of a call, as bytes.
-pub fn name(call: usize) -> &'static [u8] {
-    &NAMES[usize::from(STARTS[call])..usize::from(STARTS[call + 1])]
+/// Which bits of [`ALWAYS`] and its like, or which capabilities, grant a call in the default profile: one is enough.
+pub fn granted(call: usize) -> u64 {
+    GRANTS[usize::from(GRANTED[call])]
 }
 
-/// The place of a name in the tables.
+/// The place of a name in the tables. It goes through all names before; only profiles of somebody's own are read so.
 pub fn find(wanted: &str) -> Option<usize> {
     // One call, two names: the kernel's headers for arm define both.
     let wanted = if wanted == "arm_sync_file_range" { "sync_file_range2" } else { wanted };
-    let (mut low, mut high) = (0, COUNT);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        match name(middle).cmp(wanted.as_bytes()) {
-            core::cmp::Ordering::Equal => return Some(middle),
-            core::cmp::Ordering::Less => low = middle + 1,
-            core::cmp::Ordering::Greater => high = middle,
+    let mut name = Vec::new();
+    let (mut at, mut call) = (0, 0);
+    while at < NAMES.len() {
+        name.truncate(usize::from(NAMES[at]));
+        loop {
+            at += 1;
+            name.push(NAMES[at] & !LAST);
+            if NAMES[at] & LAST != 0 {
+                break;
+            }
         }
+        if name == wanted.as_bytes() {
+            return Some(call);
+        }
+        at += 1;
+        call += 1;
     }
     None
+}
+
+/// The place of a name in the tables, for names that are known when this is compiled.
+pub const fn place_of(wanted: &str) -> u16 {
+    let mut row = 0;
+    while !is(ROWS[row], ROWS[row] + wanted.len(), wanted) || TEXT[ROWS[row] + wanted.len()] != b' ' {
+        row += 1; // past the end, the compiler says that there is no such name
+    }
+    row as u16
+}
+
+/// The name of a call.
+#[cfg(test)]
+pub fn name(call: usize) -> &'static [u8] {
+    let mut rows = TEXT.split(|b| *b == b'\n').filter(|row| !row.starts_with(b"#"));
+    rows.nth(call).and_then(|row| row.split(|b| *b == b' ').next()).unwrap_or_default()
 }
 
 /// Where the first of these bytes is, from `at` on; the end of the text when none is.
@@ -147,13 +135,23 @@ const fn until(mut at: usize, one: u8, other: u8) -> usize {
     at
 }
 
-/// Rows and bytes of names.
+/// How many bytes the names at these two places have in common.
+const fn common(before: usize, at: usize) -> usize {
+    let mut n = 0;
+    while TEXT[before + n] == TEXT[at + n] && TEXT[at + n] != b' ' {
+        n += 1;
+    }
+    n
+}
+
+/// Rows, and bytes of [`Table::names`].
 const fn sizes() -> (usize, usize) {
-    let (mut at, mut rows, mut bytes) = (0, 0, 0);
+    let (mut at, mut before, mut rows, mut bytes) = (0, 0, 0, 0);
     while at < TEXT.len() {
         if TEXT[at] != b'#' {
             rows += 1;
-            bytes += until(at, b' ', b' ') - at;
+            bytes += 1 + until(at, b' ', b' ') - at - common(before, at);
+            before = at;
         }
         at = until(at, b'\n', b'\n') + 1;
     }
@@ -163,22 +161,29 @@ const fn sizes() -> (usize, usize) {
 const fn table() -> Table {
     let mut table = Table {
         names: [0; SIZES.1],
-        starts: [0; COUNT + 1],
+        rows: [0; COUNT],
         numbers: [[MISSING; NUMBERS + PRIVATE]; ARCHITECTURES],
-        grants: [0; COUNT],
+        grants: [0; GRANTS_MAX],
+        granted: [0; COUNT],
     };
-    let (mut at, mut row, mut bytes) = (0, 0, 0);
+    let (mut at, mut before, mut row, mut bytes) = (0, 0, 0, 0);
     while at < TEXT.len() {
         if TEXT[at] == b'#' {
             at = until(at, b'\n', b'\n') + 1;
             continue;
         }
-        table.starts[row] = bytes as u16;
+        let (start, shared) = (at, common(before, at));
+        table.names[bytes] = shared as u8;
+        at += shared;
         while TEXT[at] != b' ' {
-            table.names[bytes] = TEXT[at];
             bytes += 1;
+            table.names[bytes] = TEXT[at];
             at += 1;
         }
+        table.names[bytes] |= LAST;
+        bytes += 1;
+        table.rows[row] = start;
+        before = start;
         let mut architecture = 0;
         while architecture < ARCHITECTURES {
             if TEXT[at + 1] != b'-' {
@@ -189,15 +194,23 @@ const fn table() -> Table {
             at = until(at + 1, b' ', b' ');
             architecture += 1;
         }
+        let mut grants = 0;
         while TEXT[at] != b'\n' {
             let end = until(at + 1, b'|', b'\n');
-            table.grants[row] |= grant(at + 1, end);
+            grants |= grant(at + 1, end);
             at = end;
         }
+        let mut known = 0;
+        while table.grants[known] != grants {
+            known += 1;
+            if table.grants[known] == 0 {
+                table.grants[known] = grants;
+            }
+        }
+        table.granted[row] = known as u8;
         row += 1;
         at += 1;
     }
-    table.starts[row] = bytes as u16;
     table
 }
 
@@ -225,7 +238,7 @@ const fn grant(from: usize, to: usize) -> u64 {
         n += 1;
     }
     n = 0;
-    while !is(from, to, CAPABILITIES[n]) {
+    while !is(from, to, CAPABILITIES[n].split_at("CAP_".len()).1) {
         n += 1; // past the end, the compiler says that there is no such word
     }
     1 << n

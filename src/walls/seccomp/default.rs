@@ -1,8 +1,9 @@
 //! The profile of a container that asked for none, with the meaning of docker's: what `calls.txt` grants, and three
 //! calls that are granted for some arguments.
 
-use super::calls::{self, ALWAYS, FAMILIES, FLAGS, GRANTS, HIDDEN, KERNEL_4_8, PERSONAS};
+use super::calls::{self, ALWAYS, FAMILIES, FLAGS, HIDDEN, KERNEL_4_8, PERSONAS};
 use super::rules::{ALLOW, Condition, ENOSYS, Op, Outcome, Rule, Rules, errno};
+use crate::kernel::caps::CAPABILITIES;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -20,12 +21,12 @@ const SOCKET_FAMILIES: [(u64, u64); 8] =
 /// The default profile for processes that can get these capabilities (bits of capabilities(7)) on this kernel.
 pub fn rules(capabilities: u64, kernel: (u32, u32)) -> Rules {
     let mut rules = Rules::new(errno(1));
-    let mut granted = capabilities & ((1 << calls::CAPABILITIES.len()) - 1) | ALWAYS;
+    let mut granted = capabilities & ((1 << CAPABILITIES.len()) - 1) | ALWAYS;
     if kernel >= KERNEL_TRACING_SAFE {
         granted |= KERNEL_4_8;
     }
-    for (call, by) in GRANTS.iter().enumerate() {
-        match *by {
+    for call in 0..calls::COUNT {
+        match calls::granted(call) {
             0 => {}
             by if by & granted != 0 => rules.outcomes[call] = Outcome::Return(ALLOW),
             // clone3 has its flags behind a pointer. ENOSYS makes programs take clone instead, which can be judged.

@@ -1,6 +1,7 @@
 //! A reader of JSON (RFC 8259) that knows where everything stands, so that whoever wrote a profile can be told the line.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,8 +17,8 @@ pub struct Wrong {
     pub what: String,
 }
 
-/// The result of reading.
-pub type Read<T> = Result<T, Wrong>;
+/// The result of reading. The error is one word wide.
+pub type Read<T> = Result<T, Box<Wrong>>;
 
 /// A value and where it begins.
 pub struct Node<'a> {
@@ -50,7 +51,7 @@ pub fn read(text: &str) -> Read<Node<'_>> {
     reader.space();
     match reader.peek() {
         None => Ok(node),
-        Some(_) => Err(reader.expected("the end")),
+        Some(_) => reader.expected("the end"),
     }
 }
 
@@ -77,17 +78,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn wrong(&self, what: &str) -> Wrong {
-        Wrong { at: self.at, what: what.into() }
+    fn wrong<T>(&self, what: &str) -> Read<T> {
+        Err(Box::new(Wrong { at: self.at, what: what.into() }))
     }
 
-    fn expected(&self, what: &str) -> Wrong {
+    fn expected<T>(&self, what: &str) -> Read<T> {
         let found = self.text.get(self.at..).and_then(|rest| rest.chars().next());
         let what = match found {
             None => format!("expected {what}, but the text ends"),
             Some(found) => format!("expected {what}, not {found:?}"),
         };
-        Wrong { at: self.at, what }
+        Err(Box::new(Wrong { at: self.at, what }))
     }
 
     /// Takes a byte if it is next, after white space.
@@ -102,7 +103,7 @@ impl<'a> Reader<'a> {
         self.space();
         let at = self.at;
         if depth > DEPTH_MAX {
-            return Err(self.wrong("too deep"));
+            return self.wrong("too deep");
         }
         let value = match self.peek() {
             Some(b'{') => self.object(depth)?,
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ if self.word("null") => Value::Null,
             _ if self.word("true") || self.word("false") => Value::Bool,
-            _ => return Err(self.expected("a value")),
+            _ => return self.expected("a value"),
         };
         Ok(Node { at, value })
     }
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
                 return Ok(Value::List(nodes));
             }
             if !self.take(b',') {
-                return Err(self.expected("',' or ']'"));
+                return self.expected("',' or ']'");
             }
         }
     }
@@ -148,18 +149,18 @@ impl<'a> Reader<'a> {
         loop {
             self.space();
             if self.peek() != Some(b'"') {
-                return Err(self.expected("a name in quotes"));
+                return self.expected("a name in quotes");
             }
             let name = self.string()?;
             if !self.take(b':') {
-                return Err(self.expected("':'"));
+                return self.expected("':'");
             }
             fields.push((name, self.node(depth + 1)?));
             if self.take(b'}') {
                 return Ok(Value::Object(fields));
             }
             if !self.take(b',') {
-                return Err(self.expected("',' or '}'"));
+                return self.expected("',' or '}'");
             }
         }
     }
@@ -187,7 +188,7 @@ impl<'a> Reader<'a> {
             fine = self.digits();
         }
         if !fine {
-            return Err(self.wrong("not a number"));
+            return self.wrong("not a number");
         }
         Ok(Value::Number(self.text[from..self.at].parse().ok()))
     }
@@ -217,8 +218,11 @@ impl<'a> Reader<'a> {
                     let one = self.escape()?;
                     text.to_mut().push(one);
                 }
-                Some(_) => return Err(self.wrong("a control character in a string")),
-                None => return Err(Wrong { at: opened, what: "a string without its end".into() }),
+                Some(_) => return self.wrong("a control character in a string"),
+                None => {
+                    self.at = opened;
+                    return self.wrong("a string without its end");
+                }
             }
         }
     }
@@ -237,7 +241,7 @@ impl<'a> Reader<'a> {
             Some(b'u') => self.escaped_unit()?,
             _ => {
                 self.at -= 2;
-                return Err(self.wrong("an unknown escape in a string"));
+                return self.wrong("an unknown escape in a string");
             }
         })
     }
@@ -262,12 +266,12 @@ impl<'a> Reader<'a> {
         let mut number = 0;
         for digit in digits {
             let Some(digit) = char::from(*digit).to_digit(16) else {
-                return Err(self.wrong("not four hexadecimal digits"));
+                return self.wrong("not four hexadecimal digits");
             };
             number = number * 16 + digit;
         }
         if digits.is_empty() {
-            return Err(self.wrong("not four hexadecimal digits"));
+            return self.wrong("not four hexadecimal digits");
         }
         self.at += 4;
         Ok(number)

@@ -63,7 +63,18 @@ pub const WORDS: &str = "x86 amd64 x32 arm arm64 loong64 loongarch64 mips mips64
     mips3l64n32 mipsel64n32 ppc ppc64 ppc64le riscv64 s390 s390x";
 
 /// i386's calls for many purposes: the call, its first argument, and the call that it then is. socketcall(2), ipc(2)
-pub const MULTIPLEXED: [(&str, u64, &str); 32] = [
+pub static MULTIPLEXED: [(u16, u16, u16); CALLS.len()] = {
+    let mut multiplexed = [(0, 0, 0); CALLS.len()];
+    let mut row = 0;
+    while row < CALLS.len() {
+        let (all, value, name) = CALLS[row];
+        multiplexed[row] = (calls::place_of(all), value, calls::place_of(name));
+        row += 1;
+    }
+    multiplexed
+};
+
+const CALLS: [(&str, u16, &str); 32] = [
     ("socketcall", 1, "socket"),
     ("socketcall", 2, "bind"),
     ("socketcall", 3, "connect"),

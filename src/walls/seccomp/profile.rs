@@ -9,7 +9,9 @@ use super::rules::{
     ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, Op, Rule, Rules, TRACE, TRAP,
 };
 use crate::error::{Error, Result};
+use crate::kernel::caps::CAPABILITIES;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -91,14 +93,18 @@ impl Profile {
 
 type Fields<'a> = [(Cow<'a, str>, Node<'a>)];
 
-fn wrong<T>(at: usize, what: impl Into<String>) -> Read<T> {
-    Err(Wrong { at, what: what.into() })
+fn wrong<T>(node: &Node<'_>, what: String) -> Read<T> {
+    Err(Box::new(Wrong { at: node.at, what }))
+}
+
+fn unknown<T>(node: &Node<'_>, what: &str, name: &str) -> Read<T> {
+    wrong(node, format!("unknown {what} {name:?}"))
 }
 
 fn object<'n, 'a>(node: &'n Node<'a>, what: &str) -> Read<&'n Fields<'a>> {
     match &node.value {
         Value::Object(fields) => Ok(fields),
-        _ => wrong(node.at, format!("{what} is not an object")),
+        _ => wrong(node, format!("{what} is not an object")),
     }
 }
 
@@ -111,8 +117,13 @@ fn field<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Option<&'n Node<'a>> {
 fn text<'n>(node: &'n Node<'_>, what: &str) -> Read<&'n str> {
     match &node.value {
         Value::Text(text) => Ok(text),
-        _ => wrong(node.at, format!("{what} is not a string")),
+        _ => wrong(node, format!("{what} is not a string")),
     }
+}
+
+/// A field that must be there.
+fn required<'n, 'a>(node: &Node<'_>, fields: &'n Fields<'a>, name: &str) -> Read<&'n Node<'a>> {
+    field(fields, name).map_or_else(|| wrong(node, format!("{name} is missing")), Ok)
 }
 
 /// The elements of a list that may be missing.
@@ -120,15 +131,15 @@ fn list<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Read<&'n [Node<'a>]> {
     match field(fields, name) {
         None => Ok(&[]),
         Some(Node { value: Value::List(nodes), .. }) => Ok(nodes),
-        Some(node) => wrong(node.at, format!("{name} is not a list")),
+        Some(node) => wrong(node, format!("{name} is not a list")),
     }
 }
 
-fn number(fields: &Fields<'_>, name: &str, max: u64) -> Read<Option<u64>> {
+fn number(fields: &Fields<'_>, name: &str, max: u64, default: u64) -> Read<u64> {
     match field(fields, name) {
-        None => Ok(None),
-        Some(Node { value: Value::Number(Some(number)), .. }) if *number <= max => Ok(Some(*number)),
-        Some(node) => wrong(node.at, format!("{name} is not a number from 0 to {max}")),
+        None => Ok(default),
+        Some(Node { value: Value::Number(Some(number)), .. }) if *number <= max => Ok(*number),
+        Some(node) => wrong(node, format!("{name} is not a number from 0 to {max}")),
     }
 }
 
@@ -137,16 +148,13 @@ fn one_of<'n>(node: &'n Node<'_>, prefix: &str, words: &str, what: &str) -> Read
     let name = text(node, what)?;
     match name.strip_prefix(prefix) {
         Some(word) if words.split(' ').any(|known| known == word) => Ok(word),
-        _ => wrong(node.at, format!("unknown {what} {name:?}")),
+        _ => unknown(node, what, name),
     }
 }
 
 fn profile(node: &Node<'_>, machine: &Machine) -> Read<Profile> {
     let fields = object(node, "the profile")?;
-    let Some(default) = field(fields, "defaultAction") else {
-        return wrong(node.at, "defaultAction is missing");
-    };
-    let default = action(default, number(fields, "defaultErrnoRet", ERRNO_MAX.into())?)?;
+    let default = action(required(node, fields, "defaultAction")?, fields, "defaultErrnoRet")?;
     let mut entries = Vec::new();
     for node in list(fields, "syscalls")? {
         entries.push(entry(node, machine)?);
@@ -164,7 +172,7 @@ fn flags(fields: &Fields<'_>) -> Read<u32> {
             "SECCOMP_FILTER_FLAG_TSYNC" => FLAG_TSYNC,
             "SECCOMP_FILTER_FLAG_LOG" => FLAG_LOG,
             "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => FLAG_SPEC_ALLOW,
-            other => return wrong(node.at, format!("unknown flag {other:?}")),
+            other => return unknown(node, "flag", other),
         };
     }
     // With one thread there is nobody to synchronise with, and the kernel's answer would be a thread id in an error.
@@ -181,11 +189,10 @@ fn covers_compat(fields: &Fields<'_>, machine: &Machine) -> Read<bool> {
     }
     for node in list(fields, "archMap")? {
         if !listed.is_empty() {
-            return wrong(node.at, "there are architectures already; one of the two is enough");
+            return wrong(node, "there are architectures already; one of the two is enough".into());
         }
         let fields = object(node, "an element of archMap")?;
-        let Some(main) = field(fields, "architecture") else { return wrong(node.at, "architecture is missing") };
-        let ours = name(main)? == machine.native.name;
+        let ours = name(required(node, fields, "architecture")?)? == machine.native.name;
         for node in list(fields, "subArchitectures")? {
             covers |= name(node)? == machine.compat.name && ours;
         }
@@ -193,19 +200,27 @@ fn covers_compat(fields: &Fields<'_>, machine: &Machine) -> Read<bool> {
     Ok(covers)
 }
 
-fn action(node: &Node<'_>, errno: Option<u64>) -> Read<Action> {
-    let errno = errno.unwrap_or(ERRNO_DEFAULT) as u32;
-    Ok(match text(node, "action")? {
-        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => KILL_THREAD,
-        "SCMP_ACT_KILL_PROCESS" => KILL_PROCESS,
-        "SCMP_ACT_TRAP" => TRAP,
-        "SCMP_ACT_ERRNO" => ERRNO | errno,
-        "SCMP_ACT_TRACE" => TRACE | errno,
-        "SCMP_ACT_LOG" => LOG,
-        "SCMP_ACT_ALLOW" => ALLOW,
-        "SCMP_ACT_NOTIFY" => return wrong(node.at, "SCMP_ACT_NOTIFY is not possible: nobody would listen"),
-        other => return wrong(node.at, format!("unknown action {other:?}")),
-    })
+static ACTIONS: [(&str, Action); 8] = [
+    ("KILL", KILL_THREAD),
+    ("KILL_THREAD", KILL_THREAD),
+    ("KILL_PROCESS", KILL_PROCESS),
+    ("TRAP", TRAP),
+    ("ERRNO", ERRNO),
+    ("TRACE", TRACE),
+    ("LOG", LOG),
+    ("ALLOW", ALLOW),
+];
+
+/// An action. The field `errno` may have the errno that goes with it.
+fn action(node: &Node<'_>, fields: &Fields<'_>, errno: &str) -> Read<Action> {
+    let errno = number(fields, errno, ERRNO_MAX.into(), ERRNO_DEFAULT)? as u32;
+    let name = text(node, "action")?;
+    match name.strip_prefix("SCMP_ACT_").and_then(|word| ACTIONS.iter().find(|(known, _)| *known == word)) {
+        Some((_, action @ (ERRNO | TRACE))) => Ok(action | errno),
+        Some((_, action)) => Ok(*action),
+        None if name == "SCMP_ACT_NOTIFY" => wrong(node, "SCMP_ACT_NOTIFY is not possible: nobody would listen".into()),
+        None => unknown(node, "action", name),
+    }
 }
 
 fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
@@ -213,7 +228,7 @@ fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
     let mut names = list(fields, "names")?;
     if let Some(name) = field(fields, "name").filter(|node| !matches!(&node.value, Value::Text(t) if t.is_empty())) {
         if !names.is_empty() {
-            return wrong(name.at, "there are names already; one of the two is enough");
+            return wrong(name, "there are names already; one of the two is enough".into());
         }
         names = core::slice::from_ref(name);
     }
@@ -222,14 +237,13 @@ fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
         let name = text(node, "name")?;
         match calls::find(name) {
             Some(call) => calls.push(call),
-            None => return wrong(node.at, format!("unknown system call {name:?}")),
+            None => return unknown(node, "system call", name),
         }
     }
     if calls.is_empty() {
-        return wrong(node.at, "names is missing");
+        return wrong(node, "names is missing".into());
     }
-    let Some(what) = field(fields, "action") else { return wrong(node.at, "action is missing") };
-    let action = action(what, number(fields, "errnoRet", ERRNO_MAX.into())?)?;
+    let action = action(required(node, fields, "action")?, fields, "errnoRet")?;
     let mut conditions = Vec::new();
     for node in list(fields, "args")? {
         conditions.push(condition(node)?);
@@ -255,24 +269,27 @@ fn split(action: Action, conditions: Vec<Condition>) -> Vec<Rule> {
     conditions.into_iter().map(|one| Rule { action, conditions: vec![one] }).collect()
 }
 
+static OPS: [(&str, Op); 7] = [
+    ("NE", Op::Ne),
+    ("LT", Op::Lt),
+    ("LE", Op::Le),
+    ("EQ", Op::Eq),
+    ("GE", Op::Ge),
+    ("GT", Op::Gt),
+    ("MASKED_EQ", Op::Masked),
+];
+
 fn condition(node: &Node<'_>) -> Read<Condition> {
     let fields = object(node, "an element of args")?;
-    let Some(op) = field(fields, "op") else { return wrong(node.at, "op is missing") };
-    let op = match text(op, "op")? {
-        "SCMP_CMP_NE" => Op::Ne,
-        "SCMP_CMP_LT" => Op::Lt,
-        "SCMP_CMP_LE" => Op::Le,
-        "SCMP_CMP_EQ" => Op::Eq,
-        "SCMP_CMP_GE" => Op::Ge,
-        "SCMP_CMP_GT" => Op::Gt,
-        "SCMP_CMP_MASKED_EQ" => Op::Masked,
-        other => return wrong(op.at, format!("unknown op {other:?}")),
-    };
+    let node = required(node, fields, "op")?;
+    let name = text(node, "op")?;
+    let found = name.strip_prefix("SCMP_CMP_").and_then(|word| OPS.iter().find(|(known, _)| *known == word));
+    let Some((_, op)) = found else { return unknown(node, "op", name) };
     Ok(Condition {
-        argument: number(fields, "index", 5)?.unwrap_or(0) as u8,
-        op,
-        value: number(fields, "value", u64::MAX)?.unwrap_or(0),
-        other: number(fields, "valueTwo", u64::MAX)?.unwrap_or(0),
+        argument: number(fields, "index", 5, 0)? as u8,
+        op: *op,
+        value: number(fields, "value", u64::MAX, 0)?,
+        other: number(fields, "valueTwo", u64::MAX, 0)?,
     })
 }
 
@@ -286,10 +303,9 @@ fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
     }
     for node in list(fields, "caps")? {
         let name = text(node, "capability")?;
-        let short = name.strip_prefix("CAP_");
-        match calls::CAPABILITIES.iter().position(|known| short == Some(*known)) {
+        match CAPABILITIES.iter().position(|known| *known == name) {
             Some(number) => when.capabilities |= 1 << number,
-            None => return wrong(node.at, format!("unknown capability {name:?}")),
+            None => return unknown(node, "capability", name),
         }
     }
     if let Some(node) = field(fields, "minKernel") {
@@ -297,7 +313,7 @@ fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
         let parts = version.split_once('.').and_then(|(one, two)| Some((one.parse().ok()?, two.parse().ok()?)));
         when.kernel = match parts {
             Some(parts) => Some(parts),
-            None => return wrong(node.at, format!("minKernel {version:?} is not like \"4.8\"")),
+            None => return wrong(node, format!("minKernel {version:?} is not like \"4.8\"")),
         };
     }
     Ok(when)

@@ -1,0 +1,46 @@
+//! `--filter KEY=VALUE` of lists: containers, images, volumes.
+
+use super::args::boolean;
+use super::pattern::{self, Pattern};
+use mydocker::error::{Error, Result};
+
+/// One filter.
+pub struct Filter {
+    /// One of the known keys.
+    pub key: &'static str,
+    /// As typed.
+    pub value: String,
+    /// Of `name`, `id` and `reference`.
+    pattern: Option<Pattern>,
+    /// Of `dangling`.
+    pub wanted: bool,
+}
+
+/// Reads a filter whose key is one of the words in `keys`.
+pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
+    let shown = typed.escape_debug();
+    let Some((key, value)) = typed.split_once('=') else {
+        return Err(Error::new(format!("bad format of filter '{shown}' (expected name=value)")));
+    };
+    let Some(key) = keys.split(' ').find(|known| *known == key) else {
+        let known = keys.replace(' ', ", ");
+        return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
+    };
+    let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
+    let (mut pattern, mut wanted) = (None, false);
+    match key {
+        "name" | "id" => pattern = Some(pattern::regex(value)),
+        "reference" => pattern = Some(pattern::glob(value)),
+        "dangling" => wanted = boolean(value).ok_or_else(|| bad("true or false"))?,
+        _ => {}
+    }
+    let pattern = pattern.transpose().map_err(|error| bad(&error.what))?;
+    Ok(Filter { key, value: value.to_owned(), pattern, wanted })
+}
+
+impl Filter {
+    /// Whether the pattern is in the text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.pattern.as_ref().is_some_and(|pattern| pattern.fits(text))
+    }
+}

@@ -1,0 +1,72 @@
+//! Looking verbs up in the table, and what help says of all of them.
+
+use super::VERBS;
+use crate::cli::args::Verb;
+use mydocker::kernel::order;
+use std::fmt::Write as _;
+
+/// The verb that the words begin with, and how many words name it (`container ls` are two).
+pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
+    let first = words.first()?;
+    let two = words.get(1).map(|second| format!("{first} {second}"));
+    let named = |name: &str| VERBS.iter().find(|verb| verb.name == name || verb.aliases.contains(&name));
+    two.and_then(|two| Some((named(&two)?, 2))).or_else(|| Some((named(first)?, 1)))
+}
+
+/// The first words of verbs that have two: `container`, `image` …
+pub fn groups() -> Vec<&'static str> {
+    words(&|name| Some(name.split_once(' ')?.0))
+}
+
+/// The second words of a group's verbs, in alphabetical order.
+pub fn of_group(group: &str) -> Vec<&'static str> {
+    words(&|name| name.strip_prefix(group)?.strip_prefix(' '))
+}
+
+/// Words in alphabetical order, each once.
+pub fn in_order(words: Vec<&'static str>) -> Vec<&'static str> {
+    let mut words = order::sorted(words, &|a, b| a < b);
+    words.dedup();
+    words
+}
+
+/// What is taken of every spelling of every verb, in alphabetical order.
+fn words(take: &dyn Fn(&'static str) -> Option<&'static str>) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for verb in VERBS {
+        words.extend(take(verb.name));
+        for name in verb.aliases {
+            words.extend(take(name));
+        }
+    }
+    in_order(words)
+}
+
+/// What the name of a group alone says: its verbs.
+pub fn group_help(group: &str) -> String {
+    let mut text = format!("Usage:  mydocker {group} VERB [OPTIONS] …\n\nVerbs:\n");
+    for name in of_group(group) {
+        let about = find(&[group, name]).map_or("", |(verb, _)| verb.about);
+        let _ = writeln!(text, "  {name:<9} {about}"); // a String takes everything
+    }
+    text
+}
+
+/// What `mydocker help` says.
+pub fn overview() -> String {
+    let mut text = String::from(
+        "Usage:  mydocker [--root DIR] [--run-root DIR] VERB [OPTIONS] …\n\n\
+         Containers in one file, without a daemon.\n\nVerbs:\n",
+    );
+    for verb in VERBS {
+        let _ = writeln!(text, "  {:<18} {}", verb.name, verb.about); // a String takes everything
+    }
+    text.push_str(
+        "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \
+         --run-root DIR   Where sockets are kept (default /run/mydocker, or $MYDOCKER_RUN)\n      \
+         --debug          Tell the long story on stderr\n\n\
+         First steps:\n  mydocker import rootfs.tar busybox\n  mydocker run -it busybox sh\n\n\
+         'mydocker help VERB' says more about a verb.\n",
+    );
+    text
+}

@@ -1,0 +1,43 @@
+//! System calls on a name in a directory. rustix takes names of every type, and has the way from a string to what the
+//! kernel wants once for each of its calls and each type: 200 bytes every time. Here it is once.
+
+use super::sys::Answer;
+use alloc::ffi::CString;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// A name or a path as the kernel takes it.
+pub fn c(name: &str) -> Answer<CString> {
+    CString::new(name).map_err(|_| Errno::INVAL)
+}
+
+/// openat(2), close-on-exec.
+pub fn open(dir: BorrowedFd<'_>, name: &str, flags: OFlags) -> Answer<OwnedFd> {
+    make(dir, name, flags, 0)
+}
+
+/// openat(2), close-on-exec; `mode` is for a new file.
+pub fn make(dir: BorrowedFd<'_>, name: &str, flags: OFlags, mode: u32) -> Answer<OwnedFd> {
+    rustix::fs::openat(dir, c(name)?.as_c_str(), flags | OFlags::CLOEXEC, Mode::from(mode))
+}
+
+/// mkdirat(2).
+pub fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Answer<()> {
+    rustix::fs::mkdirat(dir, c(name)?.as_c_str(), Mode::from(mode))
+}
+
+/// unlinkat(2): `AtFlags::REMOVEDIR` for a directory, no flags for anything else.
+pub fn remove(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Answer<()> {
+    rustix::fs::unlinkat(dir, c(name)?.as_c_str(), flags)
+}
+
+/// renameat(2) in one directory.
+pub fn rename(dir: BorrowedFd<'_>, from: &str, to: &str) -> Answer<()> {
+    rustix::fs::renameat(dir, c(from)?.as_c_str(), dir, c(to)?.as_c_str())
+}
+
+/// fstatat(2): `AtFlags::SYMLINK_NOFOLLOW`, or no flags to follow symlinks.
+pub fn stat(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Answer<Stat> {
+    rustix::fs::statat(dir, c(name)?.as_c_str(), flags)
+}
