@@ -17,6 +17,8 @@ const IFF_UP: u32 = 1;
 const NETLINK_ROUTE: u32 = 0;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+const AF_BRIDGE: u8 = 7;
+const IFLA_BRPORT_MODE: u16 = 4;
 const VETH_INFO_PEER: u16 = 1;
 /// if_addr.h: no duplicate address detection, for which a new container would have to wait.
 const IFA_F_NODAD: u8 = 2;
@@ -108,6 +110,16 @@ pub fn make_pair(socket: &Socket, pair: &Pair<'_>) -> core::result::Result<(), E
             });
         });
     });
+    socket.ask(message)
+}
+
+/// Lets a port of a bridge send back what came through it: a container that reaches itself by a published port, where the
+/// kernel filters bridged packets too (br_netfilter).
+pub fn reflect(socket: &Socket, index: u32) -> core::result::Result<(), Errno> {
+    let mut header = link_header(index, 0, 0);
+    header[0] = AF_BRIDGE;
+    let mut message = Message::new(raw::RTM_SETLINK as u16, 0, &header);
+    message.nest(raw::IFLA_PROTINFO as u16, &mut |port| port.put(IFLA_BRPORT_MODE, &[1]));
     socket.ask(message)
 }
 

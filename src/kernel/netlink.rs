@@ -96,6 +96,9 @@ impl Message {
     }
 }
 
+/// Gets the kind of a message and what follows its header.
+type Hearer<'a> = &'a mut dyn FnMut(u16, &[u8]) -> core::result::Result<(), Errno>;
+
 /// A socket of one netlink family, bound to the network namespace that it was opened in.
 pub struct Socket {
     fd: OwnedFd,
@@ -155,10 +158,7 @@ impl Socket {
     }
 
     /// One packet of the kernel's: `each` message's kind, and what follows its header.
-    fn hear(
-        &self,
-        each: &mut dyn FnMut(u16, &[u8]) -> core::result::Result<(), Errno>,
-    ) -> core::result::Result<(), Errno> {
+    fn hear(&self, each: Hearer<'_>) -> core::result::Result<(), Errno> {
         let mut buf = vec![0u8; PACKET_BYTES_MAX];
         let got = loop {
             match recv(&self.fd, &mut buf[..], RecvFlags::empty()) {
