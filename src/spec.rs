@@ -292,6 +292,13 @@ pub struct Mount {
     pub make_source: bool,
 }
 
+impl Mount {
+    /// Whether its source is the name of a volume.
+    pub const fn is_volume(&self) -> bool {
+        matches!(self.kind, MountKind::Volume | MountKind::Anonymous)
+    }
+}
+
 /// Resource limits of all processes together; `None` means not asked for.
 #[derive(Clone, Default)]
 pub struct Limits {

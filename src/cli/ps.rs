@@ -4,7 +4,7 @@ mod filter;
 
 use super::args::Parsed;
 use super::shape::{picked, put_text};
-use super::{OK, human, inspect, note, open_store, print, read, table};
+use super::{OK, complain, human, inspect, note, open_store, print, read, table};
 use filter::Filter;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
@@ -46,6 +46,23 @@ pub struct Row {
     pub is_paused: bool,
 }
 
+/// Every container, newest first. What cannot be read is told, and makes the exit code 1.
+pub fn all(store: &Store, code: &mut u8) -> Result<Vec<Row>> {
+    let (found, errors) = containers::all(store)?;
+    for error in &errors {
+        complain(error, code);
+    }
+    let mut rows = Vec::new();
+    for container in found {
+        match state(store, &container) {
+            Ok(Some((state, is_paused))) => rows.push(Row { container, state, is_paused }),
+            Ok(None) => {}
+            Err(error) => complain(&error, code),
+        }
+    }
+    Ok(rows)
+}
+
 /// `ps [OPTIONS]`
 pub fn ps(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
@@ -57,26 +74,14 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     // All of them unless a number above zero is asked for; then also the ones that do not run.
     let count = if parsed.on("latest") { 1 } else { last.and_then(|n| usize::try_from(n).ok()).unwrap_or(0) };
     let show_all = parsed.on("all") || count > 0 || filters.iter().any(Filter::wants_all);
-    let (found, errors) = containers::all(&store)?;
     let mut code = OK;
-    let mut complain = |error: &Error| {
-        note(&error.to_string());
-        code = 1;
-    };
-    errors.iter().for_each(&mut complain);
-    let mut rows = Vec::new();
-    for container in found {
-        match state(&store, &container) {
-            Ok(Some((state, is_paused))) => {
-                let is_on = matches!(state.status, Status::Running | Status::Restarting);
-                let row = Row { container, state, is_paused };
-                if (show_all || is_on) && filter::fits(&filters, &row) && (count == 0 || rows.len() < count) {
-                    rows.push(row);
-                }
-            }
-            Ok(None) => {}
-            Err(error) => complain(&error),
-        }
+    let mut rows = all(&store, &mut code)?;
+    rows.retain(|row| {
+        let is_on = matches!(row.state.status, Status::Running | Status::Restarting);
+        (show_all || is_on) && filter::fits(&filters, row)
+    });
+    if count > 0 {
+        rows.truncate(count);
     }
     let full = parsed.on("no-trunc");
     let format = parsed.last("format").unwrap_or_default();
@@ -194,7 +199,7 @@ pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
         if mount.kind != MountKind::Tmpfs {
             mounts.push(cut(&human::visible(&mount.source), MOUNT_CHARS));
         }
-        volumes += u32::from(matches!(mount.kind, MountKind::Volume | MountKind::Anonymous));
+        volumes += u32::from(mount.is_volume());
     }
     let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
     let size = match sizes {

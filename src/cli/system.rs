@@ -5,14 +5,14 @@ use super::images::{self, Stored};
 use super::prune::{self, Filters, Pruned};
 use super::ps::{self, Row};
 use super::shape::{put_number, put_text};
-use super::{OK, complain, human, note, open_store, print, print_list, read, table, volume};
+use super::{OK, human, note, open_store, print, print_list, read, table, volume};
 use miniserde::json::{Object, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::file;
 use mydocker::life::check;
 use mydocker::spec::Status;
 use mydocker::store::images::{self as stored, Image};
-use mydocker::store::{Store, containers, layers, trash, volumes};
+use mydocker::store::{Store, layers, trash, volumes};
 use rustix::fd::AsFd;
 
 /// What there is of one kind: how many, how many in use, their bytes, and the bytes of those in use.
@@ -55,17 +55,7 @@ struct Stock {
 impl Stock {
     fn look(&mut self, store: &Store) -> Result<()> {
         self.images = images::stored(store, Image::diff_ids, &mut self.code)?;
-        let (found, errors) = containers::all(store)?;
-        for error in &errors {
-            complain(error, &mut self.code);
-        }
-        for container in found {
-            match ps::state(store, &container) {
-                Ok(Some((state, is_paused))) => self.rows.push(Row { container, state, is_paused }),
-                Ok(None) => {}
-                Err(error) => complain(&error, &mut self.code),
-            }
-        }
+        self.rows = ps::all(store, &mut self.code)?;
         let dir = store.dir("volumes")?;
         for name in file::names(dir.as_fd())? {
             let Ok(data) = file::open_dir_at(dir.as_fd(), &format!("{name}/_data")) else { continue }; // removed meanwhile

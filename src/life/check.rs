@@ -8,7 +8,7 @@ use super::remove;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, hex, time};
 use crate::spec::map::Map;
-use crate::spec::{MountKind, State, Status};
+use crate::spec::{State, Status};
 use crate::store::containers::{self, Container};
 use crate::store::layers::{self, Proof};
 use crate::store::reference::Reference;
@@ -280,8 +280,7 @@ impl Look<'_> {
             }
         }
         for mount in &spec.mounts {
-            let is_volume = matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
-            if is_volume && matches!(volumes::get(self.store, &mount.source), Ok(None)) {
+            if mount.is_volume() && matches!(volumes::get(self.store, &mount.source), Ok(None)) {
                 // A container's record comes before its volumes.
                 let what = if container.was_used() { "missing" } else { "left over" };
                 let what = format_args!("{what}: no volume {} of container {}", mount.source, spec.name);

@@ -49,7 +49,8 @@ pub struct Created {
     pub made: Made,
 }
 
-/// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut when this returns.
+/// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut
+/// when this returns.
 pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
     let (hosts, resolv) = network_files(spec.network);
     let hostname = format!("{}\n", spec.hostname);
@@ -80,8 +81,7 @@ pub fn complete(store: &Store, container: &Container) -> Result<()> {
         let has = |what: &str| file::exists_at(store.root.as_fd(), &format!("volumes/{name}/{what}"));
         !has("_data") || has(FILLING)
     };
-    let is_volume = |mount: &&Mount| matches!(mount.kind, MountKind::Volume | MountKind::Anonymous);
-    if container.spec.mounts.iter().filter(is_volume).any(|mount| is_half(&mount.source)) {
+    if container.spec.mounts.iter().any(|mount| mount.is_volume() && is_half(&mount.source)) {
         sources(store, container, &mut Made::default())?;
     }
     Ok(())

@@ -3,9 +3,9 @@
 use super::{Store, containers, events, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, order, time};
+use crate::spec::Spec;
 use crate::spec::map::Map;
 use crate::spec::record::{from_json, record, to_json};
-use crate::spec::{MountKind, Spec};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -94,8 +94,7 @@ pub fn names(store: &Store) -> Result<Vec<String>> {
 
 /// Whether a container mounts a volume.
 pub fn is_mounted(spec: &Spec, name: &str) -> bool {
-    let is_volume = |kind: MountKind| matches!(kind, MountKind::Volume | MountKind::Anonymous);
-    spec.mounts.iter().any(|mount| is_volume(mount.kind) && mount.source == name)
+    spec.mounts.iter().any(|mount| mount.is_volume() && mount.source == name)
 }
 
 /// Holds off the removal of volumes, or (`exclusive`) everybody who makes or finds one for a container whose record
