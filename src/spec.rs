@@ -7,9 +7,12 @@ use record::{record, words};
 
 pub mod map;
 pub mod record;
+pub mod subnet;
 
 /// The version that records written by this program carry.
-pub const RECORD_VERSION: u32 = 3;
+pub const RECORD_VERSION: u32 = 4;
+/// The oldest version that can still be read: what came later is missing in it, which means "not asked for".
+pub const RECORD_VERSION_MIN: u32 = 3;
 
 /// What was asked: everything needed to start the container again, decided once. Stored as `containers/<id>/config.json`.
 #[derive(Default)]
@@ -50,6 +53,28 @@ pub struct Spec {
     pub auto_remove: bool,
     /// Which network it sees.
     pub network: Network,
+    /// The id of the container whose network it sees, for [`Network::Container`].
+    pub network_of: Option<String>,
+    /// The networks that it is on, for [`Network::Bridge`]. Its links are `eth0`, `eth1` … in this order.
+    pub endpoints: Vec<Endpoint>,
+    /// Ports of the host that lead to it.
+    pub ports: Vec<Publish>,
+    /// Whether every exposed port is published, too (`-P`).
+    pub publish_all: Option<bool>,
+    /// The ports that it serves, as image and flags say: `80/tcp`.
+    pub exposed: Vec<String>,
+    /// `name:address` lines for its hosts file; the address may be `host-gateway`.
+    pub extra_hosts: Vec<String>,
+    /// `container:alias`: other containers under names of its own.
+    pub links: Vec<String>,
+    /// Addresses of its name servers; none: the host's.
+    pub dns: Vec<String>,
+    /// Domains that it searches names in; none: the host's.
+    pub dns_search: Vec<String>,
+    /// Options of resolv.conf(5); none: the host's.
+    pub dns_options: Vec<String>,
+    /// Its NIS domain name.
+    pub domainname: Option<String>,
     /// Volumes and binds, in the order in which they are mounted.
     pub mounts: Vec<Mount>,
     /// Resource limits.
@@ -239,6 +264,92 @@ pub enum Network {
     None,
     /// The host's.
     Host,
+    /// Its own, on bridges of the host.
+    Bridge,
+    /// Another container's.
+    Container,
+}
+
+/// A network that a container is to be on, and how.
+#[derive(Clone, Default)]
+pub struct Endpoint {
+    /// The network's name.
+    pub network: String,
+    /// Names by which the others find it there, besides its own.
+    pub aliases: Vec<String>,
+    /// Its IPv4 address there; without one any that is free.
+    pub ip: Option<String>,
+    /// Its IPv6 address there.
+    pub ip6: Option<String>,
+    /// Its hardware address, `02:42:ac:11:00:02`; without one it follows from the IPv4 address.
+    pub mac: Option<String>,
+}
+
+/// One `-p`: a port of the host, or any that is free among several, that leads to one of the container.
+#[derive(Clone, Default)]
+pub struct Publish {
+    /// The host's address; empty for all of them, IPv4 and IPv6.
+    pub ip: String,
+    /// The first port of the host that may be used; 0: the kernel chooses.
+    pub host_first: u32,
+    /// The last one.
+    pub host_last: u32,
+    /// The container's port.
+    pub port: u32,
+    /// Of which protocol.
+    pub protocol: Protocol,
+}
+
+/// What has ports.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// tcp(7)
+    #[default]
+    Tcp,
+    /// udp(7)
+    Udp,
+    /// sctp(7)
+    Sctp,
+}
+
+/// How a running container is on a network.
+#[derive(Clone, Default)]
+pub struct Attached {
+    /// The network's name.
+    pub network: String,
+    /// The network's id.
+    pub network_id: String,
+    /// The container's IPv4 address.
+    pub ip: String,
+    /// How many leading bits of it are the network's.
+    pub prefix: u32,
+    /// The default route's address, empty where there is none.
+    pub gateway: String,
+    /// The container's IPv6 address, empty for none; the next two likewise.
+    pub ip6: String,
+    /// How many leading bits of it are the network's.
+    pub prefix6: u32,
+    /// The default route's address.
+    pub gateway6: String,
+    /// The hardware address.
+    pub mac: String,
+    /// Bytes of the largest packet.
+    pub mtu: u32,
+    /// The link's name inside: `eth0`.
+    pub link: String,
+}
+
+/// A port of the host that leads to one of a running container.
+#[derive(Clone, Default)]
+pub struct Bound {
+    /// The host's address, `0.0.0.0` or `::` for all.
+    pub ip: String,
+    /// The host's port.
+    pub host_port: u32,
+    /// The container's port.
+    pub port: u32,
+    /// Of which protocol.
+    pub protocol: Protocol,
 }
 
 /// Where the content of a mount comes from.
@@ -398,6 +509,10 @@ pub struct State {
     pub was_stopped: bool,
     /// What is known of its health; `None` when nobody asks.
     pub health: Option<Checked>,
+    /// The networks that it is on while it runs.
+    pub networks: Vec<Attached>,
+    /// The ports of the host that lead to it while it runs.
+    pub ports: Vec<Bound>,
 }
 
 /// What the checks of a container's health have found.
@@ -439,7 +554,8 @@ pub struct Check {
 record! {
     Spec {
         version, id, name, created, image, image_id, layers, rootfs, entrypoint, cmd, env, cwd, user, hostname, tty,
-        stdin, auto_remove, network, mounts, limits, labels, stop_signal, stop_timeout, restart, health, log, groups,
+        stdin, auto_remove, network, network_of, endpoints, ports, publish_all, exposed, extra_hosts, links, dns,
+        dns_search, dns_options, domainname, mounts, limits, labels, stop_signal, stop_timeout, restart, health, log, groups,
         umask, security, ids, namespaces, read_only, shm_bytes, devices, device_rules, sysctls, ulimits,
         oom_score_adj, init
     }
@@ -458,7 +574,14 @@ record! {
         cpu_quota, cpu_shares, cpuset_cpus, cpuset_mems, pids, blkio_weight, throttles, cgroup_parent
     }
     Throttle { device, what, rate }
-    State { version, status, pid, started, finished, exit_code, oom_killed, error, restarts, was_stopped, health }
+    Endpoint { network, aliases, ip, ip6, mac }
+    Publish { ip, host_first, host_last, port, protocol }
+    Attached { network, network_id, ip, prefix, gateway, ip6, prefix6, gateway6, mac, mtu, link }
+    Bound { ip, host_port, port, protocol }
+    State {
+        version, status, pid, started, finished, exit_code, oom_killed, error, restarts, was_stopped, health, networks,
+        ports
+    }
     Checked { status, failing_streak, log }
     Check { start, end, exit_code, output }
 }
@@ -466,7 +589,8 @@ record! {
 words! {
     Policy { No = "no", OnFailure = "on-failure", Always = "always", UnlessStopped = "unless-stopped" }
     Owner { Private = "private", Shareable = "shareable", Host = "host", Container = "container" }
-    Network { None = "none", Host = "host" }
+    Network { None = "none", Host = "host", Bridge = "bridge", Container = "container" }
+    Protocol { Tcp = "tcp", Udp = "udp", Sctp = "sctp" }
     MountKind { Bind = "bind", Volume = "volume", Anonymous = "anonymous", Tmpfs = "tmpfs" }
     Recursion { Enabled = "enabled", Disabled = "disabled", Writable = "writable", ReadOnly = "readonly" }
     Rate { ReadBytes = "rbps", WriteBytes = "wbps", Reads = "riops", Writes = "wiops" }
@@ -489,6 +613,8 @@ impl State {
             restarts: 0,
             was_stopped: false,
             health: None,
+            networks: Vec::new(),
+            ports: Vec::new(),
         }
     }
 }

@@ -163,11 +163,12 @@ fn status(row: &Row) -> String {
     }
 }
 
-/// docker's word for the network that a container sees.
-pub fn network_name(spec: &Spec) -> &'static str {
-    match spec.network {
-        Network::None => "none",
-        Network::Host => "host",
+/// docker's word for the network that a container sees: `HostConfig.NetworkMode`.
+pub fn network_name(spec: &Spec) -> String {
+    match (spec.network, spec.endpoints.first()) {
+        (Network::Bridge, Some(endpoint)) => endpoint.network.clone(),
+        (Network::Container, _) => format!("container:{}", spec.network_of.as_deref().unwrap_or_default()),
+        (network, _) => network.word().to_owned(),
     }
 }
 
@@ -219,7 +220,7 @@ pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     put_text(&mut o, "Labels", &labels.join(","));
     put_text(&mut o, "Mounts", &mounts.join(","));
     put_text(&mut o, "LocalVolumes", &volumes.to_string());
-    put_text(&mut o, "Networks", network_name(spec));
+    put_text(&mut o, "Networks", &network_name(spec));
     put_text(&mut o, "Size", &size);
     put_text(&mut o, "StopSignal", &read::signal_name(spec.stop_signal));
     Value::Object(o)

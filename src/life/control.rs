@@ -60,6 +60,8 @@ pub enum Message {
     Terminal,
     /// monitor: here is a detached mount (a descriptor comes with it).
     Tree,
+    /// monitor: this is one of your links; the text is an [`crate::spec::Attached`].
+    Attached(String),
 }
 
 fn encode(message: &Message) -> Vec<u8> {
@@ -83,6 +85,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Eof => (b'Z', &[], ""),
         Message::Terminal => (b'P', &[], ""),
         Message::Tree => (b'M', &[], ""),
+        Message::Attached(text) => (b'N', &[], text),
     };
     let mut bytes = alloc::vec![letter];
     for number in numbers {
@@ -118,6 +121,7 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'Z' => Message::Eof,
         b'P' => Message::Terminal,
         b'M' => Message::Tree,
+        b'N' => Message::Attached(String::from_utf8_lossy(rest).into_owned()),
         _ => return None,
     })
 }

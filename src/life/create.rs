@@ -168,7 +168,7 @@ fn network_files(network: Network) -> (String, String) {
     let host = |path: &str| file::read_text(path).unwrap_or_default(); // a host without the file: an empty one
     let resolv = host("/etc/resolv.conf");
     match network {
-        Network::None => (HOSTS.into(), resolv),
+        Network::None | Network::Bridge | Network::Container => (HOSTS.into(), resolv),
         Network::Host => {
             let hosts = host("/etc/hosts");
             (if hosts.is_empty() { HOSTS.into() } else { hosts }, resolv)

@@ -18,6 +18,7 @@ pub mod diff;
 pub mod exec;
 pub mod export;
 pub mod health;
+pub mod hosts;
 pub mod init;
 pub mod keys;
 pub mod log;

@@ -6,6 +6,7 @@ mod still;
 
 use super::control::{self, Message};
 use super::health::{self, Prober, Room};
+use super::hosts;
 use super::log::Log;
 use super::restart::{self, Action, Event, Past, Phase};
 use super::run::{self, Run, STARTER};
@@ -156,7 +157,7 @@ fn give_up(
 ) -> ! {
     if life.is_some() {
         // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
-        let _ = walls::release(&container.spec);
+        let _ = walls::release(store, &container.spec);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
@@ -234,6 +235,8 @@ impl<'a> Monitor<'a> {
             finished: self.state.finished,
             restarts: self.past.restarts,
             health: container.spec.health.as_ref().map(|_| health::unknown()),
+            networks: run.attached.clone(),
+            ports: run.published.bound.clone(),
             ..State::created()
         };
         if let Err(error) = container.write_state(self.store, &self.state, false) {
@@ -259,6 +262,8 @@ impl<'a> Monitor<'a> {
         self.state.exit_code = exit_code;
         self.state.finished = time::now();
         self.state.pid = 0;
+        let attached = core::mem::take(&mut self.state.networks);
+        self.state.ports.clear();
         // The limit itself may have come later than our copy of the record.
         self.state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
         let ran_ms = (self.state.finished - self.state.started) / (time::SECOND / 1000);
@@ -276,7 +281,8 @@ impl<'a> Monitor<'a> {
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());
         fault::point("monitor:written");
-        let _ = walls::release(spec);
+        let _ = hosts::withdraw(self.store, spec, &attached);
+        let _ = walls::release(self.store, spec);
         fault::point("monitor:released");
         if let Some(prober) = run.prober {
             prober.end();
@@ -306,7 +312,7 @@ impl<'a> Monitor<'a> {
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
-                let _ = walls::release(&container.spec); // the next command finds what is left
+                let _ = walls::release(self.store, &container.spec); // the next command finds what is left
                 self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
                 self.state.error = format!("{error}");
                 self.happens(container.spec.restart, Event::Failed);

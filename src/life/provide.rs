@@ -2,14 +2,14 @@
 //! own, the mounts of the host's files. A short-lived helper process opens those; mounts travel as descriptors.
 
 use super::control::{self, Message};
-use super::{exec, packing, program};
+use super::{exec, hosts, packing, program};
 use crate::error::{Error, Result};
 use crate::kernel::{process, sys};
-use crate::spec::{Namespace, Owner, Spec};
+use crate::spec::record::{from_json, to_json};
+use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::{Store, containers};
 use crate::walls::join::Joined;
-use crate::walls::mount::Given;
-use crate::walls::{ids, mount};
+use crate::walls::{Given, Prepared, ids, mount, net};
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,32 +18,32 @@ use rustix::thread::ThreadNameSpaceType;
 /// The namespaces of other containers that the child joins.
 pub fn joins(store: &Store, spec: &Spec) -> Result<Vec<Joined>> {
     let mut joins = Vec::new();
+    let container = |namespace: &Namespace| (namespace.of == Owner::Container).then(|| namespace.container.clone());
     let namespaces = [
-        (&spec.namespaces.ipc, ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
-        (&spec.namespaces.pid, ThreadNameSpaceType::PROCESS_ID),
+        (container(&spec.namespaces.ipc), ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        (container(&spec.namespaces.pid), ThreadNameSpaceType::PROCESS_ID),
+        (spec.network_of.clone(), ThreadNameSpaceType::NETWORK),
     ];
-    for (namespace, kinds) in namespaces {
-        joins.extend(owner(store, spec, namespace, kinds)?);
+    for (id, kinds) in namespaces {
+        let Some(id) = id else { continue };
+        joins.push(owner(store, spec, &id, kinds)?);
     }
     Ok(joins)
 }
 
-fn owner(store: &Store, spec: &Spec, namespace: &Namespace, kinds: ThreadNameSpaceType) -> Result<Option<Joined>> {
-    if namespace.of != Owner::Container {
-        return Ok(None);
-    }
-    let other = containers::find(store, &namespace.container)?;
+fn owner(store: &Store, spec: &Spec, id: &str, kinds: ThreadNameSpaceType) -> Result<Joined> {
+    let other = containers::find(store, id)?;
     let name = other.spec.name.clone();
     if other.spec.ids.is_some() || spec.ids.is_some() {
         let why = "a container in a user namespace of its own shares no namespaces";
         return Err(Error::new(alloc::format!("cannot join the namespaces of container {name}: {why}")));
     }
-    Ok(Some(Joined { kinds, init: exec::open_init(store, &other)?, name }))
+    Ok(Joined { kinds, init: exec::open_init(store, &other)?, name })
 }
 
 /// Whether the child waits for something that [`provide`] sends.
 fn is_needed(spec: &Spec) -> bool {
-    spec.ids.is_some() || shares_memory(spec) || shares_pids(spec)
+    spec.ids.is_some() || shares_memory(spec) || shares_pids(spec) || spec.network == Network::Bridge
 }
 
 /// A /proc shows the pid namespace of who mounts it: that of another container is a copy of its own.
@@ -55,11 +55,18 @@ fn shares_memory(spec: &Spec) -> bool {
     spec.namespaces.ipc.of == Owner::Container && spec.shm_bytes.is_some()
 }
 
-/// monitor: sends the child what it waits for.
-pub fn provide(store: &Store, spec: &Spec, pid: i32, joins: &[Joined], sync: BorrowedFd<'_>) -> Result<()> {
+/// monitor: sends the child what it waits for. Returns its links.
+pub fn provide(
+    store: &Store,
+    spec: &Spec,
+    pid: i32,
+    prepared: &mut Prepared,
+    sync: BorrowedFd<'_>,
+) -> Result<Vec<Attached>> {
     if !is_needed(spec) {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let joins = &prepared.joins;
     for (is_wanted, kinds, path) in [
         (shares_memory(spec), ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION, "/dev/shm"),
         (shares_pids(spec), ThreadNameSpaceType::PROCESS_ID, "/proc"),
@@ -75,7 +82,18 @@ pub fn provide(store: &Store, spec: &Spec, pid: i32, joins: &[Joined], sync: Bor
             send(sync, mount::sources(store, spec, Some(namespace.as_fd()))?)
         })?;
     }
-    control::send(sync, &Message::Done)
+    let mut attached = Vec::new();
+    if spec.network == Network::Bridge {
+        attached = net::bridge::attach(store, spec, pid)?;
+        prepared.published.open(spec, &attached)?;
+        hosts::write(store, spec, &attached)?;
+        hosts::announce(store, spec, &attached)?;
+        for attached in &attached {
+            control::send(sync, &Message::Attached(to_json(attached)))?;
+        }
+    }
+    control::send(sync, &Message::Done)?;
+    Ok(attached)
 }
 
 /// Runs `work` in a process that may enter namespaces, and waits for it.
@@ -108,12 +126,21 @@ pub fn take(spec: &Spec, sync: BorrowedFd<'_>) -> Result<Given> {
         return Ok(given);
     }
     let mut trees = Vec::new();
-    while let Some((Message::Tree, fd)) = control::receive(sync)? {
-        trees.extend(fd);
+    loop {
+        match control::receive(sync)? {
+            Some((Message::Tree, fd)) => trees.extend(fd),
+            Some((Message::Attached(text), _)) => {
+                let mut attached = Attached::default();
+                from_json(&mut attached, &text);
+                given.attached.push(attached);
+            }
+            _ => break,
+        }
     }
     let mut trees = trees.into_iter();
-    given.shm = if shares_memory(spec) { trees.next() } else { None };
-    given.proc = if shares_pids(spec) { trees.next() } else { None };
-    given.sources = spec.ids.is_some().then(|| trees.collect());
+    let mounts = &mut given.mounts;
+    mounts.shm = if shares_memory(spec) { trees.next() } else { None };
+    mounts.proc = if shares_pids(spec) { trees.next() } else { None };
+    mounts.sources = spec.ids.is_some().then(|| trees.collect());
     Ok(given)
 }

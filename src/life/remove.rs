@@ -1,6 +1,6 @@
 //! The end of containers: what a dead monitor left is put right, and everything about a container goes away.
 
-use super::{control, stop};
+use super::{control, hosts, stop};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, time};
 use crate::spec::{Spec, State, Status};
@@ -23,7 +23,9 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     if is_over(&state) || container.is_alive()? {
         return Ok(Some(state));
     }
-    let ended = |state: State| {
+    let ended = |mut state: State| {
+        state.networks.clear();
+        state.ports.clear();
         // Between two runs its end is known already.
         let is_known = state.status == Status::Restarting;
         State {
@@ -42,7 +44,8 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     if is_over(&state) || container.is_alive()? {
         return Ok(Some(state));
     }
-    walls::release(&container.spec)?;
+    let _ = hosts::withdraw(store, &container.spec, &state.networks); // a name too many harms less than a container that stays
+    walls::release(store, &container.spec)?;
     fault::point("settle:released");
     events::container(store, "die", &container.spec, &[("exitCode", "137")]);
     if container.spec.auto_remove {
@@ -100,7 +103,7 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     };
     // Somebody may have renamed it between our look and the lock.
     let container = containers::open(store, &id)?;
-    walls::release(&container.spec)?;
+    walls::release(store, &container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
     trash::sweep(store)
 }

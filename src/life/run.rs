@@ -9,11 +9,13 @@ use super::stream::{Input, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{at, fault, sys};
-use crate::spec::Spec;
+use crate::spec::{Attached, Spec};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
+use crate::walls::net::ports::Published;
 use alloc::format;
+use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -35,6 +37,10 @@ pub struct Run {
     pub input: Input,
     /// Whether its standard input ends with the starter's, who writes to the pipe himself. docker calls it `StdinOnce`.
     pub stdin_once: bool,
+    /// How it is on its networks.
+    pub attached: Vec<Attached>,
+    /// The ports of the host that lead to it.
+    pub published: Published,
     /// What looks after its health, if anybody asks.
     pub prober: Option<Prober>,
     /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
@@ -79,21 +85,23 @@ struct Ends {
 /// Makes the walls, the streams and the first process, and waits until that has become the command.
 pub fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<Run> {
     let spec = &container.spec;
-    let prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
+    let mut prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
     let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
     fault::point("monitor:cloned");
-    let provided = provide::provide(store, spec, child.pid, &prepared.joins, sync.as_fd());
-    let awaited = provided.and_then(|()| control::await_program(sync.as_fd()));
-    let (child, terminal) = match awaited {
-        Ok(Awaited { terminal, program: None }) => (child, terminal),
-        Ok(Awaited { terminal, program: Some(program) }) => {
+    let provided = provide::provide(store, spec, child.pid, &mut prepared, sync.as_fd());
+    let awaited = provided.and_then(|attached| Ok((attached, control::await_program(sync.as_fd())?)));
+    let (attached, child, terminal) = match awaited {
+        Ok((attached, Awaited { terminal, program: None })) => (attached, child, terminal),
+        Ok((attached, Awaited { terminal, program: Some(program) })) => {
             process::wait(child.pidfd.as_fd()); // it has handed over
-            (program, terminal)
+            (attached, program, terminal)
         }
         Err(error) => return Err(end(&child, error)),
     };
-    complete(child, ends, terminal)
+    let mut run = complete(child, ends, terminal)?;
+    (run.attached, run.published) = (attached, prepared.published);
+    Ok(run)
 }
 
 /// Ends a child that cannot become the command, or whose monitor cannot look after it. Returns the error.
@@ -183,6 +191,8 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
         outputs,
         input,
         stdin_once,
+        attached: Vec::new(),
+        published: Published::default(),
         prober: None,
         is_paused: false,
         kill_at: None,

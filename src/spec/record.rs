@@ -169,18 +169,20 @@ impl<T: Part + Default> Part for Option<T> {
     }
 }
 
+/// A list that is missing is empty: the record is older than it.
 impl<T: Part + Default> Part for Vec<T> {
     fn write(&self, text: &mut String) {
         write_list(self.len(), &|at| &self[at], text);
     }
 
     fn read(&mut self, json: Option<Value>) -> bool {
-        read_list(json, &mut |json| {
+        let mut add = |json| {
             let mut part = T::default();
             let is_read = part.read(Some(json));
             self.push(part);
             is_read
-        })
+        };
+        json.is_none() || read_list(json, &mut add)
     }
 }
 
@@ -296,9 +298,9 @@ mod tests {
         let text = to_json(&state);
         assert_eq!(
             text,
-            "{\"version\":3,\"status\":\"created\",\"pid\":0,\"started\":0,\"finished\":0,\"exit_code\":0,\
+            "{\"version\":4,\"status\":\"created\",\"pid\":0,\"started\":0,\"finished\":0,\"exit_code\":0,\
              \"oom_killed\":false,\"error\":\"\\\"x\\\"\\n\",\"restarts\":0,\"was_stopped\":false,\
-             \"health\":{\"status\":\"healthy\",\"failing_streak\":0,\"log\":[]}}"
+             \"health\":{\"status\":\"healthy\",\"failing_streak\":0,\"log\":[]},\"networks\":[],\"ports\":[]}"
         );
         let mut again = State::created();
         assert!(from_json(&mut again, &text));

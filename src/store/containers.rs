@@ -4,7 +4,7 @@ use super::{Store, ids_in, names, only_one, trash};
 use crate::error::{Error, Result};
 use crate::kernel::{fault, file, hex, lock, order, time};
 use crate::spec::record::{Part, from_json, texts, to_json};
-use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, Spec, State};
+use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, RECORD_VERSION_MIN, Spec, State};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
@@ -134,7 +134,7 @@ fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let mut spec = Box::<Spec>::default();
     parse(store, id, name, &text, &mut *spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
-    if spec.version != RECORD_VERSION || spec.id != id || !is_contained(&spec) {
+    if !(RECORD_VERSION_MIN..=RECORD_VERSION).contains(&spec.version) || spec.id != id || !is_contained(&spec) {
         return Err(damaged(store, id, name, "it does not fit this version of mydocker or this place"));
     }
     Ok(Container { spec, dir })
@@ -154,6 +154,8 @@ fn is_contained(spec: &Spec) -> bool {
         && absolute(&spec.cwd)
         && !spec.limits.cgroup_parent.split('/').any(|part| part == "..")
         && [&shared.ipc, &shared.pid, &shared.uts, &shared.cgroup].into_iter().all(owner)
+        && spec.network_of.as_deref().is_none_or(|id| hex::is(id, 64))
+        && spec.endpoints.iter().all(|endpoint| word(&endpoint.network))
         && spec.sysctls.keys().all(|name| key(name))
         && spec.devices.iter().all(|device| absolute(&device.source) && absolute(&device.target))
         && spec.mounts.iter().all(|mount| {

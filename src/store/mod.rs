@@ -8,6 +8,7 @@
 //! <root>/files/<identity>   symlink → id: image files that were imported by path
 //! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size, packed (what it was then), skeleton
 //! <root>/volumes/<name>/    _data/ and volume.json; `filling` while it is filled
+//! <root>/networks/<name>    a network's record
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket
 //! <run>/events events.1     what happened, a line each
@@ -22,6 +23,7 @@ pub mod images;
 pub mod journal;
 pub mod layers;
 pub mod names;
+pub mod networks;
 pub mod pack;
 pub mod reference;
 pub mod skeleton;
@@ -66,7 +68,8 @@ pub struct Store {
     pub layers: OwnedFd,
 }
 
-const DIRECTORIES: [&str; 9] = ["containers", "names", "images", "refs", "files", "layers", "volumes", "tmp", "trash"];
+const DIRECTORIES: [&str; 10] =
+    ["containers", "names", "images", "refs", "files", "layers", "volumes", "networks", "tmp", "trash"];
 
 /// Opens the store, making what is missing. Only its owner may look inside: layers hold setuid programs.
 pub fn open(root_path: &str, run_path: &str) -> Result<Store> {

@@ -13,7 +13,7 @@ pub mod sysctl;
 
 use crate::error::{Error, Result};
 use crate::kernel::process;
-use crate::spec::{Namespace, Network, Owner, Spec};
+use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::Store;
 use alloc::format;
 use alloc::string::String;
@@ -39,6 +39,17 @@ pub struct Prepared {
     pub joins: Vec<join::Joined>,
     /// The system calls that it may make; `None`: all.
     pub filter: Option<seccomp::Filter>,
+    /// The ports of the host that it has.
+    pub published: net::ports::Published,
+}
+
+/// What the child gets from the monitor after its birth.
+#[derive(Default)]
+pub struct Given {
+    /// Mounts that it cannot make itself.
+    pub mounts: mount::Given,
+    /// Its links.
+    pub attached: Vec<Attached>,
 }
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
@@ -56,7 +67,7 @@ pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
         return Err(Error::new(format!("cannot add the device {}: {why}", device.source)));
     }
     let filter = filter(spec, &cgroup)?;
-    Ok(Prepared { cgroup, joins, filter })
+    Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(spec)? })
 }
 
 /// The system call filter of a container's processes, compiled for the capabilities that its root has.
@@ -76,8 +87,8 @@ pub fn namespaces(spec: &Spec) -> u32 {
         Owner::Host | Owner::Container => 0,
     };
     let network = match spec.network {
-        Network::None => raw::CLONE_NEWNET,
-        Network::Host => 0,
+        Network::None | Network::Bridge => raw::CLONE_NEWNET,
+        Network::Host | Network::Container => 0,
     };
     raw::CLONE_NEWNS
         | network
@@ -88,19 +99,19 @@ pub fn namespaces(spec: &Spec) -> u32 {
 }
 
 /// child: closes the walls around this process, all but the last ones. The current directory is the container's.
-pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: mount::Given) -> Result<()> {
+pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: Given) -> Result<()> {
     privs::set_oom_score(spec)?;
     if spec.ids.is_some() {
         ids::enter()?;
     }
     prepared.joins.iter().try_for_each(join::enter)?;
     cgroup::enter(&prepared.cgroup, spec)?;
-    net::enter(spec)?;
+    net::enter(spec, &given.attached)?;
     sysctl::enter(spec)?;
     // Where nothing checks the opening of device nodes, those that an image or a volume brings along stay closed. A root of
     // a user namespace of ours opens no more of them than its user may.
     let open_nodes = prepared.cgroup.filters_devices() || spec.security.privileged || store.is_rootless;
-    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup, spec)?, given, open_nodes)
+    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup, spec)?, given.mounts, open_nodes)
 }
 
 /// child: becomes the user that it is to be, for init and exec alike. [`lock`] is still to come.
@@ -121,8 +132,9 @@ pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.
-pub fn release(spec: &Spec) -> Result<()> {
-    cgroup::release(cgroup::Place::of(spec))
+pub fn release(store: &Store, spec: &Spec) -> Result<()> {
+    let network = net::bridge::release(store, spec).and(net::ports::release(spec));
+    cgroup::release(cgroup::Place::of(spec)).and(network)
 }
 
 /// Anyone: the same for a container of which nothing but the id is known.

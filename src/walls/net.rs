@@ -1,16 +1,29 @@
 //! The network that a process sees, and its name there. network_namespaces(7), uts_namespaces(7).
+//!
+//! A container on a network has one end of a pair of links (veth(4)) for it, `eth0` and so on; the other end is on the
+//! network's bridge. [`bridge`] makes both and what the host does with their packets, [`ports`] the way in from outside.
+
+pub mod bridge;
+pub mod ports;
 
 use crate::error::{Result, Tried};
 use crate::kernel::link;
-use crate::spec::{Network, Owner, Spec};
+use crate::spec::{Attached, Network, Owner, Spec};
 
-/// child: names the host, and switches `lo` on in a network of its own.
-pub fn enter(spec: &Spec) -> Result<()> {
+/// child: names the host, and switches the links on in a network of its own.
+pub fn enter(spec: &Spec, attached: &[Attached]) -> Result<()> {
     if matches!(spec.namespaces.uts.of, Owner::Private | Owner::Shareable) {
         rustix::system::sethostname(spec.hostname.as_bytes()).tried("set the host name")?;
+        if let Some(domain) = &spec.domainname {
+            rustix::system::setdomainname(domain.as_bytes()).tried("set the domain name")?;
+        }
     }
     match spec.network {
-        Network::None => link::up(&link::open()?, link::LOOPBACK),
-        Network::Host => Ok(()),
+        Network::None | Network::Bridge => {
+            let socket = link::open()?;
+            link::up(&socket, link::LOOPBACK)?;
+            attached.iter().try_for_each(|attached| bridge::enter(&socket, attached))
+        }
+        Network::Host | Network::Container => Ok(()),
     }
 }
