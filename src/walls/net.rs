@@ -5,6 +5,7 @@
 
 pub mod bridge;
 pub mod ports;
+pub mod subnets;
 
 use crate::error::{Result, Tried};
 use crate::kernel::link;
