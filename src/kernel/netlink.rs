@@ -123,12 +123,7 @@ impl Socket {
     }
 
     /// Says a packet. `each` gets the family's header with the attributes of what is answered before the acknowledgements.
-    fn converse(
-        &self,
-        packet: &[u8],
-        asking: usize,
-        each: &mut dyn FnMut(&[u8]),
-    ) -> core::result::Result<(), Errno> {
+    fn converse(&self, packet: &[u8], asking: usize, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
         send_all(&self.fd, packet)?;
         let (mut left, mut refusal) = (asking, Ok(()));
         while left > 0 {

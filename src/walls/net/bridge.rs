@@ -269,7 +269,9 @@ fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
         batch.insert_rule(FOREIGN.1, &Rule::default().is_marked().verdict(Verdict::Accept), &table);
         match batch.commit(&socket) {
             Ok(()) | Err(Errno::NOENT | Errno::AFNOSUPPORT | Errno::OPNOTSUPP) => {} // nobody has such a chain
-            Err(errno) => return Err(Error::tried("let packets of others' filters pass to network", &network.name, errno)),
+            Err(errno) => {
+                return Err(Error::tried("let packets of others' filters pass to network", &network.name, errno));
+            }
         }
     }
     Ok(())

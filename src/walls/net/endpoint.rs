@@ -6,8 +6,8 @@ use crate::kernel::netlink::Socket;
 use crate::kernel::{file, link};
 use crate::spec::subnet::Subnet;
 use crate::spec::{Attached, Endpoint, Network as Kind, Spec};
-use crate::store::networks::{self, Network};
 use crate::store::Store;
+use crate::store::networks::{self, Network};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,14 +26,7 @@ pub fn attach(store: &Store, spec: &Spec, pid: i32) -> Result<Vec<Attached>> {
 }
 
 /// Puts a container on one network. `link` is the link's name inside; `leads_out`: the default route is to go this way.
-pub fn plug(
-    store: &Store,
-    id: &str,
-    endpoint: &Endpoint,
-    pid: i32,
-    link: &str,
-    leads_out: bool,
-) -> Result<Attached> {
+pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, leads_out: bool) -> Result<Attached> {
     let _lock = networks::lock(store)?;
     let missing = || Error::new(format!("network {} not found", endpoint.network));
     let mut network = networks::get(store, &endpoint.network)?.ok_or_else(missing)?;
@@ -110,12 +103,7 @@ fn taken(network: &str, ip: impl core::fmt::Display) -> Error {
 }
 
 /// An address that no member has: the one that is asked for, or the first free one after a position.
-fn free(
-    network: &Network,
-    members: &[bridge::Member],
-    endpoint: &Endpoint,
-    after: u64,
-) -> Result<(Ipv4Addr, u64)> {
+fn free(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, after: u64) -> Result<(Ipv4Addr, u64)> {
     let subnet = network.subnet()?;
     let is_free = |ip: IpAddr| members.iter().all(|member| member.ip != ip);
     let four = |ip: IpAddr| if let IpAddr::V4(v4) = ip { v4 } else { Ipv4Addr::UNSPECIFIED };
