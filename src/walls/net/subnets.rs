@@ -33,7 +33,7 @@ fn each(store: &Store, but: &str, see: &mut dyn FnMut(Subnet, &str)) -> Result<(
         }
     }
     let socket = link::open()?;
-    let links = link::all(&socket)?;
+    let links = link::all(&socket, None)?;
     let mut uses = |index: u32, address: IpAddr, prefix: u8, what: &str| {
         let link = links.iter().find(|link| link.index == index).map_or("", |link| link.name.as_str());
         if prefix >= ROUTE_BITS_MIN[usize::from(address.is_ipv6())] && (link.is_empty() || link != own_link) {
