@@ -21,6 +21,7 @@ pub mod inspect;
 pub mod load;
 pub mod logs;
 pub mod pattern;
+pub mod ports;
 pub mod progress;
 pub mod prune;
 pub mod ps;
