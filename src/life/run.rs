@@ -85,7 +85,7 @@ struct Ends {
 /// Makes the walls, the streams and the first process, and waits until that has become the command.
 pub fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<Run> {
     let spec = &container.spec;
-    let mut prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
+    let mut prepared = walls::prepare(store, spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
     let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
     fault::point("monitor:cloned");
