@@ -358,7 +358,8 @@ mod tests {
         assert!(ips == ["0.0.0.0", "::"] || ips == ["0.0.0.0"], "{ips:?}");
         assert!(published.bound.iter().all(|bound| bound.host_port == published.bound[0].host_port));
         assert_eq!(published.sockets.len(), published.bound.len());
-        let again = Publish { ip: "0.0.0.0".to_owned(), host_first: published.bound[0].host_port, ..Publish::default() };
+        let again =
+            Publish { ip: "0.0.0.0".to_owned(), host_first: published.bound[0].host_port, ..Publish::default() };
         assert!(message(&again).contains("already allocated"));
     }
 
