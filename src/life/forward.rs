@@ -62,6 +62,7 @@ impl Relays {
         if published.bound.is_empty() {
             return;
         }
+        self.is_short = false;
         let mut fds = Vec::new();
         self.watch(published, &mut fds);
         process::wait_for(&mut fds, 0);
@@ -74,7 +75,6 @@ impl Relays {
         for at in (0..self.relays.len()).rev() {
             if ready[at] {
                 process::wait(self.relays.swap_remove(at).child.pidfd.as_fd());
-                self.is_short = false;
             }
         }
         let mut knocks = knocks.into_iter();
@@ -82,8 +82,7 @@ impl Relays {
             if bound.protocol != Protocol::Sctp && knocks.next() == Some(true) {
                 let is_tcp = bound.protocol == Protocol::Tcp;
                 let done = if is_tcp { self.accept(published, at) } else { self.hear(published, at) };
-                // All else is the client's trouble. Without a child whose end could help, the port stays deaf, as
-                // otherwise we would try without end.
+                // All else is the client's trouble. We try again when something else has happened.
                 self.is_short = matches!(done, Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS));
                 if self.is_short || self.relays.len() >= RELAYS_MAX {
                     return;
@@ -96,10 +95,10 @@ impl Relays {
     fn accept(&mut self, published: &Published, at: usize) -> core::result::Result<(), Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let client = rustix::net::accept_with(&published.sockets[at], flags)?;
-        let _ = sockopt::set_socket_keepalive(&client, true); // a client that vanishes is not waited for forever
+        prepare(&client);
         let Some(to) = published.target(at) else { return reset(client.as_fd()) };
         match connect(to, Protocol::Tcp) {
-            Ok(inner) => self.spawn(client, inner, None),
+            Ok(inner) => self.spawn(&client, &inner, None),
             Err(errno) => reset(client.as_fd()).and(Err(errno)),
         }
     }
@@ -119,7 +118,7 @@ impl Relays {
             rustix::net::connect(&client, &who)?;
             let inner = connect(to, Protocol::Udp)?;
             let kept = rustix::io::fcntl_dupfd_cloexec(&inner, 3)?;
-            self.spawn(client, inner, Some((at, from.clone(), kept)))?;
+            self.spawn(&client, &inner, Some((at, from.clone(), kept)))?;
         }
         if let Some((_, _, to)) = self.relays.iter().find(is_his).and_then(|relay| relay.client.as_ref()) {
             let _ = rustix::net::send(to, &buf[..n], SendFlags::empty()); // a datagram may be lost
@@ -130,8 +129,8 @@ impl Relays {
     /// Makes a child between the two sockets.
     fn spawn(
         &mut self,
-        client: OwnedFd,
-        inner: OwnedFd,
+        client: &OwnedFd,
+        inner: &OwnedFd,
         udp: Option<(usize, SocketAddrAny, OwnedFd)>,
     ) -> core::result::Result<(), Errno> {
         let monitor = getpid();
@@ -174,9 +173,15 @@ fn connect(to: SocketAddr, protocol: Protocol) -> core::result::Result<OwnedFd, 
         Err(errno) => return Err(errno),
     }
     if protocol == Protocol::Tcp {
-        let _ = sockopt::set_socket_keepalive(&socket, true); // as for the client
+        prepare(&socket);
     }
     Ok(socket)
+}
+
+/// What is passed on is not delayed, and who vanishes is not waited for forever. Neither is worth an error.
+fn prepare(socket: &OwnedFd) {
+    let _ = sockopt::set_tcp_nodelay(socket, true);
+    let _ = sockopt::set_socket_keepalive(socket, true);
 }
 
 /// When the connection is closed now, the other side hears that this is not its regular end.

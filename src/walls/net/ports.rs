@@ -139,6 +139,7 @@ fn refused(ip: IpAddr, ports: &str, protocol: Protocol, errno: Errno) -> Error {
         Errno::ADDRNOTAVAIL => "cannot assign requested address: this host does not have it",
         Errno::AFNOSUPPORT => "this kernel has no IPv6",
         Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT => "this kernel has no SCTP: modprobe sctp",
+        Errno::MFILE => "too many open files: allow more (ulimit -n), each port needs two",
         _ => return Error::os(what, errno),
     };
     Error::new([&what, why].join(": "))
