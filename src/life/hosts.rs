@@ -7,7 +7,7 @@
 mod text;
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, file, io};
+use crate::kernel::{at, file, hex, io};
 use crate::spec::{Attached, Network, Owner, Spec};
 use crate::store::{Store, containers, networks};
 use crate::walls::net::bridge;
@@ -119,34 +119,39 @@ fn lock(store: &Store, attached: &[Attached]) -> Result<Option<OwnedFd>> {
     if attached.is_empty() { Ok(None) } else { networks::lock(store).map(Some) }
 }
 
-fn members(store: &Store, attached: &Attached) -> Result<Vec<bridge::Member>> {
-    match networks::get(store, &attached.network)? {
-        Some(network) if network.id == attached.network_id => bridge::members(&network),
-        _ => Ok(Vec::new()), // it was removed, and so was everybody on it
+/// Who is on a network, and whether this container is. Links whose alias is no id are none of ours.
+fn others(store: &Store, spec: &Spec, attached: &Attached) -> Result<(Vec<bridge::Member>, bool)> {
+    let (mut others, mut is_there) = (Vec::new(), false);
+    let members = match networks::get(store, &attached.network)? {
+        Some(network) if network.id == attached.network_id => bridge::members(&network)?,
+        _ => Vec::new(), // it was removed, and so was everybody on it
+    };
+    for member in members {
+        if member.id == spec.id {
+            is_there = true;
+        } else if hex::is(&member.id, 64) {
+            others.push(member);
+        }
     }
+    Ok((others, is_there))
 }
 
 /// Puts the container's line into the files of the others on a network, and theirs at the end of `lines`. Whether it is
 /// there itself.
 fn meet(store: &Store, spec: &Spec, attached: &Attached, lines: &mut String) -> Result<bool> {
-    let members = members(store, attached)?;
-    if !members.iter().any(|member| member.id == spec.id) {
+    let (others, is_there) = others(store, spec, attached)?;
+    if !is_there {
         return Ok(false);
     }
     let is_old = |line: &str| text::is_outdated(line, spec, attached);
-    for member in members {
-        if member.id == spec.id {
-            continue;
-        }
+    for member in others {
         let Ok(other) = containers::open(store, &member.id) else { continue }; // it has gone meanwhile
-        let mut there =
-            Attached { network: attached.network.clone(), ip: member.ip.to_string(), ..Attached::default() };
-        if !attached.ip6.is_empty()
-            && let Ok(state) = other.state(store)
-        {
-            let same = state.networks.into_iter().find(|network| network.network == there.network);
-            there.ip6 = same.unwrap_or_default().ip6;
-        }
+        let there = Attached {
+            network: attached.network.clone(),
+            ip: member.ip.to_string(),
+            ip6: member.ip6,
+            ..Attached::default()
+        };
         lines.push_str(&text::of_other(&other.spec, &there, &spec.links));
         // A file that it has made too large, or that it goes with, is its own affair.
         let _ = edit(store, &member.id, &is_old, &text::of_other(spec, attached, &other.spec.links));
@@ -155,11 +160,9 @@ fn meet(store: &Store, spec: &Spec, attached: &Attached, lines: &mut String) -> 
 }
 
 fn forget(store: &Store, spec: &Spec, attached: &Attached) -> Result<()> {
-    for member in members(store, attached)? {
-        if member.id != spec.id {
-            // It may have gone meanwhile; its file is its own affair.
-            let _ = edit(store, &member.id, &|line| text::is_about(line, spec, attached), "");
-        }
+    for member in others(store, spec, attached)?.0 {
+        // It may have gone meanwhile; its file is its own affair.
+        let _ = edit(store, &member.id, &|line| text::is_about(line, spec, attached), "");
     }
     Ok(())
 }

@@ -233,7 +233,7 @@ mod tests {
     use alloc::format;
 
     fn spec(name: &str, aliases: &[&str]) -> Spec {
-        let id = format!("{name:x<12}").bytes().map(|b| format!("{:x}", b & 15)).collect::<String>();
+        let id = hex::encode(format!("{name:x<6}").as_bytes());
         let aliases = aliases.iter().map(|alias| (*alias).into()).collect();
         Spec {
             id: [id.as_str(), &"0".repeat(52)].concat(),
@@ -300,7 +300,7 @@ mod tests {
             ("172.18.0.2\tmine".into(), false, false, false),
             (format!("172.18.0.2 web {short}"), false, false, false),
             (format!("# 172.18.0.2\tweb {short}"), false, false, false),
-            ("".into(), false, false, false),
+            (String::new(), false, false, false),
         ] {
             let got = (is_about(&line, &web, &here), is_outdated(&line, &web, &here), is_of_network(&line, &here));
             assert_eq!(got, (about, outdated, of_network), "{line:?}");
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn what_others_wrote_stays() {
         let is_gone = |line: &str| line.starts_with("9.9.9.9\t");
-        let huge = [b"# ".as_slice(), &[b'x'; 1 << 20], b"\n9.9.9.9\tx"].concat();
+        let huge = [b"# ".as_slice(), &alloc::vec![b'x'; 1 << 20], b"\n9.9.9.9\tx"].concat();
         for (before, more, after) in [
             (b"".as_slice(), "a\n", b"a\n".as_slice()),
             (b"", "", b""),
@@ -336,8 +336,7 @@ mod tests {
 
     #[test]
     fn extra_hosts() {
-        let mut asked = Spec::default();
-        asked.extra_hosts = list(&[
+        let extra_hosts = list(&[
             "a:1.2.3.4",
             "b:::1",
             "c:[::2]",
@@ -348,6 +347,7 @@ mod tests {
             "z:nowhere",
             ":1.1.1.1",
         ]);
+        let asked = Spec { extra_hosts, ..Spec::default() };
         let mut hosts = String::from("first");
         extra(&asked, "172.17.0.1", &mut hosts);
         assert_eq!(hosts, "first\n1.2.3.4\ta\n::1\tb\n::2\tc\n172.17.0.1\thg\n");
