@@ -358,7 +358,11 @@ fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Ima
 
 fn network(job: &mut Job<'_>) -> Result<()> {
     match job.parsed.last("network") {
-        None | Some("none") => {}
+        Some("none") => {}
+        None | Some("bridge") => {
+            job.made.spec.network = Network::Bridge;
+            job.made.spec.endpoints = vec![mydocker::spec::Endpoint { network: "bridge".into(), ..Default::default() }];
+        }
         Some("host") => job.made.spec.network = Network::Host,
         Some(other) => {
             let other = other.escape_debug();

@@ -6,7 +6,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use linux_raw_sys::netlink as raw;
-use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
 /// Index of the loopback link in every network namespace.
@@ -19,6 +18,7 @@ const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const AF_BRIDGE: u8 = 7;
 const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const VETH_INFO_PEER: u16 = 1;
 /// if_addr.h: no duplicate address detection, for which a new container would have to wait.
 const IFA_F_NODAD: u8 = 2;
@@ -31,8 +31,12 @@ pub struct Link {
     pub name: String,
     /// Largest packet in bytes.
     pub mtu: u32,
-    /// The bridge it belongs to, 0 for none.
-    pub master: u32,
+    /// What its maker wrote on it.
+    pub alias: String,
+    /// Whether it is a bridge.
+    pub is_bridge: bool,
+    /// Whether it is switched on.
+    pub is_up: bool,
 }
 
 /// A destination of the routing table.
@@ -53,8 +57,8 @@ pub struct Pair<'a> {
     pub bridge: u32,
     /// Largest packet of both in bytes.
     pub mtu: u32,
-    /// The other's namespace.
-    pub namespace: BorrowedFd<'a>,
+    /// A process in the other's namespace.
+    pub pid: i32,
     /// The other's name.
     pub peer: &'a str,
     /// The other's hardware address.
@@ -81,10 +85,15 @@ pub fn up(socket: &Socket, index: u32) -> Result<()> {
     socket.ask(Message::new(raw::RTM_NEWLINK as u16, 0, &header)).tried("switch a link on")
 }
 
-/// Makes a bridge and switches it on. `EEXIST` if there is a link of this name.
+/// Switches a link off.
+pub fn down(socket: &Socket, index: u32) -> core::result::Result<(), Errno> {
+    socket.ask(Message::new(raw::RTM_NEWLINK as u16, 0, &link_header(index, 0, IFF_UP)))
+}
+
+/// Makes a bridge, switched off. `EEXIST` if there is a link of this name.
 pub fn make_bridge(socket: &Socket, name: &str, mtu: u32) -> core::result::Result<(), Errno> {
     let flags = raw::NLM_F_CREATE | raw::NLM_F_EXCL;
-    let mut message = Message::new(raw::RTM_NEWLINK as u16, flags, &link_header(0, IFF_UP, IFF_UP));
+    let mut message = Message::new(raw::RTM_NEWLINK as u16, flags, &link_header(0, 0, 0));
     message.put_str(raw::IFLA_IFNAME as u16, name);
     message.put_u32(raw::IFLA_MTU as u16, mtu);
     message.nest(raw::IFLA_LINKINFO as u16, &mut |info| info.put_str(raw::IFLA_INFO_KIND as u16, "bridge"));
@@ -106,20 +115,30 @@ pub fn make_pair(socket: &Socket, pair: &Pair<'_>) -> core::result::Result<(), E
                 peer.put_str(raw::IFLA_IFNAME as u16, pair.peer);
                 peer.put_u32(raw::IFLA_MTU as u16, pair.mtu);
                 peer.put(raw::IFLA_ADDRESS as u16, &pair.address);
-                peer.put_u32(raw::IFLA_NET_NS_FD as u16, pair.namespace.as_raw_fd() as u32);
+                peer.put_u32(raw::IFLA_NET_NS_PID as u16, pair.pid as u32);
             });
         });
     });
     socket.ask(message)
 }
 
-/// Lets a port of a bridge send back what came through it: a container that reaches itself by a published port, where the
-/// kernel filters bridged packets too (br_netfilter).
-pub fn reflect(socket: &Socket, index: u32) -> core::result::Result<(), Errno> {
+/// Writes on a link, of at most 255 bytes.
+pub fn set_alias(socket: &Socket, index: u32, alias: &str) -> core::result::Result<(), Errno> {
+    let mut message = Message::new(raw::RTM_SETLINK as u16, 0, &link_header(index, 0, 0));
+    message.put(raw::IFLA_IFALIAS as u16, alias.as_bytes());
+    socket.ask(message)
+}
+
+/// What a port of a bridge does. It sends back what came through it: a container that reaches itself by a published port,
+/// where the kernel filters bridged packets too (br_netfilter). `is_isolated`: nothing goes to other ports that are.
+pub fn set_port(socket: &Socket, index: u32, is_isolated: bool) -> core::result::Result<(), Errno> {
     let mut header = link_header(index, 0, 0);
     header[0] = AF_BRIDGE;
     let mut message = Message::new(raw::RTM_SETLINK as u16, 0, &header);
-    message.nest(raw::IFLA_PROTINFO as u16, &mut |port| port.put(IFLA_BRPORT_MODE, &[1]));
+    message.nest(raw::IFLA_PROTINFO as u16, &mut |port| {
+        port.put(IFLA_BRPORT_MODE, &[1]);
+        port.put(IFLA_BRPORT_ISOLATED, &[u8::from(is_isolated)]);
+    });
     socket.ask(message)
 }
 
@@ -128,28 +147,46 @@ pub fn remove(socket: &Socket, index: u32) -> core::result::Result<(), Errno> {
     socket.ask(Message::new(raw::RTM_DELLINK as u16, 0, &link_header(index, 0, 0)))
 }
 
-/// All links of the current network namespace.
-pub fn all(socket: &Socket) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
-    let mut each = |body: &[u8]| {
-        let Some((header, attributes)) = body.split_at_checked(16) else { return };
-        let number =
-            |kind: u16| attribute(attributes, kind).and_then(|value| Some(u32::from_ne_bytes(value.try_into().ok()?)));
-        let name = attribute(attributes, raw::IFLA_IFNAME as u16).unwrap_or_default();
-        links.push(Link {
-            index: u32::from_ne_bytes([header[4], header[5], header[6], header[7]]),
-            name: String::from_utf8_lossy(name).trim_end_matches('\0').into(),
-            mtu: number(raw::IFLA_MTU as u16).unwrap_or_default(),
-            master: number(raw::IFLA_MASTER as u16).unwrap_or_default(),
-        });
+/// A link as the kernel tells of it.
+fn link_of(body: &[u8]) -> Option<Link> {
+    let (header, attributes) = body.split_at_checked(16)?;
+    let number =
+        |kind: u16| attribute(attributes, kind).and_then(|value| Some(u32::from_ne_bytes(value.try_into().ok()?)));
+    let text = |kind: u16| {
+        let value = attribute(attributes, kind).unwrap_or_default();
+        String::from_utf8_lossy(value).trim_end_matches('\0').into()
     };
-    socket.dump(raw::RTM_GETLINK as u16, &link_header(0, 0, 0), &mut each).tried("list the network links")?;
+    let info = attribute(attributes, raw::IFLA_LINKINFO as u16).unwrap_or_default();
+    Some(Link {
+        index: u32::from_ne_bytes([header[4], header[5], header[6], header[7]]),
+        name: text(raw::IFLA_IFNAME as u16),
+        mtu: number(raw::IFLA_MTU as u16).unwrap_or_default(),
+        alias: text(raw::IFLA_IFALIAS as u16),
+        is_bridge: attribute(info, raw::IFLA_INFO_KIND as u16).is_some_and(|kind| kind.starts_with(b"bridge")),
+        is_up: header[8] & IFF_UP as u8 != 0,
+    })
+}
+
+/// All links of the current network namespace, or those of one bridge.
+pub fn all(socket: &Socket, of_bridge: Option<u32>) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    let mut message = Message::new(raw::RTM_GETLINK as u16, raw::NLM_F_DUMP, &link_header(0, 0, 0));
+    if let Some(bridge) = of_bridge {
+        message.put_u32(raw::IFLA_MASTER as u16, bridge);
+    }
+    socket.dump(&message, &mut |body| links.extend(link_of(body))).tried("list the network links")?;
     Ok(links)
 }
 
 /// The link of this name in the current network namespace.
 pub fn find(socket: &Socket, name: &str) -> Result<Option<Link>> {
-    Ok(all(socket)?.into_iter().find(|link| link.name == name))
+    let mut message = Message::new(raw::RTM_GETLINK as u16, 0, &link_header(0, 0, 0));
+    message.put_str(raw::IFLA_IFNAME as u16, name);
+    let mut found = None;
+    match socket.get(message, &mut |body| found = link_of(body)) {
+        Err(Errno::NODEV) => Ok(None),
+        other => other.tried_to("look at the network link", name).map(|()| found),
+    }
 }
 
 fn family(address: IpAddr) -> u8 {
@@ -218,7 +255,8 @@ pub fn routes(socket: &Socket) -> Result<Vec<Route>> {
                 });
             }
         };
-        match socket.dump(raw::RTM_GETROUTE as u16, &route_header(family), &mut each) {
+        let message = Message::new(raw::RTM_GETROUTE as u16, raw::NLM_F_DUMP, &route_header(family));
+        match socket.dump(&message, &mut each) {
             Err(Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {} // a kernel without IPv6
             other => other.tried("list the routes")?,
         }
@@ -238,7 +276,9 @@ pub fn addresses(socket: &Socket) -> Result<Vec<(u32, IpAddr, u8)>> {
             found.push((index, address, header[1]));
         }
     };
-    socket.dump(raw::RTM_GETADDR as u16, &[0; 8], &mut each).tried("list the addresses")?;
+    socket
+        .dump(&Message::new(raw::RTM_GETADDR as u16, raw::NLM_F_DUMP, &[0; 8]), &mut each)
+        .tried("list the addresses")?;
     Ok(found)
 }
 

@@ -119,30 +119,42 @@ impl Socket {
         for message in messages {
             packet.extend_from_slice(&message.bytes);
         }
-        send_all(&self.fd, &packet)?;
-        let mut left = asking;
+        self.converse(&packet, asking, &mut |_| {})
+    }
+
+    /// Says a packet. `each` gets the family's header with the attributes of what is answered before the acknowledgements.
+    fn converse(&self, packet: &[u8], asking: usize, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
+        send_all(&self.fd, packet)?;
+        let (mut left, mut refusal) = (asking, Ok(()));
         while left > 0 {
             self.hear(&mut |kind, body| {
                 if kind == raw::NLMSG_ERROR as u16 {
                     left = left.saturating_sub(1);
-                    return error_of(body);
+                    refusal = refusal.and(error_of(body));
+                } else {
+                    each(body);
                 }
                 Ok(())
             })?;
         }
-        Ok(())
+        refusal
     }
 
     /// Says one message that asks for an acknowledgement.
-    pub fn ask(&self, mut message: Message) -> core::result::Result<(), Errno> {
-        let flags = u16::from_ne_bytes([message.bytes[6], message.bytes[7]]) | raw::NLM_F_ACK as u16;
-        message.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
-        self.say(&[message], 1)
+    pub fn ask(&self, message: Message) -> core::result::Result<(), Errno> {
+        self.get(message, &mut |_| {})
     }
 
-    /// Asks for all of a kind; `each` gets the family's header with the attributes of every one.
-    pub fn dump(&self, kind: u16, header: &[u8], each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
-        send_all(&self.fd, &Message::new(kind, raw::NLM_F_DUMP, header).bytes)?;
+    /// The same; `each` gets the family's header with the attributes of what is answered.
+    pub fn get(&self, mut message: Message, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
+        let flags = u16::from_ne_bytes([message.bytes[6], message.bytes[7]]) | raw::NLM_F_ACK as u16;
+        message.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self.converse(&message.bytes, 1, each)
+    }
+
+    /// Asks for all of a kind by a message with NLM_F_DUMP; `each` gets the family's header with the attributes of every one.
+    pub fn dump(&self, message: &Message, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
+        send_all(&self.fd, &message.bytes)?;
         let mut is_over = false;
         while !is_over {
             self.hear(&mut |kind, body| {

@@ -1,7 +1,7 @@
 //! The packet filter nf_tables over nfnetlink: tables, chains and rules in one transaction. The numbers are those of
 //! linux/netfilter/nf_tables.h, nfnetlink.h and netfilter.h; what a rule means is described in nft(8).
 
-use super::netlink::{Message, Socket};
+use super::netlink::{Message, Socket, attribute};
 use crate::error::{Error, Result};
 use alloc::vec::Vec;
 use rustix::io::Errno;
@@ -14,9 +14,17 @@ const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
+const GET_RULE: u16 = 7;
+const DELETE_RULE: u16 = 8;
 const NLM_F_ACK: u32 = 4;
+const NLM_F_DUMP: u32 = 0x300;
 const NLM_F_CREATE: u32 = 0x400;
 const NLM_F_APPEND: u32 = 0x800;
+/// NFT_META_MARK, NFT_META_OIFKIND.
+const MARK: u32 = 3;
+const OUTPUT_KIND: u32 = 27;
+/// The bit of a packet's mark that says: a network of ours lets it pass.
+const APPROVED: u32 = 1 << 27;
 /// Registers of a rule; each has room for an address.
 const FIRST: u32 = 1;
 const SECOND: u32 = 2;
@@ -39,8 +47,10 @@ pub enum Hook {
     Output,
     /// Packets that leave can get another source.
     Postrouting,
-    /// Packets that pass through can be dropped.
+    /// Packets that pass through can be dropped, before others' tables see them.
     Forward,
+    /// Packets that come in can be dropped, before anything else.
+    Raw,
 }
 
 impl Hook {
@@ -50,7 +60,8 @@ impl Hook {
             Self::Prerouting => ("prerouting", "nat", 0, -100),
             Self::Output => ("output", "nat", 3, -100),
             Self::Postrouting => ("postrouting", "nat", 4, 100),
-            Self::Forward => ("forward", "filter", 2, 0),
+            Self::Forward => ("forward", "filter", 2, -1),
+            Self::Raw => ("raw", "filter", 0, -300),
         }
     }
 }
@@ -137,6 +148,23 @@ impl<'a> Batch<'a> {
         });
     }
 
+    /// Puts a rule before all others of a chain that somebody else made. `comment` is how it is found again.
+    pub fn insert_rule(&mut self, chain: &str, rule: &Rule, comment: &str) {
+        self.add(NEW_RULE, NLM_F_CREATE, &|message| {
+            message.put_str(2, chain);
+            message.nest(4, &mut |list| list.raw(rule.0.body()));
+            message.put(7, &user_data(comment));
+        });
+    }
+
+    /// Removes one rule.
+    pub fn remove_rule(&mut self, chain: &str, handle: u64) {
+        self.add(DELETE_RULE, 0, &|message| {
+            message.put_str(2, chain);
+            message.put(3, &handle.to_be_bytes());
+        });
+    }
+
     /// Does it all.
     pub fn commit(self, socket: &Socket) -> core::result::Result<(), Errno> {
         let frame = |kind| Message::new(kind, 0, &header(0, SUBSYSTEM));
@@ -147,6 +175,37 @@ impl<'a> Batch<'a> {
         all.push(frame(BATCH_END));
         socket.say(&all, asking)
     }
+}
+
+/// A comment as nft(8) keeps it with a rule: kind 0, length, text with NUL.
+fn user_data(comment: &str) -> Vec<u8> {
+    let mut data = Vec::from([0, comment.len() as u8 + 1]);
+    data.extend_from_slice(comment.as_bytes());
+    data.push(0);
+    data
+}
+
+/// The handles of a chain's rules with this comment.
+pub fn rules(
+    socket: &Socket,
+    family: u8,
+    table: &str,
+    chain: &str,
+    comment: &str,
+) -> core::result::Result<Vec<u64>, Errno> {
+    let mut message = Message::new(SUBSYSTEM << 8 | GET_RULE, NLM_F_DUMP, &header(family, 0));
+    message.put_str(1, table);
+    message.put_str(2, chain);
+    let (mut handles, data) = (Vec::new(), user_data(comment));
+    let mut each = |body: &[u8]| {
+        let attributes = body.get(4..).unwrap_or_default();
+        let handle = attribute(attributes, 3).and_then(|value| value.try_into().ok());
+        if let (Some(handle), true) = (handle, attribute(attributes, 7) == Some(&data)) {
+            handles.push(u64::from_be_bytes(handle));
+        }
+    };
+    socket.dump(&message, &mut each)?;
+    Ok(handles)
 }
 
 impl Default for Rule {
@@ -182,6 +241,10 @@ impl Rule {
         self.add("immediate", &[register], &|immediate| immediate.nest(2, &mut |data| data.put(1, value)))
     }
 
+    fn mask_bits(self, bits: u32) -> Self {
+        self.mask(&bits.to_ne_bytes())
+    }
+
     /// Only these bits of what was loaded.
     fn mask(self, bits: &[u8]) -> Self {
         self.add("bitwise", &[FIRST, FIRST, bits.len() as u32], &|bitwise| {
@@ -206,6 +269,33 @@ impl Rule {
     #[must_use]
     pub fn goes_through(self, link: &str, is_not: bool) -> Self {
         self.link(7, is_not, link)
+    }
+
+    /// It goes out through a link of this kind: `bridge`. Links of real hardware have none.
+    #[must_use]
+    pub fn goes_through_kind(self, kind: &str) -> Self {
+        self.link(OUTPUT_KIND, false, kind)
+    }
+
+    /// It was marked by [`Rule::mark`].
+    #[must_use]
+    pub fn is_marked(self) -> Self {
+        self.load("meta", &[FIRST, MARK]).mask_bits(APPROVED).compare(false, &APPROVED.to_ne_bytes())
+    }
+
+    /// Marks it for tables of others.
+    #[must_use]
+    pub fn mark(self) -> Self {
+        let loaded = self.load("meta", &[FIRST, MARK]);
+        let set = loaded.add("bitwise", &[FIRST, FIRST, 4], &|bitwise| {
+            bitwise.nest(4, &mut |data| data.put(1, &(!APPROVED).to_ne_bytes()));
+            bitwise.nest(5, &mut |data| data.put(1, &APPROVED.to_ne_bytes()));
+        });
+        // The attributes of "meta" are the target register, the key, the source register.
+        set.add("meta", &[], &|meta| {
+            meta.put_be32(2, MARK);
+            meta.put_be32(3, FIRST);
+        })
     }
 
     /// Its version of IP.

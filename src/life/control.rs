@@ -52,6 +52,8 @@ pub enum Message {
     Pause,
     /// command: the pause is over.
     Unpause,
+    /// command: the record names other networks than before; be on those.
+    Rewire,
     /// command: connect me, too, with its standard input (0), output (1) or error (2); my pipe comes with it.
     Stream(i32),
     /// the command that started it: my standard input has ended.
@@ -81,6 +83,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Thaw => (b'U', &[], ""),
         Message::Pause => (b'H', &[], ""),
         Message::Unpause => (b'G', &[], ""),
+        Message::Rewire => (b'L', &[], ""),
         Message::Stream(which) => (b'A', &[i64::from(*which)], ""),
         Message::Eof => (b'Z', &[], ""),
         Message::Terminal => (b'P', &[], ""),
@@ -117,6 +120,7 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'U' => Message::Thaw,
         b'H' => Message::Pause,
         b'G' => Message::Unpause,
+        b'L' => Message::Rewire,
         b'A' => Message::Stream(number(0)? as i32),
         b'Z' => Message::Eof,
         b'P' => Message::Terminal,

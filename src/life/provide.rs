@@ -84,7 +84,7 @@ pub fn provide(
     }
     let mut attached = Vec::new();
     if spec.network == Network::Bridge {
-        attached = net::bridge::attach(store, spec, pid)?;
+        attached = net::endpoint::attach(store, spec, pid)?;
         prepared.published.open(spec, &attached)?;
         hosts::write(store, spec, &attached)?;
         hosts::announce(store, spec, &attached)?;

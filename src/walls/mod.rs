@@ -133,7 +133,7 @@ pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.
 pub fn release(store: &Store, spec: &Spec) -> Result<()> {
-    let network = net::bridge::release(store, spec).and(net::ports::release(spec));
+    let network = net::endpoint::release(store, spec).and(net::ports::release(spec));
     cgroup::release(cgroup::Place::of(spec)).and(network)
 }
 

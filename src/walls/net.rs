@@ -1,10 +1,13 @@
 //! The network that a process sees, and its name there. network_namespaces(7), uts_namespaces(7).
 //!
 //! A container on a network has one end of a pair of links (veth(4)) for it, `eth0` and so on; the other end is on the
-//! network's bridge. [`bridge`] makes both and what the host does with their packets, [`ports`] the way in from outside.
+//! network's bridge. [`bridge`] makes that and what the host does with its packets, [`endpoint`] the pairs, [`ports`] the way
+//! in from outside.
 
 pub mod bridge;
+pub mod endpoint;
 pub mod ports;
+pub mod subnets;
 
 use crate::error::{Result, Tried};
 use crate::kernel::link;
@@ -22,7 +25,7 @@ pub fn enter(spec: &Spec, attached: &[Attached]) -> Result<()> {
         Network::None | Network::Bridge => {
             let socket = link::open()?;
             link::up(&socket, link::LOOPBACK)?;
-            attached.iter().try_for_each(|attached| bridge::enter(&socket, attached))
+            attached.iter().try_for_each(|attached| endpoint::enter(&socket, attached))
         }
         Network::Host | Network::Container => Ok(()),
     }

@@ -1,13 +1,28 @@
-//! Bridges, and the links of containers on them.
+//! Bridges: one for each network, as long as a container is on it, and what the host does with packets that cross it.
 
-use crate::error::Result;
+use super::subnets;
+use crate::error::{Error, Result, Tried};
 use crate::kernel::netlink::Socket;
-use crate::spec::{Attached, Spec};
-use crate::store::Store;
-use crate::store::networks::Network;
+use crate::kernel::nft::{self, Batch, Hook, Rule, Verdict};
+use crate::kernel::{file, hex, link, time};
+use crate::store::networks::{self, Network};
+use crate::store::{self, Store};
+use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
+use rustix::fs::CWD;
+use rustix::io::Errno;
+
+/// The link of the default network of the default store.
+const DEFAULT_LINK: &str = "mydocker0";
+/// Bytes of the largest packet where no uplink tells.
+const MTU: u32 = 1500;
+/// How often another subnet is tried when somebody else takes one at the same moment.
+const TRIES: usize = 8;
+/// What the alias of a container's link begins with.
+const ALIAS: &str = "mydocker ";
 
 /// A running container on a network, as the kernel tells it.
 pub struct Member {
@@ -15,35 +30,310 @@ pub struct Member {
     pub id: String,
     /// Its IPv4 address there.
     pub ip: IpAddr,
+    /// The number of its link on the host.
+    pub index: u32,
+    /// Its IPv6 address there, empty for none.
+    pub ip6: String,
+}
+
+/// The host's link of the container that has this address, and the alias that names both.
+pub fn port_name(ip: Ipv4Addr) -> String {
+    format!("md{:08x}", u32::from(ip))
+}
+
+/// See [`Member`].
+pub fn port_alias(id: &str, ip6: &str) -> String {
+    [ALIAS, id, " ", ip6].concat()
 }
 
 /// Who is on a network now.
-pub fn members(_network: &Network) -> Result<Vec<Member>> {
-    Ok(Vec::new())
+pub fn members(network: &Network) -> Result<Vec<Member>> {
+    if network.id.is_empty() {
+        return Ok(Vec::new());
+    }
+    let socket = link::open()?;
+    match link::find(&socket, &network.link)? {
+        Some(bridge) if bridge.is_bridge => members_of(&socket, bridge.index),
+        _ => Ok(Vec::new()),
+    }
 }
 
-/// Gives a network that has none a subnet that is free here, and an id and all else that a record needs. The caller
-/// holds the lock of the networks.
-pub fn complete(_store: &Store, _network: &mut Network) -> Result<()> {
+/// The same for a bridge's number.
+pub fn members_of(socket: &Socket, bridge: u32) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    for link in link::all(socket, Some(bridge))? {
+        let Some(ip) = link.name.strip_prefix("md").and_then(|digits| u32::from_str_radix(digits, 16).ok()) else {
+            continue;
+        };
+        let alias = link.alias.strip_prefix(ALIAS).unwrap_or_default();
+        let (id, ip6) = alias.split_once(' ').unwrap_or_default();
+        let ip = IpAddr::V4(Ipv4Addr::from(ip));
+        members.push(Member { id: id.to_owned(), ip, index: link.index, ip6: ip6.to_owned() });
+    }
+    Ok(members)
+}
+
+/// Gives a network what a record needs and nobody has asked for: an id, a link's name, a subnet that is free here. Not
+/// written down yet. The caller holds the lock of the networks.
+pub fn complete(store: &Store, network: &mut Network) -> Result<()> {
+    if network.id.is_empty() {
+        network.id = hex::fresh_id();
+        network.created = time::now();
+    }
+    if network.link.is_empty() {
+        network.link = match network.option(networks::OPTION_LINK) {
+            Some(name) => name.to_owned(),
+            None if network.name == networks::DEFAULT && store.root_path == store::ROOT => DEFAULT_LINK.to_owned(),
+            None => format!("md-{}", &network.id[..12]),
+        };
+    }
+    if network.subnet.is_empty() {
+        choose(store, network, 0)?;
+    }
     Ok(())
+}
+
+/// Another subnet for a network that may have any. `from`: the number of the first one that is looked at.
+fn choose(store: &Store, network: &mut Network, from: usize) -> Result<()> {
+    let taken = subnets::taken(store, &network.name)?;
+    let subnet = subnets::pick(&taken, from).ok_or_else(|| {
+        Error::new("could not find an available, non-overlapping IPv4 subnet: name one with network create --subnet")
+    })?;
+    network.subnet = subnet.text();
+    network.gateway = subnet.nth(1).map(|ip| format!("{ip}")).unwrap_or_default();
+    Ok(())
+}
+
+/// What the kernel says of a kind of link that it does not have.
+pub fn explain(errno: Errno, module: &str, what: &str, name: &str) -> Error {
+    if link::is_unknown_kind(errno) {
+        return Error::new(format!(
+            "this kernel has no {module}, which networks need: modprobe {module}; or use --network host or --network none"
+        ));
+    }
+    Error::tried(what, name, errno)
+}
+
+/// The number of the network's bridge, which is made if there is none. The caller holds the lock of the networks.
+pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<u32> {
+    let is_new = network.id.is_empty();
+    complete(store, network)?;
+    if is_new {
+        networks::write(store, network)?;
+    }
+    match link::find(socket, &network.link)? {
+        Some(found) if !found.is_bridge => {
+            let why = format!("the host has a link {} that is no bridge", network.link);
+            return Err(Error::new(format!("cannot use network {}: {why}", network.name)));
+        }
+        // Switched on last: it is complete.
+        Some(found) if found.is_up => return Ok(found.index),
+        Some(found) => link::remove(socket, found.index).tried_to("remove the link", &network.link)?,
+        None => {}
+    }
+    for at in 0..TRIES {
+        if is_taken(store, network)? {
+            choose(store, network, at)?;
+            networks::write(store, network)?;
+        }
+        let index = make(socket, network).map_err(|error| {
+            let _ = remove(network); // the first error is the one that tells
+            error
+        })?;
+        // Somebody else, who does not know our lock, may have taken the same addresses at the same moment.
+        if !is_taken(store, network)? {
+            return Ok(index);
+        }
+        remove(network)?;
+    }
+    Err(Error::new(format!("cannot find a free subnet for network {}: others take them all", network.name)))
+}
+
+/// Whether the host uses the network's subnet otherwise. If it cannot have another one, that is an error.
+fn is_taken(store: &Store, network: &Network) -> Result<bool> {
+    let subnet = network.subnet()?;
+    let taken = subnets::taken(store, &network.name)?;
+    let Some(other) = taken.iter().find(|other| other.overlaps(&subnet)) else { return Ok(false) };
+    if network.is_fixed {
+        let (name, other) = (&network.name, other.text());
+        return Err(Error::new(format!(
+            "network {name}: its subnet {} overlaps with {other}, which this host uses otherwise",
+            network.subnet
+        )));
+    }
+    Ok(true)
+}
+
+fn make(socket: &Socket, network: &Network) -> Result<u32> {
+    let links = link::all(socket, None)?;
+    let mut uplink = None;
+    for route in link::routes(socket)? {
+        if route.to.is_none() {
+            uplink = uplink.or_else(|| links.iter().find(|link| link.index == route.link));
+        }
+    }
+    let asked = network.option(networks::OPTION_MTU).and_then(|text| text.parse().ok());
+    let mtu = asked.or(uplink.map(|link| link.mtu)).unwrap_or(MTU);
+    link::make_bridge(socket, &network.link, mtu)
+        .map_err(|errno| explain(errno, "bridge", "make the bridge", &network.link))?;
+    let Some(bridge) = link::find(socket, &network.link)? else {
+        return Err(Error::new(format!("the bridge {} has gone", network.link)));
+    };
+    forward(network)?;
+    add_address(socket, bridge.index, network.gateway(false)?, network.subnet()?.prefix)?;
+    if let Some(subnet6) = network.subnet6()? {
+        add_address(socket, bridge.index, network.gateway(true)?, subnet6.prefix)?;
+    }
+    let bridged_uplink = uplink.filter(|link| link.is_bridge).map(|link| link.name.as_str());
+    add_rules(network, bridged_uplink)?;
+    link::up(socket, bridge.index)?;
+    Ok(bridge.index)
+}
+
+fn add_address(socket: &Socket, index: u32, address: IpAddr, prefix: u8) -> Result<()> {
+    match link::add_address(socket, index, address, prefix) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(Error::os(format!("give the bridge its address {address}/{prefix}"), errno)),
+    }
+}
+
+/// Where the kernel is told whether it passes packets on.
+const FORWARDING: [&str; 2] = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+
+/// Whether the host passes IPv4 packets on.
+pub fn forwards() -> bool {
+    file::read_text(FORWARDING[0]).is_ok_and(|text| text.starts_with('1'))
+}
+
+/// Makes the host pass packets on, and lets its own connections from 127.0.0.1 through published ports be answered.
+fn forward(network: &Network) -> Result<()> {
+    set(&format!("/proc/sys/net/ipv4/conf/{}/route_localnet", network.link), "switch on published ports on localhost")?;
+    if network.is_internal {
+        return Ok(());
+    }
+    for (path, is_wanted) in FORWARDING.iter().zip([true, network.subnet6.is_some()]) {
+        if is_wanted && !file::read_text(path).is_ok_and(|text| text.starts_with('1')) {
+            set(path, "switch on forwarding (or use --network host, or network create --internal)")?;
+        }
+    }
+    Ok(())
+}
+
+fn set(path: &str, what: &str) -> Result<()> {
+    file::write_at(CWD, path, "1").tried_to(what, path)
+}
+
+/// The name of a table of ours.
+pub fn table_of(id: &str) -> String {
+    format!("mydocker-{}", &id[..12])
+}
+
+/// The chain of iptables(8) in which other programs decide what passes: its table and our comment there.
+const FOREIGN: (&str, &str) = ("filter", "FORWARD");
+
+/// The network's table: who may reach whom, and whose address packets get on their way out.
+fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
+    let socket = nft::open()?;
+    let (table, bridge) = (table_of(&network.id), network.link.as_str());
+    let mut batch = Batch::new(nft::INET, &table);
+    // What a kill left of one is replaced.
+    batch.make_table(0);
+    batch.remove_table();
+    batch.make_table(0);
+    for hook in [Hook::Raw, Hook::Forward, Hook::Postrouting] {
+        batch.make_chain(hook);
+    }
+    let four = || Rule::default().version(nft::IPV4);
+    // route_localnet must not open the host's loopback to a container that writes packets of its own.
+    let forged = Rule::default().comes_through(bridge, false).version(nft::IPV4).destination(&[127, 0, 0, 0], 8, false);
+    batch.add_rule(Hook::Raw, &forged.verdict(Verdict::Drop));
+    for rule in passing(network, bridged_uplink) {
+        batch.add_rule(Hook::Forward, &rule);
+    }
+    let answered = four().source(&[127, 0, 0, 0], 8, false).goes_through(bridge, false);
+    batch.add_rule(Hook::Postrouting, &answered.masquerade());
+    let mut subnets = Vec::from([(nft::IPV4, network.subnet()?)]);
+    subnets.extend(network.subnet6()?.map(|subnet| (nft::IPV6, subnet)));
+    for (version, subnet) in subnets {
+        let own = || Rule::default().version(version).source(&link::octets(subnet.address), subnet.prefix, false);
+        // A container that reaches one of its own network by a published port: the answer must come back this way.
+        batch.add_rule(Hook::Postrouting, &own().goes_through(bridge, false).is_of_a_connection(true).masquerade());
+        if !network.is_internal && network.option(networks::OPTION_MASQUERADE) != Some("false") {
+            batch.add_rule(Hook::Postrouting, &own().goes_through(bridge, true).masquerade());
+        }
+    }
+    batch.commit(&socket).map_err(|errno| explain(errno, "nf_tables", "make the rules of network", &network.name))?;
+    // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
+    for family in [nft::IPV4, nft::IPV6] {
+        let mut batch = Batch::new(family, FOREIGN.0);
+        batch.insert_rule(FOREIGN.1, &Rule::default().is_marked().verdict(Verdict::Accept), &table);
+        match batch.commit(&socket) {
+            Ok(()) | Err(Errno::NOENT | Errno::AFNOSUPPORT | Errno::OPNOTSUPP) => {} // nobody has such a chain
+            Err(errno) => {
+                return Err(Error::tried("let packets of others' filters pass to network", &network.name, errno));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rules for packets that pass from or to the network's bridge.
+fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
+    let bridge = network.link.as_str();
+    let (from, to) = (|| Rule::default().comes_through(bridge, false), || Rule::default().goes_through(bridge, false));
+    let pass = |rule: Rule| rule.mark().verdict(Verdict::Accept);
+    let mut rules = Vec::from([from().goes_through(bridge, false).verdict(Verdict::Accept)]);
+    if network.is_internal {
+        rules.extend([from().verdict(Verdict::Drop), to().verdict(Verdict::Drop)]);
+        return rules;
+    }
+    rules.push(pass(to().is_of_a_connection(false)));
+    rules.push(pass(to().is_of_a_connection(true)));
+    rules.push(to().verdict(Verdict::Drop));
+    // Whether something passes to another bridge is for its owner to say, unless that is the way to the world.
+    if let Some(uplink) = bridged_uplink {
+        rules.push(pass(from().goes_through(uplink, false)));
+    }
+    rules.push(from().goes_through_kind("bridge").verdict(Verdict::Accept));
+    rules.push(pass(from()));
+    rules
 }
 
 /// Takes a network's bridge away with its rules, unless a container is on it. The caller holds the lock of the networks.
-pub fn remove(_network: &Network) -> Result<()> {
-    Ok(())
+pub fn remove(network: &Network) -> Result<()> {
+    if network.id.is_empty() {
+        return Ok(());
+    }
+    let socket = link::open()?;
+    let bridge = link::find(&socket, &network.link)?.filter(|link| link.is_bridge);
+    if let Some(bridge) = &bridge {
+        if !members_of(&socket, bridge.index)?.is_empty() {
+            return Ok(());
+        }
+        // A bridge that is switched on is complete. This one is not from here on.
+        link::down(&socket, bridge.index).tried_to("switch off the bridge", &network.link)?;
+    }
+    remove_rules(network)?;
+    match bridge.map(|bridge| link::remove(&socket, bridge.index)) {
+        None | Some(Ok(()) | Err(Errno::NODEV)) => Ok(()),
+        Some(Err(errno)) => Err(Error::tried("remove the bridge", &network.link, errno)),
+    }
 }
 
-/// monitor, while the child waits: puts it on its networks.
-pub fn attach(_store: &Store, _spec: &Spec, _pid: i32) -> Result<Vec<Attached>> {
-    Ok(Vec::new())
-}
-
-/// child: switches one of its links on.
-pub fn enter(_socket: &Socket, _attached: &Attached) -> Result<()> {
-    Ok(())
-}
-
-/// Anyone: takes a container off its networks, and takes bridges away that nobody is on any more. Idempotent.
-pub fn release(_store: &Store, _spec: &Spec) -> Result<()> {
-    Ok(())
+fn remove_rules(network: &Network) -> Result<()> {
+    let Ok(socket) = nft::open() else { return Ok(()) }; // then there are none
+    let table = table_of(&network.id);
+    for family in [nft::IPV4, nft::IPV6] {
+        for handle in nft::rules(&socket, family, FOREIGN.0, FOREIGN.1, &table).unwrap_or_default() {
+            let mut batch = Batch::new(family, FOREIGN.0);
+            batch.remove_rule(FOREIGN.1, handle);
+            let _ = batch.commit(&socket); // its owner may have removed all rules by now
+        }
+    }
+    let mut batch = Batch::new(nft::INET, &table);
+    batch.remove_table();
+    match batch.commit(&socket) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(Error::tried("remove the rules of network", &network.name, errno)),
+    }
 }

@@ -1,0 +1,196 @@
+//! Endpoints: the links of one container, each a pair of which one end is on a network's bridge. veth(4)
+
+use super::bridge;
+use crate::error::{Error, Result, Tried};
+use crate::kernel::netlink::Socket;
+use crate::kernel::{file, link};
+use crate::spec::subnet::Subnet;
+use crate::spec::{Attached, Endpoint, Network as Kind, Spec};
+use crate::store::Store;
+use crate::store::networks::{self, Network};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+use rustix::fs::CWD;
+use rustix::io::Errno;
+
+/// monitor, while the child waits: puts the container, of which `pid` is a process, on its networks.
+pub fn attach(store: &Store, spec: &Spec, pid: i32) -> Result<Vec<Attached>> {
+    let mut all: Vec<Attached> = Vec::new();
+    for (at, endpoint) in spec.endpoints.iter().enumerate() {
+        let leads_out = all.iter().all(|other| other.gateway.is_empty());
+        all.push(plug(store, &spec.id, endpoint, pid, &format!("eth{at}"), leads_out)?);
+    }
+    Ok(all)
+}
+
+/// Puts a container on one network. `link` is the link's name inside; `leads_out`: the default route is to go this way.
+pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, leads_out: bool) -> Result<Attached> {
+    let _lock = networks::lock(store)?;
+    let missing = || Error::new(format!("network {} not found", endpoint.network));
+    let mut network = networks::get(store, &endpoint.network)?.ok_or_else(missing)?;
+    let socket = link::open()?;
+    let bridge = bridge::raise(store, &socket, &mut network)?;
+    let made = make(&socket, &network, bridge, id, endpoint, pid, link);
+    let (ip, ip6, mtu) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let _ = bridge::remove(&network); // the first error is the one that tells
+            return Err(error);
+        }
+    };
+    let leads_out = leads_out && !network.is_internal;
+    let subnet6 = network.subnet6()?;
+    Ok(Attached {
+        prefix: u32::from(network.subnet()?.prefix),
+        gateway: if leads_out { network.gateway } else { String::new() },
+        gateway6: network.gateway6.filter(|_| leads_out).unwrap_or_default(),
+        prefix6: subnet6.map_or(0, |subnet| u32::from(subnet.prefix)),
+        network: network.name,
+        network_id: network.id,
+        mac: hardware(endpoint, ip).map(|byte| format!("{byte:02x}")).join(":"),
+        ip: format!("{ip}"),
+        ip6,
+        mtu,
+        link: link.into(),
+    })
+}
+
+/// The pair with an address of its own. Returns that, the IPv6 one, and the size of packets.
+fn make(
+    socket: &Socket,
+    network: &Network,
+    bridge: u32,
+    id: &str,
+    endpoint: &Endpoint,
+    pid: i32,
+    peer: &str,
+) -> Result<(Ipv4Addr, String, u32)> {
+    let members = bridge::members_of(socket, bridge)?;
+    let mtu = link::find(socket, &network.link)?.map_or(0, |bridge| bridge.mtu);
+    let mut after = 0;
+    loop {
+        let (ip, position) = free(network, &members, endpoint, after)?;
+        let ip6 = six(network, &members, endpoint, position)?;
+        let name = bridge::port_name(ip);
+        let pair = link::Pair { name: &name, bridge, mtu, pid, peer, address: hardware(endpoint, ip) };
+        match link::make_pair(socket, &pair) {
+            Ok(()) => {}
+            // A link on no bridge any more, of a container that is just ending; or another store's.
+            Err(Errno::EXIST) if endpoint.ip.is_none() => {
+                after = position;
+                continue;
+            }
+            Err(Errno::EXIST) => return Err(taken(&network.name, ip)),
+            Err(errno) => return Err(bridge::explain(errno, "veth", "make the link", &name)),
+        }
+        let finish = || -> Result<()> {
+            let index = link::find(socket, &name)?.map_or(0, |link| link.index);
+            link::set_alias(socket, index, &bridge::port_alias(id, &ip6)).tried_to("name the link", &name)?;
+            let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
+            match link::set_port(socket, index, is_isolated) {
+                Err(errno) if is_isolated => Err(Error::tried("isolate the link", &name, errno)),
+                _ => Ok(()),
+            }
+        };
+        return finish().map(|()| (ip, ip6, mtu));
+    }
+}
+
+fn taken(network: &str, ip: impl core::fmt::Display) -> Error {
+    Error::new(format!("address {ip} of network {network} is already in use by another container"))
+}
+
+/// An address that no member has: the one that is asked for, or the first free one after a position.
+fn free(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, after: u64) -> Result<(Ipv4Addr, u64)> {
+    let subnet = network.subnet()?;
+    let is_free = |ip: IpAddr| members.iter().all(|member| member.ip != ip);
+    let four = |ip: IpAddr| if let IpAddr::V4(v4) = ip { v4 } else { Ipv4Addr::UNSPECIFIED };
+    if let Some(asked) = &endpoint.ip {
+        let ip = asked.parse().ok().filter(|ip| subnet.contains(*ip));
+        let ip = ip.ok_or_else(|| Error::new(format!("address {asked} is not in {}", network.subnet)))?;
+        return if is_free(ip) { Ok((four(ip), subnet.position(ip))) } else { Err(taken(&network.name, ip)) };
+    }
+    let range = network.ip_range.as_deref().and_then(Subnet::parse).unwrap_or(subnet);
+    let gateway = network.gateway(false)?;
+    // Neither the network's own address nor the one for all.
+    for at in after.max(subnet.position(range.nth(0).unwrap_or(subnet.address)).max(1).saturating_sub(1)) + 1.. {
+        let Some(ip) = subnet.nth(at).filter(|ip| range.contains(*ip) && at < subnet.last()) else { break };
+        if ip != gateway && is_free(ip) {
+            return Ok((four(ip), at));
+        }
+    }
+    Err(Error::new(format!("no available IPv4 addresses on network {}: {} are all in use", network.name, range.text())))
+}
+
+/// The IPv6 address, where the network has such: the one that is asked for, or the one at the same position.
+fn six(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, position: u64) -> Result<String> {
+    let Some(subnet) = network.subnet6()? else { return Ok(String::new()) };
+    let ip = match &endpoint.ip6 {
+        Some(asked) => asked.parse().ok().filter(|ip| subnet.contains(*ip)),
+        None => subnet.nth(position).filter(|ip| network.gateway(true).is_ok_and(|gateway| gateway != *ip)),
+    };
+    let Some(ip) = ip else {
+        let asked = endpoint.ip6.as_deref().unwrap_or("one for each IPv4 address");
+        return Err(Error::new(format!("network {} has no IPv6 address {asked}", network.name)));
+    };
+    let text = format!("{ip}");
+    if members.iter().any(|member| member.ip6 == text) { Err(taken(&network.name, ip)) } else { Ok(text) }
+}
+
+/// The hardware address that is asked for, or docker's, which follows from the IPv4 address.
+fn hardware(endpoint: &Endpoint, ip: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = ip.octets();
+    let mut address = [2, 0x42, a, b, c, d];
+    if let Some(asked) = &endpoint.mac {
+        for (byte, text) in address.iter_mut().zip(asked.split(':')) {
+            *byte = u8::from_str_radix(text, 16).unwrap_or(*byte);
+        }
+    }
+    address
+}
+
+/// child, or a helper of the monitor in the container's network: switches one of its links on.
+pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
+    let missing = || Error::new(format!("the link {} of network {} has gone", attached.link, attached.network));
+    let index = link::find(socket, &attached.link)?.ok_or_else(missing)?.index;
+    if attached.ip6.is_empty() {
+        // A kernel without IPv6 has no such file.
+        let _ = file::write_at(CWD, &format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", attached.link), "1");
+    }
+    let give = |address: &str, prefix: u32| match address.parse() {
+        Ok(ip) => link::add_address(socket, index, ip, prefix as u8).tried_to("give the link the address", address),
+        Err(_) => Ok(()), // there is none
+    };
+    give(&attached.ip, attached.prefix)?;
+    give(&attached.ip6, attached.prefix6)?;
+    link::up(socket, index)?;
+    for gateway in [&attached.gateway, &attached.gateway6] {
+        if let Ok(ip) = gateway.parse() {
+            link::add_default_route(socket, index, ip).tried_to("make the default route through", gateway)?;
+        }
+    }
+    Ok(())
+}
+
+/// Anyone: takes a container off its networks, and takes bridges away that nobody is on any more. Idempotent.
+pub fn release(store: &Store, spec: &Spec) -> Result<()> {
+    if spec.network != Kind::Bridge {
+        return Ok(());
+    }
+    spec.endpoints.iter().fold(Ok(()), |result, endpoint| result.and(unplug(store, &spec.id, &endpoint.network)))
+}
+
+/// Takes a container off one network. Idempotent.
+pub fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
+    let _lock = networks::lock(store)?;
+    let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge
+    for member in bridge::members(&network)? {
+        if member.id == id {
+            // One whose container has just ended goes by itself.
+            let _ = link::remove(&link::open()?, member.index);
+        }
+    }
+    bridge::remove(&network)
+}
