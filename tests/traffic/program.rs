@@ -61,7 +61,9 @@ fn answer(ports: &[&str]) -> std::io::Result<String> {
         threads.push(std::thread::spawn(move || while serve_datagram(&udp).is_ok() {}));
     }
     println!("ready");
-    threads.into_iter().for_each(|thread| drop(thread.join()));
+    for thread in threads {
+        let _ = thread.join();
+    }
     Ok(String::new())
 }
 
