@@ -44,6 +44,12 @@ impl Netns {
         Self(Arc::new(std::thread::spawn(make).join().unwrap()))
     }
 
+    /// The one that a process is in.
+    pub fn of(pid: i32) -> Self {
+        let path = format!("/proc/{pid}/ns/net");
+        Self(Arc::new(rustix::fs::open(&path, OFlags::CLOEXEC, Mode::empty()).unwrap()))
+    }
+
     /// Does something in it, on a thread of its own.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let enter_and_work = || {
@@ -122,7 +128,7 @@ impl Netns {
 
     /// The names of its links that mydocker makes.
     pub fn our_links(&self) -> Vec<String> {
-        let all = self.inside(|| link::all(&link::open().unwrap()).unwrap());
+        let all = self.inside(|| link::all(&link::open().unwrap(), None).unwrap());
         let names = all.into_iter().map(|link| link.name);
         names.filter(|name| name.starts_with("md") || name.starts_with("mydocker")).collect()
     }
@@ -219,9 +225,26 @@ impl World {
     /// The address of a container on its first network.
     #[track_caller]
     pub fn ip(&self, name: &str) -> String {
-        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
-        let all = self.ok(&["inspect", "-f", format, name]);
-        all.split(' ').next().unwrap().to_owned()
+        self.first(name, "IPAddress")
+    }
+
+    /// The host's address on a container's first network.
+    #[track_caller]
+    pub fn gateway(&self, name: &str) -> String {
+        self.first(name, "Gateway")
+    }
+
+    #[track_caller]
+    fn first(&self, name: &str, key: &str) -> String {
+        let all = self.ok(&[
+            "inspect",
+            "-f",
+            &format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{key}}}}} {{{{end}}}}"),
+            name,
+        ]);
+        let first = all.split(' ').next().unwrap().to_owned();
+        assert!(!first.is_empty(), "{name} has no {key}: {all:?}");
+        first
     }
 }
 
