@@ -5,6 +5,7 @@ mod archive;
 mod attacks;
 mod host;
 mod layout;
+mod netns;
 mod process;
 mod tidy;
 
@@ -35,6 +36,7 @@ mod lifecycle;
 mod limits;
 mod load;
 mod logs;
+mod network;
 mod oneliners;
 mod progress;
 mod ps;
