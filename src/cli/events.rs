@@ -10,7 +10,7 @@ use mydocker::kernel::{process, time};
 use mydocker::store::{events, journal};
 use rustix::event::{PollFd, PollFlags};
 
-const FILTERS: [&str; 6] = ["container", "event", "image", "label", "type", "volume"];
+const FILTERS: [&str; 7] = ["container", "event", "image", "label", "network", "type", "volume"];
 
 /// Which events are shown.
 struct Wanted<'a> {
@@ -158,7 +158,9 @@ impl Event {
                 let action = self.word(&["Action"]);
                 is(action, action.split_once(": "))
             }
-            "container" => kind == key && (id.starts_with(value) || self.attribute("name").starts_with(value)),
+            "container" | "network" => {
+                kind == key && (id.starts_with(value) || self.attribute("name").starts_with(value))
+            }
             "volume" => kind == key && id.starts_with(value),
             "image" => {
                 let name = self.attribute(if kind == "image" { "name" } else { "image" });

@@ -196,6 +196,41 @@ pub const HISTORY: &[&str] = &["\
 --no-trunc  Do not shorten anything
 -q --quiet  Only ids
 "];
+/// `network create`
+pub const NETWORK_CREATE: &[&str] = &["\
+--attachable
+--config-only
+-d --driver NAME  bridge is the only one
+--gateway IP  The host's address on it (default the first one of the subnet)
+--ingress
+--internal  Let nothing lead out of it
+--ip-range SUBNET  Give containers only these addresses of the subnet
+--ipam-driver NAME
+--ipv4
+--ipv6  Give it IPv6 addresses, too
+--label KEY=VALUE  Attach a label
+-o --opt KEY=VALUE  mtu=1400, or one of docker's: com.docker.network.bridge.name, …enable_icc, …enable_ip_masquerade, …host_binding_ipv4
+--scope NAME
+--subnet SUBNET  Its addresses: 192.168.10.0/24, and perhaps fd00:10::/64 besides
+"];
+/// `network ls`
+pub const NETWORKS: &[&str] = &["\
+-f --filter KEY=VALUE  Only these: name or id (a regular expression), driver, type (builtin or custom), label, dangling, scope
+--format FORMAT  json, a template such as '{{.Name}}', or 'table …'
+--no-trunc  Do not shorten ids
+-q --quiet  Only ids
+"];
+/// `network rm`
+pub const NETWORK_RM: &[&str] = &["-f --force  One that does not exist is fine"];
+/// `network connect`
+pub const NETWORK_CONNECT: &[&str] = &["\
+--alias NAME  Let the others there find it by this name, too
+--ip IP  Its IPv4 address there
+--ip6 IP  Its IPv6 address there
+--mac-address MAC  Its hardware address there
+"];
+/// `network disconnect`
+pub const NETWORK_DISCONNECT: &[&str] = &["-f --force  Even if its monitor cannot do it now"];
 /// `volume create`
 pub const VOLUME_CREATE: &[&str] = &["\
 -d --driver KIND  local is the only one
@@ -250,7 +285,7 @@ pub const IMAGES: &[&str] = &["\
 pub const INSPECT: &[&str] = &["\
 -f --format FORMAT  json (on one line) or a template such as '{{.State.Pid}}'
 -s --size  Tell the sizes of containers, too
---type TYPE  container, image or volume
+--type TYPE  container, image, network or volume
 "];
 /// `container inspect`
 pub const INSPECT_CONTAINER: &[&str] = &["\
@@ -275,7 +310,7 @@ pub const RMI: &[&str] = &["\
 "];
 /// `events`
 pub const EVENTS: &[&str] = &["\
--f --filter KEY=VALUE  Only these: type, event, container, image, volume, label
+-f --filter KEY=VALUE  Only these: type, event, container, image, network, volume, label
 --format FORMAT  json or a template such as '{{.Action}} {{.Actor.ID}}'
 --since TIME  Also those from then on: 2026-11-21T23:20 (UTC), 1795303213, or 1h30m ago
 --until TIME  Only those until then, and end

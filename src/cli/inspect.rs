@@ -1,7 +1,9 @@
-//! `inspect`, `port`.
+//! `inspect`.
 
 mod container;
 mod image;
+mod network;
+mod settings;
 
 pub use container::moment;
 pub use mydocker::life::health::word as verdict;
@@ -11,10 +13,11 @@ use super::template::Template;
 use super::{OK, complain, open_store, print, read, shape};
 use miniserde::json::{Array, Value};
 use mydocker::error::{Error, Result};
+use mydocker::life;
 use mydocker::store::{Store, containers, images, volumes};
 
 /// What may be inspected, in the order in which a name is looked for.
-const KINDS: [&str; 3] = ["container", "image", "volume"];
+const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 
 /// `inspect [OPTIONS] NAME…`, and the same for one kind of things (`container inspect`).
 pub fn inspect(parsed: &Parsed) -> Result<u8> {
@@ -75,6 +78,13 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
             Ok(None) | Err(_) => {} // a word that cannot be the name of an image is none
         }
     }
+    if may_be("network") {
+        match life::network::find(store, word) {
+            Ok(found) => return network::value(store, &found),
+            Err(error) if kind == "network" => return Err(error),
+            Err(_) => {} // it may be a volume
+        }
+    }
     if may_be("volume")
         && read::volume_name(word).is_ok()
         && let Some(known) = volumes::get(store, word)?
@@ -87,17 +97,4 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
         "volume" => Error::new(format!("get {0}: no such volume", word.escape_debug())),
         _ => Error::new(format!("Error: No such object: {}", word.escape_debug())),
     })
-}
-
-/// `port CONTAINER [PORT[/PROTOCOL]]`. No port is published yet.
-pub fn port(parsed: &Parsed) -> Result<u8> {
-    let store = open_store()?;
-    let container = containers::find(&store, &parsed.words[0])?;
-    let Some(port) = parsed.words.get(1) else { return Ok(OK) };
-    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-    if number.parse::<u16>().is_err() || !matches!(protocol, "tcp" | "udp" | "sctp") {
-        let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
-        return Err(Error::new(format!("invalid port '{}': {why}", port.escape_debug())));
-    }
-    Err(Error::new(format!("No public port '{port}' published for {}", container.spec.name)))
 }

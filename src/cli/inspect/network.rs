@@ -1,0 +1,61 @@
+//! What `inspect` tells about a network, in docker's words.
+
+use super::super::network::driver;
+use super::super::shape::{picked, put, put_flag, put_text};
+use super::container::record;
+use miniserde::json::{Array, Object, Value};
+use mydocker::error::Result;
+use mydocker::life::network;
+use mydocker::spec::{self, Attached};
+use mydocker::store::networks::Network;
+use mydocker::store::{Store, containers};
+
+const NETWORK: &str = "Name name,Id id,Created @created,Scope - \"local\",Driver driver,EnableIPv4 - true,EnableIPv6 six,\
+    IPAM .(Driver - \"default\",Options - {},Config ranges,)Internal is_internal,Attachable - false,Ingress - false,\
+    ConfigFrom .(Network - \"\",)ConfigOnly - false,Containers containers,Options options,Labels labels,";
+const RANGE: &str = "Subnet subnet,IPRange ip_range \"\",Gateway gateway,";
+const RANGE6: &str = "Subnet subnet6,Gateway gateway6 \"\",";
+const MEMBER: &str =
+    "Name name,EndpointID endpoint,MacAddress mac,IPv4Address {ip}/{prefix},IPv6Address {ip6}/{prefix6},";
+
+/// A network, with the running containers on it.
+pub fn value(store: &Store, known: &Network) -> Result<Value> {
+    let mut o = record(known);
+    let mut ranges = Array::new();
+    let of = Value::Object(record(known));
+    for (table, is_there) in [(RANGE, !known.subnet.is_empty()), (RANGE6, known.subnet6.is_some())] {
+        if is_there {
+            ranges.push(Value::Object(picked(table, &of)));
+        }
+    }
+    put(&mut o, "ranges", Value::Array(ranges));
+    put_text(&mut o, "driver", driver(known));
+    put_flag(&mut o, "six", known.subnet6.is_some());
+    put(&mut o, "containers", Value::Object(members(store, known)?));
+    Ok(Value::Object(picked(NETWORK, &Value::Object(o))))
+}
+
+fn members(store: &Store, known: &Network) -> Result<Object> {
+    let mut members = Object::new();
+    for container in containers::all(store)?.0 {
+        let spec = &container.spec;
+        if !container.is_alive()? {
+            continue;
+        }
+        let mut attached = Attached::default();
+        match (spec.network, known.name.as_str()) {
+            (spec::Network::Host, "host") | (spec::Network::None, "none") => {}
+            (spec::Network::Bridge, name) => {
+                let networks = container.state(store)?.networks;
+                let Some(found) = networks.into_iter().find(|attached| attached.network == name) else { continue };
+                attached = found;
+            }
+            _ => continue,
+        }
+        let mut o = record(&attached);
+        put_text(&mut o, "name", &spec.name);
+        put_text(&mut o, "endpoint", &network::endpoint_id(&spec.id, &known.id));
+        put(&mut members, &spec.id, Value::Object(picked(MEMBER, &Value::Object(o))));
+    }
+    Ok(members)
+}
