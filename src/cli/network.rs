@@ -1,6 +1,9 @@
 //! `network create`, `network ls`, `network rm`, `network prune`, `network connect`, `network disconnect`.
 
 mod asked;
+mod shown;
+
+pub use shown::value;
 
 use super::args::Parsed;
 use super::filter::{self, Filter};
