@@ -29,6 +29,7 @@ const BASH: &str = r#"_mydocker() {
     *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
     *NETWORK) things="$($networks 2>/dev/null)" flags="" ;;
     *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
+    *NETWORK) things="bridge none host $(mydocker network ls --format {{.Name}} 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
     COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
@@ -74,13 +75,13 @@ fn things(verb: &Verb) -> &'static str {
         .unwrap_or("FILE")
 }
 
-/// What a flag's value may be, by what help calls it; "" if that cannot be listed.
+/// What a flag's value may be, by what help calls it; "" if that cannot be listed. `NETWORK` is a kind of things.
 fn values(flag: Flag) -> &'static str {
     match flag.value() {
         "POLICY" => "no on-failure always unless-stopped",
         "SIGNAL" => "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP",
         "STREAM" => "stdin stdout stderr",
-        "NETWORK" => "none host",
+        "NETWORK" => "NETWORK",
         "DRIVER" => "json-file local none",
         "WHEN" => "missing never",
         _ => "",
@@ -111,8 +112,10 @@ fn bash() -> String {
             let long = [" --", flag.key()].concat();
             let short = flag.letter().map(|letter| [" -", letter].concat());
             for typed in [short.as_ref(), Some(&long)].into_iter().flatten() {
-                if !values(flag).is_empty() {
-                    case(&mut values_of, &patterns(verb, typed), values(flag), "\"\"");
+                match values(flag) {
+                    "" => {}
+                    "NETWORK" => case(&mut values_of, &patterns(verb, typed), "", "NETWORK"),
+                    words => case(&mut values_of, &patterns(verb, typed), words, "\"\""),
                 }
             }
             all.push_str(&long);
