@@ -82,6 +82,9 @@ fn check_link(store: &Store, name: &str) -> Result<()> {
         return Ok(());
     }
     let bad = |why: &str| Err(Error::new(format!("the bridge cannot be called {name}: {why}")));
+    if name == "mydocker0" || name.strip_prefix("md").is_some_and(|rest| rest.starts_with('-') || hex::is(rest, 8)) {
+        return bad("links that mydocker names itself are called so");
+    }
     let (others, _) = networks::all(store)?;
     for other in &others {
         if other.link == name {
