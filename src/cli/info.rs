@@ -1,7 +1,7 @@
 //! `version`, `info`.
 
 use super::args::Parsed;
-use super::shape::{put, put_text};
+use super::shape::{put, put_text, put_texts};
 use super::template::Template;
 use super::{OK, human, object, open_store, print, read};
 use miniserde::json::{Number, Object, Value};
@@ -13,6 +13,8 @@ use mydocker::store::{containers, images};
 use mydocker::walls::cgroup;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// docker's names for the kinds of networks that there are: its `none` is a null.
+const NETWORK_DRIVERS: &str = "bridge host null";
 
 fn show(parsed: &Parsed, value: &Value, plain: &str) -> Result<u8> {
     let text = match parsed.last("format") {
@@ -83,10 +85,16 @@ pub fn info(parsed: &Parsed) -> Result<u8> {
     ] {
         put_text(&mut o, key, text);
     }
+    let mut plugins = Object::new();
+    for (key, names) in [("Volume", "local"), ("Network", NETWORK_DRIVERS)] {
+        put_texts(&mut plugins, key, &names.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    }
+    put(&mut o, "Plugins", Value::Object(plugins));
     let damaged = if errors.is_empty() { String::new() } else { format!(" Damaged: {}\n", errors.len()) };
     let plain = format!(
         "Containers: {total}\n Running: {}\n Created: {}\n Exited: {}\n{damaged}Images: {image_count}\n\
-         Version: {VERSION}\nStorage Driver: overlay\nCgroup Version: {cgroups}\nKernel Version: {kernel}\nCPUs: {cpus}\n\
+         Version: {VERSION}\nStorage Driver: overlay\nPlugins:\n Volume: local\n Network: {NETWORK_DRIVERS}\n\
+         Cgroup Version: {cgroups}\nKernel Version: {kernel}\nCPUs: {cpus}\n\
          Total Memory: {}\nRoot Dir: {}\nRun Dir: {}\n",
         counts[0],
         counts[1],

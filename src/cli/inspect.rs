@@ -1,7 +1,8 @@
-//! `inspect`, `port`.
+//! `inspect`.
 
 mod container;
 mod image;
+mod settings;
 
 pub use container::{moment, record};
 pub use mydocker::life::health::word as verdict;
@@ -95,17 +96,4 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
         "volume" => Error::new(format!("get {0}: no such volume", word.escape_debug())),
         _ => Error::new(format!("Error: No such object: {}", word.escape_debug())),
     })
-}
-
-/// `port CONTAINER [PORT[/PROTOCOL]]`. No port is published yet.
-pub fn port(parsed: &Parsed) -> Result<u8> {
-    let store = open_store()?;
-    let container = containers::find(&store, &parsed.words[0])?;
-    let Some(port) = parsed.words.get(1) else { return Ok(OK) };
-    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-    if number.parse::<u16>().is_err() || !matches!(protocol, "tcp" | "udp" | "sctp") {
-        let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
-        return Err(Error::new(format!("invalid port '{}': {why}", port.escape_debug())));
-    }
-    Err(Error::new(format!("No public port '{port}' published for {}", container.spec.name)))
 }

@@ -22,6 +22,7 @@ pub mod load;
 pub mod logs;
 pub mod network;
 pub mod pattern;
+pub mod ports;
 pub mod progress;
 pub mod prune;
 pub mod ps;

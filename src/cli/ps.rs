@@ -4,7 +4,7 @@ mod filter;
 
 use super::args::Parsed;
 use super::shape::{picked, put_text};
-use super::{OK, complain, human, inspect, note, open_store, print, read, table};
+use super::{OK, complain, human, inspect, note, open_store, ports, print, read, table};
 use filter::Filter;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
@@ -172,6 +172,15 @@ pub fn network_name(spec: &Spec) -> String {
     }
 }
 
+/// The names of the networks that it is on, or is to be on.
+fn networks(spec: &Spec) -> Vec<&str> {
+    match spec.network {
+        Network::Bridge => spec.endpoints.iter().map(|endpoint| endpoint.network.as_str()).collect(),
+        Network::Container => Vec::new(),
+        network => vec![network.word()],
+    }
+}
+
 /// The beginning of a text, with an ellipsis where it was longer.
 pub fn cut(text: &str, chars_max: usize) -> String {
     let mut places = text.char_indices().skip(chars_max - 1).map(|(at, _)| at);
@@ -207,7 +216,7 @@ pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
         Some((own, all)) => format!("{} (virtual {})", human::size(own), human::size(all)),
         None => "0B".to_owned(),
     };
-    let mut o = picked("Ports - \"\",Platform -,", &Value::Null);
+    let mut o = picked("Platform -,", &Value::Null);
     put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
     put_text(&mut o, "Image", &human::visible(&spec.image));
     put_text(&mut o, "Command", &format!("\"{command}\""));
@@ -220,7 +229,8 @@ pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     put_text(&mut o, "Labels", &labels.join(","));
     put_text(&mut o, "Mounts", &mounts.join(","));
     put_text(&mut o, "LocalVolumes", &volumes.to_string());
-    put_text(&mut o, "Networks", &network_name(spec));
+    put_text(&mut o, "Networks", &networks(spec).join(","));
+    put_text(&mut o, "Ports", &ports::text(ports::of(spec, &row.state)));
     put_text(&mut o, "Size", &size);
     put_text(&mut o, "StopSignal", &read::signal_name(spec.stop_signal));
     Value::Object(o)

@@ -7,7 +7,10 @@ use miniserde::json::{self, Array, Number, Object, Value};
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
     Running Paused Restarting OOMKilled Dead Pid Start End ExitCode Error StartedAt FinishedAt Output Health FailingStreak \
     Log Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd \
-    Healthcheck Test Interval Timeout StartPeriod StartInterval Retries Image Volumes WorkingDir Entrypoint OnBuild Labels \
+    Healthcheck Test Interval Timeout StartPeriod StartInterval Retries Image Volumes WorkingDir Entrypoint \
+    Bridge SandboxID HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen Ports SandboxKey SecondaryIPAddresses \
+    SecondaryIPv6Addresses IPAMConfig Links Aliases NetworkID EndpointID Gateway IPAddress IPPrefixLen IPv6Gateway \
+    GlobalIPv6Address GlobalIPv6PrefixLen MacAddress DriverOpts DNSNames Networks HostIp HostPort OnBuild Labels \
     StopSignal StopTimeout Shell ResolvConfPath HostnamePath HostsPath LogPath Type Data Name Hard Soft MaximumRetryCount \
     RestartCount Source Destination Driver Mode RW Propagation Platform MountLabel ProcessLabel AppArmorProfile ExecIDs \
     HostConfig GraphDriver SizeRw SizeRootFs Mounts Config NetworkSettings Architecture Os Size RootFS Layers Metadata \
@@ -18,10 +21,10 @@ const ORDER_OF_NETWORKS: &str = "Name Id Created Scope Driver EnableIPv4 EnableI
     IPv6Address";
 /// Keys that are left out of the JSON when their value is empty.
 const LEFT_OUT: &str = "Health Healthcheck Interval Timeout StartPeriod StartInterval Retries StopSignal StopTimeout Name \
-    Driver Tmpfs Sysctls SizeRw SizeRootFs Init IPRange AuxiliaryAddresses";
+    Driver Tmpfs Sysctls SizeRw SizeRootFs Init IPRange AuxiliaryAddresses ExposedPorts";
 /// Keys of lists and maps that are `null` in the JSON when they are empty.
 const NULL: &str = "ExecIDs Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules \
-    DeviceRequests Env Cmd Volumes Entrypoint OnBuild";
+    DeviceRequests Env Cmd Volumes Entrypoint OnBuild IPAMConfig Aliases DNSNames";
 /// Keys of maps: what these do not have is no mistake.
 const MAPS: &str =
     "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes Containers";

@@ -8,8 +8,8 @@ pub use lookup::{find, group_help, groups, in_order, of_group, overview};
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, network, prune, ps,
-    run, stats, system, top, update, volume,
+    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, network, ports,
+    prune, ps, run, stats, system, top, update, volume,
 };
 
 const MANY: usize = usize::MAX;
@@ -159,7 +159,7 @@ pub const VERBS: &[Verb] = &[
         flags: &[],
         words: (1, 2),
         stops: false,
-        run: inspect::port,
+        run: ports::port,
     },
     Verb {
         name: "stop",

@@ -45,6 +45,8 @@ pub fn config_of(store: &Store, spec: &Spec) -> Config {
     config.cmd = list(&spec.cmd);
     config.working_dir = text(&spec.cwd);
     config.user = text(&spec.user);
+    let served = spec.served();
+    config.exposed_ports = (!served.is_empty()).then_some(served);
     config.labels = (!spec.labels.is_empty()).then(|| spec.labels.clone());
     if let Some(health) = &spec.health {
         config.healthcheck = Some(HealthConfig {

@@ -53,7 +53,7 @@ pub struct Given {
 }
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
-pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
+pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
     privs::refuse_missing(&spec.security)?;
     let cgroup = cgroup::prepare(spec)?;
     let has_own_pids = matches!(spec.namespaces.pid.of, Owner::Private | Owner::Shareable);
@@ -67,7 +67,7 @@ pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
         return Err(Error::new(format!("cannot add the device {}: {why}", device.source)));
     }
     let filter = filter(spec, &cgroup)?;
-    Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(spec)? })
+    Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(store, spec)? })
 }
 
 /// The system call filter of a container's processes, compiled for the capabilities that its root has.
@@ -131,10 +131,16 @@ pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -
     privs::lock(user)
 }
 
-/// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.
-pub fn release(store: &Store, spec: &Spec) -> Result<()> {
-    let network = net::endpoint::release(store, spec).and(net::ports::release(spec));
-    cgroup::release(cgroup::Place::of(spec)).and(network)
+/// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first. What takes
+/// long and is in nobody's way is left to [`release_links`].
+pub fn release(spec: &Spec) -> Result<()> {
+    let ports = net::ports::release(spec);
+    cgroup::release(cgroup::Place::of(spec)).and(ports)
+}
+
+/// Anyone, best when nobody waits any more: the rest of [`release`].
+pub fn release_links(store: &Store, spec: &Spec) -> Result<()> {
+    net::endpoint::release(store, spec)
 }
 
 /// Anyone: the same for a container of which nothing but the id is known.

@@ -5,6 +5,7 @@ mod archive;
 mod attacks;
 mod host;
 mod layout;
+mod netns;
 mod process;
 mod tidy;
 
@@ -36,6 +37,7 @@ mod limits;
 mod load;
 mod logs;
 mod netflags;
+mod network;
 mod oneliners;
 mod progress;
 mod ps;

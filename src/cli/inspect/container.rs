@@ -4,13 +4,14 @@
 use super::super::ps;
 use super::super::read;
 use super::super::shape::{picked, put, put_flag, put_number, put_text, put_texts};
+use super::settings;
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::spec::record::{Part, to_json};
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
-use mydocker::store::{Store, images, volumes};
+use mydocker::store::{Store, volumes};
 use mydocker::walls::mount;
 
 const SIGTERM: i32 = 15;
@@ -24,16 +25,16 @@ const CONTAINER: &str = "Id id,Driver - \"overlay\",Platform - \"linux\",MountLa
         Pid pid,ExitCode exit_code,Error error,StartedAt @started,FinishedAt @finished,\
         Health health(Status status,FailingStreak failing_streak,\
             Log log(Start @start,End @end,ExitCode exit_code,Output output,)))\
-    Config .(Hostname hostname,Domainname - \"\",User user,AttachStdin - false,AttachStdout - false,\
+    Config .(Hostname hostname,Domainname domainname \"\",User user,AttachStdin - false,AttachStdout - false,\
         AttachStderr - false,Tty tty,OpenStdin stdin,StdinOnce - false,Env env,Cmd cmd,\
         Healthcheck health(Test test,Interval interval_ns,Timeout timeout_ns,StartPeriod start_period_ns,\
             StartInterval start_interval_ns,Retries retries,)\
         Image image,WorkingDir cwd,Entrypoint entrypoint,OnBuild - [],Labels labels,StopSignal signal \"\",\
-        StopTimeout stop_timeout,ExposedPorts base.config.ExposedPorts {},Volumes volumes,)\
-    HostConfig .(ContainerIDFile - \"\",NetworkMode network,PortBindings - {},AutoRemove auto_remove,\
-        VolumeDriver - \"\",VolumesFrom - [],CapAdd security.cap_add,CapDrop security.cap_drop,Dns - [],DnsOptions - [],\
-        DnsSearch - [],ExtraHosts - [],GroupAdd groups,Links - [],OomScoreAdj oom_score_adj 0,\
-        Privileged security.privileged,PublishAllPorts - false,ReadonlyRootfs read_only,ShmSize shm_bytes 0,\
+        StopTimeout stop_timeout,MacAddress mac \"\",ExposedPorts exposed,Volumes volumes,)\
+    HostConfig .(ContainerIDFile - \"\",NetworkMode network_of,PortBindings bindings,AutoRemove auto_remove,\
+        VolumeDriver - \"\",VolumesFrom - [],CapAdd security.cap_add,CapDrop security.cap_drop,Dns dns,\
+        DnsOptions dns_options,DnsSearch dns_search,ExtraHosts extra_hosts,GroupAdd groups,Links links,OomScoreAdj oom_score_adj 0,\
+        Privileged security.privileged,PublishAllPorts publish_all false,ReadonlyRootfs read_only,ShmSize shm_bytes 0,\
         Sysctls sysctls,Runtime - \"mydocker\",Init init,CpuShares limits.cpu_shares 0,Memory limits.memory 0,\
         NanoCpus limits.nano_cpus 0,CgroupParent limits.cgroup_parent,BlkioWeight limits.blkio_weight 0,\
         CpuPeriod limits.cpu_period 0,CpuQuota limits.cpu_quota 0,CpusetCpus limits.cpuset_cpus \"\",\
@@ -48,9 +49,6 @@ const CONTAINER: &str = "Id id,Driver - \"overlay\",Platform - \"linux\",MountLa
 /// The directories of its root file system, which is mounted nowhere on the host: of layers, or its own.
 const LAYERS: &str = "LowerDir lower,MergedDir - \"\",UpperDir {home}/upper,WorkDir {home}/work,";
 const ROOTFS: &str = "UpperDir rootfs,";
-const NETWORK: &str = "Bridge - \"\",Ports - {},SandboxID - \"\",SandboxKey - \"\",";
-const ENDPOINT: &str = "EndpointID - \"\",Gateway - \"\",GlobalIPv6Address - \"\",GlobalIPv6PrefixLen - 0,\
-    IPAddress - \"\",IPPrefixLen - 0,IPv6Gateway - \"\",MacAddress - \"\",";
 const BIND: &str = "Type - \"bind\",Name - \"\",Source source,Destination target,Driver - \"\",Mode mode,RW rw,\
     Propagation propagation,";
 const VOLUME: &str = "Type - \"volume\",Name source,Source place,Destination target,Driver - \"local\",Mode mode,RW rw,\
@@ -84,13 +82,13 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
     put_modes(&mut o, spec);
     put_mounts(&mut o, store, spec);
     put_directories(&mut o, store, spec);
-    if let Ok(image) = images::get(store, &spec.image_id) {
-        put(&mut o, "base", Value::Object(record(&image))); // it may be gone by now
-    }
-    let (directories, network) = (if spec.rootfs.is_some() { ROOTFS } else { LAYERS }, ps::network_name(spec));
+    settings::put_requests(&mut o, spec);
+    put_text(&mut o, "network_of", &ps::network_name(spec));
+    put(&mut o, "settings", Value::Object(settings::settings(store, spec, &state)));
+    let directories = if spec.rootfs.is_some() { ROOTFS } else { LAYERS };
     let table = format!(
-        "{CONTAINER}GraphDriver .(Name - \"overlay\",Data .({directories}))\
-         NetworkSettings .({NETWORK}{ENDPOINT}Networks .({network} .({ENDPOINT})))"
+        "{CONTAINER}GraphDriver .(Name - \"overlay\",Data .({directories}))NetworkSettings settings({})",
+        settings::SETTINGS
     );
     let mut o = picked(&table, &Value::Object(o));
     if with_size {
@@ -254,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_is_picked_is_there() {
-        let tables = [CONTAINER, LAYERS, ROOTFS, NETWORK, ENDPOINT, BIND, VOLUME];
+        let tables = [CONTAINER, LAYERS, ROOTFS, settings::SETTINGS, settings::ENDPOINT, BIND, VOLUME];
         for row in tables.concat().split([',', '(', ')']).map(str::trim).filter(|row| !row.is_empty()) {
             let words: Vec<&str> = row.split(' ').collect();
             assert!((2..=3).contains(&words.len()) && (words[1] != "-" || words.len() == 3), "{row}");

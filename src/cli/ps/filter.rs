@@ -1,14 +1,13 @@
 //! `--filter` of `ps`.
 
-use super::{Row, state_word};
+use super::{Row, networks, state_word};
 use crate::cli::args::boolean;
 use crate::cli::filter;
 use crate::cli::inspect::verdict;
-use crate::cli::read;
+use crate::cli::{ports, read};
 use mydocker::error::{Error, Result};
-use mydocker::spec::{MountKind, Status};
-use mydocker::store::Store;
-use mydocker::store::containers;
+use mydocker::spec::{MountKind, Protocol, Publish, Status, port};
+use mydocker::store::{Store, containers, networks as known};
 
 const KEYS: &str = "ancestor before exited expose health id is-task label name network publish since status volume";
 const STATES: &str = "created running paused restarting removing exited dead";
@@ -19,6 +18,8 @@ pub struct Filter {
     asked: filter::Filter,
     /// For `before` and `since`: when that container was made, and its id.
     other: Option<(i64, String)>,
+    /// For `publish` and `expose`: the first and last port.
+    ports: Option<(u32, u32, Protocol)>,
 }
 
 impl Filter {
@@ -29,7 +30,7 @@ impl Filter {
 
     /// Reads `key=value`.
     pub fn parse(store: &Store, typed: &str) -> Result<Self> {
-        let asked = filter::parse(typed, KEYS)?;
+        let mut asked = filter::parse(typed, KEYS)?;
         let value = asked.value.as_str();
         let bad = |why: &str| Error::new(format!("Invalid filter '{}': {why}", typed.escape_debug()));
         let one_of = |words: &str| {
@@ -41,8 +42,11 @@ impl Filter {
             "health" => one_of(VERDICTS)?,
             "exited" => drop(value.parse::<i32>().map_err(|_| bad("it is not a whole number"))?),
             "is-task" => drop(boolean(value).ok_or_else(|| bad("true or false"))?),
-            "publish" | "expose" if !is_port(value) => return Err(bad("PORT[-PORT][/PROTOCOL] is expected")),
             _ => {}
+        }
+        let mut ports = None;
+        if matches!(asked.key, "publish" | "expose") {
+            ports = Some(port::range(value).ok_or_else(|| bad("PORT[-PORT][/PROTOCOL] is expected"))?);
         }
         let other = match asked.key {
             "before" | "since" => {
@@ -51,7 +55,31 @@ impl Filter {
             }
             _ => None,
         };
-        Ok(Self { asked, other })
+        if asked.key == "network"
+            && let Ok(network) = known::find(store, value)
+        {
+            asked.value = network.name; // it was an id
+        }
+        Ok(Self { asked, other, ports })
+    }
+
+    /// Whether it has one of these ports. A published one has a number here and one in the container, and scripts ask for
+    /// either: docker has meant the one and the other.
+    fn has_port(&self, row: &Row) -> bool {
+        let Some((first, last, protocol)) = self.ports else { return false };
+        let fits = |port: u32, of: Protocol| of == protocol && (first..=last).contains(&port);
+        let spec = &row.container.spec;
+        if self.asked.key == "expose" {
+            return spec.served().keys().any(|text| port::read(text).is_some_and(|(port, of)| fits(port, of)));
+        }
+        let is_asked = |asked: &Publish| {
+            let (first, last) = (asked.host_first, asked.host_last);
+            fits(asked.port, asked.protocol) || first == last && fits(first, asked.protocol)
+        };
+        spec.ports.iter().any(is_asked)
+            || ports::of(spec, &row.state).iter().any(|bound| {
+                !bound.ip.is_empty() && (fits(bound.port, bound.protocol) || fits(bound.host_port, bound.protocol))
+            })
     }
 
     fn fits(&self, row: &Row) -> bool {
@@ -73,9 +101,9 @@ impl Filter {
             "volume" => {
                 spec.mounts.iter().any(|m| m.kind != MountKind::Tmpfs && (m.source == value || m.target == value))
             }
-            "network" => super::network_name(spec) == value,
+            "network" => networks(spec).contains(&value) || super::network_name(spec) == value,
             "is-task" => boolean(value) == Some(false),
-            _ => false, // no port is published or exposed yet
+            _ => self.has_port(row),
         }
     }
 }
@@ -86,12 +114,6 @@ pub fn fits(filters: &[Filter], row: &Row) -> bool {
         let key = one.asked.key;
         one.fits(row) || key != "label" && filters.iter().any(|other| other.asked.key == key && other.fits(row))
     })
-}
-
-/// `80`, `80/tcp`, `8000-8080/udp`.
-fn is_port(text: &str) -> bool {
-    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    matches!(protocol, "tcp" | "udp" | "sctp") && range.splitn(2, '-').all(|port| port.parse::<u16>().is_ok())
 }
 
 fn is_ancestor(image: &str, image_id: &str, value: &str) -> bool {

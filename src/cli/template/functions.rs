@@ -145,7 +145,11 @@ pub fn show(out: &mut String, value: &Value, null: &str, depth: usize) {
                 out.push_str(if at > 0 { " " } else { "" });
                 out.push_str(key);
                 out.push(':');
-                show(out, value, "<nil>", depth + 1);
+                match value {
+                    // In a map that is a structure without fields: a member of a set.
+                    Value::Object(member) if member.is_empty() => out.push_str("{}"),
+                    value => show(out, value, "<nil>", depth + 1),
+                }
             }
             out.push(']');
         }
