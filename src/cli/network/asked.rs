@@ -161,7 +161,7 @@ fn option(made: &mut Network, typed: &str, value: &str) -> Result<()> {
     let why = match key {
         OPTION_LINK => {
             link::check_name(value)?;
-            made.link = value.to_owned();
+            value.clone_into(&mut made.link);
             ""
         }
         OPTION_MTU => {
