@@ -38,6 +38,7 @@ mod load;
 mod logs;
 mod netflags;
 mod network;
+mod networks;
 mod oneliners;
 mod progress;
 mod ps;
