@@ -117,15 +117,9 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
 
 /// `80`, `80/udp`, `8000-8010`: adds each port with its protocol.
 fn ports(text: &str, to: &mut Set<String>) -> Option<()> {
-    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (first, last) = range.split_once('-').unwrap_or((range, range));
-    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-    let protocol = protocol.to_ascii_lowercase();
-    if first > last || !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return None;
-    }
-    for port in first..=last {
-        to.insert(format!("{port}/{protocol}"), ());
+    let range = read::port::range(text)?;
+    for port in range.first..=range.last {
+        to.insert(format!("{port}/{}", range.protocol.word()), ());
     }
     Some(())
 }

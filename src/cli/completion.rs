@@ -8,9 +8,10 @@ use mydocker::error::{EXIT_ENGINE, Error, Result};
 const BASH: &str = r#"_mydocker() {
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" word flags="" things=""
     local containers="mydocker ps -a --format {{.Names}}" images="mydocker images -f dangling=false --format {{.Repository}}:{{.Tag}}"
+    local networks="mydocker network ls --format {{.Name}}"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in -*) continue ;; esac
-        case "$verb" in "" | container | image | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
+        case "$verb" in "" | container | image | network | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
     done
     case "$verb" in
 @CASES
@@ -20,10 +21,15 @@ const BASH: &str = r#"_mydocker() {
     esac
     case "$cur$things" in
     -*) things="" ;;
-    *CONTAINER) things="$($containers 2>/dev/null)" flags="" ;;
+    *CONTAINER)
+        things="$($containers 2>/dev/null)" flags=""
+        case "$verb" in network*) things="$things $($networks 2>/dev/null)" ;; esac
+        ;;
     *IMAGE) things="$($images 2>/dev/null)" flags="" ;;
     *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
+    *NETWORK) things="$($networks 2>/dev/null)" flags="" ;;
     *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
+    *NETWORK) things="bridge none host $(mydocker network ls --format {{.Name}} 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
     COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
@@ -63,19 +69,19 @@ fn flags(verb: &Verb) -> Vec<Flag> {
 
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
-    ["CONTAINER", "IMAGE", "VOLUME", "FILE", "NAME"]
+    ["CONTAINER", "IMAGE", "VOLUME", "NETWORK", "FILE", "NAME"]
         .into_iter()
         .find(|kind| verb.usage.contains(kind))
         .unwrap_or("FILE")
 }
 
-/// What a flag's value may be, by what help calls it; "" if that cannot be listed.
+/// What a flag's value may be, by what help calls it; "" if that cannot be listed. `NETWORK` is a kind of things.
 fn values(flag: Flag) -> &'static str {
     match flag.value() {
         "POLICY" => "no on-failure always unless-stopped",
         "SIGNAL" => "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP",
         "STREAM" => "stdin stdout stderr",
-        "NETWORK" => "none host",
+        "NETWORK" => "NETWORK",
         "DRIVER" => "json-file local none",
         "WHEN" => "missing never",
         _ => "",
@@ -106,8 +112,10 @@ fn bash() -> String {
             let long = [" --", flag.key()].concat();
             let short = flag.letter().map(|letter| [" -", letter].concat());
             for typed in [short.as_ref(), Some(&long)].into_iter().flatten() {
-                if !values(flag).is_empty() {
-                    case(&mut values_of, &patterns(verb, typed), values(flag), "\"\"");
+                match values(flag) {
+                    "" => {}
+                    "NETWORK" => case(&mut values_of, &patterns(verb, typed), "", "NETWORK"),
+                    words => case(&mut values_of, &patterns(verb, typed), words, "\"\""),
                 }
             }
             all.push_str(&long);

@@ -8,6 +8,7 @@ pub mod limits;
 mod log;
 mod mounts;
 mod namespaces;
+mod network;
 mod security;
 
 use super::args::Parsed;
@@ -22,7 +23,7 @@ use mydocker::life::program::{DEFAULT_PATH, merge_env};
 use mydocker::spec::map::Map;
 use mydocker::spec::{Network, Owner, RECORD_VERSION, Spec};
 use mydocker::store::images::{self, Config, Found, HealthConfig, Image};
-use mydocker::store::{Store, layers, reference};
+use mydocker::store::{Store, containers, layers, reference};
 use rustix::io::Errno;
 
 /// The image that is used when none is named; `MYDOCKER_IMAGE` names another.
@@ -65,6 +66,8 @@ pub struct Job<'a> {
     made: Decision,
     ids: ids::Asked,
     health: HealthConfig,
+    /// The ports that it serves, as flags say.
+    exposed: Vec<read::port::Range>,
     /// What the image says.
     config: Config,
     /// The words that are the command.
@@ -76,7 +79,10 @@ type Step = fn(&mut Job<'_>) -> Result<()>;
 /// From the image on, which may be imported for it, nothing about the flags alone may be wrong any more.
 const STEPS: &[Step] = &[
     |job| limits::limits(job.parsed, &mut job.made.spec.limits),
-    network,
+    network::network,
+    network::conflicts,
+    network::ports,
+    network::names,
     namespaces::namespaces,
     security::security,
     ids::asked,
@@ -110,6 +116,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
         made: Decision::default(),
         ids: ids::Asked::Host,
         health: HealthConfig::default(),
+        exposed: Vec::new(),
         config: Config::default(),
         words: &parsed.words,
     };
@@ -126,6 +133,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     }
     from_image(&mut job);
     mounts::of_image(&mut job);
+    network::of_image(&mut job)?;
     job.made.spec.health = life::merged(job.health, job.config.healthcheck.unwrap_or_default());
     job.made.spec.created = time::now();
     Ok(job.made)
@@ -356,22 +364,6 @@ fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Ima
     Ok(Some((id, image)))
 }
 
-fn network(job: &mut Job<'_>) -> Result<()> {
-    match job.parsed.last("network") {
-        Some("none") => {}
-        None | Some("bridge") => {
-            job.made.spec.network = Network::Bridge;
-            job.made.spec.endpoints = vec![mydocker::spec::Endpoint { network: "bridge".into(), ..Default::default() }];
-        }
-        Some("host") => job.made.spec.network = Network::Host,
-        Some(other) => {
-            let other = other.escape_debug();
-            return Err(bad(format!("network {other} not found: there are none (only lo) and host (the host's own)")));
-        }
-    }
-    Ok(())
-}
-
 /// What the container, its directory and its user are called.
 fn names(job: &mut Job<'_>) -> Result<()> {
     let (parsed, made) = (job.parsed, &mut job.made);
@@ -398,20 +390,32 @@ pub fn workdir(dir: &str) -> Result<String> {
     }
 }
 
+/// The names of the host inside. Whoever sees another container's network has that one's.
 fn hostname(job: &mut Job<'_>) -> Result<()> {
     let spec = &mut job.made.spec;
     let is_hosts = spec.namespaces.uts.of == Owner::Host;
+    for flag in ["hostname", "domainname"] {
+        let Some(name) = job.parsed.last(flag) else { continue };
+        if is_hosts {
+            let what = format!("conflicting options: {flag} and the UTS mode: --uts host has the host's name");
+            return Err(bad(what));
+        }
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || !name.bytes().all(fits) {
+            let what = format!("invalid {flag} '{{}}': up to 64 letters, digits, '.', '-' and '_'");
+            return Err(wrong(&what, name));
+        }
+    }
+    spec.domainname = job.parsed.last("domainname").map(str::to_owned);
+    if let Some(id) = &spec.network_of
+        && !is_hosts
+    {
+        let other = containers::find(job.store, id).map_err(|e| e.exit(EXIT_ENGINE))?.spec;
+        (spec.hostname, spec.domainname) = (other.hostname, other.domainname);
+        return Ok(());
+    }
     spec.hostname = match job.parsed.last("hostname") {
-        Some(_) if is_hosts => {
-            return Err(bad("conflicting options: hostname and the UTS mode: --uts host has the host's name"));
-        }
-        Some(name) => {
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-            if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || !name.bytes().all(fits) {
-                return Err(wrong("invalid hostname '{}': up to 64 letters, digits, '.', '-' and '_'", name));
-            }
-            name.to_owned()
-        }
+        Some(name) => name.to_owned(),
         None if is_hosts || spec.network == Network::Host => {
             rustix::system::uname().nodename().to_string_lossy().into_owned()
         }

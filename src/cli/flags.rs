@@ -5,6 +5,7 @@
 const DETACH_KEYS: &str = "--detach-keys KEYS  Keys that leave it alone (default ctrl-p,ctrl-q)";
 const SIG_PROXY: &str = "--sig-proxy  Pass signals on, without -t (default; --sig-proxy=false does not)";
 const MAKING: &str = "\
+--add-host NAME:IP  Add a line to its hosts file; IP may be host-gateway
 -a --attach STREAM  Connect only stdin, stdout or stderr
 --blkio-weight INT  Weight of disk use against other containers, 10 to 1000
 --cap-add NAME  Give it one more capability, or ALL
@@ -25,9 +26,14 @@ const MAKING: &str = "\
 --device-write-bps DISK:N  Most bytes it writes to a disk in a second
 --device-write-iops DISK:N  Most writes to a disk in a second
 --disable-content-trust
+--dns IP  Ask this name server, not those of the host
+--dns-opt --dns-option OPTION  An option of its resolv.conf, for example ndots:2
+--dns-search DOMAIN  Search names in this domain; '.' in none
+--domainname NAME  NIS domain name
 --entrypoint WORD  Replace the image's entrypoint; \"\" clears it
 -e --env KEY=VALUE  Set an environment variable; KEY alone copies ours
 --env-file FILE  Read environment variables from a file
+--expose PORT[-PORT][/PROTOCOL]  It serves this port; -P publishes it
 --group-add GROUP  Put its user into one more group
 --health-cmd COMMAND  Find out its health by this line for its shell
 --health-interval DURATION  Time between two checks, for example 10s (default 30s)
@@ -39,19 +45,24 @@ const MAKING: &str = "\
 --image IMAGE  The image; all words are then the command
 --init  Run a small init that reaps orphans and passes signals on
 -i --interactive  Keep standard input open
+--ip IP  Its IPv4 address on the network
+--ip6 IP  Its IPv6 address on the network
 --isolation MODE
 --ipc MODE  Shared memory: private (the default), shareable, none, host, container:NAME
 -l --label KEY=VALUE  Attach a label
 --label-file FILE  Read labels from a file
+--link CONTAINER[:ALIAS]  Know another container of its network by this name
 --log-driver DRIVER  json-file (the default) or local: keep its output for 'logs'; none: do not
 --log-opt KEY=VALUE  max-size=10m (of a log file; -1: no limit), max-file=3 (so many are kept)
+--mac-address MAC  Its hardware address, for example 02:42:ac:11:00:02
 -m -mem --memory BYTES  Memory limit, for example 100m
 --memory-reservation BYTES  Memory that is left to it when memory is short
 --memory-swap BYTES  Limit of memory and swap together; -1 for no limit
 --memory-swappiness 0-100  How gladly its memory is swapped out (cgroup v1)
 --mount KEY=VALUE,…  Mount a bind, volume or tmpfs: type=bind,src=/a,dst=/b,ro
 -n -name --name NAME  Name of the container
---net -net --network NETWORK  none: only lo (the default); host: the host's network
+--net -net --network NETWORK  bridge (the default), none, host, container:NAME, or one of 'network create' (may be repeated)
+--net-alias --network-alias NAME  Be known by this name on the network, too
 --no-healthcheck  Do not check its health, whatever the image says
 --oom-kill-disable  Let it wait for memory instead of being killed (cgroup v1)
 --oom-score-adj INT  How gladly the kernel kills it, -1000 to 1000
@@ -59,6 +70,8 @@ const MAKING: &str = "\
 --pids-limit INT  Number of processes; -1 for no limit
 --platform OS/ARCH  Only this host's own can be asked for
 --privileged  Let it do everything that root may do here, and see all devices
+-p --publish [IP:][PORT:]PORT[/PROTOCOL]  Lead a port of the host to one of it: 8080:80, 127.0.0.1:53:53/udp, 8000-8010:80
+-P --publish-all  Publish all ports that it serves, on any free ports of the host
 --pull WHEN  missing or never: there is no registry to ask
 -q --quiet  Show no progress when IMAGE is an archive
 --read-only  Make its root file system read-only
@@ -183,6 +196,41 @@ pub const HISTORY: &[&str] = &["\
 --no-trunc  Do not shorten anything
 -q --quiet  Only ids
 "];
+/// `network create`
+pub const NETWORK_CREATE: &[&str] = &["\
+--attachable
+--config-only
+-d --driver NAME  bridge is the only one
+--gateway IP  The host's address on it (default the first one of the subnet)
+--ingress
+--internal  Let nothing lead out of it
+--ip-range SUBNET  Give containers only these addresses of the subnet
+--ipam-driver NAME
+--ipv4
+--ipv6  Give it IPv6 addresses, too
+--label KEY=VALUE  Attach a label
+-o --opt KEY=VALUE  mtu=1400, or one of docker's: com.docker.network.bridge.name, …enable_icc, …enable_ip_masquerade, …host_binding_ipv4
+--scope NAME
+--subnet SUBNET  Its addresses: 192.168.10.0/24, and perhaps fd00:10::/64 besides
+"];
+/// `network ls`
+pub const NETWORKS: &[&str] = &["\
+-f --filter KEY=VALUE  Only these: name or id (a regular expression), driver, type (builtin or custom), label, dangling, scope
+--format FORMAT  json, a template such as '{{.Name}}', or 'table …'
+--no-trunc  Do not shorten ids
+-q --quiet  Only ids
+"];
+/// `network rm`
+pub const NETWORK_RM: &[&str] = &["-f --force  One that does not exist is fine"];
+/// `network connect`
+pub const NETWORK_CONNECT: &[&str] = &["\
+--alias NAME  Let the others there find it by this name, too
+--ip IP  Its IPv4 address there
+--ip6 IP  Its IPv6 address there
+--mac-address MAC  Its hardware address there
+"];
+/// `network disconnect`
+pub const NETWORK_DISCONNECT: &[&str] = &["-f --force  Even if its monitor cannot do it now"];
 /// `volume create`
 pub const VOLUME_CREATE: &[&str] = &["\
 -d --driver KIND  local is the only one
@@ -237,7 +285,7 @@ pub const IMAGES: &[&str] = &["\
 pub const INSPECT: &[&str] = &["\
 -f --format FORMAT  json (on one line) or a template such as '{{.State.Pid}}'
 -s --size  Tell the sizes of containers, too
---type TYPE  container, image or volume
+--type TYPE  container, image, network or volume
 "];
 /// `container inspect`
 pub const INSPECT_CONTAINER: &[&str] = &["\
@@ -262,7 +310,7 @@ pub const RMI: &[&str] = &["\
 "];
 /// `events`
 pub const EVENTS: &[&str] = &["\
--f --filter KEY=VALUE  Only these: type, event, container, image, volume, label
+-f --filter KEY=VALUE  Only these: type, event, container, image, network, volume, label
 --format FORMAT  json or a template such as '{{.Action}} {{.Actor.ID}}'
 --since TIME  Also those from then on: 2026-11-21T23:20 (UTC), 1795303213, or 1h30m ago
 --until TIME  Only those until then, and end

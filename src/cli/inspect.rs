@@ -3,6 +3,7 @@
 mod container;
 mod image;
 mod network;
+mod settings;
 
 pub use container::moment;
 pub use mydocker::life::health::word as verdict;
@@ -12,10 +13,11 @@ use super::template::Template;
 use super::{OK, complain, open_store, print, read, shape};
 use miniserde::json::{Array, Value};
 use mydocker::error::{Error, Result};
+use mydocker::life;
 use mydocker::store::{Store, containers, images, volumes};
 
 /// What may be inspected, in the order in which a name is looked for.
-const KINDS: [&str; 3] = ["container", "image", "volume"];
+const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 
 /// `inspect [OPTIONS] NAME…`, and the same for one kind of things (`container inspect`).
 pub fn inspect(parsed: &Parsed) -> Result<u8> {
@@ -74,6 +76,13 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
             Ok(Some(found)) => return image::value(store, found.id()),
             Err(error) if error.what.starts_with("multiple") => return Err(error),
             Ok(None) | Err(_) => {} // a word that cannot be the name of an image is none
+        }
+    }
+    if may_be("network") {
+        match life::network::find(store, word) {
+            Ok(found) => return network::value(store, &found),
+            Err(error) if kind == "network" => return Err(error),
+            Err(_) => {} // it may be a volume
         }
     }
     if may_be("volume")

@@ -3,6 +3,8 @@
 pub mod device;
 pub mod moment;
 pub mod mount;
+pub mod network;
+pub mod port;
 pub mod sysctl;
 pub mod tmpfs;
 pub mod ulimit;

@@ -184,7 +184,7 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     // Somebody may have changed it between our look and the lock.
     let container = containers::open(store, &container.spec.id)?;
     // A start that was killed half-way may have left its cgroup.
-    mydocker::walls::release(store, &container.spec)?;
+    mydocker::walls::release(&container.spec)?;
     create::complete(store, &container)?;
     let wanted = attach::wanted(&container.spec, streams);
     start::start(store, container, change, &wanted, false).map(Some)

@@ -15,14 +15,19 @@ const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created Docke
     RestartCount Source Destination Driver Mode RW Propagation Platform MountLabel ProcessLabel AppArmorProfile ExecIDs \
     HostConfig GraphDriver SizeRw SizeRootFs Mounts Config NetworkSettings Architecture Os Size RootFS Layers Metadata \
     PathOnHost PathInContainer CgroupPermissions";
+/// The same for networks, where the name comes first.
+const ORDER_OF_NETWORKS: &str = "Name Id Created Scope Driver EnableIPv4 EnableIPv6 IPAM Internal Attachable Ingress \
+    ConfigFrom ConfigOnly Containers Options Config Labels Subnet IPRange Gateway EndpointID MacAddress IPv4Address \
+    IPv6Address";
 /// Keys that are left out of the JSON when their value is empty.
 const LEFT_OUT: &str = "Health Healthcheck Interval Timeout StartPeriod StartInterval Retries StopSignal StopTimeout Name \
-    Driver Tmpfs Sysctls SizeRw SizeRootFs Init ExposedPorts";
+    Driver Tmpfs Sysctls SizeRw SizeRootFs Init IPRange ExposedPorts";
 /// Keys of lists and maps that are `null` in the JSON when they are empty.
 const NULL: &str = "ExecIDs Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules \
     DeviceRequests Env Cmd Volumes Entrypoint OnBuild IPAMConfig Aliases DNSNames";
 /// Keys of maps: what these do not have is no mistake.
-const MAPS: &str = "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes";
+const MAPS: &str =
+    "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes Containers";
 
 fn is_in(words: &str, word: &str) -> bool {
     words.split(' ').any(|known| known == word)
@@ -38,8 +43,13 @@ pub fn fields(object: &Object) -> Option<Vec<(&String, &Value)>> {
     if object.len() < 2 {
         return None;
     }
-    let found: Vec<_> = ORDER.split(' ').filter_map(|key| object.get_key_value(key)).collect();
-    (found.len() == object.len()).then_some(found)
+    for order in [ORDER, ORDER_OF_NETWORKS] {
+        let found: Vec<_> = order.split(' ').filter_map(|key| object.get_key_value(key)).collect();
+        if found.len() == object.len() {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// Appends the value as JSON: on one line, or with this many levels of four spaces before each line.
@@ -239,9 +249,11 @@ mod tests {
 
     #[test]
     fn each_key_has_one_place() {
-        let mut keys: Vec<&str> = ORDER.split(' ').collect();
-        assert!(keys.iter().all(|key| !key.is_empty()));
-        keys.sort_unstable();
-        assert!(keys.is_sorted_by(|a, b| a < b));
+        for order in [ORDER, ORDER_OF_NETWORKS] {
+            let mut keys: Vec<&str> = order.split(' ').collect();
+            assert!(keys.iter().all(|key| !key.is_empty()));
+            keys.sort_unstable();
+            assert!(keys.is_sorted_by(|a, b| a < b));
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::images::{self, Stored};
 use super::prune::{self, Filters, Pruned};
 use super::ps::{self, Row};
 use super::shape::{put_number, put_text};
-use super::{OK, human, note, open_store, print, print_list, read, table, volume};
+use super::{OK, human, network, note, open_store, print, print_list, read, table, volume};
 use miniserde::json::{Object, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::file;
@@ -168,7 +168,8 @@ pub fn prune(parsed: &Parsed) -> Result<u8> {
     if with_volumes && filters.until.is_some() {
         return Err(Error::new("the \"until\" filter is not supported with \"--volumes\"").exit(EXIT_ENGINE));
     }
-    let mut warning = "WARNING! This will remove:\n  - all stopped containers\n".to_owned();
+    let mut warning =
+        "WARNING! This will remove:\n  - all stopped containers\n  - all ".to_owned() + network::UNUSED + "\n";
     if with_volumes {
         warning.push_str("  - all anonymous volumes not used by at least one container\n");
     }
@@ -188,6 +189,7 @@ pub fn prune(parsed: &Parsed) -> Result<u8> {
         pruned.code = pruned.code.max(next.code);
         print(&next.list())
     };
+    more(network::unused(&store, &filters)?)?;
     if with_volumes {
         more(volume::unused(&store, &filters, false)?)?;
     }

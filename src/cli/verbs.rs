@@ -1,14 +1,15 @@
 //! The verb table: names, usage, help, flags, and what each does. Parsing, dispatch and help all read it.
 
 mod lookup;
+mod of_network;
 
 pub use lookup::{find, group_help, groups, in_order, of_group, overview};
 
 use super::args::Verb;
 use super::flags;
 use super::{
-    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, ports, prune, ps,
-    run, stats, system, top, update, volume,
+    attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, network, ports,
+    prune, ps, run, stats, system, top, update, volume,
 };
 
 const MANY: usize = usize::MAX;
@@ -127,7 +128,7 @@ pub const VERBS: &[Verb] = &[
         name: "events",
         aliases: &["system events"],
         usage: "[OPTIONS]",
-        about: "Show what happens to containers, images and volumes",
+        about: "Show what happens to containers, images, networks and volumes",
         long: "Until Ctrl-C, or until --until. What happened lately is shown with --since; a reboot forgets it.\n\n\
                Example:\n  mydocker events --since 1h --until 0s -f event=die --format '{{.Actor.Attributes.name}}'",
         flags: flags::EVENTS,
@@ -139,7 +140,7 @@ pub const VERBS: &[Verb] = &[
         name: "inspect",
         aliases: &[],
         usage: "[OPTIONS] NAME [NAME...]",
-        about: "Tell everything about containers, images and volumes, as JSON",
+        about: "Tell everything about containers, images, networks and volumes, as JSON",
         long: "Examples:\n  mydocker inspect -f '{{.State.Status}} {{.State.ExitCode}}' web\n  \
                mydocker inspect -f '{{range .Mounts}}{{.Source}} {{end}}' web\n  \
                mydocker inspect -f '{{json .Config.Labels}}' --type image busybox\n\n\
@@ -445,6 +446,13 @@ pub const VERBS: &[Verb] = &[
         stops: false,
         run: prune::images,
     },
+    of_network::CREATE,
+    of_network::LS,
+    of_network::INSPECT,
+    of_network::RM,
+    of_network::PRUNE,
+    of_network::CONNECT,
+    of_network::DISCONNECT,
     Verb {
         name: "volume create",
         aliases: &[],
@@ -516,7 +524,7 @@ pub const VERBS: &[Verb] = &[
         name: "system prune",
         aliases: &[],
         usage: "[OPTIONS]",
-        about: "Remove what is not used: stopped containers and images",
+        about: "Remove what is not used: stopped containers, networks and images",
         long: "Example:\n  mydocker system prune -af --volumes --filter label!=keep",
         flags: flags::SYSTEM_PRUNE,
         words: (0, 0),

@@ -16,7 +16,6 @@ const IFF_UP: u32 = 1;
 const NETLINK_ROUTE: u32 = 0;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
-const AF_BRIDGE: u8 = 7;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const VETH_INFO_PEER: u16 = 1;
@@ -122,22 +121,19 @@ pub fn make_pair(socket: &Socket, pair: &Pair<'_>) -> core::result::Result<(), E
     socket.ask(message)
 }
 
-/// Writes on a link, of at most 255 bytes.
-pub fn set_alias(socket: &Socket, index: u32, alias: &str) -> core::result::Result<(), Errno> {
-    let mut message = Message::new(raw::RTM_SETLINK as u16, 0, &link_header(index, 0, 0));
+/// Writes on a port of a bridge, of at most 255 bytes, and says what it does. It sends back what came through it: a
+/// container that reaches itself by a published port, where the kernel filters bridged packets too (br_netfilter).
+/// `is_isolated`: nothing goes to other ports that are.
+pub fn set_port(socket: &Socket, name: &str, alias: &str, is_isolated: bool) -> core::result::Result<(), Errno> {
+    let mut message = Message::new(raw::RTM_NEWLINK as u16, 0, &link_header(0, 0, 0));
+    message.put_str(raw::IFLA_IFNAME as u16, name);
     message.put(raw::IFLA_IFALIAS as u16, alias.as_bytes());
-    socket.ask(message)
-}
-
-/// What a port of a bridge does. It sends back what came through it: a container that reaches itself by a published port,
-/// where the kernel filters bridged packets too (br_netfilter). `is_isolated`: nothing goes to other ports that are.
-pub fn set_port(socket: &Socket, index: u32, is_isolated: bool) -> core::result::Result<(), Errno> {
-    let mut header = link_header(index, 0, 0);
-    header[0] = AF_BRIDGE;
-    let mut message = Message::new(raw::RTM_SETLINK as u16, 0, &header);
-    message.nest(raw::IFLA_PROTINFO as u16, &mut |port| {
-        port.put(IFLA_BRPORT_MODE, &[1]);
-        port.put(IFLA_BRPORT_ISOLATED, &[u8::from(is_isolated)]);
+    message.nest(raw::IFLA_LINKINFO as u16, &mut |info| {
+        info.put_str(raw::IFLA_INFO_SLAVE_KIND as u16, "bridge");
+        info.nest(raw::IFLA_INFO_SLAVE_DATA as u16, &mut |port| {
+            port.put(IFLA_BRPORT_MODE, &[1]);
+            port.put(IFLA_BRPORT_ISOLATED, &[u8::from(is_isolated)]);
+        });
     });
     socket.ask(message)
 }

@@ -4,6 +4,7 @@
 use crate::error::{Result, Tried};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use linux_raw_sys::netlink as raw;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -102,6 +103,8 @@ type Hearer<'a> = &'a mut dyn FnMut(u16, &[u8]) -> core::result::Result<(), Errn
 /// A socket of one netlink family, bound to the network namespace that it was opened in.
 pub struct Socket {
     fd: OwnedFd,
+    /// Room for a packet of the kernel's.
+    room: RefCell<Vec<u8>>,
 }
 
 impl Socket {
@@ -110,7 +113,7 @@ impl Socket {
         let protocol = core::num::NonZeroU32::new(family).map(Protocol::from_raw);
         let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
             .tried("open a netlink socket")?;
-        Ok(Self { fd })
+        Ok(Self { fd, room: RefCell::new(vec![0; PACKET_BYTES_MAX]) })
     }
 
     /// Says these in one packet, and waits until each of the `asking` ones is acknowledged. The first refusal is the error.
@@ -171,7 +174,7 @@ impl Socket {
 
     /// One packet of the kernel's: `each` message's kind, and what follows its header.
     fn hear(&self, each: Hearer<'_>) -> core::result::Result<(), Errno> {
-        let mut buf = vec![0u8; PACKET_BYTES_MAX];
+        let mut buf = self.room.borrow_mut();
         let got = loop {
             match recv(&self.fd, &mut buf[..], RecvFlags::empty()) {
                 Err(Errno::INTR) => {}

@@ -11,8 +11,10 @@ const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 const NEW_TABLE: u16 = 0;
+const GET_TABLE: u16 = 1;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
+const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
 const GET_RULE: u16 = 7;
 const DELETE_RULE: u16 = 8;
@@ -175,6 +177,18 @@ impl<'a> Batch<'a> {
         all.push(frame(BATCH_END));
         socket.say(&all, asking)
     }
+}
+
+/// Whether there is such a chain, or, without its name, such a table. A transaction that fails would cost the kernel
+/// milliseconds.
+pub fn has(socket: &Socket, family: u8, table: &str, chain: &str) -> bool {
+    let kind = if chain.is_empty() { GET_TABLE } else { GET_CHAIN };
+    let mut message = Message::new(SUBSYSTEM << 8 | kind, 0, &header(family, 0));
+    message.put_str(1, table);
+    if !chain.is_empty() {
+        message.put_str(3, chain);
+    }
+    socket.ask(message).is_ok()
 }
 
 /// A comment as nft(8) keeps it with a rule: kind 0, length, text with NUL.

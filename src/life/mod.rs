@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
-//!          · commit · export · check (the store) · packing, unpacking (children that handle archives)
+//!          · network, connect · commit · export · check (the store) · packing, unpacking (children that handle archives)
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
 //!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
@@ -11,6 +11,7 @@
 pub mod attach;
 pub mod check;
 pub mod commit;
+pub mod connect;
 pub mod control;
 pub mod copy;
 pub mod create;
@@ -23,6 +24,7 @@ pub mod init;
 pub mod keys;
 pub mod log;
 pub mod monitor;
+pub mod network;
 pub mod packing;
 pub mod program;
 pub mod provide;

@@ -157,7 +157,7 @@ fn give_up(
 ) -> ! {
     if life.is_some() {
         // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
-        let _ = walls::release(store, &container.spec);
+        let _ = walls::release(&container.spec);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
@@ -168,6 +168,7 @@ fn give_up(
     }
     drop(life);
     let _ = control::send(control, &Message::Failed(error));
+    let _ = walls::release_links(store, &container.spec); // the next one on the network does what fails here
     let _ = trash::sweep(store);
     sys::exit(1)
 }
@@ -282,7 +283,7 @@ impl<'a> Monitor<'a> {
         process::wait(run.child.pidfd.as_fd());
         fault::point("monitor:written");
         let _ = hosts::withdraw(self.store, spec, &attached);
-        let _ = walls::release(self.store, spec);
+        let _ = walls::release(spec);
         fault::point("monitor:released");
         if let Some(prober) = run.prober {
             prober.end();
@@ -312,7 +313,7 @@ impl<'a> Monitor<'a> {
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
-                let _ = walls::release(self.store, &container.spec); // the next command finds what is left
+                let _ = walls::release(&container.spec); // the next command finds what is left
                 self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
                 self.state.error = format!("{error}");
                 self.happens(container.spec.restart, Event::Failed);
@@ -357,6 +358,7 @@ impl<'a> Monitor<'a> {
         drop(self.listener);
         tell_end(&mut self.clients, self.state.exit_code, true);
         drop((self.clients, hold));
+        let _ = walls::release_links(self.store, &container.spec); // the next one on the network does what fails here
         if is_removed {
             let _ = trash::sweep(self.store);
         }

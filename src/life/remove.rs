@@ -2,7 +2,7 @@
 
 use super::{control, hosts, stop};
 use crate::error::{Error, Result};
-use crate::kernel::{fault, file, time};
+use crate::kernel::{fault, file, process, sys, time};
 use crate::spec::{Spec, State, Status};
 use crate::store::containers::{self, Container};
 use crate::store::{Store, events, images, names, trash};
@@ -45,7 +45,8 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
         return Ok(Some(state));
     }
     let _ = hosts::withdraw(store, &container.spec, &state.networks); // a name too many harms less than a container that stays
-    walls::release(store, &container.spec)?;
+    walls::release(&container.spec)?;
+    walls::release_links(store, &container.spec)?;
     fault::point("settle:released");
     events::container(store, "die", &container.spec, &[("exitCode", "137")]);
     if container.spec.auto_remove {
@@ -103,9 +104,24 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     };
     // Somebody may have renamed it between our look and the lock.
     let container = containers::open(store, &id)?;
-    walls::release(store, &container.spec)?;
+    walls::release(&container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
-    trash::sweep(store)
+    trash::sweep(store)?;
+    release_links_later(store, &container.spec)
+}
+
+/// Does what nobody needs to wait for in a process of its own, if there is anything to do: a monitor that is just ending does
+/// it, too.
+fn release_links_later(store: &Store, spec: &Spec) -> Result<()> {
+    if !walls::net::endpoint::is_left(store, spec) {
+        return Ok(());
+    }
+    let mut work = || {
+        let _ = rustix::process::setsid();
+        let _ = process::null_stdio(7).and_then(|()| walls::release_links(store, spec));
+        sys::exit(0)
+    };
+    process::spawn(0, None, &mut work).map(drop)
 }
 
 /// Why a container that runs is not removed without force.

@@ -71,7 +71,7 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
             // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.
             if fresh {
                 process::wait(monitor.pidfd.as_fd());
-                let _ = crate::walls::release(store, &container.spec);
+                let _ = crate::walls::release(&container.spec);
                 let _ = super::remove::dispose(store, &container.spec, true);
                 let _ = crate::store::trash::sweep(store);
             }

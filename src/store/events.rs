@@ -1,5 +1,5 @@
-//! What happens to containers, images and volumes: a line for each event in `<run>/events`, appended in one write by
-//! whoever does it. Nobody waits for anybody here, and nothing fails when this does. The lines are docker's JSON.
+//! What happens to containers, images, volumes and networks: a line for each event in `<run>/events`, appended in one
+//! write by whoever does it. Nobody waits for anybody here, and nothing fails when this does. The lines are docker's JSON.
 
 use super::{Store, journal};
 use crate::error::Result;
@@ -53,10 +53,21 @@ pub fn volume(store: &Store, action: &str, name: &str) {
     tell(store, "volume", action, name, &attributes);
 }
 
+/// Something happened to a network, or to a container on it ("" where it is about none).
+pub fn network(store: &Store, action: &str, id: &str, name: &str, container: &str) {
+    let mut attributes = Attributes::new();
+    for (key, value) in [("name", name), ("type", "bridge"), ("container", container)] {
+        if !value.is_empty() {
+            attributes.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    tell(store, "network", action, id, &attributes);
+}
+
 /// An event in the words of docker's API.
 fn tell(store: &Store, kind: &str, action: &str, id: &str, attributes: &Attributes) {
     let now = time::now();
-    let old = |word| if kind == "volume" { "" } else { word }; // docker's older fields
+    let old = |word| if matches!(kind, "volume" | "network") { "" } else { word }; // docker's older fields
     let from = attributes.get("image").map_or("", String::as_str);
     let about = texts(&[("status", old(action)), ("id", old(id)), ("from", from), ("Type", kind), ("Action", action)]);
     let (actor, attributes, seconds) = (texts(&[("ID", id)]), to_json(attributes), now / time::SECOND);

@@ -131,10 +131,16 @@ pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -
     privs::lock(user)
 }
 
-/// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first.
-pub fn release(store: &Store, spec: &Spec) -> Result<()> {
-    let network = net::endpoint::release(store, spec).and(net::ports::release(spec));
-    cgroup::release(cgroup::Place::of(spec)).and(network)
+/// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first. What takes
+/// long and is in nobody's way is left to [`release_links`].
+pub fn release(spec: &Spec) -> Result<()> {
+    let ports = net::ports::release(spec);
+    cgroup::release(cgroup::Place::of(spec)).and(ports)
+}
+
+/// Anyone, best when nobody waits any more: the rest of [`release`].
+pub fn release_links(store: &Store, spec: &Spec) -> Result<()> {
+    net::endpoint::release(store, spec)
 }
 
 /// Anyone: the same for a container of which nothing but the id is known.

@@ -35,6 +35,7 @@ mod lifecycle;
 mod limits;
 mod load;
 mod logs;
+mod netflags;
 mod netshow;
 mod oneliners;
 mod progress;

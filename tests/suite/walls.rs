@@ -11,9 +11,9 @@ fn it_has_processes_of_its_own() {
 #[test]
 fn it_has_only_lo_and_that_is_up() {
     let h = Host::new();
-    assert_eq!(h.ok("run --rm busybox ls /sys/class/net"), "lo");
-    assert!(h.ok("run --rm busybox ip addr show lo").contains("LOOPBACK,UP,LOWER_UP"));
-    h.ok("run --rm busybox ping -c 1 127.0.0.1");
+    assert_eq!(h.ok("run --rm --network none busybox ls /sys/class/net"), "lo");
+    assert!(h.ok("run --rm --network none busybox ip addr show lo").contains("LOOPBACK,UP,LOWER_UP"));
+    h.ok("run --rm --network none busybox ping -c 1 127.0.0.1");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub fn asked(job: &mut Job<'_>) -> Result<()> {
         "privileged mode is incompatible with user namespaces: leave --userns or --privileged out"
     } else if spec.network == Network::Host {
         "cannot share the host's network namespace when user namespaces are enabled: leave --userns or --network host out"
+    } else if spec.network == Network::Container {
+        "cannot share the network namespace of a container when user namespaces are enabled: leave --userns or --network out"
     } else if spec.namespaces.pid.of == Owner::Host {
         "cannot share the host PID namespace when user namespaces are enabled: leave --userns or --pid host out"
     } else if spec.namespaces.pid.of == Owner::Container {

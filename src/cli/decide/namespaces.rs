@@ -54,7 +54,7 @@ fn take(mode: &str, store: Option<&Store>, namespace: &mut Namespace, what: &str
     Ok(())
 }
 
-/// What `--sysctl` asks for; only in namespaces that are not the host's.
+/// What `--sysctl` asks for; only in namespaces that are not the host's, nor another container's network.
 pub fn sysctls(job: &mut Job<'_>) -> Result<()> {
     let mut asked = Vec::new();
     job.parsed.each("sysctl", &mut |text| {
@@ -63,13 +63,16 @@ pub fn sysctls(job: &mut Job<'_>) -> Result<()> {
     })?;
     let spec = &mut job.made.spec;
     for one in asked {
-        let (is_host, flag) = match one.scope {
-            Scope::Network => (spec.network == Network::Host, "network"),
-            Scope::Ipc => (spec.namespaces.ipc.of == Owner::Host, "ipc"),
-            Scope::Uts => (spec.namespaces.uts.of == Owner::Host, "uts"),
+        let (is_others, flag) = match one.scope {
+            Scope::Network if spec.network == Network::Container => {
+                (true, "network container:… it would change that one")
+            }
+            Scope::Network => (spec.network == Network::Host, "network host it would change the host"),
+            Scope::Ipc => (spec.namespaces.ipc.of == Owner::Host, "ipc host it would change the host"),
+            Scope::Uts => (spec.namespaces.uts.of == Owner::Host, "uts host it would change the host"),
         };
-        if is_host {
-            let why = format!("with --{flag} host it would change the host");
+        if is_others {
+            let why = format!("with --{flag}");
             return Err(bad(format!("sysctl '{}' is not allowed: {why}", one.key)));
         }
         spec.sysctls.insert(one.key, one.value);

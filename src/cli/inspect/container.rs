@@ -4,7 +4,7 @@
 use super::super::ps;
 use super::super::read;
 use super::super::shape::{picked, put, put_flag, put_number, put_text, put_texts};
-use super::network;
+use super::settings;
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
@@ -82,13 +82,17 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
     put_modes(&mut o, spec);
     put_mounts(&mut o, store, spec);
     put_directories(&mut o, store, spec);
+<<<<<<< HEAD
     network::put_requests(&mut o, store, spec);
+=======
+    settings::put_requests(&mut o, spec);
+>>>>>>> net
     put_text(&mut o, "network_of", &ps::network_name(spec));
-    put(&mut o, "settings", Value::Object(network::settings(store, spec, &state)));
+    put(&mut o, "settings", Value::Object(settings::settings(store, spec, &state)));
     let directories = if spec.rootfs.is_some() { ROOTFS } else { LAYERS };
     let table = format!(
         "{CONTAINER}GraphDriver .(Name - \"overlay\",Data .({directories}))NetworkSettings settings({})",
-        network::SETTINGS
+        settings::SETTINGS
     );
     let mut o = picked(&table, &Value::Object(o));
     if with_size {
@@ -252,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_picked_is_there() {
-        let tables = [CONTAINER, LAYERS, ROOTFS, network::SETTINGS, network::ENDPOINT, BIND, VOLUME];
+        let tables = [CONTAINER, LAYERS, ROOTFS, settings::SETTINGS, settings::ENDPOINT, BIND, VOLUME];
         for row in tables.concat().split([',', '(', ')']).map(str::trim).filter(|row| !row.is_empty()) {
             let words: Vec<&str> = row.split(' ').collect();
             assert!((2..=3).contains(&words.len()) && (words[1] != "-" || words.len() == 3), "{row}");

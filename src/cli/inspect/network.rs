@@ -1,53 +1,64 @@
-//! What `inspect` tells about a container's networks and ports.
+//! What `inspect` tells about a network, in docker's words.
 
-use super::super::ports;
-use super::super::shape::{picked, put, put_text, put_texts};
+use super::super::network::driver;
+use super::super::shape::{picked, put, put_flag, put_text};
 use super::container::record;
 use miniserde::json::{Array, Object, Value};
+<<<<<<< HEAD
 use mydocker::kernel::hex;
 use mydocker::spec::{Endpoint, Network, Spec, State, Status, port};
 use mydocker::store::{Store, containers, networks};
+=======
+use mydocker::error::Result;
+use mydocker::life::network;
+use mydocker::spec::{self, Attached};
+use mydocker::store::networks::Network;
+use mydocker::store::{Store, containers};
+>>>>>>> net
 
-/// How it is on a network: once for each, and once more, beside all else, for the default one.
-macro_rules! addresses {
-    () => {
-        "EndpointID endpoint \"\",Gateway gateway \"\",IPAddress ip \"\",IPPrefixLen prefix 0,IPv6Gateway gateway6 \"\",\
-         GlobalIPv6Address ip6 \"\",GlobalIPv6PrefixLen prefix6 0,MacAddress mac \"\","
-    };
-}
-/// `NetworkSettings` by [`picked`], from what [`settings`] returns.
-pub const SETTINGS: &str = concat!(
-    "Bridge - \"\",SandboxID sandbox \"\",HairpinMode - false,LinkLocalIPv6Address - \"\",LinkLocalIPv6PrefixLen - 0,\
-     Ports ports {},SandboxKey key \"\",SecondaryIPAddresses - null,SecondaryIPv6Addresses - null,Networks networks {},",
-    addresses!()
-);
-/// One of its networks.
-pub const ENDPOINT: &str = concat!(
-    "IPAMConfig asked {},Links - [],Aliases aliases [],NetworkID network_id \"\",DriverOpts - null,DNSNames names [],",
-    addresses!()
-);
+const NETWORK: &str = "Name name,Id id,Created @created,Scope - \"local\",Driver driver,EnableIPv4 - true,EnableIPv6 six,\
+    IPAM .(Driver - \"default\",Options - {},Config ranges,)Internal is_internal,Attachable - false,Ingress - false,\
+    ConfigFrom .(Network - \"\",)ConfigOnly - false,Containers containers,Options options,Labels labels,";
+const RANGE: &str = "Subnet subnet,IPRange ip_range \"\",Gateway gateway,";
+const RANGE6: &str = "Subnet subnet6,Gateway gateway6 \"\",";
+const MEMBER: &str =
+    "Name name,EndpointID endpoint,MacAddress mac,IPv4Address {ip}/{prefix},IPv6Address {ip6}/{prefix6},";
 
-/// Its networks: those that it is on, or is to be on.
-pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
-    let runs = state.status == Status::Running;
-    let only = [Endpoint { network: spec.network.word().to_owned(), ..Endpoint::default() }];
-    let endpoints = match spec.network {
-        Network::Bridge => spec.endpoints.as_slice(),
-        Network::None | Network::Host => &only,
-        Network::Container => &[], // they are those of the other one
-    };
-    let (mut o, mut networks) = (Object::new(), Object::new());
-    for endpoint in endpoints {
-        let mut known = Object::new();
-        if let Some(attached) = state.networks.iter().find(|attached| runs && attached.network == endpoint.network) {
-            known = record(attached);
-            put_text(&mut known, "endpoint", &hex::sha256(format!("{}/{}", spec.id, attached.network_id).as_bytes()));
-            if endpoint.network == networks::DEFAULT {
-                o.clone_from(&known);
-            }
-        } else if let Ok(Some(network)) = networks::get(store, &endpoint.network) {
-            put_text(&mut known, "network_id", &network.id);
+/// A network, with the running containers on it.
+pub fn value(store: &Store, known: &Network) -> Result<Value> {
+    let mut o = record(known);
+    let mut ranges = Array::new();
+    let of = Value::Object(record(known));
+    for (table, is_there) in [(RANGE, !known.subnet.is_empty()), (RANGE6, known.subnet6.is_some())] {
+        if is_there {
+            ranges.push(Value::Object(picked(table, &of)));
         }
+    }
+    put(&mut o, "ranges", Value::Array(ranges));
+    put_text(&mut o, "driver", driver(known));
+    put_flag(&mut o, "six", known.subnet6.is_some());
+    put(&mut o, "containers", Value::Object(members(store, known)?));
+    Ok(Value::Object(picked(NETWORK, &Value::Object(o))))
+}
+
+fn members(store: &Store, known: &Network) -> Result<Object> {
+    let mut members = Object::new();
+    for container in containers::all(store)?.0 {
+        let spec = &container.spec;
+        if !container.is_alive()? {
+            continue;
+        }
+        let mut attached = Attached::default();
+        match (spec.network, known.name.as_str()) {
+            (spec::Network::Host, "host") | (spec::Network::None, "none") => {}
+            (spec::Network::Bridge, name) => {
+                let networks = container.state(store)?.networks;
+                let Some(found) = networks.into_iter().find(|attached| attached.network == name) else { continue };
+                attached = found;
+            }
+            _ => continue,
+        }
+<<<<<<< HEAD
         put_asked(&mut known, spec, endpoint);
         put(&mut networks, &endpoint.network, Value::Object(picked(ENDPOINT, &Value::Object(known))));
     }
@@ -125,5 +136,12 @@ fn add(all: &mut Object, key: &str, ip: &str, host_port: &str, is_led: bool) {
     }
     if let Some(Value::Array(bindings)) = all.get_mut(key) {
         bindings.push(Value::Object(binding));
+=======
+        let mut o = record(&attached);
+        put_text(&mut o, "name", &spec.name);
+        put_text(&mut o, "endpoint", &network::endpoint_id(&spec.id, &known.id));
+        put(&mut members, &spec.id, Value::Object(picked(MEMBER, &Value::Object(o))));
+>>>>>>> net
     }
+    Ok(members)
 }

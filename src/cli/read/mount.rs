@@ -25,7 +25,7 @@ pub fn mount(text: &str) -> Result<Mount> {
 }
 
 /// The fields of one line of RFC 4180, as strict as Go's encoding/csv.
-fn fields(line: &str) -> Result<Vec<String>> {
+pub fn fields(line: &str) -> Result<Vec<String>> {
     let fail = |rest: &str, why: &str| bad(format!("parse error on column {}: {why}", line.len() - rest.len() + 1));
     let mut all = Vec::new();
     let mut rest = line;

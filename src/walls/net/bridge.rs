@@ -2,6 +2,7 @@
 
 use super::subnets;
 use crate::error::{Error, Result, Tried};
+use crate::kernel::link::Link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule, Verdict};
 use crate::kernel::{file, hex, link, time};
@@ -48,13 +49,18 @@ pub fn port_alias(id: &str, ip6: &str) -> String {
 
 /// Who is on a network now.
 pub fn members(network: &Network) -> Result<Vec<Member>> {
+    Ok(members_if_up(network)?.unwrap_or_default())
+}
+
+/// The same; `None` when it has no bridge.
+pub fn members_if_up(network: &Network) -> Result<Option<Vec<Member>>> {
     if network.id.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let socket = link::open()?;
     match link::find(&socket, &network.link)? {
-        Some(bridge) if bridge.is_bridge => members_of(&socket, bridge.index),
-        _ => Ok(Vec::new()),
+        Some(bridge) if bridge.is_bridge => members_of(&socket, bridge.index).map(Some),
+        _ => Ok(None),
     }
 }
 
@@ -114,8 +120,8 @@ pub fn explain(errno: Errno, module: &str, what: &str, name: &str) -> Error {
     Error::tried(what, name, errno)
 }
 
-/// The number of the network's bridge, which is made if there is none. The caller holds the lock of the networks.
-pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<u32> {
+/// The network's bridge, which is made if there is none. The caller holds the lock of the networks.
+pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Link> {
     let is_new = network.id.is_empty();
     complete(store, network)?;
     if is_new {
@@ -127,7 +133,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<u3
             return Err(Error::new(format!("cannot use network {}: {why}", network.name)));
         }
         // Switched on last: it is complete.
-        Some(found) if found.is_up => return Ok(found.index),
+        Some(found) if found.is_up => return Ok(found),
         Some(found) => link::remove(socket, found.index).tried_to("remove the link", &network.link)?,
         None => {}
     }
@@ -136,15 +142,15 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<u3
             choose(store, network, at)?;
             networks::write(store, network)?;
         }
-        let index = make(socket, network).map_err(|error| {
-            let _ = remove(network); // the first error is the one that tells
+        let bridge = make(socket, network).map_err(|error| {
+            let _ = remove(network, ""); // the first error is the one that tells
             error
         })?;
         // Somebody else, who does not know our lock, may have taken the same addresses at the same moment.
         if !is_taken(store, network)? {
-            return Ok(index);
+            return Ok(bridge);
         }
-        remove(network)?;
+        remove(network, "")?;
     }
     Err(Error::new(format!("cannot find a free subnet for network {}: others take them all", network.name)))
 }
@@ -164,7 +170,7 @@ fn is_taken(store: &Store, network: &Network) -> Result<bool> {
     Ok(true)
 }
 
-fn make(socket: &Socket, network: &Network) -> Result<u32> {
+fn make(socket: &Socket, network: &Network) -> Result<Link> {
     let links = link::all(socket, None)?;
     let mut uplink = None;
     for route in link::routes(socket)? {
@@ -187,7 +193,7 @@ fn make(socket: &Socket, network: &Network) -> Result<u32> {
     let bridged_uplink = uplink.filter(|link| link.is_bridge).map(|link| link.name.as_str());
     add_rules(network, bridged_uplink)?;
     link::up(socket, bridge.index)?;
-    Ok(bridge.index)
+    Ok(bridge)
 }
 
 fn add_address(socket: &Socket, index: u32, address: IpAddr, prefix: u8) -> Result<()> {
@@ -236,9 +242,9 @@ fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
     let socket = nft::open()?;
     let (table, bridge) = (table_of(&network.id), network.link.as_str());
     let mut batch = Batch::new(nft::INET, &table);
-    // What a kill left of one is replaced.
-    batch.make_table(0);
-    batch.remove_table();
+    if nft::has(&socket, nft::INET, &table, "") {
+        batch.remove_table(); // what a kill has left
+    }
     batch.make_table(0);
     for hook in [Hook::Raw, Hook::Forward, Hook::Postrouting] {
         batch.make_chain(hook);
@@ -265,13 +271,10 @@ fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
     batch.commit(&socket).map_err(|errno| explain(errno, "nf_tables", "make the rules of network", &network.name))?;
     // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
     for family in [nft::IPV4, nft::IPV6] {
-        let mut batch = Batch::new(family, FOREIGN.0);
-        batch.insert_rule(FOREIGN.1, &Rule::default().is_marked().verdict(Verdict::Accept), &table);
-        match batch.commit(&socket) {
-            Ok(()) | Err(Errno::NOENT | Errno::AFNOSUPPORT | Errno::OPNOTSUPP) => {} // nobody has such a chain
-            Err(errno) => {
-                return Err(Error::tried("let packets of others' filters pass to network", &network.name, errno));
-            }
+        if nft::has(&socket, family, FOREIGN.0, FOREIGN.1) {
+            let mut batch = Batch::new(family, FOREIGN.0);
+            batch.insert_rule(FOREIGN.1, &Rule::default().is_marked().verdict(Verdict::Accept), &table);
+            batch.commit(&socket).tried_to("let others' filters pass packets of network", &network.name)?;
         }
     }
     Ok(())
@@ -299,15 +302,16 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     rules
 }
 
-/// Takes a network's bridge away with its rules, unless a container is on it. The caller holds the lock of the networks.
-pub fn remove(network: &Network) -> Result<()> {
+/// Takes a network's bridge away with its rules, unless another container than `but` is on it. The caller holds the lock of
+/// the networks.
+pub fn remove(network: &Network, but: &str) -> Result<()> {
     if network.id.is_empty() {
         return Ok(());
     }
     let socket = link::open()?;
     let bridge = link::find(&socket, &network.link)?.filter(|link| link.is_bridge);
     if let Some(bridge) = &bridge {
-        if !members_of(&socket, bridge.index)?.is_empty() {
+        if members_of(&socket, bridge.index)?.iter().any(|member| member.id != but) {
             return Ok(());
         }
         // A bridge that is switched on is complete. This one is not from here on.

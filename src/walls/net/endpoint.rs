@@ -2,6 +2,7 @@
 
 use super::bridge;
 use crate::error::{Error, Result, Tried};
+use crate::kernel::link::Link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::{file, link};
 use crate::spec::subnet::Subnet;
@@ -32,11 +33,11 @@ pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, 
     let mut network = networks::get(store, &endpoint.network)?.ok_or_else(missing)?;
     let socket = link::open()?;
     let bridge = bridge::raise(store, &socket, &mut network)?;
-    let made = make(&socket, &network, bridge, id, endpoint, pid, link);
+    let made = make(&socket, &network, &bridge, id, endpoint, pid, link);
     let (ip, ip6, mtu) = match made {
         Ok(made) => made,
         Err(error) => {
-            let _ = bridge::remove(&network); // the first error is the one that tells
+            let _ = bridge::remove(&network, id); // the first error is the one that tells
             return Err(error);
         }
     };
@@ -61,20 +62,24 @@ pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, 
 fn make(
     socket: &Socket,
     network: &Network,
-    bridge: u32,
+    bridge: &Link,
     id: &str,
     endpoint: &Endpoint,
     pid: i32,
     peer: &str,
 ) -> Result<(Ipv4Addr, String, u32)> {
-    let members = bridge::members_of(socket, bridge)?;
-    let mtu = link::find(socket, &network.link)?.map_or(0, |bridge| bridge.mtu);
+    let mut members = bridge::members_of(socket, bridge.index)?;
+    // What is left of its last run.
+    for old in members.extract_if(.., |member| member.id == id) {
+        let _ = link::remove(socket, old.index); // it may be going by itself
+    }
+    let mtu = bridge.mtu;
     let mut after = 0;
     loop {
         let (ip, position) = free(network, &members, endpoint, after)?;
         let ip6 = six(network, &members, endpoint, position)?;
         let name = bridge::port_name(ip);
-        let pair = link::Pair { name: &name, bridge, mtu, pid, peer, address: hardware(endpoint, ip) };
+        let pair = link::Pair { name: &name, bridge: bridge.index, mtu, pid, peer, address: hardware(endpoint, ip) };
         match link::make_pair(socket, &pair) {
             Ok(()) => {}
             // A link on no bridge any more, of a container that is just ending; or another store's.
@@ -85,16 +90,9 @@ fn make(
             Err(Errno::EXIST) => return Err(taken(&network.name, ip)),
             Err(errno) => return Err(bridge::explain(errno, "veth", "make the link", &name)),
         }
-        let finish = || -> Result<()> {
-            let index = link::find(socket, &name)?.map_or(0, |link| link.index);
-            link::set_alias(socket, index, &bridge::port_alias(id, &ip6)).tried_to("name the link", &name)?;
-            let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
-            match link::set_port(socket, index, is_isolated) {
-                Err(errno) if is_isolated => Err(Error::tried("isolate the link", &name, errno)),
-                _ => Ok(()),
-            }
-        };
-        return finish().map(|()| (ip, ip6, mtu));
+        let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
+        link::set_port(socket, &name, &bridge::port_alias(id, &ip6), is_isolated).tried_to("set up the link", &name)?;
+        return Ok((ip, ip6, mtu));
     }
 }
 
@@ -174,7 +172,8 @@ pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
     Ok(())
 }
 
-/// Anyone: takes a container off its networks, and takes bridges away that nobody is on any more. Idempotent.
+/// Anyone: takes a container off its networks, and takes bridges away that nobody is on any more. Idempotent. Takes tens of
+/// milliseconds, in which the kernel waits for all its processors: not while somebody waits for an answer.
 pub fn release(store: &Store, spec: &Spec) -> Result<()> {
     if spec.network != Kind::Bridge {
         return Ok(());
@@ -182,15 +181,20 @@ pub fn release(store: &Store, spec: &Spec) -> Result<()> {
     spec.endpoints.iter().fold(Ok(()), |result, endpoint| result.and(unplug(store, &spec.id, &endpoint.network)))
 }
 
+/// Whether [`release`] has something to do for a container that does not run.
+pub fn is_left(store: &Store, spec: &Spec) -> bool {
+    let is_left = |endpoint: &Endpoint| -> Result<bool> {
+        let Some(network) = networks::get(store, &endpoint.network)? else { return Ok(false) };
+        let Some(members) = bridge::members_if_up(&network)? else { return Ok(false) };
+        Ok(members.is_empty() || members.iter().any(|member| member.id == spec.id))
+    };
+    spec.network == Kind::Bridge && spec.endpoints.iter().any(|endpoint| is_left(endpoint).unwrap_or(false))
+}
+
 /// Takes a container off one network. Idempotent.
 pub fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
     let _lock = networks::lock(store)?;
     let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge
-    for member in bridge::members(&network)? {
-        if member.id == id {
-            // One whose container has just ended goes by itself.
-            let _ = link::remove(&link::open()?, member.index);
-        }
-    }
-    bridge::remove(&network)
+    // The links of one whose processes have ended go by themselves.
+    bridge::remove(&network, id)
 }

@@ -1,0 +1,214 @@
+//! `network create`, `network ls`, `network rm`, `network prune`, `network connect`, `network disconnect`.
+
+mod asked;
+
+use super::args::Parsed;
+use super::filter::{self, Filter};
+use super::prune::{self, Filters, Pruned};
+use super::shape::{picked, put_text};
+use super::{OK, complain, each, open_store, print, print_list, read};
+use miniserde::json::Value;
+use mydocker::error::{Error, Result};
+use mydocker::kernel::{order, time};
+use mydocker::life::{connect as rewire, network as life};
+use mydocker::spec::Endpoint;
+use mydocker::store::networks::{self, DEFAULT, Network};
+use mydocker::store::{Store, containers};
+
+/// `network create NETWORK`
+pub fn create(parsed: &Parsed) -> Result<u8> {
+    let asked = asked::read(parsed)?;
+    let store = open_store()?;
+    let made = life::make(&store, asked)?;
+    print(&format!("{}\n", made.id))?;
+    Ok(OK)
+}
+
+/// docker's word for what makes a network.
+pub fn driver(network: &Network) -> &'static str {
+    match network.name.as_str() {
+        "host" => "host",
+        "none" => "null",
+        _ => "bridge",
+    }
+}
+
+/// All networks by name, the built-in ones among them. What is damaged is told of, and makes the exit code 1.
+fn all(store: &Store, code: &mut u8) -> Result<Vec<Network>> {
+    let (mut all, errors) = networks::all(store)?;
+    for error in &errors {
+        complain(error, code);
+    }
+    if !all.iter().any(|network| network.name == DEFAULT) {
+        match life::find(store, DEFAULT) {
+            Ok(network) => all.push(network),
+            Err(error) if errors.is_empty() => complain(&error, code),
+            Err(_) => {} // told already
+        }
+    }
+    for name in life::WITHOUT_BRIDGE {
+        all.push(life::without_bridge(name));
+    }
+    Ok(order::sorted(all, &|a, b| a.name < b.name))
+}
+
+/// The names of networks that containers are to be on, running or not.
+fn used(store: &Store, code: &mut u8) -> Result<Vec<String>> {
+    let (users, errors) = containers::all(store)?;
+    for error in &errors {
+        complain(error, code);
+    }
+    let mut used = Vec::new();
+    for user in &users {
+        for endpoint in &user.spec.endpoints {
+            used.push(endpoint.network.clone());
+        }
+    }
+    Ok(used)
+}
+
+fn fits(filter: &Filter, network: &Network, used: &[String]) -> bool {
+    let is_built_in = networks::BUILT_IN.contains(&network.name.as_str());
+    match filter.key {
+        "name" => filter.matches(&network.name),
+        "id" => filter.matches(&network.id),
+        "driver" => filter.value == driver(network),
+        "label" => read::has_label(&network.labels, &filter.value),
+        "type" => (filter.value == "builtin") == is_built_in,
+        "dangling" => (!is_built_in && !used.contains(&network.name)) == filter.wanted,
+        _ => filter.value == "local",
+    }
+}
+
+/// `network ls`
+pub fn ls(parsed: &Parsed) -> Result<u8> {
+    let mut filters = Vec::new();
+    for typed in &parsed.all("filter") {
+        let filter = filter::parse(typed, "dangling driver id label name scope type")?;
+        if filter.key == "type" && !matches!(filter.value.as_str(), "builtin" | "custom") {
+            return Err(Error::new(format!("Invalid filter '{}': builtin or custom", typed.escape_debug())));
+        }
+        filters.push(filter);
+    }
+    let store = open_store()?;
+    let mut code = OK;
+    let (mut rows, mut ids) = (Vec::new(), String::new());
+    let used = used(&store, &mut code)?;
+    for network in &all(&store, &mut code)? {
+        // Of one key any value, of different keys all; but all labels.
+        let is_shown = filters.iter().all(|one| {
+            let other = |other: &Filter| other.key == one.key && fits(other, network, &used);
+            fits(one, network, &used) || one.key != "label" && filters.iter().any(other)
+        });
+        if is_shown {
+            let id = if parsed.on("no-trunc") { &network.id } else { &network.id[..12] };
+            ids.extend([id, "\n"]);
+            rows.push(row(network, id));
+        }
+    }
+    print_list(parsed, &ids, "table {{.ID}}\\t{{.Name}}\\t{{.Driver}}\\t{{.Scope}}", &HEADERS, &rows)?;
+    Ok(code)
+}
+
+/// The words over columns that differ from the names of the fields.
+const HEADERS: [(&str, &str); 1] = [("ID", "NETWORK ID")];
+
+fn row(network: &Network, id: &str) -> Value {
+    let mut labels = String::new();
+    for (key, value) in &network.labels {
+        labels.extend([if labels.is_empty() { "" } else { "," }, key, "=", value]);
+    }
+    let mut o = picked("Scope - \"local\",IPv4 - \"true\",", &Value::Null);
+    let truth = |is_true: bool| if is_true { "true" } else { "false" };
+    for (key, text) in [
+        ("ID", id),
+        ("Name", &network.name),
+        ("Driver", driver(network)),
+        ("IPv6", truth(network.subnet6.is_some())),
+        ("Internal", truth(network.is_internal)),
+        ("Labels", &labels),
+        ("CreatedAt", &(time::plain(network.created) + " +0000 UTC")),
+    ] {
+        put_text(&mut o, key, text);
+    }
+    Value::Object(o)
+}
+
+/// `network rm NETWORK…`
+pub fn rm(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    each(&parsed.words, &mut |word| match life::remove(&store, word) {
+        Ok(()) => Ok(word.to_owned()),
+        Err(error) if parsed.on("force") && error.what == life::missing(word).what => Ok(String::new()),
+        Err(error) => Err(error),
+    })
+}
+
+/// What `network prune` removes.
+pub const UNUSED: &str = "networks not used by at least one container";
+
+/// `network prune`: networks that no container is to be on go away.
+pub fn prune(parsed: &Parsed) -> Result<u8> {
+    let filters = Filters::parse(parsed)?;
+    if !prune::is_agreed(parsed, &format!("WARNING! This will remove all custom {UNUSED}."))? {
+        return Ok(OK);
+    }
+    let store = open_store()?;
+    let pruned = unused(&store, &filters)?;
+    print(&pruned.list())?;
+    Ok(pruned.code)
+}
+
+/// Removes the networks that no container is to be on.
+pub fn unused(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
+    let mut pruned = Pruned::new("Deleted Networks:");
+    let used = used(store, &mut pruned.code)?;
+    let (all, errors) = networks::all(store)?;
+    for error in &errors {
+        complain(error, &mut pruned.code);
+    }
+    for network in all {
+        let is_kept = network.name == DEFAULT
+            || used.contains(&network.name)
+            || !filters.fit(network.created, Some(&network.labels));
+        if is_kept {
+            continue;
+        }
+        match life::remove(store, &network.name) {
+            Ok(()) => pruned.deleted.push(network.name),
+            Err(error) => complain(&error, &mut pruned.code),
+        }
+    }
+    Ok(pruned)
+}
+
+/// `network connect NETWORK CONTAINER`
+pub fn connect(parsed: &Parsed) -> Result<u8> {
+    let mut endpoint = Endpoint::default();
+    for (key, place) in [("ip", &mut endpoint.ip), ("ip6", &mut endpoint.ip6), ("mac-address", &mut endpoint.mac)] {
+        *place = parsed.last(key).map(str::to_owned);
+    }
+    if let Some(mac) = &mut endpoint.mac {
+        *mac = asked::mac(mac)?;
+    }
+    for alias in parsed.all("alias") {
+        endpoint.aliases.push(asked::alias(alias)?);
+    }
+    let store = open_store()?;
+    let (network, container) = both(&store, parsed)?;
+    rewire::connect(&store, &container, &network, endpoint)?;
+    Ok(OK)
+}
+
+/// `network disconnect NETWORK CONTAINER`
+pub fn disconnect(parsed: &Parsed) -> Result<u8> {
+    let store = open_store()?;
+    let (network, container) = both(&store, parsed)?;
+    rewire::disconnect(&store, &container, &network, parsed.on("force"))?;
+    Ok(OK)
+}
+
+/// The network and the container that the two words stand for.
+fn both(store: &Store, parsed: &Parsed) -> Result<(Network, containers::Container)> {
+    Ok((life::find(store, &parsed.words[0])?, containers::find(store, &parsed.words[1])?))
+}
