@@ -8,6 +8,7 @@ use core::cell::RefCell;
 use linux_raw_sys::netlink as raw;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 
 /// Bytes of struct nlmsghdr.
@@ -78,6 +79,11 @@ impl Message {
         &self.bytes[HEADER_BYTES..]
     }
 
+    /// Asks for an acknowledgement.
+    pub fn expect_answer(&mut self) {
+        self.bytes[6] |= raw::NLM_F_ACK as u8;
+    }
+
     fn begin(&mut self, kind: u16) -> usize {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);
@@ -116,31 +122,37 @@ impl Socket {
         Ok(Self { fd, room: RefCell::new(vec![0; PACKET_BYTES_MAX]) })
     }
 
-    /// Says these in one packet, and waits until each of the `asking` ones is acknowledged. The first refusal is the error.
-    pub fn say(&self, messages: &[Message], asking: usize) -> core::result::Result<(), Errno> {
+    /// Says these in one packet, of which one asks for an acknowledgement, and waits for it or for the first refusal.
+    pub fn say(&self, messages: &[Message]) -> core::result::Result<(), Errno> {
         let mut packet = Vec::new();
         for message in messages {
             packet.extend_from_slice(&message.bytes);
         }
-        self.converse(&packet, asking, &mut |_| {})
+        if packet.len() > PACKET_BYTES_MAX {
+            // What does not fit is refused. Without the right to it the usual size must do.
+            let _ = set_socket_send_buffer_size_force(&self.fd, packet.len());
+        }
+        self.converse(&packet, &mut |_| {})
     }
 
-    /// Says a packet. `each` gets the family's header with the attributes of what is answered before the acknowledgements.
-    fn converse(&self, packet: &[u8], asking: usize, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
+    /// Says a packet. `each` gets the family's header with the attributes of what is answered before the acknowledgement.
+    fn converse(&self, packet: &[u8], each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
         send_all(&self.fd, packet)?;
-        let (mut left, mut refusal) = (asking, Ok(()));
-        while left > 0 {
-            self.hear(&mut |kind, body| {
+        let mut answer = None;
+        while answer.is_none() {
+            self.hear(RecvFlags::empty(), &mut |kind, body| {
                 if kind == raw::NLMSG_ERROR as u16 {
-                    left = left.saturating_sub(1);
-                    refusal = refusal.and(error_of(body));
+                    answer = answer.or(Some(error_of(body)));
                 } else {
                     each(body);
                 }
                 Ok(())
             })?;
         }
-        refusal
+        let answer = answer.unwrap_or(Ok(()));
+        // Other messages of the packet may have been refused, too. The kernel had answered all of them when it took the packet.
+        while answer.is_err() && self.hear(RecvFlags::DONTWAIT, &mut |_, _| Ok(())).is_ok() {}
+        answer
     }
 
     /// Says one message that asks for an acknowledgement.
@@ -150,9 +162,8 @@ impl Socket {
 
     /// The same; `each` gets the family's header with the attributes of what is answered.
     pub fn get(&self, mut message: Message, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
-        let flags = u16::from_ne_bytes([message.bytes[6], message.bytes[7]]) | raw::NLM_F_ACK as u16;
-        message.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
-        self.converse(&message.bytes, 1, each)
+        message.expect_answer();
+        self.converse(&message.bytes, each)
     }
 
     /// Asks for all of a kind by a message with NLM_F_DUMP; `each` gets the family's header with the attributes of every one.
@@ -160,7 +171,7 @@ impl Socket {
         send_all(&self.fd, &message.bytes)?;
         let mut is_over = false;
         while !is_over {
-            self.hear(&mut |kind, body| {
+            self.hear(RecvFlags::empty(), &mut |kind, body| {
                 match u32::from(kind) {
                     raw::NLMSG_DONE => is_over = true,
                     raw::NLMSG_ERROR => return error_of(body),
@@ -173,10 +184,10 @@ impl Socket {
     }
 
     /// One packet of the kernel's: `each` message's kind, and what follows its header.
-    fn hear(&self, each: Hearer<'_>) -> core::result::Result<(), Errno> {
+    fn hear(&self, flags: RecvFlags, each: Hearer<'_>) -> core::result::Result<(), Errno> {
         let mut buf = self.room.borrow_mut();
         let got = loop {
-            match recv(&self.fd, &mut buf[..], RecvFlags::empty()) {
+            match recv(&self.fd, &mut buf[..], flags) {
                 Err(Errno::INTR) => {}
                 other => break other?.0,
             }

@@ -18,7 +18,6 @@ const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
 const GET_RULE: u16 = 7;
 const DELETE_RULE: u16 = 8;
-const NLM_F_ACK: u32 = 4;
 const NLM_F_DUMP: u32 = 0x300;
 const NLM_F_CREATE: u32 = 0x400;
 const NLM_F_APPEND: u32 = 0x800;
@@ -113,7 +112,7 @@ impl<'a> Batch<'a> {
     }
 
     fn add(&mut self, kind: u16, flags: u32, body: &dyn Fn(&mut Message)) {
-        let mut message = Message::new(SUBSYSTEM << 8 | kind, flags | NLM_F_ACK, &header(self.family, 0));
+        let mut message = Message::new(SUBSYSTEM << 8 | kind, flags, &header(self.family, 0));
         message.put_str(1, self.table);
         body(&mut message);
         self.messages.push(message);
@@ -168,14 +167,14 @@ impl<'a> Batch<'a> {
     }
 
     /// Does it all.
-    pub fn commit(self, socket: &Socket) -> core::result::Result<(), Errno> {
+    pub fn commit(mut self, socket: &Socket) -> core::result::Result<(), Errno> {
         let frame = |kind| Message::new(kind, 0, &header(0, SUBSYSTEM));
-        let asking = self.messages.len();
-        let mut all = Vec::with_capacity(asking + 2);
-        all.push(frame(BATCH_BEGIN));
-        all.extend(self.messages);
-        all.push(frame(BATCH_END));
-        socket.say(&all, asking)
+        // One answer is enough, and thousands would not fit: refusals are told in any case.
+        let Some(last) = self.messages.last_mut() else { return Ok(()) };
+        last.expect_answer();
+        self.messages.insert(0, frame(BATCH_BEGIN));
+        self.messages.push(frame(BATCH_END));
+        socket.say(&self.messages)
     }
 }
 

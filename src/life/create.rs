@@ -1,9 +1,9 @@
 //! command: makes a container from its decided description: volumes, files, records, name.
 
-use super::{packing, remove, unpacking};
+use super::{hosts, packing, remove, unpacking};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, fault, file, io};
-use crate::spec::{Mount, MountKind, Network, Spec};
+use crate::spec::{Mount, MountKind, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
 use crate::store::{Store, events, tar, trash, volumes};
@@ -14,10 +14,6 @@ use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-
-/// The lines that docker's hosts file begins with.
-const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
-                     ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 /// What did not exist before; a failed start takes it away again.
 #[derive(Default)]
@@ -52,9 +48,9 @@ pub struct Created {
 /// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut
 /// when this returns.
 pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
-    let (hosts, resolv) = network_files(spec.network);
+    let [hosts, resolv] = hosts::begin(store, spec)?;
     let hostname = format!("{}\n", spec.hostname);
-    let files = [("hosts", hosts.as_str()), ("hostname", &hostname), ("resolv.conf", &resolv)];
+    let files = [("hosts", &*hosts), ("hostname", &hostname), ("resolv.conf", &resolv)];
     let (container, change) = containers::create(store, spec, &files)?;
     // The record names the volumes before they exist: a kill in between leaves none that nobody knows of.
     let mut made = Made::default();
@@ -161,17 +157,4 @@ fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {
         }
     }
     at::stat(CWD, path, AtFlags::empty()).map(drop).tried_to("use the volume's directory", path)
-}
-
-/// The container's /etc/hosts and /etc/resolv.conf. With the host's network they are the host's.
-fn network_files(network: Network) -> (String, String) {
-    let host = |path: &str| file::read_text(path).unwrap_or_default(); // a host without the file: an empty one
-    let resolv = host("/etc/resolv.conf");
-    match network {
-        Network::None | Network::Bridge | Network::Container => (HOSTS.into(), resolv),
-        Network::Host => {
-            let hosts = host("/etc/hosts");
-            (if hosts.is_empty() { HOSTS.into() } else { hosts }, resolv)
-        }
-    }
 }

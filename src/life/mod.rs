@@ -4,7 +4,7 @@
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
 //!          · network, connect · commit · export · check (the store) · packing, unpacking (children that handle archives)
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
-//!          so again) · health (its checks) · stream · provide (what its child cannot get itself)
+//!          so again) · health (its checks) · stream · forward (published ports) · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
@@ -18,6 +18,7 @@ pub mod create;
 pub mod diff;
 pub mod exec;
 pub mod export;
+pub mod forward;
 pub mod health;
 pub mod hosts;
 pub mod init;

@@ -278,10 +278,12 @@ impl<'a> Monitor<'a> {
             let _ = container.write_state(self.store, &self.state, false);
         }
         self.tell_end(spec);
-        let run = self.run.take()?;
+        let mut run = self.run.take()?;
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());
         fault::point("monitor:written");
+        run.relays.end();
+        drop(run.published);
         let _ = hosts::withdraw(self.store, spec, &attached);
         let _ = walls::release(spec);
         fault::point("monitor:released");
@@ -414,6 +416,7 @@ impl<'a> Monitor<'a> {
             watch(run.child.pidfd.as_fd());
             run.outputs.iter().for_each(|output| output.watch(&mut fds));
             run.input.watch(&mut fds);
+            run.relays.watch(&run.published, &mut fds);
             if let Some(prober) = &run.prober {
                 prober.watch(&mut fds);
             }
@@ -486,6 +489,7 @@ impl<'a> Monitor<'a> {
                 }
             }
             run.input.pump();
+            run.relays.turn(&run.published);
         }
         // A log that cannot be written (a full disk) must not stop the container; the record tells about it, once.
         if let Some(error) = failure.filter(|_| self.state.error.is_empty()) {

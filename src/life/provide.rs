@@ -87,7 +87,6 @@ pub fn provide(
         attached = net::endpoint::attach(store, spec, pid)?;
         prepared.published.open(spec, &attached)?;
         hosts::write(store, spec, &attached)?;
-        hosts::announce(store, spec, &attached)?;
         for attached in &attached {
             control::send(sync, &Message::Attached(to_json(attached)))?;
         }

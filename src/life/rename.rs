@@ -1,5 +1,6 @@
 //! command: gives a container another name, running or not.
 
+use super::hosts;
 use crate::error::{Error, Result};
 use crate::kernel::fault;
 use crate::store::containers::{self, Container};
@@ -22,5 +23,7 @@ pub fn rename(store: &Store, container: &Container, name: &str) -> Result<()> {
     containers::rewrite(store, &container)?;
     fault::point("rename:written");
     events::container(store, "rename", &container.spec, &[("oldName", &format!("/{old}"))]);
-    container.state(store).and_then(|state| container.write_info(store, &state))
+    let state = container.state(store)?;
+    let _ = hosts::announce(store, &container.spec, &state.networks); // renamed it is all the same
+    container.write_info(store, &state)
 }

@@ -1,6 +1,7 @@
 //! monitor: one run of a container: its walls, its streams and its first process, made anew each time.
 
 use super::control::{self, Awaited};
+use super::forward::Relays;
 use super::health::Prober;
 use super::init;
 use super::program::Stdio;
@@ -41,6 +42,8 @@ pub struct Run {
     pub attached: Vec<Attached>,
     /// The ports of the host that lead to it.
     pub published: Published,
+    /// Those who pass on what the kernel does not.
+    pub relays: Relays,
     /// What looks after its health, if anybody asks.
     pub prober: Option<Prober>,
     /// Whether a person paused it. Commits freeze it, too, each for as long as it is connected: the kernel knows only
@@ -85,7 +88,7 @@ struct Ends {
 /// Makes the walls, the streams and the first process, and waits until that has become the command.
 pub fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<Run> {
     let spec = &container.spec;
-    let mut prepared = walls::prepare(spec, provide::joins(store, spec)?)?;
+    let mut prepared = walls::prepare(store, spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
     let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
     fault::point("monitor:cloned");
@@ -193,6 +196,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
         stdin_once,
         attached: Vec::new(),
         published: Published::default(),
+        relays: Relays::default(),
         prober: None,
         is_paused: false,
         kill_at: None,

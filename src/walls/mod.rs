@@ -53,7 +53,7 @@ pub struct Given {
 }
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
-pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
+pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
     privs::refuse_missing(&spec.security)?;
     let cgroup = cgroup::prepare(spec)?;
     let has_own_pids = matches!(spec.namespaces.pid.of, Owner::Private | Owner::Shareable);
@@ -67,7 +67,7 @@ pub fn prepare(spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
         return Err(Error::new(format!("cannot add the device {}: {why}", device.source)));
     }
     let filter = filter(spec, &cgroup)?;
-    Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(spec)? })
+    Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(store, spec)? })
 }
 
 /// The system call filter of a container's processes, compiled for the capabilities that its root has.

@@ -167,6 +167,11 @@ pub fn keep_for_files() -> Result<()> {
     lock(&User { home: String::new(), keep: FILES })
 }
 
+/// child that only moves bytes: gives up every capability.
+pub fn keep_nothing() -> Result<()> {
+    lock(&User { home: String::new(), keep: CapabilitySet::empty() })
+}
+
 /// child: whatever it does, execve gives no more rights than it has. prctl(2)
 pub fn forbid_new() -> Result<()> {
     rustix::thread::set_no_new_privs(true).tried("forbid new privileges")

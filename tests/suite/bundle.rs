@@ -319,7 +319,9 @@ fn it_needs_nothing_but_a_place_for_its_store() {
     fs::create_dir(h.dir.join("memory")).unwrap();
     let script = "mount -t tmpfs memory memory; mount -t tmpfs -o noexec none /tmp; mount -o remount,bind,ro /
         exec env -i MYDOCKER_ROOT=$PWD/memory/store MYDOCKER_RUN=$PWD/memory/run ./app";
-    let done = Command::new("unshare").args(["-m", "sh", "-ec", script]).current_dir(&h.dir).output().unwrap();
+    let mut command = Command::new("unshare");
+    h.net.hold(command.args(["-m", "sh", "-ec", script]).current_dir(&h.dir));
+    let done = command.output().unwrap();
     assert_eq!(
         (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)),
         ("hi\n".into(), "".into())
@@ -337,6 +339,7 @@ fn the_released_file_alone_runs_busybox() {
     let run = |words: &[&str]| {
         let mut command = Command::new(&file);
         command.args(["--root", "store", "--run-root", "run"]).args(words).env_clear().current_dir(&h.dir);
+        h.net.hold(&mut command);
         let done = command.output().unwrap();
         assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
         String::from_utf8(done.stdout).unwrap()

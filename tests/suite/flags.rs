@@ -237,12 +237,12 @@ fn limits_of_each_process() {
 #[test]
 fn kernel_parameters() {
     let h = Host::new();
-    let host = fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap();
+    let host = h.net.get("ipv4/ip_forward");
     let other = if host.trim() == "0" { "1" } else { "0" };
     let flags = format!("--sysctl net.ipv4.ip_forward={other} --sysctl kernel.msgmax=65530");
     let look = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax";
     assert_eq!(sh(&h, &flags, look), format!("{other}\n65530"));
-    assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap(), host);
+    assert_eq!(h.net.get("ipv4/ip_forward"), host);
     refused(&[
         (&["--sysctl", "vm.drop_caches=1"], "vm.drop_caches"),
         (&["--sysctl", "kernel.core_pattern=x"], "kernel.core_pattern"),

@@ -1,5 +1,6 @@
 //! A store of its own for each test, and the proof that nothing of it is left afterwards.
 
+use crate::netns::Netns;
 use crate::process::{Cmd, Line, Output, Running, soon, until};
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,6 +73,8 @@ pub struct Host {
     pub dir: PathBuf,
     pub store: PathBuf,
     pub run_dir: PathBuf,
+    /// The network that its commands run in, of its own.
+    pub net: Netns,
     binary: String,
     ids: Mutex<BTreeSet<String>>,
 }
@@ -101,7 +104,10 @@ impl Host {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&dir).unwrap();
         let (store, run_dir) = (dir.join("store"), dir.join("run"));
-        Self { store, run_dir, dir, binary: binary.to_owned(), ids: Mutex::default() }
+        let net = Netns::new();
+        // As on a host that has had a container: the first one switches it on, and says so.
+        net.set("ipv4/ip_forward", "1");
+        Self { store, run_dir, dir, net, binary: binary.to_owned(), ids: Mutex::default() }
     }
 
     /// A command, to be given an input, an environment or a terminal before it runs.
@@ -173,7 +179,9 @@ impl Host {
     /// Runs a host command, for building what we have no own code for.
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
-        let done = std::process::Command::new("sh").args(["-euc", script]).current_dir(&self.dir).output().unwrap();
+        let mut command = std::process::Command::new("sh");
+        self.net.hold(command.args(["-euc", script]).current_dir(&self.dir));
+        let done = command.output().unwrap();
         assert!(done.status.success(), "{script}: {done:?}");
         String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
     }
@@ -252,6 +260,8 @@ impl Host {
         left.extend(self.running());
         left.extend(self.mounts());
         left.extend(self.processes());
+        left.extend(self.net.our_links());
+        left.extend(self.net.our_tables());
         let ids = self.ids.lock().unwrap();
         left.extend(cgroups().into_iter().filter(|group| ids.iter().any(|id| group.ends_with(id.as_str()))));
         left
@@ -266,6 +276,7 @@ impl Drop for Host {
         self.ids.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).extend(ids.clone());
         // Not by Cmd: it panics, and a panic in here would hide the one that we may be in.
         let mut rm = std::process::Command::new(binary());
+        self.net.hold(&mut rm);
         rm.env("MYDOCKER_ROOT", &self.store).env("MYDOCKER_RUN", &self.run_dir).args(["rm", "-f"]).args(&ids);
         let removed = if ids.is_empty() { None } else { rm.output().ok() };
         let is_clean = soon(Duration::from_secs(10), || self.left().is_empty());

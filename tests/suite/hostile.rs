@@ -103,6 +103,7 @@ fn our_program_file_cannot_be_overwritten() {
     until("it lies in wait", || h.ok("logs box").contains("ready"));
     let mut exec = std::process::Command::new(&victim);
     exec.env("MYDOCKER_ROOT", &h.store).env("MYDOCKER_RUN", &h.run_dir);
+    h.net.hold(&mut exec);
     let mut exec = exec.args(["exec", "box", "/proc/self/exe", "import", "/pipe"]).spawn().unwrap();
     until("it tried", || exec.try_wait().unwrap().is_some() || h.field("box", "State") == "exited");
     let _ = exec.kill();

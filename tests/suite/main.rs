@@ -5,6 +5,7 @@ mod archive;
 mod attacks;
 mod host;
 mod layout;
+mod netns;
 mod process;
 mod tidy;
 
@@ -37,6 +38,7 @@ mod load;
 mod logs;
 mod netflags;
 mod netshow;
+mod network;
 mod oneliners;
 mod progress;
 mod ps;

@@ -89,6 +89,7 @@ impl<'a> Cmd<'a> {
         command.args(&words).env_clear().current_dir(&host.dir);
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
         command.env("MYDOCKER_ROOT", &host.store).env("MYDOCKER_RUN", &host.run_dir);
+        host.net.hold(&mut command);
         Self { host, command, shown: words.join(" "), input: None }
     }
 

@@ -53,7 +53,9 @@ fn read_only_holds_for_what_is_mounted_below() {
         h.run_dir.display(),
         crate::host::binary()
     );
-    let done = std::process::Command::new("unshare").args(["-m", "sh", "-c", &run]).output().unwrap();
+    let mut command = std::process::Command::new("unshare");
+    h.net.hold(command.args(["-m", "sh", "-c", &run]));
+    let done = command.output().unwrap();
     assert!(String::from_utf8_lossy(&done.stderr).contains("Read-only file system"), "{done:?}");
 }
 

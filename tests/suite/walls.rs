@@ -19,11 +19,9 @@ fn it_has_only_lo_and_that_is_up() {
 #[test]
 fn with_the_hosts_network_it_has_the_hosts() {
     let h = Host::new();
-    let host = h.sh("ls /sys/class/net");
-    assert_eq!(
-        h.ok("run --rm --network host busybox sh -c 'tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d \" \" | sort'"),
-        host
-    );
+    h.sh("ip link add own type dummy");
+    let look = "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort";
+    assert_eq!(h.ok(&["run", "--rm", "--network", "host", "busybox", "sh", "-c", look]), h.sh(look));
     assert_eq!(h.ok("run --rm --net host busybox hostname"), h.sh("hostname"));
     h.run("run --network nosuch busybox true").fails(125, "network nosuch not found");
 }

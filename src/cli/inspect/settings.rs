@@ -5,6 +5,7 @@ use super::super::shape::{picked, put, put_text, put_texts};
 use super::container::record;
 use miniserde::json::{Array, Object, Value};
 use mydocker::kernel::hex;
+use mydocker::life::network;
 use mydocker::spec::{Endpoint, Network, Spec, State, Status, port};
 use mydocker::store::{Store, containers, networks};
 
@@ -41,10 +42,16 @@ pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
         let mut known = Object::new();
         if let Some(attached) = state.networks.iter().find(|attached| runs && attached.network == endpoint.network) {
             known = record(attached);
-            put_text(&mut known, "endpoint", &hex::sha256(format!("{}/{}", spec.id, attached.network_id).as_bytes()));
+            put_text(&mut known, "endpoint", &network::endpoint_id(&spec.id, &attached.network_id));
             if endpoint.network == networks::DEFAULT {
                 o.clone_from(&known);
             }
+        } else if spec.network != Network::Bridge {
+            let id = network::without_bridge(&endpoint.network).id;
+            if runs {
+                put_text(&mut known, "endpoint", &network::endpoint_id(&spec.id, &id));
+            }
+            put_text(&mut known, "network_id", &id);
         } else if let Ok(Some(network)) = networks::get(store, &endpoint.network) {
             put_text(&mut known, "network_id", &network.id);
         }

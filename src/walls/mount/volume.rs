@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags as Propagation};
 
-/// Our files in /etc, by their names in the container's directory.
+/// Our files in /etc, by their names in the container's directory, or in that of the one whose network it sees.
 const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 
 /// Everything of the host that a container mounts, as detached trees: the root, our files, then a tree for each mount
@@ -37,7 +37,11 @@ pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Resul
     }
     let mut trees = alloc::vec![root::open(store, spec, spec.auto_remove, ids)?];
     for name in FILES {
-        trees.push(clone_tree(rustix::fs::CWD, name, false)?);
+        let path = match &spec.network_of {
+            Some(id) => &["../", id, "/", name].concat(), // they go with the network
+            None => name,
+        };
+        trees.push(clone_tree(rustix::fs::CWD, path, false)?);
     }
     for (mount, early) in spec.mounts.iter().zip(early) {
         if mount.kind == MountKind::Tmpfs {
