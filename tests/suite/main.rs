@@ -37,6 +37,7 @@ mod limits;
 mod load;
 mod logs;
 mod netflags;
+mod netshow;
 mod network;
 mod networks;
 mod oneliners;
