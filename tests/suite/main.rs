@@ -36,6 +36,7 @@ mod lifecycle;
 mod limits;
 mod load;
 mod logs;
+mod names;
 mod netflags;
 mod netshow;
 mod network;
