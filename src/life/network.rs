@@ -162,3 +162,8 @@ pub fn missing(word: &str) -> Error {
 pub fn is_for_host(range: &Subnet, ip: IpAddr) -> bool {
     range.nth(0) != Some(ip) && (ip.is_ipv6() || range.nth(range.last()) != Some(ip))
 }
+
+/// What stands for a container on a network where docker has an id for that: 64 hexadecimal digits.
+pub fn endpoint_id(container: &str, network: &str) -> String {
+    hex::sha256([container, "/", network].concat().as_bytes())
+}
