@@ -17,12 +17,22 @@ pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
     }
     let mut ports = state.ports.clone();
     for text in &spec.exposed {
-        let Some((port, protocol)) = port::read(text) else { continue };
-        if !ports.iter().any(|bound| (bound.port, bound.protocol) == (port, protocol)) {
+        if let Some((port, protocol)) = port::read(text) {
             ports.push(Bound { port, protocol, ..Bound::default() });
         }
     }
-    ports
+    // There may be tens of thousands. One that something leads to stands right before that.
+    let mut last: Option<Bound> = None;
+    let mut all = Vec::new();
+    for bound in sorted(ports, true) {
+        if let Some(before) = last.replace(bound.clone())
+            && (!before.ip.is_empty() || (before.port, before.protocol) != (bound.port, bound.protocol))
+        {
+            all.push(before);
+        }
+    }
+    all.extend(last);
+    all
 }
 
 /// `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 90-92/tcp`: docker's text. It writes ports that follow each other as one range

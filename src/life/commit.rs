@@ -4,7 +4,8 @@ use super::control::{self, Message};
 use super::packing::{await_writer, packed, spawn_writer};
 use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, fault, file, io, process, time};
+use crate::kernel::{at, fault, file, io, order, process, time};
+use crate::spec::map::Set;
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
@@ -45,7 +46,10 @@ pub fn config_of(store: &Store, spec: &Spec) -> Config {
     config.cmd = list(&spec.cmd);
     config.working_dir = text(&spec.cwd);
     config.user = text(&spec.user);
-    let served = spec.served();
+    let mut served = Set::new();
+    for port in order::sorted(spec.exposed.clone(), &|a, b| a < b) {
+        served.insert(port, ()); // at the end: there may be tens of thousands
+    }
     config.exposed_ports = (!served.is_empty()).then_some(served);
     config.labels = (!spec.labels.is_empty()).then(|| spec.labels.clone());
     if let Some(health) = &spec.health {

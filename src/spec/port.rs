@@ -1,7 +1,6 @@
 //! Ports of containers as text: `80/tcp`.
 
-use super::map::Set;
-use super::{Protocol, Spec};
+use super::Protocol;
 use alloc::format;
 use alloc::string::String;
 
@@ -39,20 +38,6 @@ pub fn range(text: &str) -> Option<Range> {
 /// Reads `PORT[/PROTOCOL]`.
 pub fn read(text: &str) -> Option<(u32, Protocol)> {
     range(text).filter(|(first, last, _)| first == last).map(|(port, _, protocol)| (port, protocol))
-}
-
-impl Spec {
-    /// All ports that it serves, those that are published among them.
-    pub fn served(&self) -> Set<String> {
-        let mut ports = Set::new();
-        for port in &self.exposed {
-            ports.insert(port.clone(), ());
-        }
-        for publish in &self.ports {
-            ports.insert(text(publish.port, publish.protocol), ());
-        }
-        ports
-    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
     put_modes(&mut o, spec);
     put_mounts(&mut o, store, spec);
     put_directories(&mut o, store, spec);
-    settings::put_requests(&mut o, spec);
+    settings::put_requests(&mut o, store, spec);
     put_text(&mut o, "network_of", &ps::network_name(spec));
     put(&mut o, "settings", Value::Object(settings::settings(store, spec, &state)));
     let directories = if spec.rootfs.is_some() { ROOTFS } else { LAYERS };

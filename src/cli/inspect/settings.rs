@@ -5,8 +5,9 @@ use super::super::shape::{picked, put, put_text, put_texts};
 use super::container::record;
 use miniserde::json::{Array, Object, Value};
 use mydocker::kernel::hex;
+use mydocker::life::network;
 use mydocker::spec::{Endpoint, Network, Spec, State, Status, port};
-use mydocker::store::{Store, networks};
+use mydocker::store::{Store, containers, networks};
 
 /// How it is on a network: once for each, and once more, beside all else, for the default one.
 macro_rules! addresses {
@@ -41,10 +42,16 @@ pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
         let mut known = Object::new();
         if let Some(attached) = state.networks.iter().find(|attached| runs && attached.network == endpoint.network) {
             known = record(attached);
-            put_text(&mut known, "endpoint", &hex::sha256(format!("{}/{}", spec.id, attached.network_id).as_bytes()));
+            put_text(&mut known, "endpoint", &network::endpoint_id(&spec.id, &attached.network_id));
             if endpoint.network == networks::DEFAULT {
                 o.clone_from(&known);
             }
+        } else if spec.network != Network::Bridge {
+            let id = network::without_bridge(&endpoint.network).id;
+            if runs {
+                put_text(&mut known, "endpoint", &network::endpoint_id(&spec.id, &id));
+            }
+            put_text(&mut known, "network_id", &id);
         } else if let Ok(Some(network)) = networks::get(store, &endpoint.network) {
             put_text(&mut known, "network_id", &network.id);
         }
@@ -84,9 +91,9 @@ fn put_asked(o: &mut Object, spec: &Spec, endpoint: &Endpoint) {
 }
 
 /// What it asks of networks, besides what is in its record as docker shows it.
-pub fn put_requests(o: &mut Object, spec: &Spec) {
+pub fn put_requests(o: &mut Object, store: &Store, spec: &Spec) {
     let (mut exposed, mut bindings, mut links) = (Object::new(), Object::new(), Vec::new());
-    for key in spec.served().keys() {
+    for key in &spec.exposed {
         put(&mut exposed, key, Value::Object(Object::new()));
     }
     for publish in &spec.ports {
@@ -100,8 +107,9 @@ pub fn put_requests(o: &mut Object, spec: &Spec) {
         add(&mut bindings, &port::text(publish.port, publish.protocol), &publish.ip, &host_port, true);
     }
     for link in &spec.links {
-        let (container, alias) = link.split_once(':').unwrap_or((link, link));
-        links.push(format!("/{container}:/{}/{alias}", spec.name));
+        let (id, alias) = link.split_once(':').unwrap_or((link, link));
+        let other = containers::find(store, id).map_or_else(|_| id.to_owned(), |other| other.spec.name);
+        links.push(["/", &other, ":/", &spec.name, "/", alias].concat());
     }
     put(o, "exposed", Value::Object(exposed));
     put(o, "bindings", Value::Object(bindings));

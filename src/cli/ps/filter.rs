@@ -70,7 +70,7 @@ impl Filter {
         let fits = |port: u32, of: Protocol| of == protocol && (first..=last).contains(&port);
         let spec = &row.container.spec;
         if self.asked.key == "expose" {
-            return spec.served().keys().any(|text| port::read(text).is_some_and(|(port, of)| fits(port, of)));
+            return spec.exposed.iter().any(|text| port::read(text).is_some_and(|(port, of)| fits(port, of)));
         }
         let is_asked = |asked: &Publish| {
             let (first, last) = (asked.host_first, asked.host_last);
