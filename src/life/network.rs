@@ -158,12 +158,12 @@ pub fn missing(word: &str) -> Error {
     Error::new(format!("network {} not found", word.escape_debug()))
 }
 
-/// What stands for a container on a network where docker has an id for that: 64 hexadecimal digits.
-pub fn endpoint_id(container: &str, network: &str) -> String {
-    hex::sha256([container, network].concat().as_bytes())
-}
-
 /// Whether a host can have this address of a range: the first one is the range's own, the last IPv4 one its broadcast.
 pub fn is_for_host(range: &Subnet, ip: IpAddr) -> bool {
     range.nth(0) != Some(ip) && (ip.is_ipv6() || range.nth(range.last()) != Some(ip))
+}
+
+/// What stands for a container on a network where docker has an id for that: 64 hexadecimal digits.
+pub fn endpoint_id(container: &str, network: &str) -> String {
+    hex::sha256([container, "/", network].concat().as_bytes())
 }

@@ -389,3 +389,49 @@ fn many_at_once_have_subnets_of_their_own() {
     let made: Vec<i32> = running.into_iter().map(|one| one.wait().code).collect();
     assert_eq!(made.iter().filter(|code| **code == 0).count(), 1, "{made:?}");
 }
+
+#[test]
+fn a_running_container_is_connected_at_once() {
+    let h = Host::new();
+    let id = h.ok("network create --subnet 10.9.0.0/24 back");
+    let one = h.idle("--name one");
+    h.idle("--name two");
+    h.ok("network connect --ip 10.9.0.7 --mac-address 02:42:0a:09:00:99 back one");
+    let shown = h.ok("exec one ip addr show eth1");
+    assert!(shown.contains("10.9.0.7/24") && shown.contains("02:42:0a:09:00:99"), "{shown}");
+    assert_eq!(field(&h, "back", "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}"), "one 10.9.0.7/24");
+    h.run("network connect back one").fails(1, "endpoint with name one already exists in network back");
+    // What cannot be done is not noted.
+    h.run("network connect --ip 10.9.0.7 back two").fails(1, "10.9.0.7");
+    assert_eq!(endpoints(&h, "two"), "bridge");
+    h.ok("network connect back two");
+    assert!(h.ok("exec two ip addr show eth1").contains("10.9.0.2/24"));
+    h.run("network rm back").fails(1, "name:\"one\" id:");
+    for name in ["one", "two"] {
+        h.ok(&["network", "disconnect", "back", name]);
+        h.run(&["exec", name, "ip", "addr", "show", "eth1"]).exits(1);
+    }
+    let out = h.ok(&[
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "-f",
+        "network=back",
+        "-f",
+        "event=connect",
+        "-f",
+        "event=disconnect",
+    ]);
+    let line = |action: &str| format!(" network {action} {id} (container={one}, name=back, type=bridge)");
+    let lines: Vec<&str> = out.lines().map(|line| &line[30..]).filter(|line| line.contains(&one)).collect();
+    assert_eq!(lines, [line("connect"), line("disconnect")], "{out}");
+    // Off its last one it has nothing but lo, and can be connected again.
+    h.ok("network disconnect bridge one");
+    assert_eq!(h.ok("exec one ls /sys/class/net"), "lo");
+    h.ok("network connect back one");
+    assert!(h.ok("exec one ip route").contains("default via 10.9.0.1"));
+    h.ok("rm -f one two");
+    h.ok("network rm back");
+}

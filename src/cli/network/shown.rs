@@ -5,7 +5,7 @@ use crate::cli::inspect::record;
 use crate::cli::shape::{picked, put, put_flag, put_text};
 use miniserde::json::{Array, Object, Value};
 use mydocker::error::Result;
-use mydocker::life::network::endpoint_id;
+use mydocker::life::network;
 use mydocker::spec::{self, Attached};
 use mydocker::store::networks::Network;
 use mydocker::store::{Store, containers};
@@ -54,7 +54,7 @@ fn members(store: &Store, known: &Network) -> Result<Object> {
         }
         let mut o = record(&attached);
         put_text(&mut o, "name", &spec.name);
-        put_text(&mut o, "endpoint", &endpoint_id(&spec.id, &known.id));
+        put_text(&mut o, "endpoint", &network::endpoint_id(&spec.id, &known.id));
         put(&mut members, &spec.id, Value::Object(picked(MEMBER, &Value::Object(o))));
     }
     Ok(members)
