@@ -373,6 +373,18 @@ fn events_of_networks() {
 }
 
 #[test]
+fn a_run_comes_to_its_networks_and_leaves_them() {
+    let h = Host::new();
+    let (id, bridge) = (h.ok("create --name box busybox true"), field(&h, "bridge", "{{.Id}}"));
+    h.ok("start -a box");
+    let out = h.ok("events --since 1h --until 0s");
+    let lines: Vec<&str> = out.lines().filter(|line| !line.contains(" image ")).map(|line| &line[31..]).collect();
+    let line = |action: &str| format!("network {action} {bridge} (container={id}, name=bridge, type=bridge)");
+    assert_eq!((lines[1], lines[4]), (line("connect").as_str(), line("disconnect").as_str()), "{out}");
+    assert_eq!(h.ok("events --since 1h --until 0s -f type=container --format {{.Action}}"), "create\nstart\ndie");
+}
+
+#[test]
 fn many_at_once_have_subnets_of_their_own() {
     let h = Host::empty();
     let running: Vec<_> = (0..8).map(|n| h.spawn(&format!("network create n{n}"))).collect();
