@@ -113,7 +113,7 @@ pub fn of_other(spec: &Spec, attached: &Attached, links: &[String]) -> String {
 fn about(line: &str) -> Option<(&str, &str)> {
     let (ip, words) = line.split_once('\t')?;
     let (_, id) = words.trim_ascii_end().rsplit_once(' ')?;
-    hex::is(id, 12).then_some((ip, id))
+    (hex::is(id, 12) && ip.parse::<IpAddr>().is_ok()).then_some((ip, id))
 }
 
 /// Whether that is a line about this container.
