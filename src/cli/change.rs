@@ -5,7 +5,7 @@ use super::read;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::life::program::DEFAULT_PATH;
 use mydocker::spec::map::Set;
-use mydocker::spec::record;
+use mydocker::spec::{port, record};
 use mydocker::store::images::{Config, HealthConfig};
 
 /// What a line is run by, unless the image has another one.
@@ -117,9 +117,9 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
 
 /// `80`, `80/udp`, `8000-8010`: adds each port with its protocol.
 fn ports(text: &str, to: &mut Set<String>) -> Option<()> {
-    let range = read::port::range(text)?;
-    for port in range.first..=range.last {
-        to.insert(format!("{port}/{}", range.protocol.word()), ());
+    let (first, last, protocol) = port::range(text)?;
+    for at in first..=last {
+        to.insert(port::text(at, protocol), ());
     }
     Some(())
 }

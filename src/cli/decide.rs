@@ -21,9 +21,10 @@ use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
 use mydocker::spec::map::Map;
+use mydocker::spec::port::Range;
 use mydocker::spec::{Network, Owner, RECORD_VERSION, Spec};
 use mydocker::store::images::{self, Config, Found, HealthConfig, Image};
-use mydocker::store::{Store, containers, layers, reference};
+use mydocker::store::{Store, layers, reference};
 use rustix::io::Errno;
 
 /// The image that is used when none is named; `MYDOCKER_IMAGE` names another.
@@ -67,7 +68,7 @@ pub struct Job<'a> {
     ids: ids::Asked,
     health: HealthConfig,
     /// The ports that it serves, as flags say.
-    exposed: Vec<read::port::Range>,
+    exposed: Vec<Range>,
     /// What the image says.
     config: Config,
     /// The words that are the command.
@@ -390,7 +391,7 @@ pub fn workdir(dir: &str) -> Result<String> {
     }
 }
 
-/// The names of the host inside. Whoever sees another container's network has that one's.
+/// The names of the host inside. Who sees another container's network is given that one's when it is made.
 fn hostname(job: &mut Job<'_>) -> Result<()> {
     let spec = &mut job.made.spec;
     let is_hosts = spec.namespaces.uts.of == Owner::Host;
@@ -407,13 +408,6 @@ fn hostname(job: &mut Job<'_>) -> Result<()> {
         }
     }
     spec.domainname = job.parsed.last("domainname").map(str::to_owned);
-    if let Some(id) = &spec.network_of
-        && !is_hosts
-    {
-        let other = containers::find(job.store, id).map_err(|e| e.exit(EXIT_ENGINE))?.spec;
-        (spec.hostname, spec.domainname) = (other.hostname, other.domainname);
-        return Ok(());
-    }
     spec.hostname = match job.parsed.last("hostname") {
         Some(name) => name.to_owned(),
         None if is_hosts || spec.network == Network::Host => {

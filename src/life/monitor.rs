@@ -247,6 +247,7 @@ impl<'a> Monitor<'a> {
         }
         protect_from_oom();
         (self.action, self.is_stopping, self.run) = (Action::Stay, false, Some(run));
+        events::networks(self.store, "connect", &container.spec.id, &self.state.networks);
         events::container(self.store, "start", &container.spec, &[]);
         Ok(())
     }
@@ -280,6 +281,7 @@ impl<'a> Monitor<'a> {
             let _ = container.write_state(self.store, &self.state, false);
         }
         self.tell_end(spec);
+        events::networks(self.store, "disconnect", &spec.id, &attached);
         let mut run = self.run.take()?;
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());

@@ -1,9 +1,10 @@
 //! Networks, ports and names: from flags to endpoints, [`Publish`]es, and lines of hosts and resolv.conf.
 
 use super::super::human::visible;
-use super::super::read::{network as words, port};
+use super::super::read::{network as words, port as typed};
 use super::{Job, bad, wrong};
 use mydocker::error::{EXIT_ENGINE, Result};
+use mydocker::spec::port::{self, Range};
 use mydocker::spec::subnet::Subnet;
 use mydocker::spec::{Endpoint, Network, Protocol, Publish, Spec};
 use mydocker::store::{Store, containers, networks};
@@ -11,21 +12,21 @@ use mydocker::store::{Store, containers, networks};
 /// What `--network`, `--network-alias`, `--ip`, `--ip6` and `--mac-address` ask for.
 pub fn network(job: &mut Job<'_>) -> Result<()> {
     let (parsed, store) = (job.parsed, job.store);
-    let mut asked = Vec::new();
+    let mut endpoints = Vec::new();
     parsed.each("network", &mut |text| {
-        asked.push(words::endpoint(text)?);
+        endpoints.push(words::endpoint(text)?);
         Ok(())
     })?;
-    if asked.is_empty() {
-        asked.push(Endpoint::default());
+    if endpoints.is_empty() {
+        endpoints.push(Endpoint::default());
     }
-    of_first(job, &mut asked[0])?;
-    let is_one = asked.len() == 1;
+    of_first(job, &mut endpoints[0])?;
+    let is_one = endpoints.len() == 1;
     let spec = &mut job.made.spec;
-    for mut endpoint in asked {
+    for mut endpoint in endpoints {
         let mut is_users = false;
-        let typed = core::mem::take(&mut endpoint.network);
-        spec.network = match (&*typed, typed.strip_prefix("container:")) {
+        let asked = core::mem::take(&mut endpoint.network);
+        spec.network = match (&*asked, asked.strip_prefix("container:")) {
             ("none", _) => Network::None,
             ("host", _) => Network::Host,
             ("container", _) | (_, Some("")) => {
@@ -47,7 +48,7 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
         if !(is_users || is_one) {
             let what = "conflicting options: cannot attach both user-defined and non-user-defined network-modes: {} \
                         can only be alone";
-            return Err(wrong(what, if typed.is_empty() { networks::DEFAULT } else { &typed }));
+            return Err(wrong(what, if asked.is_empty() { networks::DEFAULT } else { &asked }));
         }
         if networks::is_on(spec, &endpoint.network) {
             return Err(wrong("network \"{}\" is specified multiple times", &endpoint.network));
@@ -128,7 +129,7 @@ fn fits(subnet: Option<Subnet>, gateway: &str, ip: &str) -> Result<()> {
     };
     let at = subnet.position(address);
     // The first address of a subnet is its own, the last one of IPv4 means all.
-    if subnet.last() > 1 && (at == 0 || address.is_ipv4() && at == subnet.last()) || ip == gateway {
+    if subnet.last() > 1 && (at == 0 || address.is_ipv4() && at == subnet.last()) || gateway.parse() == Ok(address) {
         return Err(wrong("IP address {} is not for containers: it is the network's own, or its gateway's", ip));
     }
     Ok(())
@@ -178,16 +179,15 @@ pub fn conflicts(job: &mut Job<'_>) -> Result<()> {
 pub fn ports(job: &mut Job<'_>) -> Result<()> {
     let (parsed, spec) = (job.parsed, &mut job.made.spec);
     for text in parsed.all("publish") {
-        port::publish(text, &mut spec.ports)?;
+        typed::publish(text, &mut spec.ports)?;
     }
     for text in parsed.all("expose") {
-        job.exposed.push(port::expose(text)?);
+        job.exposed.push(typed::expose(text)?);
     }
     spec.publish_all = parsed.on("publish-all").then_some(true);
     // What cannot be published is served all the same.
     for one in &spec.ports {
-        let port = one.port as u16;
-        job.exposed.push(port::Range { first: port, last: port, protocol: one.protocol });
+        job.exposed.push((one.port, one.port, one.protocol));
     }
     if spec.network != Network::Bridge && !spec.ports.is_empty() {
         spec.ports.clear();
@@ -206,16 +206,16 @@ pub fn of_image(job: &mut Job<'_>) -> Result<()> {
     if !job.exposed.is_empty() {
         list(spec, &job.exposed);
     }
-    if spec.ports.len() > port::PORTS_MAX { Err(port::too_many()) } else { Ok(()) }
+    if spec.ports.len() > typed::PORTS_MAX { Err(typed::too_many()) } else { Ok(()) }
 }
 
 /// Lists the ports of the ranges in order, each once.
-fn list(spec: &mut Spec, ranges: &[port::Range]) {
+fn list(spec: &mut Spec, ranges: &[Range]) {
     // For each port a bit of each protocol, and three bits further one that says that it is published.
     let mut marks = vec![0u8; 1 << 16];
-    for range in ranges {
-        for mark in &mut marks[usize::from(range.first)..=usize::from(range.last)] {
-            *mark |= 1 << range.protocol as u8;
+    for (first, last, protocol) in ranges {
+        for mark in &mut marks[*first as usize..=*last as usize] {
+            *mark |= 1 << *protocol as u8;
         }
     }
     for one in &spec.ports {
@@ -227,7 +227,7 @@ fn list(spec: &mut Spec, ranges: &[port::Range]) {
             if mark >> protocol as u8 & 1 == 0 {
                 continue;
             }
-            spec.exposed.push(format!("{port}/{}", protocol.word()));
+            spec.exposed.push(port::text(port, protocol));
             if publishes && mark >> protocol as u8 & 8 == 0 {
                 spec.ports.push(Publish { port, protocol, ..Publish::default() });
             }
@@ -269,7 +269,7 @@ pub fn names(job: &mut Job<'_>) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn range(text: &str) -> port::Range {
+    fn range(text: &str) -> Range {
         port::range(text).unwrap()
     }
 
@@ -277,7 +277,7 @@ mod tests {
     fn what_is_served_is_listed_once() {
         let ranges = ["80", "9-10/udp", "80/udp", "10/udp", "0", "65535/sctp", "80"].map(range);
         let mut spec = Spec { network: Network::Bridge, ..Spec::default() };
-        port::publish("8080:80", &mut spec.ports).unwrap();
+        typed::publish("8080:80", &mut spec.ports).unwrap();
         list(&mut spec, &ranges);
         assert_eq!(spec.exposed, ["9/udp", "10/udp", "80/tcp", "80/udp", "65535/sctp"]);
         assert_eq!(spec.ports.len(), 1);

@@ -1,52 +1,20 @@
 //! `-p` and `--expose`: ports of the container, and of the host.
 
 use super::super::human::visible;
-use super::{bad, is_digits, mount, wrong};
+use super::{bad, mount, wrong};
 use core::net::IpAddr;
-use mydocker::error::Result;
+use mydocker::error::{Error, Result};
+use mydocker::spec::port::{Range, range, span};
 use mydocker::spec::{Protocol, Publish};
 
 /// So many ports of one container can be published: its record has a line for each.
 pub const PORTS_MAX: usize = 65_536;
 
-/// Ports of one protocol that follow each other.
-#[derive(Clone, Copy)]
-pub struct Range {
-    /// The first one.
-    pub first: u16,
-    /// The last one.
-    pub last: u16,
-    /// Their protocol.
-    pub protocol: Protocol,
-}
-
-/// Reads `80` or `8000-8010`.
-fn span(text: &str) -> Option<(u16, u16)> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let port = |text: &str| text.parse::<u16>().ok().filter(|_| is_digits(text));
-    let (first, last) = (port(first)?, port(last)?);
-    (first <= last).then_some((first, last))
-}
-
-/// Reads `tcp`, `udp`, `sctp`; nothing is tcp.
-fn protocol(text: &str) -> Option<Protocol> {
-    let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
-    let is_it = |protocol: &Protocol| protocol.word().eq_ignore_ascii_case(text);
-    if text.is_empty() { Some(Protocol::Tcp) } else { known.into_iter().find(is_it) }
-}
-
-/// Reads `80`, `53/udp`, `8000-8010/tcp`.
-pub fn range(text: &str) -> Option<Range> {
-    let (ports, name) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (first, last) = span(ports)?;
-    Some(Range { first, last, protocol: protocol(name)? })
-}
-
 /// Reads `--expose`.
 pub fn expose(text: &str) -> Result<Range> {
     let what = match range(text) {
         _ if text.contains(':') => "invalid port format for --expose: {}",
-        Some(range) if range.first > 0 => return Ok(range),
+        Some(range) if range.0 > 0 => return Ok(range),
         _ => "invalid range format for --expose: {}",
     };
     Err(wrong(what, text))
@@ -64,7 +32,7 @@ pub fn publish(text: &str, to: &mut Vec<Publish>) -> Result<()> {
     if container.is_empty() {
         return Err(wrong("no port specified: {}<empty>", text));
     }
-    let protocol = protocol(name).ok_or_else(|| wrong("invalid proto: {}", name))?;
+    let protocol = Protocol::named(name).ok_or_else(|| wrong("invalid proto: {}", name))?;
     let ip = match ip {
         "" => String::new(),
         _ => address(ip).ok_or_else(|| wrong("invalid IP address: {}", ip))?,
@@ -79,19 +47,19 @@ pub fn publish(text: &str, to: &mut Vec<Publish>) -> Result<()> {
         let ranges = format!("{} and {}", visible(container), visible(host));
         return Err(bad("invalid ranges specified for container and host Ports: ".to_owned() + &ranges));
     }
-    if to.len() + usize::from(last - first) >= PORTS_MAX {
+    if to.len() + (last - first) as usize >= PORTS_MAX {
         return Err(too_many());
     }
     for port in first..=last {
-        let at = if is_any { 0 } else { u32::from(host_first) + u32::from(port - first) };
-        let host_last = if first == last { u32::from(host_last) } else { at };
-        to.push(Publish { ip: ip.clone(), host_first: at, host_last, port: port.into(), protocol });
+        let at = if is_any { 0 } else { host_first + port - first };
+        let host_last = if first == last { host_last } else { at };
+        to.push(Publish { ip: ip.clone(), host_first: at, host_last, port, protocol });
     }
     Ok(())
 }
 
 /// The error for more than [`PORTS_MAX`].
-pub fn too_many() -> mydocker::error::Error {
+pub fn too_many() -> Error {
     bad(format!("too many published ports: {PORTS_MAX} are the most for one container"))
 }
 
@@ -248,7 +216,7 @@ mod tests {
             ("8\n", "invalid range format for --expose: 8\\n"),
         ] {
             let shown = match expose(typed) {
-                Ok(range) => format!("{}-{}/{}", range.first, range.last, range.protocol.word()),
+                Ok((first, last, protocol)) => format!("{first}-{last}/{}", protocol.word()),
                 Err(error) => text::<()>(Err(error)),
             };
             assert_eq!(shown, want, "{typed}");
