@@ -29,7 +29,6 @@ const BASH: &str = r#"_mydocker() {
     *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
     *NETWORK) things="$($networks 2>/dev/null)" flags="" ;;
     *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
-    *NETWORK) things="bridge none host $(mydocker network ls --format {{.Name}} 2>/dev/null)" flags="" ;;
     *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
     esac
     COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))

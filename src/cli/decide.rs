@@ -8,7 +8,7 @@ pub mod limits;
 mod log;
 mod mounts;
 mod namespaces;
-mod network;
+pub mod network;
 mod security;
 
 use super::args::Parsed;

@@ -220,6 +220,8 @@ pub const NETWORKS: &[&str] = &["\
 --no-trunc  Do not shorten ids
 -q --quiet  Only ids
 "];
+/// `network inspect`
+pub const NETWORK_INSPECT: &[&str] = &["-f --format FORMAT  json or a template", "-v --verbose"];
 /// `network rm`
 pub const NETWORK_RM: &[&str] = &["-f --force  One that does not exist is fine"];
 /// `network connect`

@@ -2,15 +2,14 @@
 
 mod container;
 mod image;
-mod network;
 mod settings;
 
-pub use container::moment;
+pub use container::{moment, record};
 pub use mydocker::life::health::word as verdict;
 
 use super::args::Parsed;
 use super::template::Template;
-use super::{OK, complain, open_store, print, read, shape};
+use super::{OK, complain, network, open_store, print, read, shape};
 use miniserde::json::{Array, Value};
 use mydocker::error::{Error, Result};
 use mydocker::life;

@@ -1,10 +1,15 @@
 //! `network create`, `network ls`, `network rm`, `network prune`, `network connect`, `network disconnect`.
 
 mod asked;
+mod shown;
+
+pub use shown::value;
 
 use super::args::Parsed;
+use super::decide::network::joins;
 use super::filter::{self, Filter};
 use super::prune::{self, Filters, Pruned};
+use super::read::network as words;
 use super::shape::{picked, put_text};
 use super::{OK, complain, each, open_store, print, print_list, read};
 use miniserde::json::Value;
@@ -119,6 +124,10 @@ fn row(network: &Network, id: &str) -> Value {
         labels.extend([if labels.is_empty() { "" } else { "," }, key, "=", value]);
     }
     let mut o = picked("Scope - \"local\",IPv4 - \"true\",", &Value::Null);
+    let created = match network.created {
+        0 => "0001-01-01 00:00:00".to_owned(), // Go's time that nobody has set
+        created => time::plain(created),
+    } + " +0000 UTC";
     let truth = |is_true: bool| if is_true { "true" } else { "false" };
     for (key, text) in [
         ("ID", id),
@@ -127,7 +136,7 @@ fn row(network: &Network, id: &str) -> Value {
         ("IPv6", truth(network.subnet6.is_some())),
         ("Internal", truth(network.is_internal)),
         ("Labels", &labels),
-        ("CreatedAt", &(time::plain(network.created) + " +0000 UTC")),
+        ("CreatedAt", &created),
     ] {
         put_text(&mut o, key, text);
     }
@@ -184,18 +193,21 @@ pub fn unused(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
 
 /// `network connect NETWORK CONTAINER`
 pub fn connect(parsed: &Parsed) -> Result<u8> {
-    let mut endpoint = Endpoint::default();
-    for (key, place) in [("ip", &mut endpoint.ip), ("ip6", &mut endpoint.ip6), ("mac-address", &mut endpoint.mac)] {
-        *place = parsed.last(key).map(str::to_owned);
-    }
-    if let Some(mac) = &mut endpoint.mac {
-        *mac = asked::mac(mac)?;
-    }
-    for alias in parsed.all("alias") {
-        endpoint.aliases.push(asked::alias(alias)?);
-    }
+    let mut endpoint = Endpoint {
+        ip: parsed.read("ip", |text| words::ip(text, false))?,
+        ip6: parsed.read("ip6", |text| words::ip(text, true))?,
+        mac: parsed.read("mac-address", words::mac)?,
+        ..Endpoint::default()
+    };
+    parsed.each("alias", &mut |text| {
+        endpoint.aliases.push(words::alias(text)?);
+        Ok(())
+    })?;
     let store = open_store()?;
     let (network, container) = both(&store, parsed)?;
+    if driver(&network) == "bridge" {
+        joins(&store, &network.name, &mut endpoint).map_err(|error| error.exit(1))?;
+    }
     rewire::connect(&store, &container, &network, endpoint)?;
     Ok(OK)
 }

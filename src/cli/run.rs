@@ -9,11 +9,13 @@ use mydocker::kernel::file;
 use mydocker::life::attach as connect;
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::End;
-use mydocker::life::start::{self, Started};
+use mydocker::life::start::{self, Attach, Started};
 use mydocker::life::{remove, stop};
-use mydocker::spec::State;
-use mydocker::spec::Status;
+use mydocker::spec::{Network, State, Status};
+use mydocker::store::containers::Container;
 use mydocker::store::{Store, containers, events, trash};
+use mydocker::walls::net::bridge::forwards;
+use rustix::fd::OwnedFd;
 
 /// Names that are tried before one that was generated is given up.
 const NAME_TRIES: u32 = 6;
@@ -30,7 +32,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
     let store = open_store().map_err(engine)?;
     let Created { container, change, made } = make(parsed, &store, !attached && !parsed.on("rm"))?;
     let wanted = attach::wanted(&container.spec, streams);
-    match start::start(&store, container, change, &wanted, true) {
+    match begin(&store, container, change, &wanted, true) {
         Ok(Started { spec, pid, control, streams }) => {
             debug(|| format!("running as process {pid}"));
             if streams.stdout.is_none() && streams.stderr.is_none() {
@@ -187,5 +189,15 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     mydocker::walls::release(&container.spec)?;
     create::complete(store, &container)?;
     let wanted = attach::wanted(&container.spec, streams);
-    start::start(store, container, change, &wanted, false).map(Some)
+    begin(store, container, change, &wanted, false).map(Some)
+}
+
+/// Starts it. That the host passes packets on from now on is told: it does so also when no container is there any more.
+fn begin(store: &Store, container: Container, change: OwnedFd, wanted: &Attach, fresh: bool) -> Result<Started> {
+    let is_nothing_new = container.spec.network != Network::Bridge || forwards();
+    let started = start::start(store, container, change, wanted, fresh);
+    if !is_nothing_new && forwards() {
+        note("switched net.ipv4.ip_forward on: containers reach other hosts through this one");
+    }
+    started
 }

@@ -17,11 +17,11 @@ const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created Docke
     PathOnHost PathInContainer CgroupPermissions";
 /// The same for networks, where the name comes first.
 const ORDER_OF_NETWORKS: &str = "Name Id Created Scope Driver EnableIPv4 EnableIPv6 IPAM Internal Attachable Ingress \
-    ConfigFrom ConfigOnly Containers Options Config Labels Subnet IPRange Gateway EndpointID MacAddress IPv4Address \
+    ConfigFrom ConfigOnly Containers Options Config Labels Subnet IPRange Gateway AuxiliaryAddresses EndpointID MacAddress IPv4Address \
     IPv6Address";
 /// Keys that are left out of the JSON when their value is empty.
 const LEFT_OUT: &str = "Health Healthcheck Interval Timeout StartPeriod StartInterval Retries StopSignal StopTimeout Name \
-    Driver Tmpfs Sysctls SizeRw SizeRootFs Init IPRange ExposedPorts";
+    Driver Tmpfs Sysctls SizeRw SizeRootFs Init IPRange AuxiliaryAddresses ExposedPorts";
 /// Keys of lists and maps that are `null` in the JSON when they are empty.
 const NULL: &str = "ExecIDs Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules \
     DeviceRequests Env Cmd Volumes Entrypoint OnBuild IPAMConfig Aliases DNSNames";

@@ -285,7 +285,11 @@ pub fn is_unknown_kind(errno: Errno) -> bool {
 
 /// Checks that `name` can be a link's.
 pub fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(|c: char| c == '/' || c.is_whitespace()) {
+    if name.is_empty()
+        || name.len() > NAME_BYTES_MAX
+        || name.contains(|c: char| matches!(c, '/' | ':') || c.is_whitespace())
+        || matches!(name, "." | "..")
+    {
         return Err(Error::new(alloc::format!("\"{}\" cannot be the name of a network link", name.escape_debug())));
     }
     Ok(())

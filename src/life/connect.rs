@@ -1,7 +1,7 @@
 //! command: puts containers on networks and takes them off, running or not.
 
 use super::control::{self, Message};
-use super::{network, stop};
+use super::stop;
 use crate::error::{Error, Result};
 use crate::kernel::fault;
 use crate::spec::{self, Endpoint, Spec};
@@ -18,12 +18,12 @@ const HOSTS: &str = "container cannot be disconnected from host network or conne
 const PRIVATE: &str =
     "container cannot be connected to multiple networks with one of the networks in private (none) mode";
 
-/// Puts a container on one more network.
+/// Puts a container on one more network, which has the addresses that the endpoint asks for.
 pub fn connect(store: &Store, container: &Container, network: &Network, mut endpoint: Endpoint) -> Result<()> {
     match network.name.as_str() {
         "host" => return Err(Error::new(HOSTS)),
         "none" => return Err(Error::new(PRIVATE)),
-        _ => network::check(network, &endpoint)?,
+        _ => {}
     }
     endpoint.network.clone_from(&network.name);
     let mut add = |spec: &mut Spec| {

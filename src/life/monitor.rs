@@ -3,6 +3,7 @@
 //! what "running" means.
 
 mod still;
+mod wires;
 
 use super::control::{self, Message};
 use super::health::{self, Prober, Room};
@@ -566,6 +567,7 @@ impl<'a> Monitor<'a> {
                 self.thaw(spec);
                 Ok(())
             }
+            Message::Rewire => self.rewire(container),
             Message::Pause => self.pause(spec),
             Message::Unpause => self.unpause(spec),
             _ => return self.forget(at, spec),

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::{hex, link};
-use crate::spec::Endpoint;
 use crate::spec::subnet::Subnet;
 use crate::store::networks::{self, Network};
 use crate::store::{Store, containers, events};
@@ -83,6 +82,9 @@ fn check_link(store: &Store, name: &str) -> Result<()> {
         return Ok(());
     }
     let bad = |why: &str| Err(Error::new(format!("the bridge cannot be called {name}: {why}")));
+    if name == "mydocker0" || name.strip_prefix("md").is_some_and(|rest| rest.starts_with('-') || hex::is(rest, 8)) {
+        return bad("links that mydocker names itself are called so");
+    }
     let (others, _) = networks::all(store)?;
     for other in &others {
         if other.link == name {
@@ -156,44 +158,12 @@ pub fn missing(word: &str) -> Error {
     Error::new(format!("network {} not found", word.escape_debug()))
 }
 
-/// What stands for a container on a network where docker has an id for that: 64 hexadecimal digits.
-pub fn endpoint_id(container: &str, network: &str) -> String {
-    hex::sha256([container, network].concat().as_bytes())
-}
-
-/// Whether a container can have the addresses on a network that it asks for, as far as the network's record tells.
-pub fn check(network: &Network, endpoint: &Endpoint) -> Result<()> {
-    let name = &network.name;
-    for (asked, six) in [(&endpoint.ip, false), (&endpoint.ip6, true)] {
-        let Some(text) = asked else { continue };
-        let bad = |why: &str| Err(Error::new(format!("{text} cannot be an address on network {name}: {why}")));
-        let Some(ip) = text.parse::<IpAddr>().ok().filter(|ip| ip.is_ipv6() == six) else {
-            return bad(if six { "it is no IPv6 address" } else { "it is no IPv4 address" });
-        };
-        let range = if six {
-            network.subnet6()?
-        } else if network.is_fixed {
-            Some(network.subnet()?)
-        } else {
-            let why =
-                "user specified IP address is supported only when connecting to networks with user configured subnets";
-            return bad(&format!("{why}; make one with: mydocker network create --subnet"));
-        };
-        let Some(range) = range else { return bad("it has no IPv6; make one with: mydocker network create --ipv6") };
-        if !range.contains(ip) {
-            return bad(&format!("its subnet is {}", range.text()));
-        }
-        if !is_for_host(&range, ip) {
-            return bad("it is the subnet's first or last one");
-        }
-        if network.gateway(six).is_ok_and(|gateway| gateway == ip) {
-            return bad("it is the gateway's");
-        }
-    }
-    Ok(())
-}
-
 /// Whether a host can have this address of a range: the first one is the range's own, the last IPv4 one its broadcast.
 pub fn is_for_host(range: &Subnet, ip: IpAddr) -> bool {
     range.nth(0) != Some(ip) && (ip.is_ipv6() || range.nth(range.last()) != Some(ip))
+}
+
+/// What stands for a container on a network where docker has an id for that: 64 hexadecimal digits.
+pub fn endpoint_id(container: &str, network: &str) -> String {
+    hex::sha256([container, "/", network].concat().as_bytes())
 }

@@ -96,7 +96,7 @@ pub fn provide(
 }
 
 /// Runs `work` in a process that may enter namespaces, and waits for it.
-fn help(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+pub(super) fn help(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     let (report, child_report) = control::pair()?;
     let mut moved = Some(report);
     // What it mounts on the way is mounted nowhere else.

@@ -52,6 +52,7 @@ fn prune_removes_what_is_not_used() {
     h.ok("commit old unused");
     let asked = h.ok("system prune --volumes");
     let lines = "WARNING! This will remove:\n  - all stopped containers\n  \
+                 - all networks not used by at least one container\n  \
                  - all anonymous volumes not used by at least one container\n  - all dangling images\n\n\
                  Are you sure you want to continue? [y/N] ";
     assert_eq!(asked, lines);

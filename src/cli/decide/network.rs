@@ -110,6 +110,12 @@ fn join(store: &Store, name: &str, endpoint: &mut Endpoint) -> Result<bool> {
     Ok(true)
 }
 
+/// The same for a container that is there already.
+pub fn joins(store: &Store, name: &str, endpoint: &mut Endpoint) -> Result<()> {
+    let is_users = join(store, name, endpoint)?;
+    refuse_addresses(Network::Bridge, is_users, endpoint)
+}
+
 /// Whether a container can have this address.
 fn fits(subnet: Option<Subnet>, gateway: &str, ip: &str) -> Result<()> {
     let Some(subnet) = subnet else {

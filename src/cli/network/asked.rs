@@ -1,4 +1,4 @@
-//! What `network create` and `network connect` are asked for.
+//! What `network create` is asked for.
 
 use crate::cli::args::{Parsed, boolean};
 use crate::cli::human::visible;
@@ -161,7 +161,7 @@ fn option(made: &mut Network, typed: &str, value: &str) -> Result<()> {
     let why = match key {
         OPTION_LINK => {
             link::check_name(value)?;
-            made.link = value.to_owned();
+            value.clone_into(&mut made.link);
             ""
         }
         OPTION_MTU => {
@@ -188,26 +188,4 @@ fn option(made: &mut Network, typed: &str, value: &str) -> Result<()> {
     }
     made.options.insert(key.to_owned(), value.to_owned());
     Ok(())
-}
-
-/// A hardware address for one host, in lower case: `02:42:ac:11:00:02`.
-pub fn mac(typed: &str) -> Result<String> {
-    let mut bytes = Vec::new();
-    for part in typed.split([':', '-']) {
-        let byte = if part.len() == 2 { u8::from_str_radix(part, 16).ok() } else { None };
-        bytes.push(byte.ok_or_else(|| bad("MAC address", typed, "six pairs of hexadecimal digits are expected"))?);
-    }
-    if bytes.len() != 6 || bytes[0] & 1 != 0 || bytes.iter().all(|byte| *byte == 0) {
-        return Err(bad("MAC address", typed, "six pairs of hexadecimal digits for one host are expected"));
-    }
-    Ok(typed.to_ascii_lowercase().replace('-', ":"))
-}
-
-/// A name of a container on a network.
-pub fn alias(typed: &str) -> Result<String> {
-    let is_inner = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    if typed.is_empty() || typed.len() > 255 || !typed.bytes().all(is_inner) {
-        return Err(bad("network alias", typed, "only [a-zA-Z0-9_.-] are allowed"));
-    }
-    Ok(typed.to_owned())
 }

@@ -37,7 +37,7 @@ pub const INSPECT: Verb = Verb {
     usage: "[OPTIONS] NETWORK [NETWORK...]",
     about: "Tell everything about networks, as JSON",
     long: "",
-    flags: flags::FORMAT,
+    flags: flags::NETWORK_INSPECT,
     words: (1, MANY),
     stops: false,
     run: inspect::inspect,

@@ -94,7 +94,8 @@ pub fn complete(store: &Store, network: &mut Network) -> Result<()> {
         };
     }
     if network.subnet.is_empty() {
-        choose(store, network, 0)?;
+        // The first pool is docker's for the default network.
+        choose(store, network, usize::from(network.name != networks::DEFAULT))?;
     }
     Ok(())
 }

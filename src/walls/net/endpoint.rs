@@ -164,8 +164,14 @@ pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
     give(&attached.ip, attached.prefix)?;
     give(&attached.ip6, attached.prefix6)?;
     link::up(socket, index)?;
+    lead_out(socket, attached)
+}
+
+/// The same process: makes the default routes that go through one of its links.
+pub fn lead_out(socket: &Socket, attached: &Attached) -> Result<()> {
     for gateway in [&attached.gateway, &attached.gateway6] {
         if let Ok(ip) = gateway.parse() {
+            let index = link::find(socket, &attached.link)?.map_or(0, |link| link.index);
             link::add_default_route(socket, index, ip).tried_to("make the default route through", gateway)?;
         }
     }
@@ -191,7 +197,21 @@ pub fn is_left(store: &Store, spec: &Spec) -> bool {
     spec.network == Kind::Bridge && spec.endpoints.iter().any(|endpoint| is_left(endpoint).unwrap_or(false))
 }
 
-/// Takes a container off one network. Idempotent.
+/// Takes a running container off one network: its link there goes. Idempotent.
+pub fn cut(store: &Store, id: &str, name: &str) -> Result<()> {
+    let lock = networks::lock(store)?;
+    if let Some(network) = networks::get(store, name)? {
+        for member in bridge::members(&network)? {
+            if member.id == id {
+                let _ = link::remove(&link::open()?, member.index); // it may be going by itself
+            }
+        }
+    }
+    drop(lock);
+    unplug(store, id, name)
+}
+
+/// Takes a container whose processes have ended off one network. Idempotent.
 pub fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
     let _lock = networks::lock(store)?;
     let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge

@@ -1,8 +1,8 @@
 //! What `inspect` tells about a network, in docker's words.
 
-use super::super::network::driver;
-use super::super::shape::{picked, put, put_flag, put_text};
-use super::container::record;
+use super::driver;
+use crate::cli::inspect::record;
+use crate::cli::shape::{picked, put, put_flag, put_text};
 use miniserde::json::{Array, Object, Value};
 use mydocker::error::Result;
 use mydocker::life::network;
@@ -13,8 +13,8 @@ use mydocker::store::{Store, containers};
 const NETWORK: &str = "Name name,Id id,Created @created,Scope - \"local\",Driver driver,EnableIPv4 - true,EnableIPv6 six,\
     IPAM .(Driver - \"default\",Options - {},Config ranges,)Internal is_internal,Attachable - false,Ingress - false,\
     ConfigFrom .(Network - \"\",)ConfigOnly - false,Containers containers,Options options,Labels labels,";
-const RANGE: &str = "Subnet subnet,IPRange ip_range \"\",Gateway gateway,";
-const RANGE6: &str = "Subnet subnet6,Gateway gateway6 \"\",";
+const RANGE: &str = "Subnet subnet,IPRange ip_range \"\",Gateway gateway,AuxiliaryAddresses - {},";
+const RANGE6: &str = "Subnet subnet6,IPRange - \"\",Gateway gateway6 \"\",AuxiliaryAddresses - {},";
 const MEMBER: &str =
     "Name name,EndpointID endpoint,MacAddress mac,IPv4Address {ip}/{prefix},IPv6Address {ip6}/{prefix6},";
 
