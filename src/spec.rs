@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use record::{record, words};
 
 pub mod map;
-pub mod port;
 pub mod record;
 pub mod subnet;
 

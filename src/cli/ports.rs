@@ -1,11 +1,12 @@
 //! The ports of containers: what `ps` says of them, and `port`.
 
 use super::args::Parsed;
+use super::read::port::range;
 use super::{OK, open_store, print};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::order;
 use mydocker::life::remove;
-use mydocker::spec::{Bound, Network, Spec, State, Status, port};
+use mydocker::spec::{Bound, Network, Protocol, Spec, State, Status};
 use mydocker::store::containers;
 use std::fmt::Write as _;
 
@@ -17,22 +18,15 @@ pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
     }
     let mut ports = state.ports.clone();
     for text in &spec.exposed {
-        if let Some((port, protocol)) = port::read(text) {
-            ports.push(Bound { port, protocol, ..Bound::default() });
+        if let Some(served) = range(text) {
+            ports.push(Bound { port: served.first.into(), protocol: served.protocol, ..Bound::default() });
         }
     }
-    // There may be tens of thousands. One that something leads to stands right before that.
-    let mut last: Option<Bound> = None;
-    let mut all = Vec::new();
-    for bound in sorted(ports, true) {
-        if let Some(before) = last.replace(bound.clone())
-            && (!before.ip.is_empty() || (before.port, before.protocol) != (bound.port, bound.protocol))
-        {
-            all.push(before);
-        }
-    }
-    all.extend(last);
-    all
+    // There may be tens of thousands. Read backwards, a port that is served stands right behind what leads to it.
+    let mut ports = sorted(ports, true);
+    ports.reverse();
+    ports.dedup_by(|next, kept| next.ip.is_empty() && (next.port, next.protocol) == (kept.port, kept.protocol));
+    ports
 }
 
 /// `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 90-92/tcp`: docker's text. It writes ports that follow each other as one range
@@ -62,6 +56,11 @@ pub fn text(ports: Vec<Bound>) -> String {
         text.push_str(", ");
     }
     text + &others
+}
+
+/// The container's port as docker names it: `80/tcp`.
+pub fn name(port: u32, protocol: Protocol) -> String {
+    format!("{port}/{}", protocol.word())
 }
 
 /// docker's two orders: `port` has the protocol before the host's address, `ps` at the end.
@@ -101,7 +100,8 @@ pub fn port(parsed: &Parsed) -> Result<u8> {
     if let Some(typed) = typed {
         let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
         let bad = || Error::new(format!("invalid port '{}': {why}", typed.escape_debug()));
-        wanted = Some(port::read(typed).ok_or_else(bad)?);
+        let port = range(typed).filter(|range| range.first == range.last).ok_or_else(bad)?;
+        wanted = Some((u32::from(port.first), port.protocol));
     }
     let ports = match remove::settle(&store, &container)? {
         Some(state) if state.status == Status::Running => state.ports,
@@ -110,7 +110,7 @@ pub fn port(parsed: &Parsed) -> Result<u8> {
     let mut lines = String::new();
     for bound in sorted(ports, true) {
         match wanted {
-            None => lines.extend([&port::text(bound.port, bound.protocol), " -> "]),
+            None => lines.extend([&name(bound.port, bound.protocol), " -> "]),
             Some(wanted) if wanted == (bound.port, bound.protocol) => {}
             Some(_) => continue,
         }
@@ -133,9 +133,9 @@ mod tests {
         let mut all = Vec::new();
         for line in lines {
             let words: Vec<&str> = line.split(' ').collect();
-            let (port, protocol) = port::read(words[words.len() - 1]).unwrap();
+            let served = range(words[words.len() - 1]).unwrap();
             let (ip, host_port) = if words.len() == 3 { (words[0], words[1].parse().unwrap()) } else { ("", 0) };
-            all.push(Bound { ip: ip.to_owned(), host_port, port, protocol });
+            all.push(Bound { ip: ip.to_owned(), host_port, port: served.first.into(), protocol: served.protocol });
         }
         all
     }
@@ -186,7 +186,7 @@ mod tests {
     fn the_order_of_port() {
         let mut lines = Vec::new();
         for bound in sorted(ports(&[":: 5 80", "0.0.0.0 7 80/udp", "0.0.0.0 5 80", "0.0.0.0 9 9"]), true) {
-            lines.push(format!("{} {}", port::text(bound.port, bound.protocol), address(&bound)));
+            lines.push(format!("{} {}", name(bound.port, bound.protocol), address(&bound)));
         }
         assert_eq!(lines, ["9/tcp 0.0.0.0:9", "80/tcp 0.0.0.0:5", "80/tcp [::]:5", "80/udp 0.0.0.0:7"]);
     }

@@ -6,7 +6,7 @@ use super::container::record;
 use miniserde::json::{Array, Object, Value};
 use mydocker::kernel::hex;
 use mydocker::life::network;
-use mydocker::spec::{Endpoint, Network, Spec, State, Status, port};
+use mydocker::spec::{Endpoint, Network, Spec, State, Status};
 use mydocker::store::{Store, containers, networks};
 
 /// How it is on a network: once for each, and once more, beside all else, for the default one.
@@ -65,7 +65,7 @@ pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
         let mut all = Object::new();
         for bound in ports::of(spec, state) {
             let host_port = bound.host_port.to_string();
-            add(&mut all, &port::text(bound.port, bound.protocol), &bound.ip, &host_port, !bound.ip.is_empty());
+            add(&mut all, &ports::name(bound.port, bound.protocol), &bound.ip, &host_port, !bound.ip.is_empty());
         }
         put(&mut o, "ports", Value::Object(all));
     }
@@ -104,7 +104,7 @@ pub fn put_requests(o: &mut Object, store: &Store, spec: &Spec) {
         if publish.host_last > publish.host_first {
             host_port.extend(["-", &publish.host_last.to_string()]);
         }
-        add(&mut bindings, &port::text(publish.port, publish.protocol), &publish.ip, &host_port, true);
+        add(&mut bindings, &ports::name(publish.port, publish.protocol), &publish.ip, &host_port, true);
     }
     for link in &spec.links {
         let (id, alias) = link.split_once(':').unwrap_or((link, link));

@@ -4,9 +4,10 @@ use super::{Row, networks, state_word};
 use crate::cli::args::boolean;
 use crate::cli::filter;
 use crate::cli::inspect::verdict;
+use crate::cli::read::port::{Range, range};
 use crate::cli::{ports, read};
 use mydocker::error::{Error, Result};
-use mydocker::spec::{MountKind, Protocol, Publish, Status, port};
+use mydocker::spec::{MountKind, Protocol, Publish, Status};
 use mydocker::store::{Store, containers, networks as known};
 
 const KEYS: &str = "ancestor before exited expose health id is-task label name network publish since status volume";
@@ -18,8 +19,8 @@ pub struct Filter {
     asked: filter::Filter,
     /// For `before` and `since`: when that container was made, and its id.
     other: Option<(i64, String)>,
-    /// For `publish` and `expose`: the first and last port.
-    ports: Option<(u32, u32, Protocol)>,
+    /// For `publish` and `expose`: which ports.
+    ports: Option<Range>,
 }
 
 impl Filter {
@@ -46,7 +47,7 @@ impl Filter {
         }
         let mut ports = None;
         if matches!(asked.key, "publish" | "expose") {
-            ports = Some(port::range(value).ok_or_else(|| bad("PORT[-PORT][/PROTOCOL] is expected"))?);
+            ports = Some(range(value).ok_or_else(|| bad("PORT[-PORT][/PROTOCOL] is expected"))?);
         }
         let other = match asked.key {
             "before" | "since" => {
@@ -66,11 +67,16 @@ impl Filter {
     /// Whether it has one of these ports. A published one has a number here and one in the container, and scripts ask for
     /// either: docker has meant the one and the other.
     fn has_port(&self, row: &Row) -> bool {
-        let Some((first, last, protocol)) = self.ports else { return false };
-        let fits = |port: u32, of: Protocol| of == protocol && (first..=last).contains(&port);
+        let Some(wanted) = self.ports else { return false };
+        let fits = |port: u32, of: Protocol| {
+            of == wanted.protocol && (u32::from(wanted.first)..=u32::from(wanted.last)).contains(&port)
+        };
         let spec = &row.container.spec;
         if self.asked.key == "expose" {
-            return spec.exposed.iter().any(|text| port::read(text).is_some_and(|(port, of)| fits(port, of)));
+            return spec
+                .exposed
+                .iter()
+                .any(|text| range(text).is_some_and(|port| fits(port.first.into(), port.protocol)));
         }
         let is_asked = |asked: &Publish| {
             let (first, last) = (asked.host_first, asked.host_last);
