@@ -11,7 +11,7 @@ use mydocker::store::containers;
 use std::fmt::Write as _;
 
 /// The ports of a container that runs on networks of its own: those of the host that lead to it, and, without an address,
-/// those that nothing leads to.
+/// those that nothing leads to; in the order of `port`.
 pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
     if state.status != Status::Running || spec.network != Network::Bridge {
         return Vec::new();
@@ -26,6 +26,7 @@ pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
     let mut ports = sorted(ports, true);
     ports.reverse();
     ports.dedup_by(|next, kept| next.ip.is_empty() && (next.port, next.protocol) == (kept.port, kept.protocol));
+    ports.reverse();
     ports
 }
 
@@ -174,10 +175,11 @@ mod tests {
         let mut spec = Spec { network: Network::Bridge, ..Spec::default() };
         spec.exposed = ["80/tcp", "443/tcp", "443/udp"].map(str::to_owned).to_vec();
         let mut state = State::created();
-        state.ports = ports(&["0.0.0.0 8443 443"]);
+        state.ports = ports(&[":: 8443 443", "0.0.0.0 8443 443"]);
         assert!(of(&spec, &state).is_empty());
         state.status = Status::Running;
-        assert_eq!(text(of(&spec, &state)), "80/tcp, 443/udp, 0.0.0.0:8443->443/tcp");
+        assert_eq!(text(of(&spec, &state)), "80/tcp, 443/udp, 0.0.0.0:8443->443/tcp, [::]:8443->443/tcp");
+        assert!(of(&spec, &state).iter().map(|bound| bound.ip.as_str()).eq(["", "0.0.0.0", "::", ""]));
         spec.network = Network::Host;
         assert!(of(&spec, &state).is_empty());
     }
