@@ -238,7 +238,7 @@ impl<'a> Monitor<'a> {
             finished: self.state.finished,
             restarts: self.past.restarts,
             health: container.spec.health.as_ref().map(|_| health::unknown()),
-            networks: run.attached.clone(),
+            networks: core::mem::take(&mut run.attached),
             ports: run.published.bound.clone(),
             ..State::created()
         };

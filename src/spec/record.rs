@@ -274,8 +274,8 @@ macro_rules! record {
 macro_rules! words {
     ($($of:ident { $($which:ident = $word:literal),* })*) => { $(
         impl $of {
-            const EACH: &[Self] = &[$(Self::$which),*];
-            const WORDS: &[&str] = &[$($word),*];
+            pub(crate) const EACH: &[Self] = &[$(Self::$which),*];
+            pub(crate) const WORDS: &[&str] = &[$($word),*];
 
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {
