@@ -158,6 +158,7 @@ fn give_up(
 ) -> ! {
     if life.is_some() {
         // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
+        let _ = hosts::withdraw(store, &container.spec, &[]);
         let _ = walls::release(&container.spec);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
@@ -318,6 +319,7 @@ impl<'a> Monitor<'a> {
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
+                let _ = hosts::withdraw(self.store, &container.spec, &[]);
                 let _ = walls::release(&container.spec); // the next command finds what is left
                 self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
                 self.state.error = format!("{error}");

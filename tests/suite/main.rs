@@ -6,6 +6,7 @@ mod attacks;
 mod host;
 mod layout;
 mod netns;
+mod ports;
 mod process;
 mod tidy;
 
