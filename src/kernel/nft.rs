@@ -2,7 +2,7 @@
 //! linux/netfilter/nf_tables.h, nfnetlink.h and netfilter.h; what a rule means is described in nft(8).
 
 use super::netlink::{Message, Socket, attribute};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use alloc::vec::Vec;
 use rustix::io::Errno;
 
