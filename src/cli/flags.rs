@@ -128,7 +128,7 @@ pub const UPDATE: &[&str] = &["\
 /// `ps`
 pub const PS: &[&str] = &["\
 -a --all  Show all containers, not only running ones
--f --filter KEY=VALUE  Only these: name or id (a regular expression), status, exited, health, label, ancestor, before, since, volume, network
+-f --filter KEY=VALUE  Only these: name or id (a regular expression), status, exited, health, label, ancestor, before, since, volume, network, publish, expose
 --format FORMAT  json, a template such as '{{.Names}}', or 'table {{.ID}}\\t{{.Names}}'
 -n --last N  Only the N newest ones, running or not
 -l --latest  Only the newest one, running or not

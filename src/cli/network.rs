@@ -204,7 +204,7 @@ pub fn connect(parsed: &Parsed) -> Result<u8> {
         Ok(())
     })?;
     let store = open_store()?;
-    let (network, container) = both(&store, parsed)?;
+    let (network, container) = both(&store, parsed, false)?;
     if driver(&network) == "bridge" {
         joins(&store, &network.name, &mut endpoint).map_err(|error| error.exit(1))?;
     }
@@ -215,12 +215,17 @@ pub fn connect(parsed: &Parsed) -> Result<u8> {
 /// `network disconnect NETWORK CONTAINER`
 pub fn disconnect(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let (network, container) = both(&store, parsed)?;
+    let (network, container) = both(&store, parsed, true)?;
     rewire::disconnect(&store, &container, &network, parsed.on("force"))?;
     Ok(OK)
 }
 
-/// The network and the container that the two words stand for.
-fn both(store: &Store, parsed: &Parsed) -> Result<(Network, containers::Container)> {
-    Ok((life::find(store, &parsed.words[0])?, containers::find(store, &parsed.words[1])?))
+/// The network and the container that the two words stand for. A network that is gone can still be left.
+fn both(store: &Store, parsed: &Parsed, is_left: bool) -> Result<(Network, containers::Container)> {
+    let [name, word] = [&parsed.words[0], &parsed.words[1]];
+    let found = life::find(store, name);
+    let container = containers::find(store, word)?;
+    let is_on = is_left && networks::is_on(&container.spec, name);
+    let gone = |error| if is_on { Ok(Network { name: name.clone(), ..Network::default() }) } else { Err(error) };
+    Ok((found.or_else(gone)?, container))
 }

@@ -10,7 +10,7 @@ use mydocker::store::containers;
 use std::fmt::Write as _;
 
 /// The ports of a container that runs on networks of its own: those of the host that lead to it, and, without an address,
-/// those that nothing leads to.
+/// those that nothing leads to; in the order of `port`.
 pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
     if state.status != Status::Running || spec.network != Network::Bridge {
         return Vec::new();
@@ -21,18 +21,12 @@ pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
             ports.push(Bound { port, protocol, ..Bound::default() });
         }
     }
-    // There may be tens of thousands. One that something leads to stands right before that.
-    let mut last: Option<Bound> = None;
-    let mut all = Vec::new();
-    for bound in sorted(ports, true) {
-        if let Some(before) = last.replace(bound.clone())
-            && (!before.ip.is_empty() || (before.port, before.protocol) != (bound.port, bound.protocol))
-        {
-            all.push(before);
-        }
-    }
-    all.extend(last);
-    all
+    // There may be tens of thousands. Read backwards, a port that is served stands right behind what leads to it.
+    let mut ports = sorted(ports, true);
+    ports.reverse();
+    ports.dedup_by(|next, kept| next.ip.is_empty() && (next.port, next.protocol) == (kept.port, kept.protocol));
+    ports.reverse();
+    ports
 }
 
 /// `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 90-92/tcp`: docker's text. It writes ports that follow each other as one range
@@ -174,10 +168,11 @@ mod tests {
         let mut spec = Spec { network: Network::Bridge, ..Spec::default() };
         spec.exposed = ["80/tcp", "443/tcp", "443/udp"].map(str::to_owned).to_vec();
         let mut state = State::created();
-        state.ports = ports(&["0.0.0.0 8443 443"]);
+        state.ports = ports(&[":: 8443 443", "0.0.0.0 8443 443"]);
         assert!(of(&spec, &state).is_empty());
         state.status = Status::Running;
-        assert_eq!(text(of(&spec, &state)), "80/tcp, 443/udp, 0.0.0.0:8443->443/tcp");
+        assert_eq!(text(of(&spec, &state)), "80/tcp, 443/udp, 0.0.0.0:8443->443/tcp, [::]:8443->443/tcp");
+        assert!(of(&spec, &state).iter().map(|bound| bound.ip.as_str()).eq(["", "0.0.0.0", "::", ""]));
         spec.network = Network::Host;
         assert!(of(&spec, &state).is_empty());
     }

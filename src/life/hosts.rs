@@ -96,22 +96,32 @@ pub fn announce(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()>
     Ok(())
 }
 
-/// Anyone: the others on these networks forget the container. Idempotent; goes on after an error and returns the first.
+/// Anyone: the others forget a container that has ended, or did not begin: on the networks of its record, and on those that
+/// it was on. Idempotent; goes on after an error and returns the first.
 pub fn withdraw(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()> {
-    let Some(_lock) = lock(store, attached)? else { return Ok(()) };
+    if spec.network != Network::Bridge {
+        return Ok(());
+    }
+    let _lock = networks::lock(store)?;
+    let is_gone = |line: &str| text::is_about(line, spec);
     let mut result = Ok(());
+    for endpoint in &spec.endpoints {
+        result = result.and(forget(store, spec, &endpoint.network, &is_gone));
+    }
     for attached in attached {
-        result = result.and(forget(store, spec, attached));
+        if !networks::is_on(spec, &attached.network) {
+            result = result.and(forget(store, spec, &attached.network, &is_gone));
+        }
     }
     result
 }
 
-/// Anyone, when a running container has left this network: it and the others there forget each other. Idempotent.
+/// monitor, when a running container leaves this network: it and the others there forget each other. Idempotent.
 pub fn part(store: &Store, spec: &Spec, attached: &Attached) -> Result<()> {
-    withdraw(store, spec, core::slice::from_ref(attached))?;
     let _lock = networks::lock(store)?;
-    let is_gone = |line: &str| text::is_own(line, spec, attached) || text::is_of_network(line, attached);
-    edit(store, &spec.id, &is_gone, "")
+    let is_of_network = |line: &str| text::is_of_network(line, attached);
+    forget(store, spec, &attached.network, &|line| text::is_about(line, spec) && is_of_network(line))?;
+    edit(store, &spec.id, &|line| text::is_own(line, spec, attached) || is_of_network(line), "")
 }
 
 /// The lock of the networks, where there is anything to do.
@@ -120,11 +130,11 @@ fn lock(store: &Store, attached: &[Attached]) -> Result<Option<OwnedFd>> {
 }
 
 /// Who is on a network, and whether this container is. Links whose alias is no id are none of ours.
-fn others(store: &Store, spec: &Spec, attached: &Attached) -> Result<(Vec<bridge::Member>, bool)> {
+fn others(store: &Store, spec: &Spec, network: &str) -> Result<(Vec<bridge::Member>, bool)> {
     let (mut others, mut is_there) = (Vec::new(), false);
-    let members = match networks::get(store, &attached.network)? {
-        Some(network) if network.id == attached.network_id => bridge::members(&network)?,
-        _ => Vec::new(), // it was removed, and so was everybody on it
+    let members = match networks::get(store, network)? {
+        Some(network) => bridge::members(&network)?,
+        None => Vec::new(), // it was removed when nobody was on it any more
     };
     for member in members {
         if member.id == spec.id {
@@ -139,7 +149,7 @@ fn others(store: &Store, spec: &Spec, attached: &Attached) -> Result<(Vec<bridge
 /// Puts the container's line into the files of the others on a network, and theirs at the end of `lines`. Whether it is
 /// there itself.
 fn meet(store: &Store, spec: &Spec, attached: &Attached, lines: &mut String) -> Result<bool> {
-    let (others, is_there) = others(store, spec, attached)?;
+    let (others, is_there) = others(store, spec, &attached.network)?;
     if !is_there {
         return Ok(false);
     }
@@ -159,10 +169,10 @@ fn meet(store: &Store, spec: &Spec, attached: &Attached, lines: &mut String) -> 
     Ok(true)
 }
 
-fn forget(store: &Store, spec: &Spec, attached: &Attached) -> Result<()> {
-    for member in others(store, spec, attached)?.0 {
-        // It may have gone meanwhile; its file is its own affair.
-        let _ = edit(store, &member.id, &|line| text::is_about(line, spec, attached), "");
+/// Takes the lines that `is_gone` picks out of the files of the others on a network.
+fn forget(store: &Store, spec: &Spec, network: &str, is_gone: &dyn Fn(&str) -> bool) -> Result<()> {
+    for member in others(store, spec, network)?.0 {
+        let _ = edit(store, &member.id, is_gone, ""); // it may have gone meanwhile; its file is its own affair
     }
     Ok(())
 }

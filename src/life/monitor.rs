@@ -158,6 +158,7 @@ fn give_up(
 ) -> ! {
     if life.is_some() {
         // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
+        let _ = hosts::withdraw(store, &container.spec, &[]);
         let _ = walls::release(&container.spec);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
@@ -237,7 +238,7 @@ impl<'a> Monitor<'a> {
             finished: self.state.finished,
             restarts: self.past.restarts,
             health: container.spec.health.as_ref().map(|_| health::unknown()),
-            networks: run.attached.clone(),
+            networks: core::mem::take(&mut run.attached),
             ports: run.published.bound.clone(),
             ..State::created()
         };
@@ -246,6 +247,7 @@ impl<'a> Monitor<'a> {
         }
         protect_from_oom();
         (self.action, self.is_stopping, self.run) = (Action::Stay, false, Some(run));
+        events::networks(self.store, "connect", &container.spec.id, &self.state.networks);
         events::container(self.store, "start", &container.spec, &[]);
         Ok(())
     }
@@ -279,6 +281,7 @@ impl<'a> Monitor<'a> {
             let _ = container.write_state(self.store, &self.state, false);
         }
         self.tell_end(spec);
+        events::networks(self.store, "disconnect", &spec.id, &attached);
         let mut run = self.run.take()?;
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());
@@ -316,6 +319,7 @@ impl<'a> Monitor<'a> {
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
+                let _ = hosts::withdraw(self.store, &container.spec, &[]);
                 let _ = walls::release(&container.spec); // the next command finds what is left
                 self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
                 self.state.error = format!("{error}");

@@ -49,6 +49,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     walls::release_links(store, &container.spec)?;
     fault::point("settle:released");
     events::container(store, "die", &container.spec, &[("exitCode", "137")]);
+    events::networks(store, "disconnect", &container.spec.id, &state.networks);
     if container.spec.auto_remove {
         dispose(store, &container.spec, true)?;
         trash::sweep(store)?;

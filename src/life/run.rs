@@ -38,7 +38,7 @@ pub struct Run {
     pub input: Input,
     /// Whether its standard input ends with the starter's, who writes to the pipe himself. docker calls it `StdinOnce`.
     pub stdin_once: bool,
-    /// How it is on its networks.
+    /// How it is on its networks at first; then its state tells.
     pub attached: Vec<Attached>,
     /// The ports of the host that lead to it.
     pub published: Published,

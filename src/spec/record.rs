@@ -71,22 +71,43 @@ fn read_record(record: &mut dyn Record, json: Option<Value>) -> bool {
     is_read
 }
 
-/// `part` gives the part at a position.
-fn write_list<'a>(len: usize, part: &dyn Fn(usize) -> &'a dyn Part, text: &mut String) {
-    text.push('[');
-    for at in 0..len {
-        text.push_str(if at == 0 { "" } else { "," });
-        part(at).write(text);
-    }
-    text.push(']');
+/// A list of parts of one kind.
+trait List {
+    /// The part at a position.
+    fn at(&self, at: usize) -> Option<&dyn Part>;
+
+    /// One more part.
+    fn add(&mut self) -> Option<&mut dyn Part>;
 }
 
-/// `add` takes each element, and says whether it is a part of the list.
-fn read_list(json: Option<Value>, add: &mut dyn FnMut(Value) -> bool) -> bool {
-    let Some(Value::Array(read)) = json else { return false };
+impl<T: Part + Default> List for Vec<T> {
+    fn at(&self, at: usize) -> Option<&dyn Part> {
+        self.get(at).map(|part| part as &dyn Part)
+    }
+
+    fn add(&mut self) -> Option<&mut dyn Part> {
+        self.push(T::default());
+        self.last_mut().map(|part| part as &mut dyn Part)
+    }
+}
+
+fn write_list(list: &dyn List, text: &mut String) {
+    let mut at = 0;
+    while let Some(part) = list.at(at) {
+        text.push(if at == 0 { '[' } else { ',' });
+        part.write(text);
+        at += 1;
+    }
+    text.push_str(if at == 0 { "[]" } else { "]" });
+}
+
+/// A list that is missing is empty: the record is older than it.
+fn read_list(list: &mut dyn List, json: Option<Value>) -> bool {
+    let Some(json) = json else { return true };
+    let Value::Array(read) = json else { return false };
     let mut is_read = true;
     for json in read {
-        is_read &= add(json);
+        is_read &= list.add().is_some_and(|part| part.read(Some(json)));
     }
     is_read
 }
@@ -169,20 +190,13 @@ impl<T: Part + Default> Part for Option<T> {
     }
 }
 
-/// A list that is missing is empty: the record is older than it.
 impl<T: Part + Default> Part for Vec<T> {
     fn write(&self, text: &mut String) {
-        write_list(self.len(), &|at| &self[at], text);
+        write_list(self, text);
     }
 
     fn read(&mut self, json: Option<Value>) -> bool {
-        let mut add = |json| {
-            let mut part = T::default();
-            let is_read = part.read(Some(json));
-            self.push(part);
-            is_read
-        };
-        json.is_none() || read_list(json, &mut add)
+        read_list(self, json)
     }
 }
 
@@ -260,8 +274,8 @@ macro_rules! record {
 macro_rules! words {
     ($($of:ident { $($which:ident = $word:literal),* })*) => { $(
         impl $of {
-            const EACH: &[Self] = &[$(Self::$which),*];
-            const WORDS: &[&str] = &[$($word),*];
+            pub(crate) const EACH: &[Self] = &[$(Self::$which),*];
+            pub(crate) const WORDS: &[&str] = &[$($word),*];
 
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {

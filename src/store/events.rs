@@ -4,9 +4,9 @@
 use super::{Store, journal};
 use crate::error::Result;
 use crate::kernel::{file, io, time};
-use crate::spec::Spec;
 use crate::spec::map::Map;
 use crate::spec::record::{texts, to_json};
+use crate::spec::{Attached, Spec};
 use crate::store::journal::{From, Reader};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -62,6 +62,13 @@ pub fn network(store: &Store, action: &str, id: &str, name: &str, container: &st
         }
     }
     tell(store, "network", action, id, &attributes);
+}
+
+/// A container came to some networks with its start, or left them with its end.
+pub fn networks(store: &Store, action: &str, container: &str, attached: &[Attached]) {
+    for one in attached {
+        network(store, action, &one.network_id, &one.network, container);
+    }
 }
 
 /// An event in the words of docker's API.

@@ -130,7 +130,9 @@ fn files_of_etc() {
     let h = Host::new();
     let hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
                  ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters";
-    assert_eq!(h.ok("run --rm busybox cat /etc/hosts"), hosts);
+    assert_eq!(h.ok("run --rm --network none busybox cat /etc/hosts"), hosts);
+    let hosts = format!("{hosts}\n172.17.0.2\tbox");
+    assert_eq!(h.ok("run --rm --hostname box busybox cat /etc/hosts"), hosts);
     assert_eq!(h.ok("run --rm --hostname box busybox cat /etc/hostname"), "box");
     let modes = h.ok("run --rm busybox stat -c '%a %u:%g' /etc/hosts /etc/hostname /etc/resolv.conf");
     assert_eq!(modes, "644 0:0\n644 0:0\n644 0:0");

@@ -102,6 +102,9 @@ fn bash_completes() {
         (&["mydocker", "run", "--restart", "un"], "unless-stopped"),
         (&["mydocker", "container", "kill", "-s", "T"], "TERM"),
         (&["mydocker", "rm", "box"], "boxed"),
+        (&["mydocker", "network", "dis"], "disconnect"),
+        (&["mydocker", "network", "rm", ""], "bridge host none"),
+        (&["mydocker", "network", "connect", "b"], "boxed bridge"),
         (&["mydocker", "inspect", "b"], "boxed busybox:latest"),
         (&["mydocker", "rmi", ""], "busybox:latest"),
     ] {

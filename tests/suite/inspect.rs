@@ -33,7 +33,10 @@ fn a_container_has_dockers_shape() {
         ("{{json .HostConfig.Ulimits}}", "[{\"Name\":\"nofile\",\"Hard\":20,\"Soft\":10}]"),
         ("{{json .HostConfig.RestartPolicy}}", "{\"Name\":\"no\",\"MaximumRetryCount\":0}"),
         ("{{.HostConfig.Binds}} {{len .Mounts}} {{(index .Mounts 0).Type}}", "[vol:/v] 1 volume"),
-        ("{{.HostConfig.NetworkMode}} {{range $name, $net := .NetworkSettings.Networks}}{{$name}}{{end}}", "none none"),
+        (
+            "{{.HostConfig.NetworkMode}} {{range $name, $net := .NetworkSettings.Networks}}{{$name}}{{end}}",
+            "bridge bridge",
+        ),
         ("{{.HostConfig.PidMode}}{{.HostConfig.IpcMode}} {{.HostConfig.Privileged}}", "private false"),
         ("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.Config.Healthcheck}}", "none <nil>"),
         ("{{.HostConfig.PidsLimit}} {{.HostConfig.Devices}} {{json .NetworkSettings.Ports}}", "<nil> [] {}"),

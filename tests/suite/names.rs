@@ -67,6 +67,13 @@ fn on_the_default_network() {
     reaches(&h, "web", "app", &ip(&h, "app"));
     h.ok("rm -f app");
     assert_eq!(lines(&h, "web"), alone);
+    // One that did not begin was announced already.
+    h.run("run --name app busybox nosuch").exits(127);
+    assert_eq!(lines(&h, "web"), alone);
+    h.idle("--name app --userns auto");
+    assert_eq!(h.ok("exec app tail -n 1 /etc/hosts"), format!("{web}\tweb {id}"));
+    assert_eq!(h.ok("exec app stat -c '%a %u:%g' /etc/hosts"), "644 0:0");
+    reaches(&h, "web", "app", &ip(&h, "app"));
     // What was mounted is no part of an image.
     h.ok("commit web kept");
     assert_eq!(h.ok("run --rm --network none kept cat /etc/hosts") + "\n", FIRST);

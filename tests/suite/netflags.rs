@@ -153,7 +153,7 @@ fn bad_ports() {
             ("-p 80:80/icmp", "invalid proto: icmp"),
             ("-p nosuch:80:80", "invalid IP address: nosuch"),
             ("-p 1-2:1-3", "invalid ranges specified for container and host Ports: 1-3 and 1-2"),
-            ("-p target=80,mode=ingress", "there is no mode=ingress"),
+            ("-p target=80,mode=ingress", "invalid publish opts: mode=ingress"),
             ("-p 1-65535 -p 1-65535/udp", "too many published ports"),
             ("-P --expose 1-65535 --expose 1-65535/udp", "too many published ports"),
             ("--expose x", "invalid range format for --expose: x"),

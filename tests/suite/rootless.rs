@@ -83,6 +83,11 @@ fn it_runs_with_one_id() {
     assert_eq!(home.ok("run --rm -v vol:/v busybox sh -c 'echo kept > /v/f'"), "");
     assert_eq!(home.ok("run --rm -v vol:/v busybox cat /v/f"), "kept");
     assert!(home.ok("run --rm --network host busybox ip link").contains("LOOPBACK"));
+    for flags in ["", "--network none", "--network default"] {
+        assert_eq!(home.ok(&format!("run --rm {flags} busybox ls /sys/class/net")), "lo", "{flags}");
+    }
+    home.fails("run --rm --network bridge busybox true", 125, "network bridge needs root");
+    home.fails("create --network nosuch busybox true", 125, "network nosuch needs root");
     assert_eq!(
         home.ok("run --rm --read-only --tmpfs /run busybox sh -c 'touch /run/a; touch /b 2>/dev/null || echo ro'"),
         "ro"

@@ -129,7 +129,7 @@ fn fits(subnet: Option<Subnet>, gateway: &str, ip: &str) -> Result<()> {
     };
     let at = subnet.position(address);
     // The first address of a subnet is its own, the last one of IPv4 means all.
-    if subnet.last() > 1 && (at == 0 || address.is_ipv4() && at == subnet.last()) || ip == gateway {
+    if subnet.last() > 1 && (at == 0 || address.is_ipv4() && at == subnet.last()) || gateway.parse() == Ok(address) {
         return Err(wrong("IP address {} is not for containers: it is the network's own, or its gateway's", ip));
     }
     Ok(())

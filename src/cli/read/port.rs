@@ -1,7 +1,7 @@
 //! `-p` and `--expose`: ports of the container, and of the host.
 
 use super::super::human::visible;
-use super::{bad, mount, wrong};
+use super::{bad, wrong};
 use core::net::IpAddr;
 use mydocker::error::{Error, Result};
 use mydocker::spec::port::{Range, range, span};
@@ -71,26 +71,19 @@ pub fn address(text: &str) -> Option<String> {
 
 /// The short form of `published=8080,target=80,protocol=tcp`.
 fn short(text: &str) -> Result<String> {
-    let [mut published, mut target, mut protocol] = [const { String::new() }; 3];
-    for field in mount::fields(text)? {
-        match field.split_once('=') {
-            Some(("published", value)) => value.clone_into(&mut published),
-            Some(("target", value)) => value.clone_into(&mut target),
-            Some(("protocol", value)) => value.clone_into(&mut protocol),
-            Some(("mode", "host")) => {}
-            Some(("mode", other)) => {
-                return Err(wrong("there is no mode={}: ports are the host's own, mode=host", other));
+    let mut parts = [""; 3];
+    for field in text.split(',') {
+        let (key, value) = field.split_once('=').unwrap_or_default();
+        match ["published", "target", "protocol"].iter().position(|known| *known == key) {
+            Some(at) if !value.contains('=') => parts[at] = value,
+            _ if field == "mode=host" => {}
+            _ if key.is_empty() => {
+                return Err(wrong("invalid publish opts format (should be name=value but got '{}')", field));
             }
-            Some((key, _)) if !key.is_empty() => {
-                return Err(wrong("invalid field key {}: published, target, protocol or mode", key));
-            }
-            _ => return Err(wrong("invalid publish opts format (should be name=value but got '{}')", &field)),
+            _ => return Err(wrong("invalid publish opts: {}: only published, target, protocol and mode=host", field)),
         }
     }
-    if [&published, &target, &protocol].iter().any(|value| value.contains('=')) {
-        return Err(wrong("invalid publish opts format: '{}'", text));
-    }
-    Ok([&published, ":", &target, "/", &protocol].concat())
+    Ok([parts[0], ":", parts[1], "/", parts[2]].concat())
 }
 
 #[cfg(test)]
@@ -180,9 +173,15 @@ mod tests {
             ("target=x", "invalid containerPort: x"),
             ("target=80,", "invalid publish opts format (should be name=value but got '')"),
             ("target=80,=x", "invalid publish opts format (should be name=value but got '=x')"),
-            ("target=80,mode=ingress", "there is no mode=ingress: ports are the host's own, mode=host"),
-            ("target=80,host_ip=::1", "invalid field key host_ip: published, target, protocol or mode"),
-            ("target=a=80", "invalid publish opts format: 'target=a=80'"),
+            (
+                "target=80,mode=ingress",
+                "invalid publish opts: mode=ingress: only published, target, protocol and mode=host",
+            ),
+            (
+                "target=80,host_ip=::1",
+                "invalid publish opts: host_ip=::1: only published, target, protocol and mode=host",
+            ),
+            ("target=a=80", "invalid publish opts: target=a=80: only published, target, protocol and mode=host"),
         ] {
             assert_eq!(read(typed), want, "{typed}");
         }

@@ -47,7 +47,7 @@ pub fn group_help(group: &str) -> String {
     let mut text = format!("Usage:  mydocker {group} VERB [OPTIONS] …\n\nVerbs:\n");
     for name in of_group(group) {
         let about = find(&[group, name]).map_or("", |(verb, _)| verb.about);
-        let _ = writeln!(text, "  {name:<9} {about}"); // a String takes everything
+        let _ = writeln!(text, "  {name:<10} {about}"); // a String takes everything
     }
     text
 }
@@ -59,7 +59,7 @@ pub fn overview() -> String {
          Containers in one file, without a daemon.\n\nVerbs:\n",
     );
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<18} {}", verb.name, verb.about); // a String takes everything
+        let _ = writeln!(text, "  {:<19} {}", verb.name, verb.about); // a String takes everything
     }
     text.push_str(
         "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \

@@ -113,12 +113,12 @@ pub fn of_other(spec: &Spec, attached: &Attached, links: &[String]) -> String {
 fn about(line: &str) -> Option<(&str, &str)> {
     let (ip, words) = line.split_once('\t')?;
     let (_, id) = words.trim_ascii_end().rsplit_once(' ')?;
-    hex::is(id, 12).then_some((ip, id))
+    (hex::is(id, 12) && ip.parse::<IpAddr>().is_ok()).then_some((ip, id))
 }
 
-/// Whether that is a line about this container at one of these addresses.
-pub fn is_about(line: &str, spec: &Spec, attached: &Attached) -> bool {
-    about(line).is_some_and(|(ip, id)| id == short(&spec.id) && (ip == attached.ip || ip == attached.ip6))
+/// Whether that is a line about this container.
+pub fn is_about(line: &str, spec: &Spec) -> bool {
+    about(line).is_some_and(|(_, id)| id == short(&spec.id))
 }
 
 /// Whether a line about another container is wrong, now that this one is on the network: it has the address, or had
@@ -281,7 +281,7 @@ mod tests {
         let links = [format!("{id}:db"), format!("{}:no", "1".repeat(64)), "odd".into()];
         let text = of_other(&web, &here, &links);
         assert_eq!(text, format!("172.18.0.2\tdb web www {short}\nfd00::2\tdb web www {short}\n"));
-        let gone: Vec<bool> = text.lines().map(|line| is_about(line, &web, &here)).collect();
+        let gone: Vec<bool> = text.lines().map(|line| is_about(line, &web)).collect();
         assert_eq!(gone, [true, true]);
         assert_eq!(of_other(&web, &at("bridge", "172.17.0.2", ""), &[]), format!("172.17.0.2\tweb {short}\n"));
         // Its short id is last even if it is an alias, too.
@@ -290,8 +290,8 @@ mod tests {
         for (line, about, outdated, of_network) in [
             (format!("172.18.0.2\tweb {short}"), true, true, true),
             (format!("172.18.0.2\tweb {short}\r\n"), true, true, true),
-            (format!("172.18.0.9\told {short}"), false, true, true),
-            (format!("172.19.0.9\tweb {short}"), false, false, false),
+            (format!("172.18.0.9\told {short}"), true, true, true),
+            (format!("172.19.0.9\tweb {short}"), true, false, false),
             ("172.18.0.2\tdb aaaaaaaaaaaa".into(), false, true, true),
             ("172.18.0.3\tdb aaaaaaaaaaaa".into(), false, false, true),
             ("fd00::9\tdb aaaaaaaaaaaa".into(), false, false, true),
@@ -302,7 +302,7 @@ mod tests {
             (format!("# 172.18.0.2\tweb {short}"), false, false, false),
             (String::new(), false, false, false),
         ] {
-            let got = (is_about(&line, &web, &here), is_outdated(&line, &web, &here), is_of_network(&line, &here));
+            let got = (is_about(&line, &web), is_outdated(&line, &web, &here), is_of_network(&line, &here));
             assert_eq!(got, (about, outdated, of_network), "{line:?}");
         }
         // A record that is damaged picks nothing.

@@ -17,7 +17,7 @@ impl Monitor<'_> {
     pub(super) fn rewire(&mut self, container: &Container) -> Result<()> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let (store, spec, init) = (self.store, &container.spec, run.child.pidfd.as_fd());
-        let before = core::mem::take(&mut run.attached);
+        let before = core::mem::take(&mut self.state.networks);
         let mut result = Ok(());
         let mut left: Vec<Attached> = Vec::new();
         for attached in before {
@@ -32,8 +32,14 @@ impl Monitor<'_> {
             if result.is_err() || left.iter().any(|attached| attached.network == wanted.network) {
                 continue;
             }
-            let is_free = |name: &str| left.iter().all(|attached| attached.link != name);
-            let name = (0..).map(|at| format!("eth{at}")).find(|name| is_free(name)).unwrap_or_default();
+            let mut at = 0;
+            let name = loop {
+                let name = format!("eth{at}");
+                if left.iter().all(|attached| attached.link != name) {
+                    break name;
+                }
+                at += 1;
+            };
             let leads_out = left.iter().all(|attached| attached.gateway.is_empty());
             result = endpoint::plug(store, &spec.id, wanted, run.child.pid, &name, leads_out).and_then(|attached| {
                 let done = inside(init, &mut || endpoint::enter(&link::open()?, &attached));
@@ -49,8 +55,7 @@ impl Monitor<'_> {
             result = result.and(lead_out(store, init, &mut left));
         }
         result = result.and(run.published.open(spec, &left));
-        run.attached = left;
-        self.state.networks.clone_from(&run.attached);
+        self.state.networks = left;
         result.and(container.note_state(self.store, &self.state, false))
     }
 }

@@ -143,10 +143,13 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
             choose(store, network, at)?;
             networks::write(store, network)?;
         }
-        let bridge = make(socket, network).map_err(|error| {
-            let _ = remove(network, ""); // the first error is the one that tells
-            error
-        })?;
+        let bridge = match make(socket, network) {
+            Ok(bridge) => bridge,
+            Err(error) => {
+                let _ = remove(network, ""); // the first error is the one that tells
+                return Err(error);
+            }
+        };
         // Somebody else, who does not know our lock, may have taken the same addresses at the same moment.
         if !is_taken(store, network)? {
             return Ok(bridge);

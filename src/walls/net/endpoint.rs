@@ -184,7 +184,11 @@ pub fn release(store: &Store, spec: &Spec) -> Result<()> {
     if spec.network != Kind::Bridge {
         return Ok(());
     }
-    spec.endpoints.iter().fold(Ok(()), |result, endpoint| result.and(unplug(store, &spec.id, &endpoint.network)))
+    let mut result = Ok(());
+    for endpoint in &spec.endpoints {
+        result = result.and(unplug(store, &spec.id, &endpoint.network));
+    }
+    result
 }
 
 /// Whether [`release`] has something to do for a container that does not run.
