@@ -39,11 +39,11 @@ fn connect(w: &World) -> TcpStream {
     connection
 }
 
-fn ask(connection: &mut TcpStream, text: &[u8; 4]) -> std::io::Result<()> {
-    connection.write_all(text)?;
-    let mut answer = [0; 4];
+fn ask(connection: &mut TcpStream, text: &str) -> std::io::Result<()> {
+    connection.write_all(text.as_bytes())?;
+    let mut answer = vec![0; text.len()];
     connection.read_exact(&mut answer)?;
-    assert_eq!(&answer, text);
+    assert_eq!(answer, text.as_bytes());
     Ok(())
 }
 
@@ -52,11 +52,13 @@ fn two_hundred_connections_leave_nothing() {
     let Some(w) = World::new() else { return };
     w.serve("web", "-p 8080:7", "7");
     let monitor = monitor(&w, "web");
-    ask(&mut connect(&w), b"once").unwrap();
+    ask(&mut connect(&w), "once").unwrap();
     until("the relay has gone", || relays(monitor).is_empty());
     let before = open_files(monitor);
     let mut all: Vec<TcpStream> = (0..200).map(|_| connect(&w)).collect();
-    all.iter_mut().for_each(|connection| ask(connection, b"ping").unwrap());
+    for connection in &mut all {
+        ask(connection, "ping").unwrap();
+    }
     assert_eq!(relays(monitor).len(), 200);
     // A relay has its two sockets and /dev/null, and no powers.
     let relay = relays(monitor)[0];
@@ -65,7 +67,9 @@ fn two_hundred_connections_leave_nothing() {
     for line in ["CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1"] {
         assert!(status.contains(line), "{status}");
     }
-    all.iter_mut().for_each(|connection| ask(connection, b"pong").unwrap());
+    for connection in &mut all {
+        ask(connection, "pong").unwrap();
+    }
     drop(all);
     until("the relays have gone", || relays(monitor).is_empty());
     assert_eq!(open_files(monitor), before);
@@ -77,10 +81,12 @@ fn who_is_too_many_waits() {
     w.serve("web", "-p 8080:7", "7");
     let monitor = monitor(&w, "web");
     let mut all: Vec<TcpStream> = (0..RELAYS_MAX).map(|_| connect(&w)).collect();
-    all.iter_mut().for_each(|connection| ask(connection, b"ping").unwrap());
+    for connection in &mut all {
+        ask(connection, "ping").unwrap();
+    }
     let mut late = connect(&w);
     late.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    assert!(matches!(ask(&mut late, b"late").unwrap_err().kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    assert!(matches!(ask(&mut late, "late").unwrap_err().kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
     assert_eq!(relays(monitor).len(), RELAYS_MAX);
     assert_eq!(traffic(&w.net, "echo tcp 127.0.0.1:8080 1000"), "same");
     all.pop();
@@ -95,7 +101,7 @@ fn ends_are_passed_on() {
     w.serve("web", "-p 8080:7 -p 8081:9", "7");
     assert_eq!(traffic(&w.net, &format!("echo tcp {AT} 10000000")), "same");
     let mut half = connect(&w);
-    ask(&mut half, b"ping").unwrap();
+    ask(&mut half, "ping").unwrap();
     half.write_all(b"last").unwrap();
     half.shutdown(std::net::Shutdown::Write).unwrap();
     let mut rest = Vec::new();
@@ -106,7 +112,7 @@ fn ends_are_passed_on() {
     assert_eq!(deaf.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
     // The server dies with unread bytes.
     let mut cut = connect(&w);
-    ask(&mut cut, b"ping").unwrap();
+    ask(&mut cut, "ping").unwrap();
     w.ok("kill web");
     assert!(matches!(cut.read(&mut [0; 1]), Ok(0) | Err(_)));
 }
@@ -152,7 +158,7 @@ fn all_is_given_back() {
         assert!(!free());
         assert_eq!(tables(), 2, "the network's and the container's");
         let mut connection = connect(&w);
-        ask(&mut connection, b"ping").unwrap();
+        ask(&mut connection, "ping").unwrap();
         if end == "monitor" {
             let pid = rustix::process::Pid::from_raw(monitor(&w, "web")).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
