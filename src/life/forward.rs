@@ -109,7 +109,7 @@ impl Relays {
         }
     }
 
-    /// One datagram. Its sender's next ones arrive at a socket of his own.
+    /// One datagram. Its sender's next ones arrive at a socket of his own, and may overtake those that came before it was there.
     fn hear(&mut self, published: &Published, at: usize) -> core::result::Result<(), Errno> {
         let mut buf = vec![0; CHUNK_BYTES];
         let (_, n, from) = recvfrom(&published.sockets[at], &mut buf[..], RecvFlags::empty())?;
