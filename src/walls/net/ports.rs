@@ -36,7 +36,7 @@ pub struct Published {
     /// The table of rules belongs to it.
     rules: Option<Socket>,
     /// The container's addresses of IPv4 and IPv6.
-    targets: [Option<IpAddr>; 2],
+    pub targets: [Option<IpAddr>; 2],
 }
 
 /// monitor, before the clone: takes the ports of the host. One that is in use is an error.
