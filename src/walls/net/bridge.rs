@@ -111,14 +111,19 @@ fn choose(store: &Store, network: &mut Network, from: usize) -> Result<()> {
     Ok(())
 }
 
-/// What the kernel says of a kind of link that it does not have.
+/// What the kernel says of a module that it does not have.
 pub fn explain(errno: Errno, module: &str, what: &str, name: &str) -> Error {
-    if link::is_unknown_kind(errno) {
+    if link::is_unknown_kind(errno) || errno == Errno::NOENT && module == nft::MODULES {
         return Error::new(format!(
-            "this kernel has no {module}, which networks need: modprobe {module}; or use --network host or --network none"
+            "this kernel has no {module}, which networks need: modprobe -a {module}; or use --network host or --network none"
         ));
     }
     Error::tried(what, name, errno)
+}
+
+/// A conversation about the packet filter, which a kernel may not have.
+pub fn filter() -> Result<Socket> {
+    nft::open().map_err(|error| explain(error.errno.unwrap_or(Errno::IO), nft::MODULES, "open", "the packet filter"))
 }
 
 /// The network's bridge, which is made if there is none. The caller holds the lock of the networks.
@@ -243,7 +248,7 @@ const FOREIGN: (&str, &str) = ("filter", "FORWARD");
 
 /// The network's table: who may reach whom, and whose address packets get on their way out.
 fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
-    let socket = nft::open()?;
+    let socket = filter()?;
     let (table, bridge) = (table_of(&network.id), network.link.as_str());
     let mut batch = Batch::new(nft::INET, &table);
     if nft::has(&socket, nft::INET, &table, "") {
@@ -272,7 +277,7 @@ fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
             batch.add_rule(Hook::Postrouting, &own().goes_through(bridge, true).masquerade());
         }
     }
-    batch.commit(&socket).map_err(|errno| explain(errno, "nf_tables", "make the rules of network", &network.name))?;
+    batch.commit(&socket).map_err(|errno| explain(errno, nft::MODULES, "make the rules of network", &network.name))?;
     // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
     for family in [nft::IPV4, nft::IPV6] {
         if nft::has(&socket, family, FOREIGN.0, FOREIGN.1) {

@@ -179,14 +179,20 @@ pub fn lead_out(socket: &Socket, attached: &Attached) -> Result<()> {
 }
 
 /// Anyone: takes a container off its networks, and takes bridges away that nobody is on any more. Idempotent. Takes tens of
-/// milliseconds, in which the kernel waits for all its processors: not while somebody waits for an answer.
-pub fn release(store: &Store, spec: &Spec) -> Result<()> {
+/// milliseconds, in which the kernel waits for all its processors: not while somebody waits for an answer. `attached`: what
+/// it was on when it ended; a command that was to take it off one may have been killed when only the record knew.
+pub fn release(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()> {
     if spec.network != Kind::Bridge {
         return Ok(());
     }
     let mut result = Ok(());
     for endpoint in &spec.endpoints {
         result = result.and(unplug(store, &spec.id, &endpoint.network));
+    }
+    for attached in attached {
+        if !networks::is_on(spec, &attached.network) {
+            result = result.and(unplug(store, &spec.id, &attached.network));
+        }
     }
     result
 }
