@@ -320,7 +320,12 @@ pub fn remove(network: &Network, but: &str) -> Result<()> {
     let socket = link::open()?;
     let bridge = link::find(&socket, &network.link)?.filter(|link| link.is_bridge);
     if let Some(bridge) = &bridge {
-        if members_of(&socket, bridge.index)?.iter().any(|member| member.id != but) {
+        let members = members_of(&socket, bridge.index)?;
+        if members.iter().any(|member| member.id != but) {
+            // It would go by itself, but not at once. Until then whoever leaves last would take it for somebody who stays.
+            for member in members.iter().filter(|member| member.id == but) {
+                let _ = link::remove(&socket, member.index); // it is gone
+            }
             return Ok(());
         }
         // A bridge that is switched on is complete. This one is not from here on.

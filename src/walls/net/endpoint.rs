@@ -7,8 +7,8 @@ use crate::kernel::netlink::Socket;
 use crate::kernel::{file, link};
 use crate::spec::subnet::Subnet;
 use crate::spec::{Attached, Endpoint, Network as Kind, Spec};
-use crate::store::Store;
 use crate::store::networks::{self, Network};
+use crate::store::{Store, containers};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -209,22 +209,22 @@ pub fn is_left(store: &Store, spec: &Spec) -> bool {
 
 /// Takes a running container off one network: its link there goes. Idempotent.
 pub fn cut(store: &Store, id: &str, name: &str) -> Result<()> {
-    let lock = networks::lock(store)?;
-    if let Some(network) = networks::get(store, name)? {
-        for member in bridge::members(&network)? {
-            if member.id == id {
-                let _ = link::remove(&link::open()?, member.index); // it may be going by itself
-            }
+    let _lock = networks::lock(store)?;
+    let Some(network) = networks::get(store, name)? else { return Ok(()) }; // it went with its bridge
+    for member in bridge::members(&network)? {
+        if member.id == id {
+            let _ = link::remove(&link::open()?, member.index); // it may be going by itself
         }
     }
-    drop(lock);
-    unplug(store, id, name)
+    bridge::remove(&network, id)
 }
 
 /// Takes a container whose processes have ended off one network. Idempotent.
-pub fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
+fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
     let _lock = networks::lock(store)?;
+    if containers::is_alive(store, id) {
+        return Ok(()); // it was started again: what is there now may be the new run's
+    }
     let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge
-    // The links of one whose processes have ended go by themselves.
     bridge::remove(&network, id)
 }
