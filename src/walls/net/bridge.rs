@@ -22,8 +22,9 @@ const DEFAULT_LINK: &str = "mydocker0";
 const MTU: u32 = 1500;
 /// How often another subnet is tried when somebody else takes one at the same moment.
 const TRIES: usize = 8;
-/// What the alias of a container's link begins with.
-const ALIAS: &str = "mydocker ";
+/// What the alias of a container's link begins with: of one that has ended, whose link the kernel has yet to take away, and
+/// of one that runs.
+const ALIAS: [&str; 2] = ["mydocker-gone ", "mydocker "];
 
 /// A running container on a network, as the kernel tells it.
 pub struct Member {
@@ -35,6 +36,8 @@ pub struct Member {
     pub index: u32,
     /// Its IPv6 address there, empty for none.
     pub ip6: String,
+    /// Whether it still needs the network.
+    pub is_there: bool,
 }
 
 /// The host's link of the container that has this address, and the alias that names both.
@@ -43,16 +46,18 @@ pub fn port_name(ip: Ipv4Addr) -> String {
 }
 
 /// See [`Member`].
-pub fn port_alias(id: &str, ip6: &str) -> String {
-    [ALIAS, id, " ", ip6].concat()
+pub fn port_alias(id: &str, ip6: &str, is_there: bool) -> String {
+    [ALIAS[usize::from(is_there)], id, " ", ip6].concat()
 }
 
 /// Who is on a network now.
 pub fn members(network: &Network) -> Result<Vec<Member>> {
-    Ok(members_if_up(network)?.unwrap_or_default())
+    let mut members = members_if_up(network)?.unwrap_or_default();
+    members.retain(|member| member.is_there);
+    Ok(members)
 }
 
-/// The same; `None` when it has no bridge.
+/// The same with those whose links have yet to go; `None` when it has no bridge.
 pub fn members_if_up(network: &Network) -> Result<Option<Vec<Member>>> {
     if network.id.is_empty() {
         return Ok(None);
@@ -64,17 +69,23 @@ pub fn members_if_up(network: &Network) -> Result<Option<Vec<Member>>> {
     }
 }
 
-/// The same for a bridge's number.
+/// The same for the number of a bridge that there is.
 pub fn members_of(socket: &Socket, bridge: u32) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for link in link::all(socket, Some(bridge))? {
         let Some(ip) = link.name.strip_prefix("md").and_then(|digits| u32::from_str_radix(digits, 16).ok()) else {
             continue;
         };
-        let alias = link.alias.strip_prefix(ALIAS).unwrap_or_default();
+        let there = link.alias.strip_prefix(ALIAS[1]);
+        let alias = there.or_else(|| link.alias.strip_prefix(ALIAS[0])).unwrap_or_default();
         let (id, ip6) = alias.split_once(' ').unwrap_or_default();
-        let ip = IpAddr::V4(Ipv4Addr::from(ip));
-        members.push(Member { id: id.to_owned(), ip, index: link.index, ip6: ip6.to_owned() });
+        members.push(Member {
+            id: id.to_owned(),
+            ip: IpAddr::V4(Ipv4Addr::from(ip)),
+            index: link.index,
+            ip6: ip6.to_owned(),
+            is_there: there.is_some(),
+        });
     }
     Ok(members)
 }
@@ -151,7 +162,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         let bridge = match make(socket, network) {
             Ok(bridge) => bridge,
             Err(error) => {
-                let _ = remove(network, ""); // the first error is the one that tells
+                let _ = remove(network); // the first error is the one that tells
                 return Err(error);
             }
         };
@@ -159,7 +170,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         if !is_taken(store, network)? {
             return Ok(bridge);
         }
-        remove(network, "")?;
+        remove(network)?;
     }
     Err(Error::new(format!("cannot find a free subnet for network {}: others take them all", network.name)))
 }
@@ -311,21 +322,15 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     rules
 }
 
-/// Takes a network's bridge away with its rules, unless another container than `but` is on it. The caller holds the lock of
-/// the networks.
-pub fn remove(network: &Network, but: &str) -> Result<()> {
+/// Takes a network's bridge away with its rules, unless a container is on it. The caller holds the lock of the networks.
+pub fn remove(network: &Network) -> Result<()> {
     if network.id.is_empty() {
         return Ok(());
     }
     let socket = link::open()?;
     let bridge = link::find(&socket, &network.link)?.filter(|link| link.is_bridge);
     if let Some(bridge) = &bridge {
-        let members = members_of(&socket, bridge.index)?;
-        if members.iter().any(|member| member.id != but) {
-            // It would go by itself, but not at once. Until then whoever leaves last would take it for somebody who stays.
-            for member in members.iter().filter(|member| member.id == but) {
-                let _ = link::remove(&socket, member.index); // it is gone
-            }
+        if members_of(&socket, bridge.index)?.iter().any(|member| member.is_there) {
             return Ok(());
         }
         // A bridge that is switched on is complete. This one is not from here on.

@@ -37,7 +37,7 @@ pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, 
     let (ip, ip6, mtu) = match made {
         Ok(made) => made,
         Err(error) => {
-            let _ = bridge::remove(&network, id); // the first error is the one that tells
+            let _ = bridge::remove(&network); // the first error is the one that tells
             return Err(error);
         }
     };
@@ -91,7 +91,8 @@ fn make(
             Err(errno) => return Err(bridge::explain(errno, "veth", "make the link", &name)),
         }
         let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
-        link::set_port(socket, &name, &bridge::port_alias(id, &ip6), is_isolated).tried_to("set up the link", &name)?;
+        link::set_port(socket, &name, &bridge::port_alias(id, &ip6, true), is_isolated)
+            .tried_to("set up the link", &name)?;
         return Ok((ip, ip6, mtu));
     }
 }
@@ -202,7 +203,8 @@ pub fn is_left(store: &Store, spec: &Spec) -> bool {
     let is_left = |endpoint: &Endpoint| -> Result<bool> {
         let Some(network) = networks::get(store, &endpoint.network)? else { return Ok(false) };
         let Some(members) = bridge::members_if_up(&network)? else { return Ok(false) };
-        Ok(members.is_empty() || members.iter().any(|member| member.id == spec.id))
+        let is_there = |member: &bridge::Member| member.is_there;
+        Ok(!members.iter().any(is_there) || members.iter().any(|member| is_there(member) && member.id == spec.id))
     };
     spec.network == Kind::Bridge && spec.endpoints.iter().any(|endpoint| is_left(endpoint).unwrap_or(false))
 }
@@ -216,7 +218,7 @@ pub fn cut(store: &Store, id: &str, name: &str) -> Result<()> {
             let _ = link::remove(&link::open()?, member.index); // it may be going by itself
         }
     }
-    bridge::remove(&network, id)
+    bridge::remove(&network)
 }
 
 /// Takes a container whose processes have ended off one network. Idempotent.
@@ -226,5 +228,13 @@ fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
         return Ok(()); // it was started again: what is there now may be the new run's
     }
     let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge
-    bridge::remove(&network, id)
+    let socket = link::open()?;
+    for member in bridge::members(&network)? {
+        if let (true, IpAddr::V4(ip)) = (member.id == id, member.ip) {
+            // Its link goes by itself some time after the last process. Nobody needs to wait for that, or takes it for a
+            // container that stays.
+            let _ = link::set_port(&socket, &bridge::port_name(ip), &bridge::port_alias(id, "", false), false);
+        }
+    }
+    bridge::remove(&network)
 }
