@@ -44,6 +44,11 @@ impl Netns {
         Self(Arc::new(std::thread::spawn(make).join().unwrap()))
     }
 
+    /// A path by which other programs find it, as long as this process lives.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
     /// The one that a process is in.
     pub fn of(pid: i32) -> Self {
         let path = format!("/proc/{pid}/ns/net");
@@ -182,8 +187,7 @@ impl World {
             wanted(found.then_some(()), program)?;
         }
         let (host, other) = (Host::new(), Netns::new());
-        let there = format!("/proc/{}/fd/{}", std::process::id(), other.0.as_raw_fd());
-        host.net.sh(&format!("ip link add {UPLINK} type veth peer name eth0 netns {there}"));
+        host.net.sh(&format!("ip link add {UPLINK} type veth peer name eth0 netns {}", other.path()));
         for (net, link, four, six) in [(&host.net, UPLINK, HOST, HOST6), (&other, "eth0", OTHER, OTHER6)] {
             // Otherwise addresses can be used after a second or two.
             net.set(&format!("ipv6/conf/{link}/accept_dad"), "0");
