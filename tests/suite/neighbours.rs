@@ -29,8 +29,9 @@ impl Neighbour {
     fn container(&self, w: &World) -> (Netns, Server) {
         let (container, Self { bridge, gateway, ip, .. }) = (Netns::new(), self);
         w.net.sh(&format!(
-            "ip link add {bridge} type bridge; ip addr add {gateway}/16 dev {bridge}; ip link set {bridge} up
-             ip link add their{0} type veth peer name eth0 netns {1}; ip link set their{0} master {bridge} up",
+            "ip link add {bridge} type bridge; ip link add their{0} type veth peer name eth0 netns {1}
+             for link in {bridge} their{0}; do echo 1 >/proc/sys/net/ipv6/conf/$link/disable_ipv6; done
+             ip addr add {gateway}/16 dev {bridge}; ip link set {bridge} up; ip link set their{0} master {bridge} up",
             self.port,
             container.path()
         ));
@@ -55,7 +56,6 @@ fn side_by_side(fixture: &str, neighbours: &[Neighbour]) {
     w.net.sh(&format!("iptables-nft-restore < {fixture}"));
     let theirs: Vec<(Netns, Server)> = neighbours.iter().map(|neighbour| neighbour.container(&w)).collect();
     let _far = Server::new(&w.other, &format!("{FAR}:7"));
-    let before = (rules(&w), w.net.state());
     let they_work = || {
         for (neighbour, (container, _)) in neighbours.iter().zip(&theirs) {
             assert_eq!(traffic(container, &format!("who tcp {FAR}:7")), HOST, "{}", neighbour.bridge);
@@ -72,6 +72,7 @@ fn side_by_side(fixture: &str, neighbours: &[Neighbour]) {
         }
     };
     they_work();
+    let before = (rules(&w), w.net.state());
     w.serve("aa", "-p 8080:7 -p 8080:7/udp", "7 8");
     w.serve("bb", "", "7 8");
     they_work();

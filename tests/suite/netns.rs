@@ -105,8 +105,8 @@ impl Netns {
 
     /// All that there is in it, a line each: links, addresses, routes, rules, and the kernel's parameters.
     pub fn state(&self) -> Vec<String> {
-        let script = "ip -o link | sed 's/^[0-9]*: //'; ip -o addr | sed 's/^[0-9]*: //'; ip rule; ip -6 rule
-            ip route show table all; ip -6 route show table all; nft list ruleset";
+        let script = "ip -o link | sed 's/^[0-9]*: //; s/ state UNKNOWN / state UP /'; ip -o addr | sed 's/^[0-9]*: //'; ip rule; ip -6 rule
+            ip route show table all; ip -6 route show table all; nft -s list ruleset";
         let mut lines: Vec<String> = self.sh(script).lines().map(str::to_owned).collect();
         self.inside(|| ["ipv4", "ipv6", "bridge"].iter().for_each(|dir| parameters(dir, &mut lines)));
         lines
