@@ -305,7 +305,9 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     let bridge = network.link.as_str();
     let (from, to) = (|| Rule::default().comes_through(bridge, false), || Rule::default().goes_through(bridge, false));
     let pass = |rule: Rule| rule.mark().verdict(Verdict::Accept);
-    let mut rules = Vec::from([from().goes_through(bridge, false).verdict(Verdict::Accept)]);
+    // Others' chains hear of these too where the kernel filters bridged packets (br_netfilter), and of a published port's way
+    // back to its own network.
+    let mut rules = Vec::from([pass(from().goes_through(bridge, false))]);
     if network.is_internal {
         rules.extend([from().verdict(Verdict::Drop), to().verdict(Verdict::Drop)]);
         return rules;
