@@ -4,11 +4,10 @@ use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::images::few;
 use super::progress::Progress;
-use super::{OK, human, note, open_store, open_store_as_we_are, print_error, seal};
+use super::{OK, human, note, open_store, print_error, seal};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{file, sys};
 use mydocker::life::copy::{self, Copied, Copy};
-use mydocker::life::exec;
 use mydocker::store::containers;
 use rustix::fd::AsFd;
 use rustix::termios::isatty;
@@ -30,8 +29,8 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     if inside.is_empty() {
         return Err(Error::new(format!("no path in container {word}: {word}:/ is all of it")));
     }
-    if !rustix::process::geteuid().is_root() && is_running(word)? {
-        enter_user_namespace_of(word)?;
+    if !rustix::process::geteuid().is_root() {
+        enter_user_namespace_of(word, false)?;
     }
     seal()?;
     let store = open_store()?;
@@ -81,12 +80,6 @@ fn bytes_of(path: &str) -> Option<u64> {
 /// `CONTAINER:PATH`. As scp: a path of the host with a colon in it begins with `/` or `.`.
 fn split(word: &str) -> Option<(&str, &str)> {
     word.split_once(':').filter(|(container, _)| !container.is_empty() && !matches!(word.as_bytes()[0], b'/' | b'.'))
-}
-
-fn is_running(word: &str) -> Result<bool> {
-    let store = open_store_as_we_are()?;
-    let container = containers::find(&store, word)?;
-    Ok(exec::open_init(&store, &container).is_ok())
 }
 
 fn summary(copied: &Copied, to: &str) -> String {

@@ -22,7 +22,7 @@ impl Ending {
     /// `-s` and `-t`.
     pub fn read(parsed: &Parsed) -> Result<Self> {
         let signal = parsed.last("signal").map(read::signal).transpose()?;
-        Ok(Self { signal, seconds: parsed.read("timeout", read::seconds)? })
+        Ok(Self { signal, seconds: parsed.read("timeout", read::whole)? })
     }
 
     /// Begins to end a container. What comes back is waited on with [`stop::await_end`].

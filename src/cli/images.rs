@@ -184,7 +184,7 @@ fn made(store: &Store, id: &str) -> Result<u8> {
 /// Who is not root looks at a container from its user namespace.
 fn open_store_of(word: &str) -> Result<Opened> {
     if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
+        let _ = enter_user_namespace_of(word, true); // one that does not run has none; any other error comes again
     }
     open_store()
 }

@@ -93,7 +93,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
         note(line);
     }
     debug(|| format!("store {}, monitor's directory {}/{}", store.root_path, store.run_path, spec.id));
-    debug(|| format!("decided: {}", mydocker::spec::record::to_json(&spec)));
+    debug(|| format!("decided: {}", mydocker::spec::record::to_json(&*spec)));
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;
