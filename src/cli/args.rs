@@ -120,7 +120,7 @@ impl Parsed {
 
     /// docker's sentence about a value that a flag does not take.
     pub fn invalid(&self, key: &str, value: &str, why: &Error) -> Error {
-        let spelled = format!("--{key}");
+        let spelled = ["--", key].concat();
         let spelled = self.find(&spelled).map_or(spelled, Flag::spelled);
         wrongs("invalid argument \"{}\" for \"{}\" flag: {}", &[value, &spelled, &why.to_string()])
     }
@@ -172,8 +172,8 @@ impl Flag {
     /// `-d, --detach` or `--name`, as pflag writes it.
     pub fn spelled(self) -> String {
         match self.letter() {
-            Some(letter) => format!("-{letter}, --{}", self.key()),
-            None => format!("--{}", self.key()),
+            Some(letter) => ["-", letter, ", --", self.key()].concat(),
+            None => ["--", self.key()].concat(),
         }
     }
 }
@@ -190,7 +190,8 @@ impl Verb {
 
     /// Its name and what is typed after it.
     fn spelled(&self) -> String {
-        format!("{} {}", self.name, self.usage).trim_end().to_owned()
+        let end = if self.usage.is_empty() { "" } else { " " };
+        [self.name, end, self.usage].concat()
     }
 }
 
@@ -241,11 +242,7 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
 }
 
 fn not_utf8(arg: &OsStr) -> Error {
-    let mut shown = String::new();
-    for byte in arg.as_encoded_bytes() {
-        shown.extend(byte.escape_ascii().map(char::from));
-    }
-    bad(["argument \"", &shown, "\" is not UTF-8"].concat())
+    bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii()))
 }
 
 fn no_value(shown: &str) -> Error {
@@ -337,7 +334,7 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
 /// The end of a sentence about a mistyped word: the known one that it most probably means, if there is one. At most two
 /// edits away, one for a short word. It is shown between two texts.
 pub fn did_you_mean(word: &str, among: &[&str], [before, after]: [&str; 2]) -> String {
-    nearest(word, among).map_or(String::new(), |near| format!("; did you mean {before}{near}{after}?"))
+    nearest(word, among).map_or(String::new(), |near| ["; did you mean ", before, near, after, "?"].concat())
 }
 
 fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
@@ -387,7 +384,7 @@ fn distance(word: &[char], known: &[char]) -> usize {
 
 /// The help text of a verb, as docker lays it out.
 pub fn help(verb: &Verb) -> String {
-    let mut text = format!("Usage:  mydocker {}\n\n{}\n", verb.spelled(), verb.about);
+    let mut text = ["Usage:  mydocker ", &verb.spelled(), "\n\n", verb.about, "\n"].concat();
     if !verb.aliases.is_empty() {
         text.extend(["\nAliases:\n  mydocker ", verb.name]);
         for name in verb.aliases {

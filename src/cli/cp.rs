@@ -17,7 +17,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     let [source, destination] = [&parsed.words[0], &parsed.words[1]];
     for (word, what) in [(source, "source"), (destination, "destination")] {
         if word.is_empty() {
-            return Err(Error::new(format!("{what} can not be empty")));
+            return Err(Error::new([what, " can not be empty"].concat()));
         }
     }
     let (is_into, (word, inside), typed) = match (split(source), split(destination)) {
@@ -27,7 +27,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
         (None, Some(container)) => (true, container, source),
     };
     if inside.is_empty() {
-        return Err(Error::new(format!("no path in container {word}: {word}:/ is all of it")));
+        return Err(Error::new(["no path in container ", word, ": ", word, ":/ is all of it"].concat()));
     }
     if !rustix::process::geteuid().is_root() {
         enter_user_namespace_of(word, false)?;
@@ -59,7 +59,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     drop(progress);
     let copied = copied?;
     if !copied.left_out.is_empty() {
-        note(&format!("not copied: {}", few(&copied.left_out, str::to_owned)));
+        note(&("not copied: ".to_owned() + &few(&copied.left_out, str::to_owned)));
     }
     let is_stream = request.outside.is_none();
     if !is_quiet && (is_into || !is_stream) {
@@ -87,9 +87,9 @@ fn summary(copied: &Copied, to: &str) -> String {
     if let Some(content) = copied.content
         && content != copied.transferred
     {
-        size = format!("{} (transferred {size})", human::size(content));
+        size = [&human::size(content), " (transferred ", &size, ")"].concat();
     }
-    format!("Successfully copied {size} to {}\n", human::visible(to))
+    ["Successfully copied ", &size, " to ", &human::visible(to), "\n"].concat()
 }
 
 #[cfg(test)]

@@ -49,7 +49,6 @@ const PLATFORMS: [&str; 4] = if cfg!(target_arch = "x86_64") {
 };
 
 /// What was decided.
-#[derive(Default)]
 pub struct Decision {
     /// The container.
     pub spec: Box<Spec>,
@@ -117,7 +116,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let mut job = Job {
         parsed,
         store,
-        made: Decision::default(),
+        made: Decision { spec: Spec::empty(), notes: Vec::new(), is_name_generated: false },
         ids: ids::Asked::Host,
         health: HealthConfig::default(),
         exposed: Vec::new(),
@@ -234,20 +233,22 @@ fn device_rules(job: &mut Job<'_>) -> Result<()> {
 
 /// What `--ulimit` asks for; of two for the same resource the later one counts.
 fn ulimits(job: &mut Job<'_>) -> Result<()> {
-    let mut asked = Vec::new();
-    job.parsed.list("ulimit", read::ulimit::ulimit, &mut asked)?;
-    for ulimit in asked {
-        replace(&mut job.made.spec.ulimits, ulimit, &|one, other| one.name == other.name);
-    }
+    let all = &mut job.made.spec.ulimits;
+    job.parsed.list("ulimit", read::ulimit::ulimit, all)?;
+    keep_last(all, &|one, later| one.name == later.name);
     Ok(())
 }
 
-/// Adds one in place of another that is the same thing.
-fn replace<T>(all: &mut Vec<T>, one: T, is_same: &dyn Fn(&T, &T) -> bool) {
-    if let Some(at) = all.iter().position(|other| is_same(&one, other)) {
-        all.remove(at);
+/// Of several that are about the same thing only the last one stays.
+fn keep_last<T>(all: &mut Vec<T>, is_same: &dyn Fn(&T, &T) -> bool) {
+    let mut at = 0;
+    while at < all.len() {
+        if all[at + 1..].iter().any(|later| is_same(&all[at], later)) {
+            all.remove(at);
+        } else {
+            at += 1;
+        }
     }
-    all.push(one);
 }
 
 /// What `--group-add` asks for. The image knows what the names mean.
@@ -330,16 +331,14 @@ fn image(job: &mut Job<'_>) -> Result<()> {
 }
 
 fn rootfs(spec: &mut Spec, dir: &str) -> Result<()> {
-    let real = std::fs::canonicalize(dir).map_err(|e| match e.raw_os_error() {
-        Some(errno) => Error::os(format!("use --rootfs {dir}"), Errno::from_raw_os_error(errno)),
-        None => Error::new(format!("cannot use --rootfs {dir}: {e}")),
-    })?;
-    let path = real.to_str().ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
-    if !real.is_dir() || path == "/" {
+    let real = file::real_path(dir).map_err(|errno| Error::tried("use --rootfs", dir, errno))?;
+    let path = real.ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
+    let is_dir = rustix::fs::stat(path.as_str()).is_ok_and(|stat| file::is_directory(&stat));
+    if !is_dir || path == "/" {
         return Err(wrong("cannot use --rootfs {}: it must be a directory, and not /", dir));
     }
-    path.clone_into(&mut spec.image);
-    spec.rootfs = Some(path.to_owned());
+    spec.image.clone_from(&path);
+    spec.rootfs = Some(path);
     Ok(())
 }
 

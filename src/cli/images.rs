@@ -205,7 +205,7 @@ pub fn export(parsed: &Parsed) -> Result<u8> {
 /// The file of `-o`; where there is a symlink, what it leads to.
 fn output(parsed: &Parsed) -> Option<String> {
     let path = parsed.last("output")?;
-    let real = std::fs::canonicalize(path).ok().and_then(|real| real.into_os_string().into_string().ok());
+    let real = mydocker::kernel::file::real_path(path).ok().flatten();
     Some(real.unwrap_or_else(|| path.to_owned()))
 }
 

@@ -371,7 +371,7 @@ pub fn clean(path: &str) -> Option<String> {
             part => kept.push(part),
         }
     }
-    Some(format!("/{}", kept.join("/")))
+    Some("/".to_owned() + &kept.join("/"))
 }
 
 #[cfg(test)]

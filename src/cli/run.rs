@@ -175,7 +175,7 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     // Whether one that is just being started succeeds is known when its change is over.
     if state.status != Status::Created && stop::is_running(store, &container)? {
         if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
-            return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
+            return Err(Error::new(["container ", word, " is paused: try unpause instead"].concat()).exit(1));
         }
         return Ok(None);
     }

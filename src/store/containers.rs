@@ -65,7 +65,7 @@ pub fn create(store: &Store, spec: &mut Box<Spec>, files: &[(&str, &str)]) -> Re
         return Err(error);
     }
     fault::point("create:named");
-    Ok((Container { spec: core::mem::take(spec), dir }, lock_file))
+    Ok((Container { spec: core::mem::replace(spec, Spec::empty()), dir }, lock_file))
 }
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
@@ -131,7 +131,7 @@ pub fn open(store: &Store, id: &str) -> Result<Container> {
 fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
     let text = read_record(store, &dir, id, name)?;
-    let mut spec = Box::<Spec>::default();
+    let mut spec = Spec::empty();
     parse(store, id, name, &text, &mut *spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
     if !(RECORD_VERSION_MIN..=RECORD_VERSION).contains(&spec.version) || spec.id != id || !is_contained(&spec) {

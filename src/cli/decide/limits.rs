@@ -3,7 +3,7 @@
 use super::super::args::Parsed;
 use super::super::read::{self, device, whole};
 use super::devices::is_disk;
-use super::{bad, wrong, wrongs};
+use super::{bad, keep_last, wrong, wrongs};
 use mydocker::error::{self, Result};
 use mydocker::kernel::file;
 use mydocker::spec::{Limits, Rate, Throttle};
@@ -183,16 +183,16 @@ fn throttles(parsed: &Parsed, all: &mut Vec<Throttle>) -> Result<()> {
         ("device-write-iops", Rate::Writes),
     ] {
         let read = if matches!(what, Rate::ReadBytes | Rate::WriteBytes) { device::bytes_limit } else { device::limit };
-        let mut asked = Vec::new();
-        parsed.list(key, read, &mut asked)?;
-        for (device, rate) in asked {
-            if let Err(errno) = is_disk(&device) {
-                return Err(wrongs("cannot use --{} {}: {}", &[key, &device, &error::text(errno)]));
+        let first = all.len();
+        parsed.list(key, read, all)?;
+        for throttle in &mut all[first..] {
+            throttle.what = what;
+            if let Err(errno) = is_disk(&throttle.device) {
+                return Err(wrongs("cannot use --{} {}: {}", &[key, &throttle.device, &error::text(errno)]));
             }
-            let one = Throttle { device, what, rate };
-            super::replace(all, one, &|one, other| one.what == other.what && one.device == other.device);
         }
     }
+    keep_last(all, &|one, later| one.what == later.what && one.device == later.device);
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub fn of_image(job: &mut Job<'_>) -> Result<()> {
     let mut mounts = core::mem::take(&mut job.made.spec.mounts);
     for path in job.config.volumes.take().unwrap_or_default().keys() {
         // Whatever an image says: a place in the container that can be one.
-        let Ok(target) = read::target(&format!("/{path}")) else { continue };
+        let Ok(target) = read::target(&["/", path].concat()) else { continue };
         if !mounts.iter().any(|mount| mount.target == target) {
             let source = hex::fresh_id();
             mounts.push(Mount { kind: MountKind::Anonymous, source, target, ..Mount::default() });

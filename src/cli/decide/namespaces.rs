@@ -65,7 +65,7 @@ pub fn sysctls(job: &mut Job<'_>) -> Result<()> {
     let mut asked = Vec::new();
     job.parsed.list("sysctl", read::sysctl::sysctl, &mut asked)?;
     let spec = &mut job.made.spec;
-    for one in asked {
+    for one in &asked {
         let (is_others, flag) = match one.scope {
             Scope::Network if spec.network == Network::Container => {
                 (true, "network container:… it would change that one")
@@ -77,7 +77,7 @@ pub fn sysctls(job: &mut Job<'_>) -> Result<()> {
         if is_others {
             return Err(wrongs("sysctl '{}' is not allowed: with --{}", &[&one.key, flag]));
         }
-        spec.sysctls.insert(one.key, one.value);
+        spec.sysctls.insert(one.key.clone(), one.value.clone());
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
     of_first(job, &mut endpoints[0])?;
     let is_one = endpoints.len() == 1;
     let spec = &mut job.made.spec;
-    for mut endpoint in endpoints {
+    for endpoint in &mut endpoints {
         let mut is_users = false;
         let asked = core::mem::take(&mut endpoint.network);
         spec.network = match (&*asked, asked.strip_prefix("container:")) {
@@ -36,11 +36,11 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
             ("" | "default", _) if store.is_rootless => Network::None,
             (name, _) => {
                 let name = if matches!(name, "" | "default") { networks::DEFAULT } else { name };
-                is_users = join(store, name, &mut endpoint)?;
+                is_users = join(store, name, endpoint)?;
                 Network::Bridge
             }
         };
-        refuse_addresses(spec.network, is_users, &endpoint)?;
+        refuse_addresses(spec.network, is_users, endpoint)?;
         if !(is_users || is_one) {
             let what = "conflicting options: cannot attach both user-defined and non-user-defined network-modes: {} \
                         can only be alone";
@@ -50,7 +50,7 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
             return Err(wrong("network \"{}\" is specified multiple times", &endpoint.network));
         }
         if spec.network == Network::Bridge {
-            spec.endpoints.push(endpoint);
+            spec.endpoints.push(core::mem::take(endpoint));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::{bytes, clean, digits, has_control, is_digits, wrong, wrongs};
 use mydocker::error::Result;
-use mydocker::spec::Device;
+use mydocker::spec::{Device, Throttle};
 
 /// Reads `--device`: `/dev/x[:/dev/inside][:rwm]`.
 pub fn device(text: &str) -> Result<Device> {
@@ -47,16 +47,17 @@ pub fn rule(text: &str) -> Result<String> {
 }
 
 /// Reads `/dev/sda:1mb`, bytes in a second.
-pub fn bytes_limit(text: &str) -> Result<(String, u64)> {
+pub fn bytes_limit(text: &str) -> Result<Throttle> {
     throttle(text, true)
 }
 
 /// Reads `/dev/sda:100`, operations in a second.
-pub fn limit(text: &str) -> Result<(String, u64)> {
+pub fn limit(text: &str) -> Result<Throttle> {
     throttle(text, false)
 }
 
-fn throttle(text: &str, is_bytes: bool) -> Result<(String, u64)> {
+/// What is limited the caller knows.
+fn throttle(text: &str, is_bytes: bool) -> Result<Throttle> {
     let (path, number) = text.split_once(':').unwrap_or_default();
     if path.is_empty() {
         return Err(wrong("bad format: {}", text));
@@ -65,7 +66,7 @@ fn throttle(text: &str, is_bytes: bool) -> Result<(String, u64)> {
     let path = path.ok_or_else(|| wrong("bad format for device path: {}", text))?;
     let rate = if is_bytes { bytes(number).ok() } else { number.parse().ok().filter(|_| is_digits(number)) };
     match rate {
-        Some(rate @ 1..) => Ok((path, rate)),
+        Some(rate @ 1..) => Ok(Throttle { device: path, rate, ..Throttle::default() }),
         _ => {
             let (unit, more) =
                 if is_bytes { ("[<unit>]", ". Unit is optional and can be kb, mb, or gb") } else { ("", "") };
@@ -136,8 +137,9 @@ mod tests {
 
     #[test]
     fn throttles() {
-        let bytes_per_second = |text| throttle(text, true);
-        let operations_per_second = |text| throttle(text, false);
+        let read = |text, is_bytes| throttle(text, is_bytes).map(|limit| (limit.device, limit.rate));
+        let bytes_per_second = |text| read(text, true);
+        let operations_per_second = |text| read(text, false);
         assert_eq!(bytes_per_second("/dev/sda:1mb").unwrap(), ("/dev/sda".to_owned(), 1 << 20));
         assert_eq!(operations_per_second("/dev/sda:100").unwrap(), ("/dev/sda".to_owned(), 100));
         assert_eq!(text(bytes_per_second("/dev/sda")), "bad format: /dev/sda");

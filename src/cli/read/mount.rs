@@ -121,8 +121,8 @@ impl Asked {
     }
 
     /// Whether the fields fit together.
-    fn finish(self) -> Result<Mount> {
-        let mut mount = self.mount;
+    fn finish(&mut self) -> Result<Mount> {
+        let mount = &mut self.mount;
         let kind = self.kind.as_deref().unwrap_or("volume");
         if kind.is_empty() {
             return Err(bad("type is required"));
@@ -178,7 +178,7 @@ impl Asked {
                 mount.subpath = subpath.ok_or_else(|| fail("subpath must be a relative path within the volume"))?;
             }
         }
-        Ok(mount)
+        Ok(core::mem::take(mount))
     }
 }
 
@@ -204,7 +204,7 @@ fn within(path: &str) -> Option<String> {
             return None;
         }
     }
-    let rooted = clean(&format!("/{path}")).filter(|_| !path.starts_with('/'))?;
+    let rooted = clean(&["/", path].concat()).filter(|_| !path.starts_with('/'))?;
     Some(rooted[1..].to_owned())
 }
 
