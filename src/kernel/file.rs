@@ -119,8 +119,7 @@ pub fn put(path: &str, mode: u32, fill: &mut dyn FnMut(BorrowedFd<'_>) -> Result
         }
         if is_nameless {
             let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::linkat(CWD, own.as_bytes(), &dir, beside.as_bytes(), AtFlags::SYMLINK_FOLLOW)
-                .tried_to("make", path)?;
+            at::link(&own, dir.as_fd(), &beside).tried_to("make", path)?;
         }
         at::rename(dir.as_fd(), &beside, name).tried_to("rename to", path)
     };

@@ -306,6 +306,12 @@ pub fn is_going(store: &Store, id: &str) -> bool {
     GONE.iter().any(|gone| file::exists_at(store.containers.as_fd(), &format!("{id}/{gone}")))
 }
 
+/// Whether a monitor lives in this directory.
+pub fn is_alive(store: &Store, id: &str) -> bool {
+    file::open_dir_at(store.containers.as_fd(), id)
+        .is_ok_and(|dir| lock::held(dir.as_fd(), "lock", LOCK_LIFE).unwrap_or(false))
+}
+
 /// Whether a monitor lives in this directory, or a command changes it.
 pub fn is_busy(store: &Store, id: &str) -> bool {
     let Ok(dir) = file::open_dir_at(store.containers.as_fd(), id) else { return false };
