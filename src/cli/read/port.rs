@@ -2,8 +2,8 @@
 
 use super::super::human::visible;
 use super::{bad, wrong};
-use core::net::IpAddr;
 use mydocker::error::{Error, Result};
+use mydocker::spec::ip;
 use mydocker::spec::port::{Range, range, span};
 use mydocker::spec::{Protocol, Publish};
 
@@ -66,7 +66,7 @@ pub fn too_many() -> Error {
 /// An IP address, IPv6 ones also in brackets, as it is always written.
 pub fn address(text: &str) -> Option<String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string())
+    ip::read(bare).map(|ip| ip::text(ip.to_canonical()))
 }
 
 /// The short form of `published=8080,target=80,protocol=tcp`.
