@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 pub use network::{Attached, Bound, Endpoint, Network, Protocol, Publish};
 use record::{record, words};
 
+pub mod ip;
 pub mod map;
 pub mod network;
 pub mod port;

@@ -3,6 +3,7 @@
 use super::super::read::{network as words, port as typed};
 use super::{Job, bad, namespaces, wrong, wrongs};
 use mydocker::error::{EXIT_ENGINE, Result};
+use mydocker::spec::ip;
 use mydocker::spec::port::{self, Range};
 use mydocker::spec::subnet::Subnet;
 use mydocker::spec::{Endpoint, Network, Protocol, Publish, Spec};
@@ -117,12 +118,13 @@ fn fits(subnet: Option<Subnet>, gateway: &str, ip: &str) -> Result<()> {
             "user specified IP address is supported only when connecting to networks with user configured subnets";
         return Err(bad(what));
     };
-    let Some(address) = ip.parse().ok().filter(|ip| subnet.contains(*ip)) else {
+    let Some(address) = ip::read(ip).filter(|ip| subnet.contains(*ip)) else {
         return Err(wrong("no configured subnet contains IP address {}", ip));
     };
     let at = subnet.position(address);
     // The first address of a subnet is its own, the last one of IPv4 means all.
-    if subnet.last() > 1 && (at == 0 || address.is_ipv4() && at == subnet.last()) || gateway.parse() == Ok(address) {
+    if subnet.last() > 1 && (at == 0 || address.is_ipv4() && at == subnet.last()) || ip::read(gateway) == Some(address)
+    {
         return Err(wrong("IP address {} is not for containers: it is the network's own, or its gateway's", ip));
     }
     Ok(())

@@ -47,13 +47,14 @@ pub fn security(job: &mut Job<'_>) -> Result<()> {
 fn capabilities(typed: &[&str], field: &str, all: &mut Vec<String>) -> Result<()> {
     for name in typed {
         let upper = name.to_ascii_uppercase();
-        let known = caps::capability(&upper).and_then(|bit| caps::CAPABILITIES.get(bit as usize).copied());
-        let Some(full) = known.or((upper == "ALL").then_some("ALL")) else {
-            let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
-            return Err(wrongs("invalid Cap{}: unknown capability: \"CAP_{}\"", &[field, short]));
+        let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        let full = match caps::capability(&upper) {
+            Some(_) => ["CAP_", short].concat(),
+            None if upper == "ALL" => upper,
+            None => return Err(wrongs("invalid Cap{}: unknown capability: \"CAP_{}\"", &[field, short])),
         };
-        if !all.iter().any(|other| other == full) {
-            all.push(full.to_owned());
+        if !all.contains(&full) {
+            all.push(full);
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! `-p` and `--expose`: ports of the container, and of the host.
 
 use super::{bad, nth, wrong, wrongs};
-use core::net::IpAddr;
 use mydocker::error::{Error, Result};
+use mydocker::spec::ip;
 use mydocker::spec::port::{Range, range, span};
 use mydocker::spec::{Protocol, Publish};
 
@@ -65,7 +65,7 @@ pub fn too_many() -> Error {
 /// An IP address, IPv6 ones also in brackets, as it is always written.
 pub fn address(text: &str) -> Option<String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string())
+    ip::read(bare).map(|ip| ip::text(ip.to_canonical()))
 }
 
 /// The short form of `published=8080,target=80,protocol=tcp`.
