@@ -129,55 +129,86 @@ impl<T> Tried<T> for core::result::Result<T, Errno> {
     }
 }
 
-/// The text of an errno as strerror(3) words it; the engine has no libc to ask.
+/// Errors by their numbers, which all our processors share (asm-generic/errno.h), as strerror(3) words them.
+const TEXTS: &str = "\
+1 operation not permitted
+2 no such file or directory
+3 no such process
+4 interrupted system call
+5 input/output error
+6 no such device or address
+7 argument list too long
+8 exec format error
+9 bad file descriptor
+10 no child processes
+11 resource temporarily unavailable
+12 cannot allocate memory
+13 permission denied
+15 block device required
+16 device or resource busy
+17 file exists
+18 invalid cross-device link
+19 no such device
+20 not a directory
+21 is a directory
+22 invalid argument
+23 too many open files in system
+24 too many open files
+25 inappropriate ioctl for device
+26 text file busy
+27 file too large
+28 no space left on device
+29 illegal seek
+30 read-only file system
+31 too many links
+32 broken pipe
+34 numerical result out of range
+36 file name too long
+38 function not implemented
+39 directory not empty
+40 too many levels of symbolic links
+61 no data available
+75 value too large for defined data type
+95 operation not supported
+98 address already in use
+104 connection reset by peer
+110 connection timed out
+111 connection refused
+116 stale file handle
+122 disk quota exceeded";
+
+/// The text of an errno; the engine has no libc to ask.
 pub fn text(errno: Errno) -> String {
-    let text = match errno {
-        Errno::PERM => "operation not permitted",
-        Errno::NOENT => "no such file or directory",
-        Errno::SRCH => "no such process",
-        Errno::INTR => "interrupted system call",
-        Errno::IO => "input/output error",
-        Errno::NXIO => "no such device or address",
-        Errno::TOOBIG => "argument list too long",
-        Errno::NOEXEC => "exec format error",
-        Errno::BADF => "bad file descriptor",
-        Errno::CHILD => "no child processes",
-        Errno::AGAIN => "resource temporarily unavailable",
-        Errno::NOMEM => "cannot allocate memory",
-        Errno::ACCESS => "permission denied",
-        Errno::NOTBLK => "block device required",
-        Errno::BUSY => "device or resource busy",
-        Errno::EXIST => "file exists",
-        Errno::XDEV => "invalid cross-device link",
-        Errno::NODEV => "no such device",
-        Errno::NOTDIR => "not a directory",
-        Errno::ISDIR => "is a directory",
-        Errno::INVAL => "invalid argument",
-        Errno::NFILE => "too many open files in system",
-        Errno::MFILE => "too many open files",
-        Errno::NOTTY => "inappropriate ioctl for device",
-        Errno::TXTBSY => "text file busy",
-        Errno::FBIG => "file too large",
-        Errno::NOSPC => "no space left on device",
-        Errno::SPIPE => "illegal seek",
-        Errno::ROFS => "read-only file system",
-        Errno::MLINK => "too many links",
-        Errno::PIPE => "broken pipe",
-        Errno::RANGE => "numerical result out of range",
-        Errno::NAMETOOLONG => "file name too long",
-        Errno::NOSYS => "function not implemented",
-        Errno::NOTEMPTY => "directory not empty",
-        Errno::LOOP => "too many levels of symbolic links",
-        Errno::NODATA => "no data available",
-        Errno::OVERFLOW => "value too large for defined data type",
-        Errno::OPNOTSUPP => "operation not supported",
-        Errno::ADDRINUSE => "address already in use",
-        Errno::CONNREFUSED => "connection refused",
-        Errno::CONNRESET => "connection reset by peer",
-        Errno::TIMEDOUT => "connection timed out",
-        Errno::STALE => "stale file handle",
-        Errno::DQUOT => "disk quota exceeded",
-        other => return format!("errno {}", other.raw_os_error()),
-    };
-    text.to_owned()
+    let number = errno.raw_os_error();
+    for line in TEXTS.lines() {
+        match line.split_once(' ') {
+            Some((of, text)) if of.parse() == Ok(number) => return text.to_owned(),
+            _ => {}
+        }
+    }
+    format!("errno {number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        for (errno, wanted) in [
+            (Errno::PERM, "operation not permitted"),
+            (Errno::NOENT, "no such file or directory"),
+            (Errno::AGAIN, "resource temporarily unavailable"),
+            (Errno::NAMETOOLONG, "file name too long"),
+            (Errno::LOOP, "too many levels of symbolic links"),
+            (Errno::NODATA, "no data available"),
+            (Errno::OVERFLOW, "value too large for defined data type"),
+            (Errno::OPNOTSUPP, "operation not supported"),
+            (Errno::CONNRESET, "connection reset by peer"),
+            (Errno::DQUOT, "disk quota exceeded"),
+            (Errno::NOANO, "errno 55"),
+        ] {
+            assert_eq!(text(errno), wanted);
+        }
+    }
 }

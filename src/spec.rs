@@ -13,6 +13,7 @@ pub mod network;
 pub mod port;
 pub mod record;
 pub mod subnet;
+pub mod text;
 
 /// The version that records written by this program carry.
 pub const RECORD_VERSION: u32 = 4;

@@ -4,6 +4,7 @@ use super::args::{Flag, Parsed, Verb};
 use super::verbs::{self, VERBS};
 use super::{OK, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::spec::text;
 
 const BASH: &str = r#"_mydocker() {
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" word flags="" things=""
@@ -70,7 +71,7 @@ fn flags(verb: &Verb) -> Vec<Flag> {
 fn things(verb: &Verb) -> &'static str {
     ["CONTAINER", "IMAGE", "VOLUME", "NETWORK", "FILE", "NAME"]
         .into_iter()
-        .find(|kind| verb.usage.contains(kind))
+        .find(|kind| text::has(verb.usage, kind))
         .unwrap_or("FILE")
 }
 
@@ -128,7 +129,7 @@ fn bash() -> String {
     for group in verbs::groups() {
         case(&mut cases, group, &verbs::of_group(group).join(" "), "\"\"");
     }
-    BASH.replace("@CASES\n", &cases).replace("@VALUES\n", &values_of)
+    text::replace(&text::replace(BASH, "@CASES\n", &cases), "@VALUES\n", &values_of)
 }
 
 /// Text between single quotes of fish.

@@ -7,6 +7,7 @@ use super::{OK, human, open_store, print, read};
 use miniserde::json::{self, Number, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{process, time};
+use mydocker::spec::text;
 use mydocker::store::{events, journal};
 use rustix::event::{PollFd, PollFlags};
 
@@ -155,7 +156,7 @@ impl Event {
             "type" => kind == value,
             "event" => {
                 let action = self.word(&["Action"]);
-                is(action, action.split_once(": "))
+                is(action, text::cut(action, ": "))
             }
             "container" | "network" => {
                 kind == key && (id.starts_with(value) || self.attribute("name").starts_with(value))
@@ -163,7 +164,8 @@ impl Event {
             "volume" => kind == key && id.starts_with(value),
             "image" => {
                 let name = self.attribute(if kind == "image" { "name" } else { "image" });
-                is(name, name.rsplit_once(':')) || kind == key && id.trim_start_matches("sha256:").starts_with(value)
+                is(name, name.rsplit_once(':'))
+                    || kind == key && id.strip_prefix("sha256:").unwrap_or(id).starts_with(value)
             }
             _ => match value.split_once('=') {
                 Some((label, value)) => {

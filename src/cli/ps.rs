@@ -10,6 +10,7 @@ use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{file, time};
 use mydocker::life::remove;
+use mydocker::spec::text;
 use mydocker::spec::{MountKind, Network, Spec, State, Status};
 use mydocker::store::containers::{self, Container};
 use mydocker::store::{Store, layers};
@@ -98,7 +99,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
         print(&text)?;
         return Ok(code);
     }
-    let with_size = parsed.on("size") || format.contains(".Size");
+    let with_size = parsed.on("size") || text::has(format, ".Size");
     let mut default = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}".to_owned();
     if with_size {
         default.push_str("\\t{{.Size}}");

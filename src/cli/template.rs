@@ -8,6 +8,7 @@ use super::shape;
 use functions::{Function, VALUE_BYTES_MAX, call, kind, show, truth};
 use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
+use mydocker::spec::text;
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
 use std::borrow::Cow;
 
@@ -336,10 +337,10 @@ pub fn unescape(format: &str) -> String {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;
     while !rest.is_empty() {
-        let open = rest.find("{{").unwrap_or(rest.len());
-        out.push_str(&rest[..open].replace("\\t", "\t").replace("\\n", "\n"));
+        let open = text::cut(rest, "{{").map_or(rest.len(), |(before, _)| before.len());
+        out.push_str(&text::replace(&text::replace(&rest[..open], "\\t", "\t"), "\\n", "\n"));
         rest = &rest[open..];
-        let close = rest.find("}}").map_or(rest.len(), |at| at + 2);
+        let close = text::cut(rest, "}}").map_or(rest.len(), |(before, _)| before.len() + 2);
         out.push_str(&rest[..close]);
         rest = &rest[close..];
     }

@@ -325,8 +325,8 @@ pub fn set_limit(number: u32, soft: u64, hard: u64) -> Answer<()> {
 pub fn retitle(title: &[u8]) {
     let stat = super::file::read_text("/proc/self/stat").unwrap_or_default(); // no /proc: nobody can look either
     // The name in the second field may have blanks and parentheses in it.
-    let Some((_, rest)) = stat.rsplit_once(") ") else { return };
-    let mut fields = rest.split(' ').skip(48 - 3);
+    let Some((_, rest)) = stat.rsplit_once(')') else { return };
+    let mut fields = rest.split(' ').skip(48 - 2);
     let mut next = || fields.next().and_then(|field| field.trim().parse::<usize>().ok());
     let (Some(arg_start), Some(arg_end), Some(env_start), Some(env_end)) = (next(), next(), next(), next()) else {
         return;

@@ -17,9 +17,8 @@ use crate::error::Error;
 use alloc::format;
 use alloc::string::String;
 
-/// The names of media types, and what they begin with.
+/// What the OCI's media types begin with.
 const OCI: &str = "application/vnd.oci.image.";
-const DOCKER: &str = "application/vnd.docker.";
 /// Annotations of an index: the whole name of an image (containerd), and what the OCI calls it, often just the tag.
 const FULL_NAME: &str = "io.containerd.image.name";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -39,7 +39,7 @@ pub fn container(store: &Store, action: &str, spec: &Spec, more: &[(&str, &str)]
 
 /// Something happened to an image, known by `id` and `name`.
 pub fn image(store: &Store, action: &str, id: &str, name: &str) {
-    let id = format!("sha256:{}", id.trim_start_matches("sha256:"));
+    let id = format!("sha256:{}", id.strip_prefix("sha256:").unwrap_or(id));
     let name = if name.is_empty() { id.as_str() } else { name };
     let mut attributes = Attributes::new();
     attributes.insert("name".to_owned(), name.to_owned());

@@ -1,6 +1,7 @@
 //! Image references: `name[:tag]`, distribution/reference grammar in the part that exists without a registry.
 
 use crate::error::{Error, Result};
+use crate::spec::text;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -55,7 +56,7 @@ pub fn parse(text: &str) -> Result<Reference> {
             || !edge(body.bytes().last())
             || !body.bytes().all(inner)
             || !port
-            || body.contains("..")
+            || text::has(body, "..")
         {
             return Err(bad(
                 "a name is lower-case letters, digits and single '.', '_', '-' between them, parts separated by '/'",

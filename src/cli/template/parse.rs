@@ -2,6 +2,7 @@
 
 use super::functions::{Function, function};
 use miniserde::json::{self, Value};
+use mydocker::spec::text::cut;
 
 /// Deepest nesting of blocks and parentheses.
 const DEPTH_MAX: usize = 64;
@@ -143,7 +144,7 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
     let mut items = Vec::new();
     let (mut at, mut trim) = (0, false);
     loop {
-        let open = text[at..].find("{{").map_or(text.len(), |found| at + found);
+        let open = cut(&text[at..], "{{").map_or(text.len(), |(before, _)| at + before.len());
         let inside = (open + 2).min(text.len());
         let dash = text[inside..].strip_prefix('-').is_some_and(|rest| rest.starts_with(is_space));
         let mut plain = &text[at..open];
@@ -166,7 +167,7 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
             (at, trim) = action(text, start, &mut items)?;
             continue;
         }
-        let Some(close) = text[start..].find("*/").map(|found| start + found + 2) else {
+        let Some(close) = cut(&text[start..], "*/").map(|(before, _)| start + before.len() + 2) else {
             return fault(open, "unclosed comment");
         };
         let rest = &text[close..];

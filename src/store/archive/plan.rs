@@ -1,8 +1,9 @@
 //! What is in an archive: its images, read from its documents alone.
 
-use super::{Blob, DOCKER, FULL_NAME, OCI, Place, REF_NAME};
+use super::{Blob, FULL_NAME, Place, REF_NAME};
 use crate::error::{Error, Result};
 use crate::kernel::hex;
+use crate::spec::text::has;
 use crate::store::bundle::{get, list, text};
 use crate::store::images::{self, Image};
 use crate::store::reference::{self, Reference};
@@ -22,6 +23,17 @@ const IMAGES_MAX: usize = 1000;
 const LAYERS_MAX: usize = 250;
 /// Indexes in indexes.
 const DEPTH_MAX: u32 = 4;
+
+// Media types: the OCI's, and docker's.
+const INDEX: [&str; 2] =
+    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+const MANIFEST: [&str; 2] =
+    ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
+const CONFIG: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+const LAYER: [&str; 2] = ["application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar"];
+/// What follows for a layer that is compressed.
+const PACKED: [&str; 5] = ["", "+gzip", "+zstd", ".gzip", ".zstd"];
 
 /// An image of an archive.
 pub struct Planned {
@@ -215,10 +227,7 @@ fn names(entry: &Value) -> Result<Vec<Reference>> {
 fn manifest(place: &Place, entry: &Value, names: Vec<Reference>, depth: u32, all: &mut Vec<Planned>) -> Result<()> {
     let kind = text(entry, "mediaType");
     let blob = descriptor(entry)?;
-    let is = |oci: &str, docker: &str| {
-        kind.strip_prefix(OCI) == Some(oci) || kind.strip_prefix(DOCKER).is_some_and(|kind| kind == docker)
-    };
-    if is("index.v1+json", "distribution.manifest.list.v2+json") {
+    if INDEX.contains(&kind) {
         if depth == DEPTH_MAX {
             return Err(Error::new(format!("the index {} is in more than {DEPTH_MAX} others", blob.path)));
         }
@@ -226,15 +235,14 @@ fn manifest(place: &Place, entry: &Value, names: Vec<Reference>, depth: u32, all
         let entry = choose(list(&index, "manifests"))?;
         return manifest(place, entry, names, depth + 1, all);
     }
-    if !is("manifest.v1+json", "distribution.manifest.v2+json") {
+    if !MANIFEST.contains(&kind) {
         return Err(unknown(kind, &blob));
     }
     let manifest = parse(&blob.path, &content(place, &blob, LIST_BYTES_MAX)?)?;
     let config = get(&manifest, "config").ok_or_else(|| about(&blob.path, "names no config"))?;
     let kind = text(config, "mediaType");
     let config = descriptor(config)?;
-    if kind.strip_prefix(OCI) != Some("config.v1+json") && kind.strip_prefix(DOCKER) != Some("container.image.v1+json")
-    {
+    if !CONFIG.contains(&kind) {
         return Err(unknown(kind, &config));
     }
     let mut layers = Vec::new();
@@ -247,15 +255,15 @@ fn manifest(place: &Place, entry: &Value, names: Vec<Reference>, depth: u32, all
 /// A layer's descriptor. How it is packed is seen from its bytes.
 fn layer_of(layer: &Value) -> Result<Blob> {
     let (kind, blob) = (text(layer, "mediaType"), descriptor(layer)?);
-    if kind.contains(".nondistributable.") || kind.contains(".foreign.") {
+    if has(kind, ".nondistributable.") || has(kind, ".foreign.") {
         return Err(Error::new(format!("the layer {} may only come from its maker's server: {kind}", blob.path)));
     }
-    let tar = kind.strip_prefix(OCI).and_then(|kind| kind.strip_prefix("layer.v1.tar"));
-    let diff = kind.strip_prefix(DOCKER).and_then(|kind| kind.strip_prefix("image.rootfs.diff.tar"));
-    match tar.or(diff) {
-        Some("" | "+gzip" | "+zstd" | ".gzip" | ".zstd") => Ok(blob),
-        _ => Err(unknown(kind, &blob)),
+    for tar in LAYER {
+        if kind.strip_prefix(tar).is_some_and(|packed| PACKED.contains(&packed)) {
+            return Ok(blob);
+        }
     }
+    Err(unknown(kind, &blob))
 }
 
 fn unknown(kind: &str, blob: &Blob) -> Error {

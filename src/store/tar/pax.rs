@@ -52,27 +52,24 @@ impl Pax {
 
     /// An empty value takes an earlier (global) one back; an empty extended attribute is one.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let is_given = !value.is_empty();
         let sparse = &mut self.sparse;
         if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             self.xattrs.insert(unescape(name), value.to_vec());
         }
         // As text: patterns of bytes are compared byte by byte, in code.
         match core::str::from_utf8(key).unwrap_or("") {
-            "path" => self.path = is_given.then(|| value.to_vec()),
-            "linkpath" => self.link = is_given.then(|| value.to_vec()),
-            "size" => self.size = if is_given { Some(decimal(value)?) } else { None },
+            "path" => self.path = text(value),
+            "linkpath" => self.link = text(value),
+            "size" => self.size = number(value)?,
             "uid" | "gid" => {
                 let to = if key[0] == b'u' { &mut self.uid } else { &mut self.gid };
-                *to = if is_given { Some(owner_in_range(decimal(value)? as i64)?) } else { None };
+                *to = number(value)?.map(|id| owner_in_range(id as i64)).transpose()?;
             }
-            "mtime" => self.mtime = if is_given { Some(time(value)?) } else { None },
+            "mtime" => self.mtime = if value.is_empty() { None } else { Some(time(value)?) },
             "GNU.sparse.major" => sparse.major = decimal(value)?,
             "GNU.sparse.minor" => sparse.minor = decimal(value)?,
-            "GNU.sparse.name" => sparse.name = is_given.then(|| value.to_vec()),
-            "GNU.sparse.size" | "GNU.sparse.realsize" => {
-                sparse.size = if is_given { Some(decimal(value)?) } else { None };
-            }
+            "GNU.sparse.name" => sparse.name = text(value),
+            "GNU.sparse.size" | "GNU.sparse.realsize" => sparse.size = number(value)?,
             "GNU.sparse.offset" => sparse.offset = decimal(value)?,
             "GNU.sparse.numbytes" => {
                 sparse.regions.push(Region { offset: sparse.offset, bytes: decimal(value)? });
@@ -85,6 +82,14 @@ impl Pax {
         }
         Ok(())
     }
+}
+
+fn text(value: &[u8]) -> Option<Vec<u8>> {
+    if value.is_empty() { None } else { Some(value.to_vec()) }
+}
+
+fn number(value: &[u8]) -> Result<Option<u64>> {
+    if value.is_empty() { Ok(None) } else { decimal(value).map(Some) }
 }
 
 /// Numbers with commas between them: offset and length of each region.

@@ -159,7 +159,9 @@ pub fn is_shared(place: &OwnedFd) -> Result<bool> {
     let id = format!("{} ", stat.stx_mnt_id);
     let text = file::read_text("/proc/self/mountinfo")?;
     let line = text.lines().find(|line| line.starts_with(&id));
-    let tags = line.and_then(|line| line.split(" - ").next()).ok_or_else(|| Error::os(what, Errno::NOENT))?;
+    let tags = line
+        .map(|line| crate::spec::text::cut(line, " - ").map_or(line, |(tags, _)| tags))
+        .ok_or_else(|| Error::os(what, Errno::NOENT))?;
     Ok(tags.split(' ').skip(6).any(|tag| tag.starts_with("shared:")))
 }
 

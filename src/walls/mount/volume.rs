@@ -4,6 +4,7 @@ use super::tree::{attach, clone_tree, file_place, filesystem, is_directory, map_
 use super::{root, tree};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, words};
+use crate::spec::text;
 use crate::spec::{Mount, MountKind, Recursion, Spec};
 use crate::store::{Store, volumes};
 use alloc::format;
@@ -111,7 +112,7 @@ fn covering<'a>(mountinfo: &'a str, path: &str) -> (&'a str, &'a str) {
     };
     let mut best = ("", "");
     for line in mountinfo.lines() {
-        let Some((left, _)) = line.split_once(" - ") else { continue };
+        let Some((left, _)) = text::cut(line, " - ") else { continue };
         let mut fields = left.splitn(7, ' ');
         let (Some(point), tags) = (fields.nth(4), fields.nth(1).unwrap_or("")) else { continue };
         if covers(point) && point.len() >= best.0.len() {
