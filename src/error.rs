@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use core::fmt::Write as _;
 use core::ops::{Deref, DerefMut};
 use rustix::io::Errno;
 
@@ -102,6 +103,23 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A foreign text in a message, as `escape_debug` has it: its own way to be shown is 2 KB.
+pub struct Escaped<'a>(&'a str);
+
+/// The text without what could do something to a terminal.
+pub fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text)
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.escape_debug() {
+            f.write_char(c)?;
+        }
+        Ok(())
     }
 }
 

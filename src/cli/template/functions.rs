@@ -5,6 +5,7 @@ use super::super::shape;
 use super::case;
 use core::cmp::Ordering;
 use miniserde::json::{Array, Number, Value};
+use mydocker::spec::text::cut;
 
 /// Most spaces that a format may ask for in one place.
 const PAD_MAX: usize = 1024;
@@ -275,9 +276,9 @@ fn split(text: &str, separator: &str) -> Value {
             rest = behind;
         }
     } else {
-        while let Some(at) = rest.find(separator) {
-            push(&rest[..at]);
-            rest = &rest[at + separator.len()..];
+        while let Some((piece, behind)) = cut(rest, separator) {
+            push(piece);
+            rest = behind;
         }
         push(rest);
     }

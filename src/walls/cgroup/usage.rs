@@ -1,6 +1,7 @@
 //! What a container uses, for `stats` and `top`.
 
 use super::place::{Group, Hierarchy, Place, add_pids, children, hierarchies};
+use crate::spec::text::cut;
 use crate::error::{Error, Result};
 use crate::kernel::{file, order, proc};
 use alloc::format;
@@ -126,7 +127,7 @@ fn sums(text: &str, read: &str, written: &str) -> (u64, u64) {
     let mut sums = (0, 0);
     for line in text.lines() {
         for (word, sum) in [(read, &mut sums.0), (written, &mut sums.1)] {
-            let rest = line.split_once(word).map_or("", |(_, rest)| rest);
+            let rest = cut(line, word).map_or("", |(_, rest)| rest);
             *sum += rest.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0u64);
         }
     }
