@@ -5,7 +5,7 @@ mod cli;
 
 use cli::args::{self, Outcome};
 use cli::{OK, bundle, note, print, verbs};
-use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
 use mydocker::kernel::{file, sys};
 use mydocker::store;
 use rustix::io::Errno;
@@ -78,7 +78,7 @@ fn places(args: &[OsString]) -> Result<usize> {
             _ => {
                 let known = ["--root", "--run-root", "--debug", "--help", "--version"];
                 let near = args::did_you_mean(name, &known, ["", ""]);
-                return Err(bad(format!("unknown flag: {}{near}", name.escape_debug())));
+                return Err(bad(format!("unknown flag: {}{near}", escaped(name))));
             }
         };
         at += 1;
@@ -166,6 +166,6 @@ fn unknown(word: &str) -> Error {
 fn no_command(start: &str, word: &str, known: &[&str]) -> Error {
     let near = args::did_you_mean(word, known, [&format!("'{start} "), "'"]);
     let help = if start == "mydocker" { " help" } else { "" };
-    let word = word.escape_debug();
+    let word = escaped(word);
     Error::new(format!("unknown command: {start} {word}{near} ('{start}{help}' lists them)")).exit(1)
 }

@@ -2,7 +2,7 @@
 
 use super::decide::life;
 use super::read;
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 use mydocker::life::program::DEFAULT_PATH;
 use mydocker::spec::map::Set;
 use mydocker::spec::{port, record};
@@ -100,7 +100,7 @@ fn one(config: &mut Config, name: &str, rest: &str) -> Result<()> {
         }
         _ => {
             let known = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR";
-            let name = name.escape_debug().to_string();
+            let name = escaped(name).to_string();
             return Err(Error::new([&name, " is not a valid change command: known are ", known].concat()));
         }
     }

@@ -3,7 +3,7 @@
 use super::args::{Flag, Parsed, Verb};
 use super::verbs::{self, VERBS};
 use super::{OK, print};
-use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
 use mydocker::spec::text;
 
 const BASH: &str = r#"_mydocker() {
@@ -45,7 +45,7 @@ pub fn completion(parsed: &Parsed) -> Result<u8> {
         "fish" => fish(),
         "man" => man(),
         other => {
-            let why = format!("invalid shell '{}': bash, zsh, fish or man", other.escape_debug());
+            let why = format!("invalid shell '{}': bash, zsh, fish or man", escaped(other));
             return Err(Error::new(why).exit(EXIT_ENGINE));
         }
     };

@@ -16,7 +16,7 @@ use super::bundle;
 use super::images::import_file;
 use super::read::{self, bad, wrong, wrongs};
 use super::words;
-use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
 use mydocker::kernel::{file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
 use mydocker::spec::map::Map;
@@ -404,7 +404,7 @@ pub fn workdir(dir: &str) -> Result<String> {
         Some(clean) if dir.starts_with('/') => Ok(clean),
         _ => {
             let what = "the working directory '{}' is invalid, it needs to be an absolute path";
-            Err(wrong(what, &dir.escape_debug().to_string()))
+            Err(wrong(what, &escaped(dir).to_string()))
         }
     }
 }

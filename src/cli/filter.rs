@@ -2,7 +2,7 @@
 
 use super::args::boolean;
 use super::pattern::{self, Pattern};
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 
 /// One filter.
 pub struct Filter {
@@ -18,13 +18,13 @@ pub struct Filter {
 
 /// Reads a filter whose key is one of the words in `keys`.
 pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
-    let shown = typed.escape_debug();
+    let shown = escaped(typed);
     let Some((key, value)) = typed.split_once('=') else {
         return Err(Error::new(format!("bad format of filter '{shown}' (expected name=value)")));
     };
     let Some(key) = keys.split(' ').find(|known| *known == key) else {
         let known = keys.replace(' ', ", ");
-        return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
+        return Err(Error::new(format!("Invalid filter '{}': known are {known}", escaped(key))));
     };
     let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
     let (mut pattern, mut wanted) = (None, false);

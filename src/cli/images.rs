@@ -10,7 +10,7 @@ use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::progress::{self, Progress};
 use super::{OK, Opened, change, each, load, note, open_store, print, ps, read};
-use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
+use mydocker::error::{EXIT_ENGINE, Error, Result, Tried, escaped};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::life::export;
@@ -71,7 +71,7 @@ pub fn note_left_out(left_out: &[String]) {
     if left_out.is_empty() {
         return;
     }
-    let shown = few(left_out, |name| name.escape_debug().to_string());
+    let shown = few(left_out, |name| escaped(name).to_string());
     let count = left_out.len();
     note(&format!("left out {count} device nodes or sockets that a container has no use for: {shown}"));
 }

@@ -11,7 +11,7 @@ use super::args::Parsed;
 use super::template::Template;
 use super::{OK, complain, network, open_store, print, read, shape};
 use miniserde::json::{Array, Value};
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 use mydocker::life;
 use mydocker::store::{Store, containers, images, volumes};
 
@@ -22,7 +22,7 @@ const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 pub fn inspect(parsed: &Parsed) -> Result<u8> {
     let kind = parsed.verb.strip_suffix(" inspect").or(parsed.last("type")).unwrap_or("");
     if !kind.is_empty() && !KINDS.contains(&kind) {
-        return Err(Error::new(format!("\"{}\" is not a valid value for --type", kind.escape_debug())).exit(1));
+        return Err(Error::new(format!("\"{}\" is not a valid value for --type", escaped(kind))).exit(1));
     }
     let template = match parsed.last("format").unwrap_or_default() {
         "" | "json" => None,
@@ -93,7 +93,7 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
     Err(match kind {
         "container" => containers::missing(word),
         "image" => images::missing(word),
-        "volume" => Error::new(format!("get {0}: no such volume", word.escape_debug())),
-        _ => Error::new(format!("Error: No such object: {}", word.escape_debug())),
+        "volume" => Error::new(format!("get {0}: no such volume", escaped(word))),
+        _ => Error::new(format!("Error: No such object: {}", escaped(word))),
     })
 }

@@ -13,7 +13,7 @@ use super::read::network as words;
 use super::shape::{picked, put_text};
 use super::{OK, complain, each, open_store, print, print_list, read};
 use miniserde::json::Value;
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 use mydocker::kernel::{order, time};
 use mydocker::life::{connect as rewire, network as life};
 use mydocker::spec::Endpoint;
@@ -91,7 +91,7 @@ pub fn ls(parsed: &Parsed) -> Result<u8> {
     for typed in &parsed.all("filter") {
         let filter = filter::parse(typed, "dangling driver id label name scope type")?;
         if filter.key == "type" && !matches!(filter.value.as_str(), "builtin" | "custom") {
-            return Err(Error::new(format!("Invalid filter '{}': builtin or custom", typed.escape_debug())));
+            return Err(Error::new(format!("Invalid filter '{}': builtin or custom", escaped(typed))));
         }
         filters.push(filter);
     }

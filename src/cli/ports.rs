@@ -2,7 +2,7 @@
 
 use super::args::Parsed;
 use super::{OK, open_store, print};
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 use mydocker::kernel::order;
 use mydocker::life::remove;
 use mydocker::spec::{Bound, Network, Spec, State, Status, port};
@@ -94,7 +94,7 @@ pub fn port(parsed: &Parsed) -> Result<u8> {
     let mut wanted = None;
     if let Some(typed) = typed {
         let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
-        let bad = || Error::new(format!("invalid port '{}': {why}", typed.escape_debug()));
+        let bad = || Error::new(format!("invalid port '{}': {why}", escaped(typed)));
         wanted = Some(port::read(typed).ok_or_else(bad)?);
     }
     let ports = match remove::settle(&store, &container)? {

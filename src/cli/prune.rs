@@ -3,7 +3,7 @@
 use super::args::Parsed;
 use super::images::gone;
 use super::{OK, complain, human, open_store, print, ps, read};
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
@@ -33,7 +33,7 @@ impl<'a> Filters<'a> {
                 Some(("label!", value)) => filters.labels.push((false, value)),
                 _ => {
                     let why = "known are until=TIME, label=KEY, label=KEY=VALUE, label!=…";
-                    return Err(Error::new(format!("Invalid filter '{}': {why}", typed.escape_debug())));
+                    return Err(Error::new(format!("Invalid filter '{}': {why}", escaped(typed))));
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::prune::{self, Pruned};
 use super::shape::{picked, put_text};
 use super::{OK, complain, each, open_store, print, print_list, read};
 use miniserde::json::Value;
-use mydocker::error::{Error, Result, Tried};
+use mydocker::error::{Error, Result, Tried, escaped};
 use mydocker::kernel::{file, hex};
 use mydocker::store::volumes::{self, ANONYMOUS, Volume};
 use mydocker::store::{Store, containers, trash};
@@ -17,7 +17,7 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
     match parsed.last("driver") {
         None | Some("" | "local") => {}
         Some(other) => {
-            let other = other.escape_debug();
+            let other = escaped(other);
             return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'local' is the only one")));
         }
     }
@@ -110,7 +110,7 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
     each(&parsed.words, &mut |name| {
         let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
         if !is_gone && !parsed.on("force") {
-            return Err(Error::new(format!("get {}: no such volume", name.escape_debug())));
+            return Err(Error::new(format!("get {}: no such volume", escaped(name))));
         }
         trash::sweep(&store)?;
         Ok(name.to_owned())

@@ -1,7 +1,7 @@
 //! Network links, their addresses and routes over rtnetlink(7).
 
 use super::netlink::{Message, Socket, attribute};
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result, Tried, escaped};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -290,7 +290,7 @@ pub fn check_name(name: &str) -> Result<()> {
         || name.contains(|c: char| matches!(c, '/' | ':') || c.is_whitespace())
         || matches!(name, "." | "..")
     {
-        return Err(Error::new(alloc::format!("\"{}\" cannot be the name of a network link", name.escape_debug())));
+        return Err(Error::new(alloc::format!("\"{}\" cannot be the name of a network link", escaped(name))));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! command: makes and removes networks. Everything here that changes one holds the lock of the networks.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::kernel::{hex, link};
 use crate::spec::ip;
 use crate::spec::subnet::Subnet;
@@ -156,7 +156,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
 
 /// docker's answer to the name of a network that is not there.
 pub fn missing(word: &str) -> Error {
-    Error::new(format!("network {} not found", word.escape_debug()))
+    Error::new(format!("network {} not found", escaped(word)))
 }
 
 /// Whether a host can have this address of a range: the first one is the range's own, the last IPv4 one its broadcast.

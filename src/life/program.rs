@@ -3,7 +3,7 @@
 
 use super::control::{self, Message};
 use super::reaper;
-use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried};
+use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried, escaped};
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys::{self, Clone};
 use crate::kernel::{at, file};
@@ -169,7 +169,7 @@ fn exec(args: &[String], env: &[String]) -> Error {
         }
     }
     match found {
-        Some(errno) => Error::os(format!("exec: \"{}\"", name.escape_debug()), errno).exit(EXIT_NOT_EXECUTABLE),
+        Some(errno) => Error::os(format!("exec: \"{}\"", escaped(name)), errno).exit(EXIT_NOT_EXECUTABLE),
         None => not_found(name, args).exit(EXIT_NOT_FOUND),
     }
 }
@@ -197,7 +197,7 @@ fn candidates(name: &str, env: &[String]) -> Vec<String> {
 }
 
 fn not_found(name: &str, args: &[String]) -> Error {
-    let shown = name.escape_debug();
+    let shown = escaped(name);
     if let [one] = args
         && one.contains(' ')
     {

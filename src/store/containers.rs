@@ -1,7 +1,7 @@
 //! Containers on disk: their records, how they appear and disappear, and how they are found.
 
 use super::{Store, ids_in, names, only_one, trash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::kernel::{fault, file, hex, lock, order, time};
 use crate::spec::record::{Part, from_json, texts, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, RECORD_VERSION_MIN, Spec, State};
@@ -380,7 +380,7 @@ fn find_name(store: &Store, container: &mut Container) -> Result<bool> {
 
 /// The error for a container that is not here.
 pub fn missing(word: &str) -> Error {
-    Error::new(format!("No such container: {}", word.escape_debug()))
+    Error::new(format!("No such container: {}", escaped(word)))
 }
 
 /// Whether an error is the one of [`missing`]; a damaged container is not missing.

@@ -6,7 +6,7 @@ pub use remove::{Removed, remove};
 
 use super::reference::Reference;
 use super::{Store, bundle, containers, events, ids_in, layers, only_one, reference, trash};
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{fault, file, hex, order};
 use crate::spec::map::{Map, Set};
 use crate::spec::record::{Part, record, to_json};
@@ -121,7 +121,7 @@ impl Image {
         for id in ids {
             match id.strip_prefix("sha256:") {
                 Some(hex_id) if hex::is(hex_id, 64) => diff_ids.push(hex_id.to_string()),
-                _ => return Err(Error::new(format!("the image has a malformed layer id '{}'", id.escape_debug()))),
+                _ => return Err(Error::new(format!("the image has a malformed layer id '{}'", escaped(id)))),
             }
         }
         Ok(diff_ids)

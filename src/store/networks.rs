@@ -2,7 +2,7 @@
 //! knows, from the links of its bridge.
 
 use super::{Store, only_one};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::kernel::{file, hex, order};
 use crate::spec::Spec;
 use crate::spec::ip;
@@ -126,7 +126,7 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Network>> {
 
 /// The name that a word stands for: a name, or the beginning of an id.
 pub fn find(store: &Store, word: &str) -> Result<Network> {
-    let missing = || Error::new(format!("network {} not found", word.escape_debug()));
+    let missing = || Error::new(format!("network {} not found", escaped(word)));
     if !is_name(word) {
         return Err(missing());
     }

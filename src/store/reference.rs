@@ -1,6 +1,6 @@
 //! Image references: `name[:tag]`, distribution/reference grammar in the part that exists without a registry.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::spec::text;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -22,7 +22,7 @@ pub struct Reference {
 
 /// Parses a reference; bad ones are named with their control characters escaped.
 pub fn parse(text: &str) -> Result<Reference> {
-    let bad = |why: &str| Error::new(format!("invalid reference format: '{}': {why}", text.escape_debug()));
+    let bad = |why: &str| Error::new(format!("invalid reference format: '{}': {why}", escaped(text)));
     if text.contains('@') {
         return Err(bad("references by digest need a registry; use the name or the image id"));
     }

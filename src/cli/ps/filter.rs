@@ -5,7 +5,7 @@ use crate::cli::args::boolean;
 use crate::cli::filter;
 use crate::cli::inspect::verdict;
 use crate::cli::{ports, read};
-use mydocker::error::{Error, Result};
+use mydocker::error::{Error, Result, escaped};
 use mydocker::spec::{MountKind, Protocol, Publish, Status, port};
 use mydocker::store::{Store, containers, networks as known};
 
@@ -32,7 +32,7 @@ impl Filter {
     pub fn parse(store: &Store, typed: &str) -> Result<Self> {
         let mut asked = filter::parse(typed, KEYS)?;
         let value = asked.value.as_str();
-        let bad = |why: &str| Error::new(format!("Invalid filter '{}': {why}", typed.escape_debug()));
+        let bad = |why: &str| Error::new(format!("Invalid filter '{}': {why}", escaped(typed)));
         let one_of = |words: &str| {
             let is_known = words.split(' ').any(|word| word == value);
             if is_known { Ok(()) } else { Err(bad(&format!("one of {}", words.replace(' ', ", ")))) }

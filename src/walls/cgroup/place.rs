@@ -1,6 +1,6 @@
 //! Where the cgroup of a container is: below which mounted hierarchies, and the way down from their roots.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::kernel::{at, file, words};
 use crate::spec::Spec;
 use alloc::format;
@@ -42,7 +42,7 @@ impl<'a> Place<'a> {
 /// Refuses a `--cgroup-parent` that cannot be one.
 pub fn check_parent(parent: &str) -> Result<()> {
     if parent.split('/').any(|part| part == "..") || parent.contains(['\0', '\n']) {
-        let parent = parent.escape_debug();
+        let parent = escaped(parent);
         return Err(Error::new(format!("invalid cgroup parent \"{parent}\": give a path without .. in it")));
     }
     Ok(())

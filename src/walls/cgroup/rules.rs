@@ -1,7 +1,7 @@
 //! Which device nodes a container may make and open: from the record to rules, and from rules to what the kernel takes:
 //! lines for the v1 controller, a program for v2.
 
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::bpf::Instruction;
 use crate::kernel::{at, file};
 use crate::spec::{Device, Spec};
@@ -123,7 +123,7 @@ fn parse(text: &str) -> Result<Vec<Rule>> {
         words.next().is_none().then_some(rules)
     };
     read().ok_or_else(|| {
-        let text = text.escape_debug();
+        let text = escaped(text);
         Error::new(format!(
             "invalid device cgroup rule '{text}': write it like 'c 10:200 rwm', with a, b or c in front"
         ))
@@ -133,11 +133,11 @@ fn parse(text: &str) -> Result<Vec<Rule>> {
 fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
     let source = &device.source;
     let cannot = || {
-        let source = source.escape_debug();
+        let source = escaped(source);
         format!("error gathering device information while adding custom device \"{source}\"")
     };
     let access = access(&device.access)
-        .ok_or_else(|| Error::new(format!("{}: invalid mode {}", cannot(), device.access.escape_debug())))?;
+        .ok_or_else(|| Error::new(format!("{}: invalid mode {}", cannot(), escaped(&device.access))))?;
     let stat = at::stat(CWD, source, AtFlags::empty()).tried_with(cannot)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         let rule = node(&stat, access).ok_or_else(|| Error::new(format!("{}: not a device node", cannot())))?;

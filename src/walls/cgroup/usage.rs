@@ -1,9 +1,9 @@
 //! What a container uses, for `stats` and `top`.
 
 use super::place::{Group, Hierarchy, Place, add_pids, children, hierarchies};
-use crate::spec::text::cut;
 use crate::error::{Error, Result};
 use crate::kernel::{file, order, proc};
+use crate::spec::text::cut;
 use alloc::format;
 use alloc::vec::Vec;
 use rustix::io::Errno;

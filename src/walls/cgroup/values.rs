@@ -1,7 +1,7 @@
 //! What limits mean in the terms that v1 and v2 share, and which were asked for at all.
 
 use super::place::Hierarchy;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::kernel::at;
 use crate::spec::{Limits, Rate, Throttle};
 use alloc::format;
@@ -89,7 +89,7 @@ pub fn throttle(rate: Rate) -> (&'static str, &'static str, &'static str) {
 
 /// The numbers of the disk that a throttle names: `8:0`.
 pub fn disk(throttle: &Throttle) -> Result<String> {
-    let cannot = || format!("cannot set --{}: {}", self::throttle(throttle.what).0, throttle.device.escape_debug());
+    let cannot = || format!("cannot set --{}: {}", self::throttle(throttle.what).0, escaped(&throttle.device));
     let stat = at::stat(CWD, &throttle.device, AtFlags::empty()).map_err(|errno| Error::os(cannot(), errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
         return Err(Error::new(format!("{} is not a block device", cannot())));

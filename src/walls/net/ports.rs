@@ -3,7 +3,7 @@
 //! A port is ours because a socket of the monitor's is bound to it: the kernel keeps that book, and it is right after any
 //! crash. What the rules do not lead away arrives at that socket, and `life/forward.rs` passes it on.
 
-use crate::error::{EXIT_ENGINE, Error, Result};
+use crate::error::{EXIT_ENGINE, Error, Result, escaped};
 use crate::kernel::link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule};
@@ -156,7 +156,7 @@ impl Published {
                 Vec::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)])
             }
             None => {
-                let shown = text.escape_debug();
+                let shown = escaped(text);
                 return Err(Error::new(format!("cannot publish a port: \"{shown}\" is not an IP address")));
             }
         };
