@@ -1,6 +1,7 @@
 //! `--filter KEY=VALUE` of lists: containers, images, volumes.
 
 use super::args::boolean;
+use super::human::escaped;
 use super::pattern::{self, Pattern};
 use mydocker::error::{Error, Result};
 
@@ -18,13 +19,13 @@ pub struct Filter {
 
 /// Reads a filter whose key is one of the words in `keys`.
 pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
-    let shown = typed.escape_debug();
+    let shown = escaped(typed);
     let Some((key, value)) = typed.split_once('=') else {
         return Err(Error::new(format!("bad format of filter '{shown}' (expected name=value)")));
     };
     let Some(key) = keys.split(' ').find(|known| *known == key) else {
         let known = keys.replace(' ', ", ");
-        return Err(Error::new(format!("Invalid filter '{}': known are {known}", key.escape_debug())));
+        return Err(Error::new(format!("Invalid filter '{}': known are {known}", escaped(key))));
     };
     let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
     let (mut pattern, mut wanted) = (None, false);
@@ -36,6 +37,21 @@ pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
     }
     let pattern = pattern.transpose().map_err(|error| bad(&error.what))?;
     Ok(Filter { key, value: value.to_owned(), pattern, wanted })
+}
+
+/// Whether something fits the filters of these keys, one after the other: of one key any value, of different keys all; but
+/// all labels.
+pub fn all_fit(keys: &[&str], fits: &dyn Fn(usize) -> bool) -> bool {
+    for (at, key) in keys.iter().enumerate() {
+        let mut is_fit = fits(at);
+        for (other, of) in keys.iter().enumerate() {
+            is_fit |= of == key && *key != "label" && fits(other);
+        }
+        if !is_fit {
+            return false;
+        }
+    }
+    true
 }
 
 impl Filter {
