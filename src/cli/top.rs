@@ -72,7 +72,7 @@ const COLUMNS: [(&str, Cell); 31] = [
 pub fn top(parsed: &Parsed) -> Result<u8> {
     let columns = columns(parsed.words.get(1..).unwrap_or_default())?;
     if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(parsed.word(0)); // one that does not run has none; any other error comes again
+        let _ = enter_user_namespace_of(parsed.word(0), true); // one that does not run has none; any other error comes again
     }
     let store = open_store()?;
     let container = containers::find(&store, parsed.word(0))?;

@@ -150,6 +150,13 @@ pub fn link_target(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
     readlinkat(dir, at::c(name).ok()?.as_c_str(), Vec::new()).ok().and_then(|target| target.into_string().ok())
 }
 
+/// The path of what is found at a path, without symlinks; `None` if it has none any more, or one that is not UTF-8.
+pub fn real_path(path: &str) -> core::result::Result<Option<String>, Errno> {
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let path = link_target(CWD, &format!("/proc/self/fd/{}", found.as_raw_fd()));
+    Ok(path.filter(|path| path.starts_with('/') && exists_at(CWD, path)))
+}
+
 /// The names in a directory, without `.` and `..`, in the kernel's order. Names that are not UTF-8 are left out.
 pub fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
     let all = entries(dir)?;
@@ -283,9 +290,9 @@ pub fn tally(root: BorrowedFd<'_>) -> Result<[u64; 4]> {
 /// Calls `see` for each name in a tree, in no order; for a directory without its attributes.
 fn each_below(root: BorrowedFd<'_>, see: &mut dyn FnMut(Option<&Stat>)) -> Result<()> {
     let mut left = alloc::vec![Vec::from(*b".")];
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW;
     while let Some(path) = left.pop() {
-        let Ok(dir) = openat2(root, path.as_slice(), flags, Mode::empty(), INSIDE) else { continue };
+        let Ok(dir) = open_inside(root, &path, flags) else { continue };
         for (name, kind) in entries(dir.as_fd())? {
             if kind == FileType::Directory {
                 see(None);
@@ -308,10 +315,10 @@ pub fn open_in_root(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> core::re
 }
 
 fn open_inside(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
-    let path = if path.is_empty() { b"." } else { path };
+    let path = CString::new(if path.is_empty() { b"." } else { path }).map_err(|_| Errno::INVAL)?;
     let mut tries_left = 32; // EAGAIN: something was renamed meanwhile, and the kernel cannot vouch for `..`
     loop {
-        match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), INSIDE) {
+        match openat2(root, path.as_c_str(), flags | OFlags::CLOEXEC, Mode::empty(), INSIDE) {
             Err(Errno::AGAIN) if tries_left > 0 => tries_left -= 1,
             other => return other,
         }

@@ -22,3 +22,4 @@ pub mod sys;
 pub mod time;
 #[cfg(all(target_env = "musl", panic = "abort", not(test)))]
 mod unwind;
+pub mod words;

@@ -1,6 +1,7 @@
 //! Processes: forks that keep a pidfd, waiting on it, what a started program may inherit, and one-shot polls.
 
 use super::sys::{self, Clone};
+use super::words;
 use crate::error::{Error, Result, Tried};
 use alloc::format;
 use alloc::vec::Vec;
@@ -133,29 +134,13 @@ pub fn open_pidfd(pid: i32) -> core::result::Result<OwnedFd, Errno> {
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
 }
 
-/// The names of ulimit(1); the index is the number of getrlimit(2), the same on x86_64 and aarch64.
-pub static RLIMITS: [&str; 16] = [
-    "cpu",
-    "fsize",
-    "data",
-    "stack",
-    "core",
-    "rss",
-    "nproc",
-    "nofile",
-    "memlock",
-    "as",
-    "locks",
-    "sigpending",
-    "msgqueue",
-    "nice",
-    "rtprio",
-    "rttime",
-];
+/// The names of ulimit(1); the place is the number of getrlimit(2), the same on x86_64 and aarch64.
+const RLIMITS: &str =
+    "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime";
 
 /// The number of a resource limit by its name.
 pub fn rlimit(name: &str) -> Option<u32> {
-    RLIMITS.iter().position(|known| *known == name).map(|number| number as u32)
+    words::place(RLIMITS, name).map(|number| number as u32)
 }
 
 /// Whether this is the user namespace that the host began with: the one where every id stands for itself.

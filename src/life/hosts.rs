@@ -8,10 +8,11 @@ mod text;
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, file, hex, io};
+use crate::spec::ip;
 use crate::spec::{Attached, Network, Owner, Spec};
 use crate::store::{Store, containers, networks};
 use crate::walls::net::bridge;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, SeekFrom};
@@ -158,7 +159,7 @@ fn meet(store: &Store, spec: &Spec, attached: &Attached, lines: &mut String) -> 
         let Ok(other) = containers::open(store, &member.id) else { continue }; // it has gone meanwhile
         let there = Attached {
             network: attached.network.clone(),
-            ip: member.ip.to_string(),
+            ip: ip::text(member.ip),
             ip6: member.ip6,
             ..Attached::default()
         };

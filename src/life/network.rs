@@ -2,13 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::{hex, link};
+use crate::spec::ip;
 use crate::spec::subnet::Subnet;
 use crate::store::networks::{self, Network};
 use crate::store::{Store, containers, events};
 use crate::walls::net::{bridge, subnets};
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -68,7 +69,7 @@ pub fn make(store: &Store, mut network: Network) -> Result<Network> {
     if network.subnet6.as_deref() == Some("") {
         let range = subnets::pick6(&subnets::taken(store, "")?);
         network.subnet6 = Some(range.text());
-        network.gateway6 = range.nth(1).map(|ip| ip.to_string());
+        network.gateway6 = range.nth(1).map(ip::text);
     }
     bridge::complete(store, &mut network)?;
     networks::write(store, &network)?;

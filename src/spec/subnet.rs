@@ -1,5 +1,6 @@
 //! Ranges of IP addresses: `192.168.10.0/24`.
 
+use super::ip;
 use alloc::format;
 use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,13 +27,13 @@ impl Subnet {
     /// Reads `ADDRESS/BITS`.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = text.split_once('/')?;
-        let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u8>().ok()?);
+        let (address, prefix) = (ip::read(address)?, prefix.parse::<u8>().ok()?);
         (prefix <= if address.is_ipv4() { 32 } else { 128 }).then_some(Self { address, prefix })
     }
 
     /// Its own text again.
     pub fn text(&self) -> String {
-        format!("{}/{}", self.address, self.prefix)
+        format!("{}/{}", ip::text(self.address), self.prefix)
     }
 
     fn mask(&self) -> u128 {

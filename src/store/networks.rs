@@ -5,6 +5,7 @@ use super::{Store, only_one};
 use crate::error::{Error, Result};
 use crate::kernel::{file, hex, order};
 use crate::spec::Spec;
+use crate::spec::ip;
 use crate::spec::map::Map;
 use crate::spec::record::{from_json, record, to_json};
 use crate::spec::subnet::Subnet;
@@ -84,7 +85,7 @@ impl Network {
     /// The host's address on it, of IPv6 or IPv4.
     pub fn gateway(&self, of_six: bool) -> Result<IpAddr> {
         let text = if of_six { self.gateway6.as_deref().unwrap_or_default() } else { &self.gateway };
-        text.parse().ok().filter(|ip: &IpAddr| ip.is_ipv6() == of_six).ok_or_else(|| self.damaged())
+        ip::read(text).filter(|ip| ip.is_ipv6() == of_six).ok_or_else(|| self.damaged())
     }
 
     /// The value of an option, if it is not empty.

@@ -6,11 +6,12 @@ use crate::cli::read;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::link;
 use mydocker::life::network::is_for_host;
+use mydocker::spec::ip;
 use mydocker::spec::subnet::Subnet;
 use mydocker::store::networks::{
     self, Network, OPTION_HOST_IP, OPTION_ICC, OPTION_LINK, OPTION_MASQUERADE, OPTION_MTU,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// Bytes of the largest packet that a link may have, and the fewest that IPv4 (RFC 791) and IPv6 (RFC 8200) can do with.
 const MTU_MAX: u32 = 65535;
@@ -108,10 +109,10 @@ fn ranges(parsed: &Parsed, made: &mut Network) -> Result<()> {
         found[six] = range.nth(0).map(|address| Subnet { address, ..range });
     }
     for typed in values(parsed, "gateway") {
-        let ip: IpAddr = typed.parse().map_err(|_| bad("gateway", typed, "it is no IP address"))?;
+        let ip = ip::read(typed).ok_or_else(|| bad("gateway", typed, "it is no IP address"))?;
         let six = usize::from(ip.is_ipv6());
         if !found[six].is_some_and(|range| range.contains(ip)) {
-            return Err(Error::new(format!("no matching subnet for gateway {ip}; name one with --subnet")));
+            return Err(Error::new(format!("no matching subnet for gateway {}; name one with --subnet", ip::text(ip))));
         }
         if core::mem::replace(&mut is_said[six], true) && gateways[six] != Some(ip) {
             return Err(bad("gateway", typed, "cannot configure multiple gateways for the same subnet"));
@@ -123,7 +124,7 @@ fn ranges(parsed: &Parsed, made: &mut Network) -> Result<()> {
             && !is_for_host(range, ip)
         {
             let why = format!("it is the first or last address of {}, which no host can have", range.text());
-            return Err(bad("gateway", &ip.to_string(), &why));
+            return Err(bad("gateway", &ip::text(ip), &why));
         }
     }
     for typed in values(parsed, "ip-range") {
@@ -134,7 +135,7 @@ fn ranges(parsed: &Parsed, made: &mut Network) -> Result<()> {
     }
     for (range, ip) in found.iter().zip(gateways) {
         let (Some(range), Some(ip)) = (range, ip) else { continue };
-        let (subnet, gateway) = (range.text(), ip.to_string());
+        let (subnet, gateway) = (range.text(), ip::text(ip));
         if ip.is_ipv6() {
             (made.subnet6, made.gateway6) = (Some(subnet), Some(gateway));
         } else {
@@ -182,7 +183,7 @@ fn option(made: &mut Network, typed: &str, value: &str) -> Result<()> {
         }
         OPTION_ICC | OPTION_MASQUERADE if boolean(value).is_some() => "",
         OPTION_ICC | OPTION_MASQUERADE => "true or false is expected",
-        OPTION_HOST_IP if value.parse::<Ipv4Addr>().is_ok() => "",
+        OPTION_HOST_IP if ip::read(value).is_some_and(|ip| ip.is_ipv4()) => "",
         OPTION_HOST_IP => "an IPv4 address of the host is expected",
         _ => {
             let known = [OPTION_LINK, OPTION_MTU, "mtu", OPTION_ICC, OPTION_MASQUERADE, OPTION_HOST_IP].join(", ");

@@ -1,12 +1,12 @@
 //! What the files say: from texts and values to texts. hosts(5), resolv.conf(5).
 
 use crate::kernel::hex;
+use crate::spec::ip;
 use crate::spec::subnet::Subnet;
 use crate::spec::{Attached, Spec};
 use crate::store::networks;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 /// The lines that docker's hosts file begins with.
 pub const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
@@ -41,7 +41,7 @@ pub fn extra(spec: &Spec, gateway: &str, hosts: &mut String) {
         let ip = if ip == HOST_GATEWAY { gateway } else { ip.trim_matches(['[', ']']) };
         let mut word = String::new();
         add(&mut word, name);
-        if !word.is_empty() && ip.parse::<IpAddr>().is_ok() {
+        if !word.is_empty() && ip::read(ip).is_some() {
             hosts.extend([ip, "\t", &word, "\n"]);
         }
     }
@@ -113,7 +113,7 @@ pub fn of_other(spec: &Spec, attached: &Attached, links: &[String]) -> String {
 fn about(line: &str) -> Option<(&str, &str)> {
     let (ip, words) = line.split_once('\t')?;
     let (_, id) = words.trim_ascii_end().rsplit_once(' ')?;
-    (hex::is(id, 12) && ip.parse::<IpAddr>().is_ok()).then_some((ip, id))
+    (hex::is(id, 12) && ip::read(ip).is_some()).then_some((ip, id))
 }
 
 /// Whether that is a line about this container.
@@ -135,9 +135,9 @@ pub fn is_of_network(line: &str, attached: &Attached) -> bool {
 }
 
 fn is_there(ip: &str, attached: &Attached) -> bool {
-    let Ok(ip) = ip.parse::<IpAddr>() else { return false };
+    let Some(ip) = ip::read(ip) else { return false };
     [(attached.ip.as_str(), attached.prefix), (&attached.ip6, attached.prefix6)].into_iter().any(|(own, prefix)| {
-        let Ok(address) = own.parse::<IpAddr>() else { return false };
+        let Some(address) = ip::read(own) else { return false };
         let width = if address.is_ipv4() { 32 } else { 128 };
         prefix <= width && Subnet { address, prefix: prefix as u8 }.contains(ip)
     })
@@ -177,7 +177,7 @@ pub fn is_stub(resolv: &str) -> bool {
 /// Whether a container on a bridge can reach a name server of the host's.
 fn is_reached(server: &str, has_six: bool) -> bool {
     // An address with a zone is none: the link that it means is the host's.
-    server.parse::<IpAddr>().is_ok_and(|ip| !ip.is_loopback() && !ip.is_unspecified() && (ip.is_ipv4() || has_six))
+    ip::read(server).is_some_and(|ip| !ip.is_loopback() && !ip.is_unspecified() && (ip.is_ipv4() || has_six))
 }
 
 /// Whether the flags say something of resolv.conf.

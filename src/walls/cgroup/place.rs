@@ -1,7 +1,7 @@
 //! Where the cgroup of a container is: below which mounted hierarchies, and the way down from their roots.
 
 use crate::error::{Error, Result};
-use crate::kernel::{at, file};
+use crate::kernel::{at, file, words};
 use crate::spec::Spec;
 use alloc::format;
 use alloc::string::String;
@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
 
 /// The controllers that a container joins, where the kernel has them.
-const CONTROLLERS: [&str; 8] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "devices", "freezer", "blkio"];
+const CONTROLLERS: &str = "memory pids cpu cpuacct cpuset devices freezer blkio";
 /// Marks the parents that we made, and may remove. Only privileged processes of the host can set it.
 const MARK: &CStr = c"trusted.mydocker";
 /// How often parents that somebody else has just removed are made again.
@@ -75,7 +75,7 @@ fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
         let [_, _, _, "/", path, ..] = words[..dash] else { continue };
         let [_, kind, _, options, ..] = words[dash..] else { continue };
         let mut ours = String::new();
-        for option in options.split(',').filter(|option| CONTROLLERS.contains(option)) {
+        for option in options.split(',').filter(|option| words::has(CONTROLLERS, option)) {
             ours.push_str(if ours.is_empty() { "" } else { "," });
             ours.push_str(option);
         }

@@ -15,7 +15,7 @@ use rustix::fs::CWD;
 use rustix::io::Errno;
 
 /// Those that cannot be where processes are come first, see [`pass_on`].
-const CONTROLLERS: [&str; 5] = ["memory", "io", "cpu", "cpuset", "pids"];
+const CONTROLLERS: &str = "memory io cpu cpuset pids";
 /// Where a cgroup says what it passes on.
 pub const ENABLED: &str = "cgroup.subtree_control";
 
@@ -33,7 +33,7 @@ pub fn pass_on(level: &str) -> Vec<(&'static str, Errno)> {
     // A write waits for cgroups that are just going away, a read does not: nearly always all is as it should be.
     let now = file::read_text(&file).unwrap_or_default();
     let (mut missing, mut all) = (Vec::new(), String::new());
-    for name in CONTROLLERS {
+    for name in CONTROLLERS.split(' ') {
         if !now.split_whitespace().any(|word| word == name) {
             all.push_str(if all.is_empty() { "+" } else { " +" });
             all.push_str(name);

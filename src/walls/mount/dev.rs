@@ -3,7 +3,7 @@
 
 use super::tree::{PLAIN, attach, clone_tree, file_place, filesystem, place};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, file};
+use crate::kernel::{at, file, words};
 use crate::spec::{Device, Owner, Spec};
 use alloc::format;
 use alloc::string::ToString;
@@ -14,15 +14,11 @@ use rustix::mount::MountAttrFlags;
 
 static NODES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-static LINKS: [(&str, &str); 5] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-];
+/// Symlinks and what they lead to.
+const LINKS: &str =
+    "fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx";
 /// What of the host's /dev is not a device of its own, and so not for a privileged container.
-const NOT_DEVICES: [&str; 6] = ["pts", "shm", "mqueue", "fd", "console", "ptmx"];
+const NOT_DEVICES: &str = "pts shm mqueue fd console ptmx";
 /// Directories in /dev that are looked into; deeper ones are nobody's.
 const DEV_DEPTH_MAX: usize = 8;
 /// The group of terminals, everywhere.
@@ -42,7 +38,7 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
             other => other.tried_with(|| format!("make /dev/{name}"))?,
         }
     }
-    for (name, target) in &LINKS {
+    for (name, target) in LINKS.split('\n').filter_map(|link| link.split_once(' ')) {
         at::symlink(target, dev.as_fd(), name).tried_with(|| format!("make /dev/{name}"))?;
     }
     let mount = |name: &str, tree: OwnedFd| -> Result<()> {
@@ -111,7 +107,7 @@ fn host_nodes(source: &str, into: BorrowedFd<'_>, depth_left: usize) -> Result<(
     let dir = file::open_dir(source)?;
     for (name, kind) in file::entries(dir.as_fd())? {
         let Ok(name) = name.into_string() else { continue };
-        if depth_left == DEV_DEPTH_MAX && NOT_DEVICES.contains(&name.as_str()) {
+        if depth_left == DEV_DEPTH_MAX && words::has(NOT_DEVICES, &name) {
             continue;
         }
         let path = format!("{source}/{name}");
@@ -137,7 +133,9 @@ fn node(into: BorrowedFd<'_>, name: &str, source: &str, stat: &Stat) -> Result<(
     match at::c(name).and_then(|c| mknodat(into, c.as_c_str(), kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev)) {
         Ok(()) => {
             let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-            rustix::fs::chownat(into, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            at::c(name)
+                .and_then(|c| rustix::fs::chownat(into, c.as_c_str(), Some(uid), Some(gid), flags))
                 .tried_to("set the owner of", name)
         }
         Err(Errno::EXIST) => Ok(()),

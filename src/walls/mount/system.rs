@@ -15,26 +15,25 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 /// What of /proc is covered by an empty file, or by an empty directory, or is read-only: docker's list.
-const MASKED_FILES: [&str; 7] =
-    ["kcore", "keys", "latency_stats", "sched_debug", "timer_list", "timer_stats", "interrupts"];
-const MASKED_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
-const READ_ONLY_PATHS: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+const MASKED_FILES: &str = "kcore keys latency_stats sched_debug timer_list timer_stats interrupts";
+const MASKED_DIRECTORIES: &str = "acpi asound scsi";
+const READ_ONLY_PATHS: &str = "bus fs irq sys sysrq-trigger";
 /// What of /sys is covered.
-const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
+const MASKED_SYS: &str = "firmware devices/virtual/powercap";
 
 /// The paths of a container that are masked, and the ones that are read-only; each CPU's are not among them.
 pub fn covered() -> (Vec<String>, Vec<String>) {
     let mut masked = Vec::new();
-    below(&mut masked, "/proc", &MASKED_FILES);
-    below(&mut masked, "/proc", &MASKED_DIRECTORIES);
-    below(&mut masked, "/sys", &MASKED_SYS);
+    below(&mut masked, "/proc", MASKED_FILES);
+    below(&mut masked, "/proc", MASKED_DIRECTORIES);
+    below(&mut masked, "/sys", MASKED_SYS);
     let mut read_only = Vec::new();
-    below(&mut read_only, "/proc", &READ_ONLY_PATHS);
+    below(&mut read_only, "/proc", READ_ONLY_PATHS);
     (masked, read_only)
 }
 
-fn below(paths: &mut Vec<String>, dir: &str, names: &[&str]) {
-    for name in names {
+fn below(paths: &mut Vec<String>, dir: &str, names: &str) {
+    for name in names.split(' ') {
         paths.push(format!("{dir}/{name}"));
     }
 }
@@ -55,24 +54,28 @@ pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, others: Option<OwnedFd>, open: 
     if open {
         return Ok(());
     }
-    for name in READ_ONLY_PATHS {
+    for name in READ_ONLY_PATHS.split(' ') {
         let Some(target) = existing(&proc, name)? else { continue };
         let copy = clone_tree(target.as_fd(), "", true)?;
         attach(&copy, target.as_fd())?;
         protect(&copy)?;
     }
     // The container's own /dev/null: whoever is root inside may change its mode and owner.
-    for name in MASKED_FILES {
+    for name in MASKED_FILES.split(' ') {
         if let Some(target) = existing(&proc, name)? {
             attach(&clone_tree(dev.as_fd(), "null", false)?, target.as_fd())?;
         }
     }
-    MASKED_DIRECTORIES.iter().try_for_each(|name| mask_directory(&proc, name))
+    mask_directories(&proc, MASKED_DIRECTORIES)
 }
 
 fn is_proc(tree: &OwnedFd) -> Result<bool> {
     let found = rustix::fs::fstatfs(tree).tried("look at the other container's /proc")?;
     Ok(found.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
+fn mask_directories(tree: &OwnedFd, names: &str) -> Result<()> {
+    names.split(' ').try_for_each(|name| mask_directory(tree, name))
 }
 
 fn mask_directory(tree: &OwnedFd, name: &str) -> Result<()> {
@@ -101,7 +104,7 @@ pub fn sys(root: BorrowedFd<'_>, cgroups: &Visible<'_>, open: bool, writable: bo
         protect_all(&sysfs)?;
     }
     if !open {
-        MASKED_SYS.iter().try_for_each(|name| mask_directory(&sysfs, name))?;
+        mask_directories(&sysfs, MASKED_SYS)?;
         mask_temperatures(&sysfs)?;
     }
     match existing(&sysfs, "fs/cgroup")? {

@@ -3,7 +3,7 @@
 use super::tree::{attach, clone_tree, file_place, filesystem, is_directory, map_ids, propagate, protect, protect_all};
 use super::{root, tree};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
+use crate::kernel::{file, words};
 use crate::spec::{Mount, MountKind, Recursion, Spec};
 use crate::store::{Store, volumes};
 use alloc::format;
@@ -212,41 +212,41 @@ fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<Owne
 }
 
 /// Files of /proc that lxcfs and its kind replace; nothing of ours depends on them.
-const REPLACED_IN_PROC: [&str; 9] =
-    ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "version"];
+const REPLACED_IN_PROC: &str = "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo version";
 
 /// As docker: whatever leads there, nothing is mounted over /proc or in it. What we and others write to it must arrive at
 /// the kernel (CVE-2025-52881).
 fn refuse_proc(target: &OwnedFd, path: &str) -> Result<()> {
     let found = rustix::fs::fstatfs(target).tried("look at the mount point")?;
-    let is_replaced = path.strip_prefix("/proc/").is_some_and(|name| REPLACED_IN_PROC.contains(&name));
+    let is_replaced = path.strip_prefix("/proc/").is_some_and(|name| words::has(REPLACED_IN_PROC, name));
     if found.f_type != rustix::fs::PROC_SUPER_MAGIC || is_replaced {
         return Ok(());
     }
     Err(Error::new("it cannot be mounted because it is inside /proc"))
 }
 
-static TMPFS_OPTIONS: [(&str, MountAttrFlags); 7] = [
-    ("ro", MountAttrFlags::MOUNT_ATTR_RDONLY),
-    ("nosuid", MountAttrFlags::MOUNT_ATTR_NOSUID),
-    ("nodev", MountAttrFlags::MOUNT_ATTR_NODEV),
-    ("noexec", MountAttrFlags::MOUNT_ATTR_NOEXEC),
-    ("noatime", MountAttrFlags::MOUNT_ATTR_NOATIME),
-    ("nodiratime", MountAttrFlags::MOUNT_ATTR_NODIRATIME),
-    ("strictatime", MountAttrFlags::MOUNT_ATTR_STRICTATIME),
+/// Options that are attributes of a mount, and these in the same order.
+const OPTIONS: &str = "ro nosuid nodev noexec noatime nodiratime strictatime";
+static ATTRIBUTES: [MountAttrFlags; 7] = [
+    MountAttrFlags::MOUNT_ATTR_RDONLY,
+    MountAttrFlags::MOUNT_ATTR_NOSUID,
+    MountAttrFlags::MOUNT_ATTR_NODEV,
+    MountAttrFlags::MOUNT_ATTR_NOEXEC,
+    MountAttrFlags::MOUNT_ATTR_NOATIME,
+    MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+    MountAttrFlags::MOUNT_ATTR_STRICTATIME,
 ];
 /// What a tmpfs does anyway.
-static DEFAULTS: [&str; 10] =
-    ["rw", "suid", "dev", "exec", "async", "atime", "diratime", "relatime", "norelatime", "nostrictatime"];
+const DEFAULTS: &str = "rw suid dev exec async atime diratime relatime norelatime nostrictatime";
 
 /// A tmpfs with the options of mount(8). tmpfs(5)
 fn memory(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
     let mut attributes = MountAttrFlags::empty();
     let mut options: Vec<(&str, &str)> = Vec::new();
     for option in mount.mode.split(',') {
-        match TMPFS_OPTIONS.iter().find(|(name, _)| *name == option) {
-            Some((_, more)) => attributes |= *more,
-            None if option.is_empty() || DEFAULTS.contains(&option) => {}
+        match words::place(OPTIONS, option) {
+            Some(at) => attributes |= ATTRIBUTES[at],
+            None if option.is_empty() || words::has(DEFAULTS, option) => {}
             None => options.push(option.split_once('=').unwrap_or((option, ""))),
         }
     }

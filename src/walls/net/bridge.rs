@@ -6,6 +6,7 @@ use crate::kernel::link::Link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule, Verdict};
 use crate::kernel::{file, hex, link, time};
+use crate::spec::ip;
 use crate::store::networks::{self, Network};
 use crate::store::{self, Store};
 use alloc::borrow::ToOwned;
@@ -118,7 +119,7 @@ fn choose(store: &Store, network: &mut Network, from: usize) -> Result<()> {
         Error::new("could not find an available, non-overlapping IPv4 subnet: name one with network create --subnet")
     })?;
     network.subnet = subnet.text();
-    network.gateway = subnet.nth(1).map(|ip| format!("{ip}")).unwrap_or_default();
+    network.gateway = subnet.nth(1).map(ip::text).unwrap_or_default();
     Ok(())
 }
 
@@ -219,7 +220,7 @@ fn make(socket: &Socket, network: &Network) -> Result<Link> {
 fn add_address(socket: &Socket, index: u32, address: IpAddr, prefix: u8) -> Result<()> {
     match link::add_address(socket, index, address, prefix) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(Error::os(format!("give the bridge its address {address}/{prefix}"), errno)),
+        Err(errno) => Err(Error::os(format!("give the bridge its address {}/{prefix}", ip::text(address)), errno)),
     }
 }
 

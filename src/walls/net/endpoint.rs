@@ -4,7 +4,8 @@ use super::bridge;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::link::Link;
 use crate::kernel::netlink::Socket;
-use crate::kernel::{file, link};
+use crate::kernel::{file, hex, link};
+use crate::spec::ip;
 use crate::spec::subnet::Subnet;
 use crate::spec::{Attached, Endpoint, Network as Kind, Spec};
 use crate::store::networks::{self, Network};
@@ -50,8 +51,8 @@ pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, 
         prefix6: subnet6.map_or(0, |subnet| u32::from(subnet.prefix)),
         network: network.name,
         network_id: network.id,
-        mac: hardware(endpoint, ip).map(|byte| format!("{byte:02x}")).join(":"),
-        ip: format!("{ip}"),
+        mac: written(hardware(endpoint, ip)),
+        ip: ip::text(ip.into()),
         ip6,
         mtu,
         link: link.into(),
@@ -87,7 +88,7 @@ fn make(
                 after = position;
                 continue;
             }
-            Err(Errno::EXIST) => return Err(taken(&network.name, ip)),
+            Err(Errno::EXIST) => return Err(taken(&network.name, ip.into())),
             Err(errno) => return Err(bridge::explain(errno, "veth", "make the link", &name)),
         }
         let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
@@ -97,7 +98,8 @@ fn make(
     }
 }
 
-fn taken(network: &str, ip: impl core::fmt::Display) -> Error {
+fn taken(network: &str, ip: IpAddr) -> Error {
+    let ip = ip::text(ip);
     Error::new(format!("address {ip} of network {network} is already in use by another container"))
 }
 
@@ -107,7 +109,7 @@ fn free(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, afte
     let is_free = |ip: IpAddr| members.iter().all(|member| member.ip != ip);
     let four = |ip: IpAddr| if let IpAddr::V4(v4) = ip { v4 } else { Ipv4Addr::UNSPECIFIED };
     if let Some(asked) = &endpoint.ip {
-        let ip = asked.parse().ok().filter(|ip| subnet.contains(*ip));
+        let ip = ip::read(asked).filter(|ip| subnet.contains(*ip));
         let ip = ip.ok_or_else(|| Error::new(format!("address {asked} is not in {}", network.subnet)))?;
         return if is_free(ip) { Ok((four(ip), subnet.position(ip))) } else { Err(taken(&network.name, ip)) };
     }
@@ -127,14 +129,14 @@ fn free(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, afte
 fn six(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, position: u64) -> Result<String> {
     let Some(subnet) = network.subnet6()? else { return Ok(String::new()) };
     let ip = match &endpoint.ip6 {
-        Some(asked) => asked.parse().ok().filter(|ip| subnet.contains(*ip)),
+        Some(asked) => ip::read(asked).filter(|ip| subnet.contains(*ip)),
         None => subnet.nth(position).filter(|ip| network.gateway(true).is_ok_and(|gateway| gateway != *ip)),
     };
     let Some(ip) = ip else {
         let asked = endpoint.ip6.as_deref().unwrap_or("one for each IPv4 address");
         return Err(Error::new(format!("network {} has no IPv6 address {asked}", network.name)));
     };
-    let text = format!("{ip}");
+    let text = ip::text(ip);
     if members.iter().any(|member| member.ip6 == text) { Err(taken(&network.name, ip)) } else { Ok(text) }
 }
 
@@ -150,6 +152,15 @@ fn hardware(endpoint: &Endpoint, ip: Ipv4Addr) -> [u8; 6] {
     address
 }
 
+fn written(hardware: [u8; 6]) -> String {
+    let mut text = String::new();
+    for byte in hardware {
+        text.push_str(if text.is_empty() { "" } else { ":" });
+        text.push_str(&hex::encode(&[byte]));
+    }
+    text
+}
+
 /// child, or a helper of the monitor in the container's network: switches one of its links on.
 pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
     let missing = || Error::new(format!("the link {} of network {} has gone", attached.link, attached.network));
@@ -158,9 +169,9 @@ pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
         // A kernel without IPv6 has no such file.
         let _ = file::write_at(CWD, &format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", attached.link), "1");
     }
-    let give = |address: &str, prefix: u32| match address.parse() {
-        Ok(ip) => link::add_address(socket, index, ip, prefix as u8).tried_to("give the link the address", address),
-        Err(_) => Ok(()), // there is none
+    let give = |address: &str, prefix: u32| match ip::read(address) {
+        Some(ip) => link::add_address(socket, index, ip, prefix as u8).tried_to("give the link the address", address),
+        None => Ok(()), // there is none
     };
     give(&attached.ip, attached.prefix)?;
     give(&attached.ip6, attached.prefix6)?;
@@ -171,7 +182,7 @@ pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
 /// The same process: makes the default routes that go through one of its links.
 pub fn lead_out(socket: &Socket, attached: &Attached) -> Result<()> {
     for gateway in [&attached.gateway, &attached.gateway6] {
-        if let Ok(ip) = gateway.parse() {
+        if let Some(ip) = ip::read(gateway) {
             let index = link::find(socket, &attached.link)?.map_or(0, |link| link.index);
             link::add_default_route(socket, index, ip).tried_to("make the default route through", gateway)?;
         }

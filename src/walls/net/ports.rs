@@ -7,6 +7,7 @@ use crate::error::{EXIT_ENGINE, Error, Result};
 use crate::kernel::link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule};
+use crate::spec::ip;
 use crate::spec::{Attached, Bound, Network, Protocol, Publish, Spec};
 use crate::store::{Store, networks};
 use alloc::borrow::ToOwned;
@@ -133,7 +134,7 @@ fn take(ip: IpAddr, port: u16, protocol: Protocol) -> core::result::Result<(Owne
 /// Why a port cannot be had.
 fn refused(ip: IpAddr, ports: &str, protocol: Protocol, errno: Errno) -> Error {
     let (open, close) = if ip.is_ipv6() { ("[", "]") } else { ("", "") };
-    let what = format!("Bind for {open}{ip}{close}:{ports}/{} failed", word(protocol));
+    let what = format!("Bind for {open}{}{close}:{ports}/{} failed", ip::text(ip), word(protocol));
     let why = match errno {
         Errno::ADDRINUSE => "port is already allocated: another container or program of this host uses it",
         Errno::ADDRNOTAVAIL => "cannot assign requested address: this host does not have it",
@@ -149,10 +150,12 @@ impl Published {
     /// Takes the port, or the first of several that is free, for all addresses that are meant.
     fn reserve(&mut self, publish: &Publish, host_ip: &str) -> Result<()> {
         let text = if publish.ip.is_empty() { host_ip } else { &publish.ip };
-        let ips = match text.parse::<IpAddr>() {
-            Ok(ip) => Vec::from([ip]),
-            _ if text.is_empty() => Vec::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
-            Err(_) => {
+        let ips = match ip::read(text) {
+            Some(ip) => Vec::from([ip]),
+            None if text.is_empty() => {
+                Vec::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)])
+            }
+            None => {
                 let shown = text.escape_debug();
                 return Err(Error::new(format!("cannot publish a port: \"{shown}\" is not an IP address")));
             }
@@ -186,7 +189,7 @@ impl Published {
                 Ok((socket, number)) => {
                     host_port = u32::from(number);
                     let (port, protocol) = (publish.port, publish.protocol);
-                    self.bound.push(Bound { ip: ip.to_string(), host_port, port, protocol });
+                    self.bound.push(Bound { ip: ip::text(*ip), host_port, port, protocol });
                     self.sockets.push(socket);
                 }
                 Err(Errno::AFNOSUPPORT) if ips.len() > 1 && ip.is_ipv6() => {} // a host without IPv6
@@ -206,7 +209,7 @@ impl Published {
             return Ok(());
         }
         let way = attached.iter().find(|attached| !attached.gateway.is_empty());
-        self.targets = way.map_or([None; 2], |way| [way.ip.parse().ok(), way.ip6.parse().ok()]);
+        self.targets = way.map_or([None; 2], |way| [ip::read(&way.ip), ip::read(&way.ip6)]);
         let socket = match self.rules.take() {
             Some(socket) => socket,
             None => super::bridge::filter()?,
@@ -243,7 +246,7 @@ impl Published {
 
     /// What leads one port to the container, for packets of the host itself or for those of others.
     fn rule(&self, bound: &Bound, is_own: bool) -> Option<Rule> {
-        let ip: IpAddr = bound.ip.parse().ok()?;
+        let ip = ip::read(&bound.ip)?;
         let target = link::octets(self.targets[usize::from(ip.is_ipv6())]?);
         let mut rule = Rule::default().version(if ip.is_ipv6() { nft::IPV6 } else { nft::IPV4 });
         if ip.is_loopback() && (ip.is_ipv6() || !is_own) {

@@ -1,7 +1,7 @@
 //! Which system calls there are: names, their numbers on four architectures, and what the default profile grants.
 //! `calls.txt` is the source; it is read when this is compiled, and only compact tables of it come into the binary.
 
-use crate::kernel::caps::CAPABILITIES;
+use crate::kernel::caps;
 use alloc::vec::Vec;
 
 const TEXT: &[u8] = include_bytes!("calls.txt");
@@ -237,11 +237,22 @@ const fn grant(from: usize, to: usize) -> u64 {
         }
         n += 1;
     }
-    n = 0;
-    while !is(from, to, CAPABILITIES[n].split_at("CAP_".len()).1) {
-        n += 1; // past the end, the compiler says that there is no such word
+    // Past the end, the compiler says that there is no such word.
+    let (mut names, mut bit) = (caps::NAMES, 1);
+    while !is(from, to, names.split_at(end(names)).0) {
+        names = names.split_at(end(names) + 1).1;
+        bit <<= 1;
     }
-    1 << n
+    bit
+}
+
+/// Where the first of some words ends.
+const fn end(words: &str) -> usize {
+    let mut n = 0;
+    while n < words.len() && words.as_bytes()[n] != b' ' {
+        n += 1;
+    }
+    n
 }
 
 const fn is(from: usize, to: usize, word: &str) -> bool {

@@ -3,7 +3,7 @@
 
 use super::calls::{self, ALWAYS, FAMILIES, FLAGS, HIDDEN, KERNEL_4_8, PERSONAS};
 use super::rules::{ALLOW, Condition, ENOSYS, Op, Outcome, Rule, Rules, errno};
-use crate::kernel::caps::CAPABILITIES;
+use crate::kernel::caps;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -21,7 +21,7 @@ const SOCKET_FAMILIES: [(u64, u64); 8] =
 /// The default profile for processes that can get these capabilities (bits of capabilities(7)) on this kernel.
 pub fn rules(capabilities: u64, kernel: (u32, u32)) -> Rules {
     let mut rules = Rules::new(errno(1));
-    let mut granted = capabilities & ((1 << CAPABILITIES.len()) - 1) | ALWAYS;
+    let mut granted = capabilities & ((1 << caps::COUNT) - 1) | ALWAYS;
     if kernel >= KERNEL_TRACING_SAFE {
         granted |= KERNEL_4_8;
     }

@@ -51,7 +51,7 @@ pub fn read(text: &str) -> Read<Node<'_>> {
     reader.space();
     match reader.peek() {
         None => Ok(node),
-        Some(_) => reader.expected("the end"),
+        Some(_) => Err(reader.expected("the end")),
     }
 }
 
@@ -78,17 +78,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn wrong<T>(&self, what: &str) -> Read<T> {
-        Err(Box::new(Wrong { at: self.at, what: what.into() }))
+    fn wrong(&self, what: &str) -> Box<Wrong> {
+        Box::new(Wrong { at: self.at, what: what.into() })
     }
 
-    fn expected<T>(&self, what: &str) -> Read<T> {
+    fn expected(&self, what: &str) -> Box<Wrong> {
         let found = self.text.get(self.at..).and_then(|rest| rest.chars().next());
         let what = match found {
             None => format!("expected {what}, but the text ends"),
             Some(found) => format!("expected {what}, not {found:?}"),
         };
-        Err(Box::new(Wrong { at: self.at, what }))
+        Box::new(Wrong { at: self.at, what })
     }
 
     /// Takes a byte if it is next, after white space.
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         self.space();
         let at = self.at;
         if depth > DEPTH_MAX {
-            return self.wrong("too deep");
+            return Err(self.wrong("too deep"));
         }
         let value = match self.peek() {
             Some(b'{') => self.object(depth)?,
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ if self.word("null") => Value::Null,
             _ if self.word("true") || self.word("false") => Value::Bool,
-            _ => return self.expected("a value"),
+            _ => return Err(self.expected("a value")),
         };
         Ok(Node { at, value })
     }
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
                 return Ok(Value::List(nodes));
             }
             if !self.take(b',') {
-                return self.expected("',' or ']'");
+                return Err(self.expected("',' or ']'"));
             }
         }
     }
@@ -149,18 +149,18 @@ impl<'a> Reader<'a> {
         loop {
             self.space();
             if self.peek() != Some(b'"') {
-                return self.expected("a name in quotes");
+                return Err(self.expected("a name in quotes"));
             }
             let name = self.string()?;
             if !self.take(b':') {
-                return self.expected("':'");
+                return Err(self.expected("':'"));
             }
             fields.push((name, self.node(depth + 1)?));
             if self.take(b'}') {
                 return Ok(Value::Object(fields));
             }
             if !self.take(b',') {
-                return self.expected("',' or '}'");
+                return Err(self.expected("',' or '}'"));
             }
         }
     }
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
             fine = self.digits();
         }
         if !fine {
-            return self.wrong("not a number");
+            return Err(self.wrong("not a number"));
         }
         Ok(Value::Number(self.text[from..self.at].parse().ok()))
     }
@@ -218,10 +218,10 @@ impl<'a> Reader<'a> {
                     let one = self.escape()?;
                     text.to_mut().push(one);
                 }
-                Some(_) => return self.wrong("a control character in a string"),
+                Some(_) => return Err(self.wrong("a control character in a string")),
                 None => {
                     self.at = opened;
-                    return self.wrong("a string without its end");
+                    return Err(self.wrong("a string without its end"));
                 }
             }
         }
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
             Some(b'u') => self.escaped_unit()?,
             _ => {
                 self.at -= 2;
-                return self.wrong("an unknown escape in a string");
+                return Err(self.wrong("an unknown escape in a string"));
             }
         })
     }
@@ -266,12 +266,12 @@ impl<'a> Reader<'a> {
         let mut number = 0;
         for digit in digits {
             let Some(digit) = char::from(*digit).to_digit(16) else {
-                return self.wrong("not four hexadecimal digits");
+                return Err(self.wrong("not four hexadecimal digits"));
             };
             number = number * 16 + digit;
         }
         if digits.is_empty() {
-            return self.wrong("not four hexadecimal digits");
+            return Err(self.wrong("not four hexadecimal digits"));
         }
         self.at += 4;
         Ok(number)

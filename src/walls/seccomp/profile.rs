@@ -9,7 +9,7 @@ use super::rules::{
     ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, Op, Rule, Rules, TRACE, TRAP,
 };
 use crate::error::{Error, Result};
-use crate::kernel::caps::CAPABILITIES;
+use crate::kernel::{caps, words};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -93,18 +93,23 @@ impl Profile {
 
 type Fields<'a> = [(Cow<'a, str>, Node<'a>)];
 
-fn wrong<T>(node: &Node<'_>, what: String) -> Read<T> {
-    Err(Box::new(Wrong { at: node.at, what }))
+fn wrong(node: &Node<'_>, what: String) -> Box<Wrong> {
+    Box::new(Wrong { at: node.at, what })
 }
 
-fn unknown<T>(node: &Node<'_>, what: &str, name: &str) -> Read<T> {
+/// The same for what a part of the profile is not, or what is not there.
+fn is(node: &Node<'_>, name: &str, what: &str) -> Box<Wrong> {
+    wrong(node, [name, " is ", what].concat())
+}
+
+fn unknown(node: &Node<'_>, what: &str, name: &str) -> Box<Wrong> {
     wrong(node, format!("unknown {what} {name:?}"))
 }
 
 fn object<'n, 'a>(node: &'n Node<'a>, what: &str) -> Read<&'n Fields<'a>> {
     match &node.value {
         Value::Object(fields) => Ok(fields),
-        _ => wrong(node, format!("{what} is not an object")),
+        _ => Err(is(node, what, "not an object")),
     }
 }
 
@@ -117,13 +122,13 @@ fn field<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Option<&'n Node<'a>> {
 fn text<'n>(node: &'n Node<'_>, what: &str) -> Read<&'n str> {
     match &node.value {
         Value::Text(text) => Ok(text),
-        _ => wrong(node, format!("{what} is not a string")),
+        _ => Err(is(node, what, "not a string")),
     }
 }
 
 /// A field that must be there.
 fn required<'n, 'a>(node: &Node<'_>, fields: &'n Fields<'a>, name: &str) -> Read<&'n Node<'a>> {
-    field(fields, name).map_or_else(|| wrong(node, format!("{name} is missing")), Ok)
+    field(fields, name).ok_or_else(|| is(node, name, "missing"))
 }
 
 /// The elements of a list that may be missing.
@@ -131,7 +136,7 @@ fn list<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Read<&'n [Node<'a>]> {
     match field(fields, name) {
         None => Ok(&[]),
         Some(Node { value: Value::List(nodes), .. }) => Ok(nodes),
-        Some(node) => wrong(node, format!("{name} is not a list")),
+        Some(node) => Err(is(node, name, "not a list")),
     }
 }
 
@@ -139,17 +144,22 @@ fn number(fields: &Fields<'_>, name: &str, max: u64, default: u64) -> Read<u64> 
     match field(fields, name) {
         None => Ok(default),
         Some(Node { value: Value::Number(Some(number)), .. }) if *number <= max => Ok(*number),
-        Some(node) => wrong(node, format!("{name} is not a number from 0 to {max}")),
+        Some(node) => Err(wrong(node, format!("{name} is not a number from 0 to {max}"))),
     }
 }
 
 /// A word of a list of words; with `prefix` before it.
 fn one_of<'n>(node: &'n Node<'_>, prefix: &str, words: &str, what: &str) -> Read<&'n str> {
     let name = text(node, what)?;
-    match name.strip_prefix(prefix) {
-        Some(word) if words.split(' ').any(|known| known == word) => Ok(word),
-        _ => unknown(node, what, name),
+    match known(name, prefix, words) {
+        Some(_) => Ok(&name[prefix.len()..]),
+        None => Err(unknown(node, what, name)),
     }
+}
+
+/// The place of a name, which has the prefix, among these words.
+fn known(name: &str, prefix: &str, words: &str) -> Option<usize> {
+    words::place(words, name.strip_prefix(prefix)?)
 }
 
 fn profile(node: &Node<'_>, machine: &Machine) -> Read<Profile> {
@@ -172,7 +182,7 @@ fn flags(fields: &Fields<'_>) -> Read<u32> {
             "SECCOMP_FILTER_FLAG_TSYNC" => FLAG_TSYNC,
             "SECCOMP_FILTER_FLAG_LOG" => FLAG_LOG,
             "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => FLAG_SPEC_ALLOW,
-            other => return unknown(node, "flag", other),
+            other => return Err(unknown(node, "flag", other)),
         };
     }
     // With one thread there is nobody to synchronise with, and the kernel's answer would be a thread id in an error.
@@ -189,7 +199,7 @@ fn covers_compat(fields: &Fields<'_>, machine: &Machine) -> Read<bool> {
     }
     for node in list(fields, "archMap")? {
         if !listed.is_empty() {
-            return wrong(node, "there are architectures already; one of the two is enough".into());
+            return Err(wrong(node, "there are architectures already; one of the two is enough".into()));
         }
         let fields = object(node, "an element of archMap")?;
         let ours = name(required(node, fields, "architecture")?)? == machine.native.name;
@@ -200,26 +210,21 @@ fn covers_compat(fields: &Fields<'_>, machine: &Machine) -> Read<bool> {
     Ok(covers)
 }
 
-static ACTIONS: [(&str, Action); 8] = [
-    ("KILL", KILL_THREAD),
-    ("KILL_THREAD", KILL_THREAD),
-    ("KILL_PROCESS", KILL_PROCESS),
-    ("TRAP", TRAP),
-    ("ERRNO", ERRNO),
-    ("TRACE", TRACE),
-    ("LOG", LOG),
-    ("ALLOW", ALLOW),
-];
+/// After `SCMP_ACT_`.
+const ACTION_NAMES: &str = "KILL KILL_THREAD KILL_PROCESS TRAP ERRNO TRACE LOG ALLOW";
+static ACTIONS: [Action; 8] = [KILL_THREAD, KILL_THREAD, KILL_PROCESS, TRAP, ERRNO, TRACE, LOG, ALLOW];
 
 /// An action. The field `errno` may have the errno that goes with it.
 fn action(node: &Node<'_>, fields: &Fields<'_>, errno: &str) -> Read<Action> {
     let errno = number(fields, errno, ERRNO_MAX.into(), ERRNO_DEFAULT)? as u32;
     let name = text(node, "action")?;
-    match name.strip_prefix("SCMP_ACT_").and_then(|word| ACTIONS.iter().find(|(known, _)| *known == word)) {
-        Some((_, action @ (ERRNO | TRACE))) => Ok(action | errno),
-        Some((_, action)) => Ok(*action),
-        None if name == "SCMP_ACT_NOTIFY" => wrong(node, "SCMP_ACT_NOTIFY is not possible: nobody would listen".into()),
-        None => unknown(node, "action", name),
+    match known(name, "SCMP_ACT_", ACTION_NAMES).map(|at| ACTIONS[at]) {
+        Some(action @ (ERRNO | TRACE)) => Ok(action | errno),
+        Some(action) => Ok(action),
+        None if name == "SCMP_ACT_NOTIFY" => {
+            Err(wrong(node, "SCMP_ACT_NOTIFY is not possible: nobody would listen".into()))
+        }
+        None => Err(unknown(node, "action", name)),
     }
 }
 
@@ -228,7 +233,7 @@ fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
     let mut names = list(fields, "names")?;
     if let Some(name) = field(fields, "name").filter(|node| !matches!(&node.value, Value::Text(t) if t.is_empty())) {
         if !names.is_empty() {
-            return wrong(name, "there are names already; one of the two is enough".into());
+            return Err(wrong(name, "there are names already; one of the two is enough".into()));
         }
         names = core::slice::from_ref(name);
     }
@@ -237,11 +242,11 @@ fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
         let name = text(node, "name")?;
         match calls::find(name) {
             Some(call) => calls.push(call),
-            None => return unknown(node, "system call", name),
+            None => return Err(unknown(node, "system call", name)),
         }
     }
     if calls.is_empty() {
-        return wrong(node, "names is missing".into());
+        return Err(is(node, "names", "missing"));
     }
     let action = action(required(node, fields, "action")?, fields, "errnoRet")?;
     let mut conditions = Vec::new();
@@ -269,25 +274,18 @@ fn split(action: Action, conditions: Vec<Condition>) -> Vec<Rule> {
     conditions.into_iter().map(|one| Rule { action, conditions: vec![one] }).collect()
 }
 
-static OPS: [(&str, Op); 7] = [
-    ("NE", Op::Ne),
-    ("LT", Op::Lt),
-    ("LE", Op::Le),
-    ("EQ", Op::Eq),
-    ("GE", Op::Ge),
-    ("GT", Op::Gt),
-    ("MASKED_EQ", Op::Masked),
-];
+/// After `SCMP_CMP_`.
+const OP_NAMES: &str = "NE LT LE EQ GE GT MASKED_EQ";
+static OPS: [Op; 7] = [Op::Ne, Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::Masked];
 
 fn condition(node: &Node<'_>) -> Read<Condition> {
     let fields = object(node, "an element of args")?;
     let node = required(node, fields, "op")?;
     let name = text(node, "op")?;
-    let found = name.strip_prefix("SCMP_CMP_").and_then(|word| OPS.iter().find(|(known, _)| *known == word));
-    let Some((_, op)) = found else { return unknown(node, "op", name) };
+    let Some(op) = known(name, "SCMP_CMP_", OP_NAMES) else { return Err(unknown(node, "op", name)) };
     Ok(Condition {
         argument: number(fields, "index", 5, 0)? as u8,
-        op: *op,
+        op: OPS[op],
         value: number(fields, "value", u64::MAX, 0)?,
         other: number(fields, "valueTwo", u64::MAX, 0)?,
     })
@@ -303,9 +301,11 @@ fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
     }
     for node in list(fields, "caps")? {
         let name = text(node, "capability")?;
-        match CAPABILITIES.iter().position(|known| *known == name) {
+        // Here the names are whole, and in capitals.
+        let is_plain = name.starts_with("CAP_") && !name.bytes().any(|b| b.is_ascii_lowercase());
+        match caps::capability(name).filter(|_| is_plain) {
             Some(number) => when.capabilities |= 1 << number,
-            None => return unknown(node, "capability", name),
+            None => return Err(unknown(node, "capability", name)),
         }
     }
     if let Some(node) = field(fields, "minKernel") {
@@ -313,7 +313,7 @@ fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
         let parts = version.split_once('.').and_then(|(one, two)| Some((one.parse().ok()?, two.parse().ok()?)));
         when.kernel = match parts {
             Some(parts) => Some(parts),
-            None => return wrong(node, format!("minKernel {version:?} is not like \"4.8\"")),
+            None => return Err(wrong(node, format!("minKernel {version:?} is not like \"4.8\""))),
         };
     }
     Ok(when)
