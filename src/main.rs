@@ -4,8 +4,9 @@
 mod cli;
 
 use cli::args::{self, Outcome};
-use cli::{OK, bundle, note, print, verbs};
-use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
+use cli::shape::is_in;
+use cli::{OK, bundle, human, note, print, verbs};
+use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, sys};
 use mydocker::store;
 use rustix::io::Errno;
@@ -39,7 +40,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
     if args.first().is_some_and(|arg| arg == "--version" || arg == "-v") {
         args[0] = "version".into();
     }
-    let words = words(&args[..args.len().min(2)]);
+    let words = words(args.get(..2).unwrap_or(&args));
     match words.first() {
         None | Some(&"--help" | &"-h") => return print(&verbs::overview()).map(|()| OK),
         Some(&"help") => return help(&args[1..]),
@@ -78,7 +79,7 @@ fn places(args: &[OsString]) -> Result<usize> {
             _ => {
                 let known = ["--root", "--run-root", "--debug", "--help", "--version"];
                 let near = args::did_you_mean(name, &known, ["", ""]);
-                return Err(bad(format!("unknown flag: {}{near}", escaped(name))));
+                return Err(bad(format!("unknown flag: {}{near}", human::escaped(name))));
             }
         };
         at += 1;
@@ -138,7 +139,7 @@ fn group(words: &[&str]) -> Result<u8> {
     let is_group = words.first().is_some_and(|word| verbs::groups().contains(word));
     match words {
         [group] | [group, "--help" | "-h"] if is_group => print(&verbs::group_help(group)).map(|()| OK),
-        ["image", verb, ..] if REGISTRY.contains(verb) => Err(unknown(verb)),
+        ["image", verb, ..] if is_in(REGISTRY, verb) => Err(unknown(verb)),
         [group, verb, ..] if is_group => Err(no_command(&format!("mydocker {group}"), verb, &verbs::of_group(group))),
         [word, ..] => Err(unknown(word)),
         [] => Err(unknown("")),
@@ -146,17 +147,17 @@ fn group(words: &[&str]) -> Result<u8> {
 }
 
 /// What docker does with a registry, and with a builder or a cluster.
-const REGISTRY: [&str; 5] = ["pull", "push", "login", "logout", "search"];
-const ELSEWHERE: [&str; 5] = ["build", "buildx", "compose", "swarm", "service"];
+const REGISTRY: &str = "pull push login logout search";
+const ELSEWHERE: &str = "build buildx compose swarm service";
 
 fn unknown(word: &str) -> Error {
-    let why = if REGISTRY.contains(&word) {
+    let why = if is_in(REGISTRY, word) {
         "it knows no registry; images travel as archives: \
          skopeo copy docker://NAME docker-archive:FILE.tar:NAME && mydocker load -i FILE.tar"
-    } else if ELSEWHERE.contains(&word) {
+    } else if is_in(ELSEWHERE, word) {
         "there is no builder or cluster here; images come from archives: mydocker load -i FILE.tar"
     } else {
-        let names: Vec<&str> = verbs::VERBS.iter().map(|verb| verb.name).collect();
+        let names: Vec<&str> = verbs::VERBS.iter().map(args::Verb::name).collect();
         return no_command("mydocker", word, &names);
     };
     bad(format!("mydocker {word} is not possible: {why}"))
@@ -166,6 +167,6 @@ fn unknown(word: &str) -> Error {
 fn no_command(start: &str, word: &str, known: &[&str]) -> Error {
     let near = args::did_you_mean(word, known, [&format!("'{start} "), "'"]);
     let help = if start == "mydocker" { " help" } else { "" };
-    let word = escaped(word);
+    let word = human::escaped(word);
     Error::new(format!("unknown command: {start} {word}{near} ('{start}{help}' lists them)")).exit(1)
 }

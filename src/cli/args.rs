@@ -3,6 +3,7 @@
 use super::human::visible;
 use super::read::{bad, nth, wrong, wrongs};
 use core::fmt::Write as _;
+use core::str::Split;
 use mydocker::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
 
@@ -12,6 +13,8 @@ const HELP_COLUMNS: usize = 80;
 const FLAGS_USUAL: usize = 80;
 /// The value of a flag that takes all arguments after it, whatever they look like.
 pub const REST: &str = "RUN-ARG...";
+/// Most words of a verb that takes any number of them.
+pub const MANY: u8 = u8::MAX;
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 
@@ -26,20 +29,13 @@ pub struct Flag {
 
 /// One verb of the command line.
 pub struct Verb {
-    /// As typed; may be two words (`container ls`).
-    pub name: &'static str,
-    /// Other spellings.
-    pub aliases: &'static [&'static str],
-    /// `[OPTIONS] IMAGE [COMMAND] [ARG...]`.
-    pub usage: &'static str,
-    /// One line.
-    pub about: &'static str,
-    /// Examples and notes for `help VERB`, "" for none.
-    pub long: &'static str,
+    /// A line each: its spellings with commas between them; `[OPTIONS] IMAGE [COMMAND] [ARG...]`; what it does. All further
+    /// ones are examples and notes for `help VERB`.
+    pub text: &'static str,
     /// The flags in the order of the help: texts with a line for each, see [`super::flags`].
     pub flags: &'static [&'static str],
-    /// Fewest and most words (`usize::MAX` for no limit).
-    pub words: (usize, usize),
+    /// Fewest and most words ([`MANY`] for no limit).
+    pub words: (u8, u8),
     /// Whether flags stop at the first word (run, create, exec).
     pub stops: bool,
     /// What the verb does; the result is the exit code.
@@ -77,6 +73,11 @@ impl Parsed {
             }
         }
         values
+    }
+
+    /// The word at this place; the table of verbs says how many there are.
+    pub fn word(&self, at: usize) -> &str {
+        self.words.get(at).map_or("", String::as_str)
     }
 
     /// Whether the flag was typed at all.
@@ -179,6 +180,35 @@ impl Flag {
 }
 
 impl Verb {
+    fn line(&self, at: usize) -> &'static str {
+        self.text.splitn(4, '\n').nth(at).unwrap_or_default()
+    }
+
+    /// All spellings; may be two words (`container ls`).
+    pub fn names(&self) -> Split<'static, char> {
+        self.line(0).split(',')
+    }
+
+    /// As it is called.
+    pub fn name(&self) -> &'static str {
+        self.names().next().unwrap_or_default()
+    }
+
+    /// What is typed after it.
+    pub fn usage(&self) -> &'static str {
+        self.line(1)
+    }
+
+    /// One line.
+    pub fn about(&self) -> &'static str {
+        self.line(2)
+    }
+
+    /// Examples and notes, "" for none.
+    pub fn long(&self) -> &'static str {
+        self.line(3)
+    }
+
     /// Its flags, read.
     pub fn known(&self) -> Vec<Flag> {
         let mut known = Vec::with_capacity(FLAGS_USUAL);
@@ -190,8 +220,8 @@ impl Verb {
 
     /// Its name and what is typed after it.
     fn spelled(&self) -> String {
-        let end = if self.usage.is_empty() { "" } else { " " };
-        [self.name, end, self.usage].concat()
+        let end = if self.usage().is_empty() { "" } else { " " };
+        [self.name(), end, self.usage()].concat()
     }
 }
 
@@ -204,7 +234,7 @@ pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
     for arg in args {
         texts.push(arg.into_string().map_err(|arg| not_utf8(&arg))?);
     }
-    let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
+    let mut parsed = Parsed { verb: verb.name(), words: Vec::new(), flags: Vec::new(), known: verb.known() };
     let mut left = texts.into_iter();
     while let Some(typed) = left.next() {
         if typed == "--" {
@@ -314,21 +344,21 @@ fn accept(
 /// Whether there are as many words as the verb takes.
 fn count(verb: &Verb, words: usize) -> Result<()> {
     let (min, max) = verb.words;
-    if (min..=max).contains(&words) {
+    if words >= usize::from(min) && (max == MANY || words <= usize::from(max)) {
         return Ok(());
     }
     let both = format!("requires at least {min} and at most");
     let (wants, number) = match (min, max) {
         (_, 0) => ("accepts", 0),
         (min, max) if min == max => ("requires", min),
-        (min, usize::MAX) => ("requires at least", min),
+        (min, MANY) => ("requires at least", min),
         (0, max) => ("requires at most", max),
         (_, max) => (both.as_str(), max),
     };
     let shown = if number == 0 { "no".to_owned() } else { number.to_string() };
     let plural = if number == 1 { "" } else { "s" };
     let what = "'mydocker {}' {} {} argument{}; usage: mydocker {}";
-    Err(wrongs(what, &[verb.name, wants, &shown, plural, &verb.spelled()]).exit(1))
+    Err(wrongs(what, &[verb.name(), wants, &shown, plural, &verb.spelled()]).exit(1))
 }
 
 /// The end of a sentence about a mistyped word: the known one that it most probably means, if there is one. At most two
@@ -384,11 +414,12 @@ fn distance(word: &[char], known: &[char]) -> usize {
 
 /// The help text of a verb, as docker lays it out.
 pub fn help(verb: &Verb) -> String {
-    let mut text = ["Usage:  mydocker ", &verb.spelled(), "\n\n", verb.about, "\n"].concat();
-    if !verb.aliases.is_empty() {
-        text.extend(["\nAliases:\n  mydocker ", verb.name]);
-        for name in verb.aliases {
-            text.extend([", mydocker ", name]);
+    let mut text = ["Usage:  mydocker ", &verb.spelled(), "\n\n", verb.about(), "\n"].concat();
+    let mut before = "\nAliases:\n  mydocker ";
+    if verb.names().nth(1).is_some() {
+        for name in verb.names() {
+            text.extend([before, name]);
+            before = ", mydocker ";
         }
         text.push('\n');
     }
@@ -410,8 +441,8 @@ pub fn help(verb: &Verb) -> String {
         let _ = write!(text, "{typed:0$}", width + 3); // a String takes everything
         wrap(&mut text, help, width + 3);
     }
-    if !verb.long.is_empty() {
-        text.extend(["\n", verb.long.trim_end(), "\n"]);
+    if !verb.long().is_empty() {
+        text.extend(["\n", verb.long().trim_end(), "\n"]);
     }
     text
 }
@@ -451,17 +482,13 @@ mod tests {
 --rm  What the flag is good for
 ";
     static RUN: Verb = Verb {
-        name: "run",
-        aliases: &["container run"],
-        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-        about: "Run a command in a new container",
-        long: "",
+        text: "run,container run\n[OPTIONS] IMAGE [COMMAND] [ARG...]\nRun a command in a new container",
         flags: &[FLAGS],
-        words: (1, usize::MAX),
+        words: (1, MANY),
         stops: true,
         run: |_| Ok(0),
     };
-    static PS: Verb = Verb { name: "ps", flags: &["-n --last int  So many"], words: (0, 1), stops: false, ..RUN };
+    static PS: Verb = Verb { text: "ps", flags: &["-n --last int  So many"], words: (0, 1), stops: false, ..RUN };
 
     fn os(line: &str) -> Vec<OsString> {
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect()
@@ -534,9 +561,9 @@ mod tests {
         for verb in super::super::verbs::VERBS {
             for flag in verb.known() {
                 let names = flag.names.split(' ').all(|name| name.len() > 1 && name.starts_with('-'));
-                assert!(names && flag.key().len() > 1, "{}: {}", verb.name, flag.names);
-                assert_eq!(flag.help().trim(), flag.help(), "{}: {}", verb.name, flag.names);
-                assert!(!flag.value().contains(' '), "{}: {}", verb.name, flag.names);
+                assert!(names && flag.key().len() > 1, "{}: {}", verb.name(), flag.names);
+                assert_eq!(flag.help().trim(), flag.help(), "{}: {}", verb.name(), flag.names);
+                assert!(!flag.value().contains(' '), "{}: {}", verb.name(), flag.names);
             }
         }
     }

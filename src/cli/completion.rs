@@ -2,8 +2,8 @@
 
 use super::args::{Flag, Parsed, Verb};
 use super::verbs::{self, VERBS};
-use super::{OK, print};
-use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
+use super::{OK, human, print};
+use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::spec::text;
 
 const BASH: &str = r#"_mydocker() {
@@ -39,13 +39,13 @@ complete -F _mydocker mydocker
 
 /// `completion bash|zsh|fish|man`
 pub fn completion(parsed: &Parsed) -> Result<u8> {
-    let text = match parsed.words[0].as_str() {
+    let text = match parsed.word(0) {
         "bash" => bash(),
         "zsh" => format!("#compdef mydocker\nautoload -U +X bashcompinit && bashcompinit\n{}", bash()),
         "fish" => fish(),
         "man" => man(),
         other => {
-            let why = format!("invalid shell '{}': bash, zsh, fish or man", escaped(other));
+            let why = format!("invalid shell '{}': bash, zsh, fish or man", human::escaped(other));
             return Err(Error::new(why).exit(EXIT_ENGINE));
         }
     };
@@ -69,23 +69,27 @@ fn flags(verb: &Verb) -> Vec<Flag> {
 
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
-    ["CONTAINER", "IMAGE", "VOLUME", "NETWORK", "FILE", "NAME"]
-        .into_iter()
-        .find(|kind| text::has(verb.usage, kind))
-        .unwrap_or("FILE")
+    let kinds = "CONTAINER IMAGE VOLUME NETWORK FILE NAME";
+    kinds.split(' ').find(|kind| verb.usage().contains(kind)).unwrap_or("FILE")
 }
 
-/// What a flag's value may be, by what help calls it; "" if that cannot be listed. `NETWORK` is a kind of things.
+/// What a flag's value may be, after what help calls it. `NETWORK` is a kind of things.
+const VALUES: &str = "\
+POLICY no on-failure always unless-stopped
+SIGNAL HUP INT QUIT KILL USR1 USR2 TERM CONT STOP
+STREAM stdin stdout stderr
+NETWORK NETWORK
+DRIVER json-file local none
+WHEN missing never";
+
+/// What the flag's value may be; "" if that cannot be listed.
 fn values(flag: Flag) -> &'static str {
-    match flag.value() {
-        "POLICY" => "no on-failure always unless-stopped",
-        "SIGNAL" => "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP",
-        "STREAM" => "stdin stdout stderr",
-        "NETWORK" => "NETWORK",
-        "DRIVER" => "json-file local none",
-        "WHEN" => "missing never",
-        _ => "",
-    }
+    let of = flag.value();
+    VALUES
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(name, _)| *name == of)
+        .map_or("", |(_, values)| values)
 }
 
 /// A case of bash: what may follow the verb.
@@ -95,9 +99,10 @@ fn case(cases: &mut String, patterns: &str, flags: &str, things: &str) {
 
 /// All spellings of a verb as patterns of bash, each with something behind it.
 fn patterns(verb: &Verb, behind: &str) -> String {
-    let mut patterns = format!("\"{}{behind}\"", verb.name);
-    for name in verb.aliases {
-        add(&mut patterns, &[" | \"", name, behind, "\""]);
+    let mut patterns = String::new();
+    for name in verb.names() {
+        let before = if patterns.is_empty() { "\"" } else { " | \"" };
+        add(&mut patterns, &[before, name, behind, "\""]);
     }
     patterns
 }
@@ -105,24 +110,24 @@ fn patterns(verb: &Verb, behind: &str) -> String {
 fn bash() -> String {
     let (mut cases, mut values_of) = (String::new(), String::new());
     let mut first_words = Vec::new();
-    let mut first = |name: &'static str| first_words.extend(name.split(' ').next());
     for verb in VERBS {
         let mut all = String::new();
         for flag in flags(verb) {
             let long = [" --", flag.key()].concat();
-            let short = flag.letter().map(|letter| [" -", letter].concat());
-            for typed in [short.as_ref(), Some(&long)].into_iter().flatten() {
-                match values(flag) {
-                    "" => {}
-                    "NETWORK" => case(&mut values_of, &patterns(verb, typed), "", "NETWORK"),
-                    words => case(&mut values_of, &patterns(verb, typed), words, "\"\""),
+            let words = values(flag);
+            if !words.is_empty() {
+                let (words, things) = if words == "NETWORK" { ("", words) } else { (words, "\"\"") };
+                if let Some(letter) = flag.letter() {
+                    case(&mut values_of, &patterns(verb, &[" -", letter].concat()), words, things);
                 }
+                case(&mut values_of, &patterns(verb, &long), words, things);
             }
             all.push_str(&long);
         }
         case(&mut cases, &patterns(verb, ""), all.trim_start(), things(verb));
-        first(verb.name);
-        verb.aliases.iter().copied().for_each(&mut first);
+        for name in verb.names() {
+            first_words.extend(name.split(' ').next());
+        }
     }
     let all = verbs::in_order(first_words).join(" ") + " help --root --run-root --debug";
     case(&mut cases, "\"\"", &all, "\"\"");
@@ -146,12 +151,12 @@ fn fish() -> String {
         add(&mut text, &["complete -c mydocker -n __fish_use_subcommand -a ", group, "\n"]);
     }
     for verb in VERBS {
-        if verb.name.contains(' ') {
+        if verb.name().contains(' ') {
             continue;
         }
-        let about = quoted(verb.about);
-        add(&mut text, &["complete -c mydocker -n __fish_use_subcommand -a ", verb.name, " -d ", &about, "\n"]);
-        let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name);
+        let about = quoted(verb.about());
+        add(&mut text, &["complete -c mydocker -n __fish_use_subcommand -a ", verb.name(), " -d ", &about, "\n"]);
+        let condition = format!("complete -c mydocker -n '__fish_seen_subcommand_from {}'", verb.name());
         let words = match things(verb) {
             "CONTAINER" => " -a '(mydocker ps -a --format \"{{.Names}}\")'\n",
             "VOLUME" => " -a '(mydocker volume ls -q)'\n",
@@ -194,13 +199,13 @@ fn man() -> String {
     )
     .to_owned();
     for verb in VERBS {
-        add(&mut text, &[".SS mydocker ", verb.name, " ", &plain(verb.usage), &plain(verb.about)]);
+        add(&mut text, &[".SS mydocker ", verb.name(), " ", &plain(verb.usage()), &plain(verb.about())]);
         for flag in flags(verb) {
             let spelled = plain(&format!("{} {}", flag.spelled(), flag.value()));
             add(&mut text, &[".TP\n.B ", &spelled, &plain(flag.help())]);
         }
-        if !verb.long.is_empty() {
-            add(&mut text, &[".PP\n.nf\n", &plain(verb.long), ".fi\n"]);
+        if !verb.long().is_empty() {
+            add(&mut text, &[".PP\n.nf\n", &plain(verb.long()), ".fi\n"]);
         }
     }
     text.push_str(
@@ -218,11 +223,11 @@ mod tests {
     fn every_verb_and_flag_is_there() {
         let (bash, fish, man) = (bash(), fish(), man());
         for verb in VERBS {
-            assert!(bash.contains(&format!("\"{}\"", verb.name)), "{}", verb.name);
-            assert!(man.contains(&format!(".SS mydocker {} ", verb.name)), "{}", verb.name);
+            assert!(bash.contains(&format!("\"{}\"", verb.name())), "{}", verb.name());
+            assert!(man.contains(&format!(".SS mydocker {} ", verb.name())), "{}", verb.name());
             for name in flags(verb).into_iter().map(Flag::key) {
                 assert!(bash.contains(&format!("--{name}")), "{name}");
-                assert!(verb.name.contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
+                assert!(verb.name().contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
             }
         }
         assert!(!bash.contains("@CASES") && bash.contains("container) flags="));

@@ -9,7 +9,7 @@ use mydocker::store::containers;
 /// `diff CONTAINER`
 pub fn diff(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let container = containers::find(&store, &parsed.words[0])?;
+    let container = containers::find(&store, parsed.word(0))?;
     let mut text = String::new();
     for Change { path, kind } in diff::diff(&store, &container)? {
         let path = String::from_utf8_lossy(&path).replace('\0', "/");

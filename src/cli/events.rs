@@ -1,7 +1,7 @@
 //! `events`.
 
 use super::args::Parsed;
-use super::shape::picked;
+use super::shape::{is_in, picked};
 use super::template::{Template, unescape};
 use super::{OK, human, open_store, print, read};
 use miniserde::json::{self, Number, Value};
@@ -11,7 +11,7 @@ use mydocker::spec::text;
 use mydocker::store::{events, journal};
 use rustix::event::{PollFd, PollFlags};
 
-const FILTERS: [&str; 7] = ["container", "event", "image", "label", "network", "type", "volume"];
+const FILTERS: &str = "container event image label network type volume";
 
 /// Which events are shown.
 struct Wanted<'a> {
@@ -24,15 +24,14 @@ struct Wanted<'a> {
 pub fn events(parsed: &Parsed) -> Result<u8> {
     let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, time::now()));
     let (since, until) = (moment("since")?, moment("until")?);
+    let typed = parsed.all("filter");
     let mut filters = Vec::new();
-    for typed in parsed.all("filter") {
-        filters.push(filter(typed)?);
+    for text in &typed {
+        filters.push(filter(text)?);
     }
     let format = unescape(parsed.last("format").unwrap_or_default());
-    let template = match format.as_str() {
-        "" | "json" | "{{json .}}" => None,
-        format => Some(Template::parse(format)?),
-    };
+    let is_json = matches!(format.as_str(), "json" | "{{json .}}");
+    let template = Template::parse(if is_json { "" } else { &format })?;
     let store = open_store()?;
     // With a time, also what was before; without any, only what comes.
     let mut reader = events::read(&store, since.is_none() && until.is_none())?;
@@ -44,12 +43,14 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
         let mut text = String::new();
         while let Some(line) = reader.line()? {
             let Some(event) = Event::read(line).filter(|event| wanted.has(event)) else { continue };
-            match &template {
-                Some(template) => text.push_str(&template.render(&event.value())?),
-                None if format.is_empty() => text.push_str(&event.line()),
-                None => text.push_str(&event.text),
-            }
-            text.push('\n');
+            let shown = if is_json {
+                event.text
+            } else if format.is_empty() {
+                event.line()
+            } else {
+                template.render(&event.value())?
+            };
+            text.extend([&shown, "\n"]);
         }
         print(&text)?;
         if left_ms == 0 {
@@ -63,22 +64,25 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
 fn filter(text: &str) -> Result<(&str, &str)> {
     let bad = || Error::new(format!("bad format of filter '{}' (expected name=value)", human::visible(text)));
     let (key, value) = text.split_once('=').ok_or_else(bad)?;
-    if FILTERS.contains(&key) {
+    if is_in(FILTERS, key) {
         return Ok((key, value));
     }
-    let key = human::visible(key);
-    Err(Error::new(format!("invalid filter '{key}': known are {}", FILTERS.join(", "))))
+    Err(Error::new(format!("invalid filter '{}': known are {}", human::visible(key), FILTERS.replace(' ', ", "))))
 }
 
 impl Wanted<'_> {
     /// Different keys must all fit, of one key any value.
     fn has(&self, event: &Event) -> bool {
-        self.since.is_none_or(|since| event.at >= since)
-            && self.until.is_none_or(|until| event.at <= until)
-            && self
-                .filters
-                .iter()
-                .all(|(key, _)| self.filters.iter().any(|(other, value)| key == other && event.fits(key, value)))
+        for (key, _) in &self.filters {
+            let mut fits = false;
+            for (other, value) in &self.filters {
+                fits |= key == other && event.fits(key, value);
+            }
+            if !fits {
+                return false;
+            }
+        }
+        self.since.is_none_or(|since| event.at >= since) && self.until.is_none_or(|until| event.at <= until)
     }
 }
 
@@ -91,6 +95,7 @@ struct Event {
 
 impl Event {
     /// `None` for a line that a kill has torn.
+    #[inline(never)]
     fn read(line: &[u8]) -> Option<Self> {
         let text = core::str::from_utf8(line).ok()?;
         let mut event = Self { text: text.to_owned(), at: 0, all: json::from_str(text).ok()? };
@@ -148,6 +153,7 @@ impl Event {
         Value::Object(picked(names, &self.all))
     }
 
+    #[inline(never)]
     fn fits(&self, key: &str, value: &str) -> bool {
         let (kind, id) = (self.word(&["Type"]), self.id());
         // docker's `exec_start: ls` and `health_status: healthy` go by either name, and images by that without a tag.
@@ -158,14 +164,13 @@ impl Event {
                 let action = self.word(&["Action"]);
                 is(action, text::cut(action, ": "))
             }
-            "container" | "network" => {
-                kind == key && (id.starts_with(value) || self.attribute("name").starts_with(value))
-            }
-            "volume" => kind == key && id.starts_with(value),
             "image" => {
-                let name = self.attribute(if kind == "image" { "name" } else { "image" });
-                is(name, name.rsplit_once(':'))
-                    || kind == key && id.strip_prefix("sha256:").unwrap_or(id).starts_with(value)
+                let name = self.attribute(if kind == key { "name" } else { "image" });
+                is(name, name.rsplit_once(':')) || kind == key && id.trim_start_matches("sha256:").starts_with(value)
+            }
+            "container" | "network" | "volume" => {
+                let is_named = kind != "volume" && self.attribute("name").starts_with(value);
+                kind == key && (id.starts_with(value) || is_named)
             }
             _ => match value.split_once('=') {
                 Some((label, value)) => {

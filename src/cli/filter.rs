@@ -1,8 +1,9 @@
 //! `--filter KEY=VALUE` of lists: containers, images, volumes.
 
 use super::args::boolean;
+use super::human::escaped;
 use super::pattern::{self, Pattern};
-use mydocker::error::{Error, Result, escaped};
+use mydocker::error::{Error, Result};
 
 /// One filter.
 pub struct Filter {
@@ -36,6 +37,21 @@ pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
     }
     let pattern = pattern.transpose().map_err(|error| bad(&error.what))?;
     Ok(Filter { key, value: value.to_owned(), pattern, wanted })
+}
+
+/// Whether something fits the filters of these keys, one after the other: of one key any value, of different keys all; but
+/// all labels.
+pub fn all_fit(keys: &[&str], fits: &dyn Fn(usize) -> bool) -> bool {
+    for (at, key) in keys.iter().enumerate() {
+        let mut is_fit = fits(at);
+        for (other, of) in keys.iter().enumerate() {
+            is_fit |= of == key && *key != "label" && fits(other);
+        }
+        if !is_fit {
+            return false;
+        }
+    }
+    true
 }
 
 impl Filter {

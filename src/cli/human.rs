@@ -32,26 +32,26 @@ pub fn elapsed(moment: i64) -> i64 {
     (time::now().saturating_sub(moment) / time::SECOND).max(0)
 }
 
-const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+const DECIMAL: &str = "B kB MB GB TB PB EB";
+const BINARY: &str = "B KiB MiB GiB TiB PiB EiB";
 
 /// Decimal size with three significant digits: "1.98MB", "13.3kB", "0B".
 pub fn size(bytes: u64) -> String {
-    scaled(bytes, 1000, 3, &DECIMAL)
+    scaled(bytes, 1000, 3, DECIMAL)
 }
 
 /// The same with four digits: "1.984MB".
 pub fn size_long(bytes: u64) -> String {
-    scaled(bytes, 1000, 4, &DECIMAL)
+    scaled(bytes, 1000, 4, DECIMAL)
 }
 
 /// Binary size with four significant digits: "23.54GiB", "348KiB".
 pub fn size_binary(bytes: u64) -> String {
-    scaled(bytes, 1024, 4, &BINARY)
+    scaled(bytes, 1024, 4, BINARY)
 }
 
 /// `digits` significant digits, trailing zeros dropped, halves rounded to even, like Go's `%.3g` followed by the unit.
-fn scaled(bytes: u64, base: u64, digits: usize, units: &[&str; 7]) -> String {
+fn scaled(bytes: u64, base: u64, digits: usize, units: &str) -> String {
     let (mut step, mut unit) = (1, 0);
     while bytes / step >= base && unit < 6 {
         (step, unit) = (step * base, unit + 1);
@@ -76,8 +76,33 @@ fn scaled(bytes: u64, base: u64, digits: usize, units: &[&str; 7]) -> String {
         if decimals > 0 {
             text.insert(text.len() - decimals, '.');
         }
-        return text + units[unit];
+        return text + units.split(' ').nth(unit).unwrap_or_default();
     }
+}
+
+/// The beginning of an id, as lists show it.
+pub fn short(id: &str) -> &str {
+    part(id, 0, 12)
+}
+
+// An index that is wrong would be an end with a message, and each place has its own message: these are smaller.
+
+/// The bytes of a text from one place to another; nothing where there is none.
+#[inline(never)]
+pub fn part(text: &str, from: usize, to: usize) -> &str {
+    text.get(from..to).unwrap_or_default()
+}
+
+/// What is behind so many bytes of a text.
+#[inline(never)]
+pub fn behind(text: &str, bytes: usize) -> &str {
+    part(text, bytes, text.len())
+}
+
+/// A word of foreign text for a message. One copy of what is large.
+#[inline(never)]
+pub fn escaped(text: &str) -> String {
+    mydocker::error::escaped(text).to_string()
 }
 
 /// Characters that turn the direction of the text around them.

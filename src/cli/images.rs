@@ -9,14 +9,14 @@ pub use list::{HEADERS, Stored, images, named, row, sizes_of, stored};
 use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::progress::{self, Progress};
-use super::{OK, Opened, change, each, load, note, open_store, print, ps, read};
-use mydocker::error::{EXIT_ENGINE, Error, Result, Tried, escaped};
+use super::{OK, Opened, change, each, human, load, note, open_store, print, ps, read};
+use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::life::export;
 use mydocker::life::unpacking;
 use mydocker::store::archive;
-use mydocker::store::images::{self, Config, History, Image, RootFs};
+use mydocker::store::images::{self, History, Image, RootFs};
 use mydocker::store::reference::{self, Reference};
 use mydocker::store::unpack::Limits;
 use mydocker::store::{Store, containers, events, layers, trash};
@@ -25,9 +25,9 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 /// What was left out of an archive or a copy is named up to so many.
 const LEFT_OUT_SHOWN_MAX: usize = 3;
 
-/// What an archive becomes besides its layer.
+/// What an archive becomes besides its layer. The image has nothing but its configuration yet.
 struct Import<'a> {
-    config: Config,
+    image: &'a mut Image,
     message: &'a str,
     origin: &'a str,
     limits: Limits,
@@ -48,20 +48,14 @@ fn import_stream(store: &Store, from: BorrowedFd<'_>, import: Import<'_>) -> Res
     let now = time::rfc3339(time::now());
     let comment =
         if import.message.is_empty() { format!("Imported from {}", import.origin) } else { import.message.to_owned() };
-    let image = Image {
-        created: Some(now.clone()),
-        author: None,
-        architecture: Some(images::architecture().to_owned()),
-        os: Some("linux".to_owned()),
-        config: Some(import.config),
-        parent: None,
-        rootfs: Some(RootFs {
-            kind: Some("layers".to_owned()),
-            diff_ids: Some(vec![format!("sha256:{}", layer.diff_id)]),
-        }),
-        history: Some(vec![History { created: Some(now), comment: Some(comment), ..History::default() }]),
-    };
-    let id = images::put(store, &image)?;
+    let image = import.image;
+    image.created = Some(now.clone());
+    image.architecture = Some(images::architecture().to_owned());
+    image.os = Some("linux".to_owned());
+    let diff_ids = Some(vec![format!("sha256:{}", layer.diff_id)]);
+    image.rootfs = Some(RootFs { kind: Some("layers".to_owned()), diff_ids });
+    image.history = Some(vec![History { created: Some(now), comment: Some(comment), ..History::default() }]);
+    let id = images::put(store, image)?;
     events::image(store, "import", &id, "");
     Ok(id)
 }
@@ -71,7 +65,7 @@ pub fn note_left_out(left_out: &[String]) {
     if left_out.is_empty() {
         return;
     }
-    let shown = few(left_out, |name| escaped(name).to_string());
+    let shown = few(left_out, human::escaped);
     let count = left_out.len();
     note(&format!("left out {count} device nodes or sockets that a container has no use for: {shown}"));
 }
@@ -113,8 +107,10 @@ pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> 
     let id = if is_image {
         load::only_image(store, file, path, is_quiet)?
     } else {
-        let config = Config { cmd: Some(vec!["/bin/sh".to_owned()]), ..Config::default() };
-        let import = Import { config, message: "", origin: path, limits: unpacking::limits(), is_quiet };
+        let mut image = Image::default();
+        image.config.get_or_insert_default().cmd = Some(vec!["/bin/sh".to_owned()]);
+        let image = &mut image;
+        let import = Import { image, message: "", origin: path, limits: unpacking::limits(), is_quiet };
         import_stream(store, file.as_fd(), import)?
     };
     // The file may have changed while it was read: then it is another file from now on, and is imported anew.
@@ -129,7 +125,7 @@ fn open_archive(path: &str) -> Result<OwnedFd> {
 
 /// `import FILE|- [REFERENCE]`
 pub fn import(parsed: &Parsed) -> Result<u8> {
-    let path = parsed.words[0].as_str();
+    let path = parsed.word(0);
     if path.starts_with("http://") || path.starts_with("https://") {
         return Err(Error::new(
             "import from a URL is not possible: fetch the file first, or pipe it in: … | mydocker import -",
@@ -137,8 +133,8 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
         .exit(EXIT_ENGINE));
     }
     let reference = new_name(parsed)?;
-    let mut config = Config::default();
-    change::apply(&mut config, &parsed.all("change"))?;
+    let image = &mut Image::default();
+    change::apply(image.config.get_or_insert_default(), &parsed.all("change"))?;
     let mut limits = unpacking::limits();
     if let Some(bytes) = parsed.read("max-size", read::bytes)? {
         limits.bytes_max = bytes;
@@ -150,7 +146,7 @@ pub fn import(parsed: &Parsed) -> Result<u8> {
     }
     let store = open_store()?;
     let message = parsed.last("message").unwrap_or("");
-    let import = Import { config, message, origin: path, limits, is_quiet: parsed.on("quiet") };
+    let import = Import { image, message, origin: path, limits, is_quiet: parsed.on("quiet") };
     let file = if path == "-" { None } else { Some(open_archive(path)?) };
     let id = import_stream(&store, file.as_ref().map_or(sys::stdin(), AsFd::as_fd), import)?;
     if let Some(reference) = &reference {
@@ -170,7 +166,7 @@ fn new_name(parsed: &Parsed) -> Result<Option<Reference>> {
 
 /// An id in a list: all of it, or its beginning.
 fn shown_id(id: &str, full: bool) -> String {
-    if full { format!("sha256:{id}") } else { id[..12].to_owned() }
+    if full { format!("sha256:{id}") } else { human::short(id).to_owned() }
 }
 
 /// Tells the id of a new image, after cleaning up what it replaced.
@@ -191,7 +187,7 @@ fn open_store_of(word: &str) -> Result<Opened> {
 
 /// `export [-o FILE] CONTAINER`
 pub fn export(parsed: &Parsed) -> Result<u8> {
-    let word = &parsed.words[0];
+    let word = parsed.word(0);
     let path = output(parsed).filter(|path| !path.is_empty());
     if path.is_none() && rustix::termios::isatty(sys::stdout()) {
         return Err(Error::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
@@ -247,8 +243,8 @@ pub fn gone(what: &str, names: &[String], lines: &mut Vec<String>) {
 /// `commit CONTAINER [REFERENCE]`
 pub fn commit(parsed: &Parsed) -> Result<u8> {
     let reference = new_name(parsed)?;
-    let store = open_store_of(&parsed.words[0])?;
-    let container = containers::find(&store, &parsed.words[0])?;
+    let store = open_store_of(parsed.word(0))?;
+    let container = containers::find(&store, parsed.word(0))?;
     let mut config = commit::config_of(&store, &container.spec);
     change::apply(&mut config, &parsed.all("change"))?;
     let archive = output(parsed);

@@ -9,20 +9,20 @@ pub use mydocker::life::health::word as verdict;
 
 use super::args::Parsed;
 use super::template::Template;
-use super::{OK, complain, network, open_store, print, read, shape};
+use super::{OK, complain, human, network, open_store, print, read, shape};
 use miniserde::json::{Array, Value};
-use mydocker::error::{Error, Result, escaped};
+use mydocker::error::{Error, Result};
 use mydocker::life;
 use mydocker::store::{Store, containers, images, volumes};
 
 /// What may be inspected, in the order in which a name is looked for.
-const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
+const KINDS: &str = "container image network volume";
 
 /// `inspect [OPTIONS] NAME…`, and the same for one kind of things (`container inspect`).
 pub fn inspect(parsed: &Parsed) -> Result<u8> {
     let kind = parsed.verb.strip_suffix(" inspect").or(parsed.last("type")).unwrap_or("");
-    if !kind.is_empty() && !KINDS.contains(&kind) {
-        return Err(Error::new(format!("\"{}\" is not a valid value for --type", escaped(kind))).exit(1));
+    if !kind.is_empty() && !shape::is_in(KINDS, kind) {
+        return Err(Error::new(format!("\"{}\" is not a valid value for --type", human::escaped(kind))).exit(1));
     }
     let template = match parsed.last("format").unwrap_or_default() {
         "" | "json" => None,
@@ -93,7 +93,7 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
     Err(match kind {
         "container" => containers::missing(word),
         "image" => images::missing(word),
-        "volume" => Error::new(format!("get {0}: no such volume", escaped(word))),
-        _ => Error::new(format!("Error: No such object: {}", escaped(word))),
+        "volume" => Error::new(format!("get {0}: no such volume", human::escaped(word))),
+        _ => Error::new(format!("Error: No such object: {}", human::escaped(word))),
     })
 }

@@ -21,7 +21,7 @@ pub fn logs(parsed: &Parsed) -> Result<u8> {
     let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, time::now()));
     let (since, until) = (moment("since")?, moment("until")?);
     let store = open_store()?;
-    let container = containers::find(&store, &parsed.words[0])?;
+    let container = containers::find(&store, parsed.word(0))?;
     if !container.spec.log.is_kept {
         let (name, driver) = (&container.spec.name, &container.spec.log.driver);
         let why = format!("container {name} was made with --log-driver {driver}, which keeps nothing");

@@ -39,9 +39,10 @@ pub mod verbs;
 pub mod volume;
 pub mod words;
 
-use miniserde::json::{Object, Value};
+use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, process, seal, sys};
+use mydocker::store::containers::{self, Container};
 use mydocker::store::{self, Store};
 use mydocker::walls::ids;
 use std::ops::Deref;
@@ -128,13 +129,7 @@ pub fn print(text: &str) -> Result<()> {
 
 /// Prints a list: with `-q` the ids, which are a line each, otherwise the rows as `--format` wants them, and
 /// [`table::print`].
-pub fn print_list(
-    parsed: &args::Parsed,
-    ids: &str,
-    columns: &str,
-    headers: &[(&str, &str)],
-    rows: &[Value],
-) -> Result<()> {
+pub fn print_list(parsed: &args::Parsed, ids: &str, columns: &str, headers: &str, rows: &[Value]) -> Result<()> {
     if parsed.on("quiet") {
         return print(ids);
     }
@@ -150,6 +145,15 @@ pub fn note(text: &str) {
 pub fn complain(error: &Error, code: &mut u8) {
     note(&error.to_string());
     *code = 1;
+}
+
+/// All containers, newest first. What is damaged is told of, and makes the exit code 1.
+pub fn known_containers(store: &Store, code: &mut u8) -> Result<Vec<Container>> {
+    let (found, errors) = containers::all(store)?;
+    for error in &errors {
+        complain(error, code);
+    }
+    Ok(found)
 }
 
 /// Writes to the standard error, beside our output.
@@ -169,13 +173,4 @@ pub fn each(words: &[String], act: &mut dyn FnMut(&str) -> Result<String>) -> Re
         }
     }
     Ok(code)
-}
-
-/// A JSON object from its fields.
-pub fn object(fields: Vec<(&str, Value)>) -> Value {
-    let mut object = Object::new();
-    for (key, value) in fields {
-        object.insert(key.to_owned(), value);
-    }
-    Value::Object(object)
 }

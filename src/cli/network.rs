@@ -10,10 +10,10 @@ use super::decide::network::joins;
 use super::filter::{self, Filter};
 use super::prune::{self, Filters, Pruned};
 use super::read::network as words;
-use super::shape::{picked, put_text};
-use super::{OK, complain, each, open_store, print, print_list, read};
+use super::shape::{picked, put_labels, put_string, put_text};
+use super::{OK, complain, each, human, known_containers, open_store, print, print_list, read};
 use miniserde::json::Value;
-use mydocker::error::{Error, Result, escaped};
+use mydocker::error::{Error, Result};
 use mydocker::kernel::{order, time};
 use mydocker::life::{connect as rewire, network as life};
 use mydocker::spec::Endpoint;
@@ -22,7 +22,8 @@ use mydocker::store::{Store, containers};
 
 /// `network create NETWORK`
 pub fn create(parsed: &Parsed) -> Result<u8> {
-    let asked = asked::read(parsed)?;
+    let mut asked = Network::default();
+    asked::read(parsed, &mut asked)?;
     let store = open_store()?;
     let made = life::make(&store, asked)?;
     print(&format!("{}\n", made.id))?;
@@ -59,12 +60,8 @@ fn all(store: &Store, code: &mut u8) -> Result<Vec<Network>> {
 
 /// The names of networks that containers are to be on, running or not.
 fn used(store: &Store, code: &mut u8) -> Result<Vec<String>> {
-    let (users, errors) = containers::all(store)?;
-    for error in &errors {
-        complain(error, code);
-    }
     let mut used = Vec::new();
-    for user in &users {
+    for user in &known_containers(store, code)? {
         for endpoint in &user.spec.endpoints {
             used.push(endpoint.network.clone());
         }
@@ -87,12 +84,13 @@ fn fits(filter: &Filter, network: &Network, used: &[String]) -> bool {
 
 /// `network ls`
 pub fn ls(parsed: &Parsed) -> Result<u8> {
-    let mut filters = Vec::new();
+    let (mut filters, mut keys) = (Vec::new(), Vec::new());
     for typed in &parsed.all("filter") {
         let filter = filter::parse(typed, "dangling driver id label name scope type")?;
         if filter.key == "type" && !matches!(filter.value.as_str(), "builtin" | "custom") {
-            return Err(Error::new(format!("Invalid filter '{}': builtin or custom", escaped(typed))));
+            return Err(Error::new(format!("Invalid filter '{}': builtin or custom", human::escaped(typed))));
         }
+        keys.push(filter.key);
         filters.push(filter);
     }
     let store = open_store()?;
@@ -100,46 +98,33 @@ pub fn ls(parsed: &Parsed) -> Result<u8> {
     let (mut rows, mut ids) = (Vec::new(), String::new());
     let used = used(&store, &mut code)?;
     for network in &all(&store, &mut code)? {
-        // Of one key any value, of different keys all; but all labels.
-        let is_shown = filters.iter().all(|one| {
-            let other = |other: &Filter| other.key == one.key && fits(other, network, &used);
-            fits(one, network, &used) || one.key != "label" && filters.iter().any(other)
-        });
-        if is_shown {
-            let id = if parsed.on("no-trunc") { &network.id } else { &network.id[..12] };
+        if filter::all_fit(&keys, &|at| fits(&filters[at], network, &used)) {
+            let id = if parsed.on("no-trunc") { &network.id } else { human::short(&network.id) };
             ids.extend([id, "\n"]);
             rows.push(row(network, id));
         }
     }
-    print_list(parsed, &ids, "table {{.ID}}\\t{{.Name}}\\t{{.Driver}}\\t{{.Scope}}", &HEADERS, &rows)?;
+    print_list(parsed, &ids, "table {{.ID}}\\t{{.Name}}\\t{{.Driver}}\\t{{.Scope}}", HEADERS, &rows)?;
     Ok(code)
 }
 
 /// The words over columns that differ from the names of the fields.
-const HEADERS: [(&str, &str); 1] = [("ID", "NETWORK ID")];
+const HEADERS: &str = "ID NETWORK ID";
 
 fn row(network: &Network, id: &str) -> Value {
-    let mut labels = String::new();
-    for (key, value) in &network.labels {
-        labels.extend([if labels.is_empty() { "" } else { "," }, key, "=", value]);
-    }
     let mut o = picked("Scope - \"local\",IPv4 - \"true\",", &Value::Null);
     let created = match network.created {
         0 => "0001-01-01 00:00:00".to_owned(), // Go's time that nobody has set
         created => time::plain(created),
-    } + " +0000 UTC";
+    };
     let truth = |is_true: bool| if is_true { "true" } else { "false" };
-    for (key, text) in [
-        ("ID", id),
-        ("Name", &network.name),
-        ("Driver", driver(network)),
-        ("IPv6", truth(network.subnet6.is_some())),
-        ("Internal", truth(network.is_internal)),
-        ("Labels", &labels),
-        ("CreatedAt", &created),
-    ] {
-        put_text(&mut o, key, text);
-    }
+    put_text(&mut o, "ID", id);
+    put_text(&mut o, "Name", &network.name);
+    put_text(&mut o, "Driver", driver(network));
+    put_text(&mut o, "IPv6", truth(network.subnet6.is_some()));
+    put_text(&mut o, "Internal", truth(network.is_internal));
+    put_labels(&mut o, &network.labels);
+    put_string(&mut o, "CreatedAt", created + " +0000 UTC");
     Value::Object(o)
 }
 
@@ -193,16 +178,8 @@ pub fn unused(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
 
 /// `network connect NETWORK CONTAINER`
 pub fn connect(parsed: &Parsed) -> Result<u8> {
-    let mut endpoint = Endpoint {
-        ip: parsed.read("ip", |text| words::ip(text, false))?,
-        ip6: parsed.read("ip6", |text| words::ip(text, true))?,
-        mac: parsed.read("mac-address", words::mac)?,
-        ..Endpoint::default()
-    };
-    parsed.each("alias", &mut |text| {
-        endpoint.aliases.push(words::alias(text)?);
-        Ok(())
-    })?;
+    let mut endpoint = Endpoint::default();
+    place(parsed, &mut endpoint)?;
     let store = open_store()?;
     let (network, container) = both(&store, parsed, false)?;
     if driver(&network) == "bridge" {
@@ -210,6 +187,17 @@ pub fn connect(parsed: &Parsed) -> Result<u8> {
     }
     rewire::connect(&store, &container, &network, endpoint)?;
     Ok(OK)
+}
+
+/// Fills in what the container wants to be on the network.
+fn place(parsed: &Parsed, endpoint: &mut Endpoint) -> Result<()> {
+    endpoint.ip = parsed.read("ip", |text| words::ip(text, false))?;
+    endpoint.ip6 = parsed.read("ip6", |text| words::ip(text, true))?;
+    endpoint.mac = parsed.read("mac-address", words::mac)?;
+    parsed.each("alias", &mut |text| {
+        endpoint.aliases.push(words::alias(text)?);
+        Ok(())
+    })
 }
 
 /// `network disconnect NETWORK CONTAINER`
@@ -222,10 +210,13 @@ pub fn disconnect(parsed: &Parsed) -> Result<u8> {
 
 /// The network and the container that the two words stand for. A network that is gone can still be left.
 fn both(store: &Store, parsed: &Parsed, is_left: bool) -> Result<(Network, containers::Container)> {
-    let [name, word] = [&parsed.words[0], &parsed.words[1]];
+    let [name, word] = [parsed.word(0), parsed.word(1)];
     let found = life::find(store, name);
     let container = containers::find(store, word)?;
-    let is_on = is_left && networks::is_on(&container.spec, name);
-    let gone = |error| if is_on { Ok(Network { name: name.clone(), ..Network::default() }) } else { Err(error) };
-    Ok((found.or_else(gone)?, container))
+    if found.is_err() && is_left && networks::is_on(&container.spec, name) {
+        let mut gone = Network::default();
+        name.clone_into(&mut gone.name);
+        return Ok((gone, container));
+    }
+    Ok((found?, container))
 }

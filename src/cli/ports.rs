@@ -1,8 +1,8 @@
 //! The ports of containers: what `ps` says of them, and `port`.
 
 use super::args::Parsed;
-use super::{OK, open_store, print};
-use mydocker::error::{Error, Result, escaped};
+use super::{OK, human, open_store, print};
+use mydocker::error::{Error, Result};
 use mydocker::kernel::order;
 use mydocker::life::remove;
 use mydocker::spec::{Bound, Network, Spec, State, Status, port};
@@ -89,12 +89,12 @@ fn address(bound: &Bound) -> String {
 /// `port CONTAINER [PORT[/PROTOCOL]]`
 pub fn port(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    let container = containers::find(&store, &parsed.words[0])?;
+    let container = containers::find(&store, parsed.word(0))?;
     let typed = parsed.words.get(1);
     let mut wanted = None;
     if let Some(typed) = typed {
         let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
-        let bad = || Error::new(format!("invalid port '{}': {why}", escaped(typed)));
+        let bad = || Error::new(format!("invalid port '{}': {why}", human::escaped(typed)));
         wanted = Some(port::read(typed).ok_or_else(bad)?);
     }
     let ports = match remove::settle(&store, &container)? {

@@ -82,7 +82,7 @@ impl Drop for Progress {
 fn line(verb: &str, bytes: u64, total: Option<u64>, ms: i64, columns: usize) -> String {
     let rate = bytes.saturating_mul(1000) / ms.max(1).unsigned_abs();
     let speed = human::size(rate) + "/s";
-    let text = match total.filter(|total| *total >= bytes && *total > 0) {
+    let mut text = match total.filter(|total| *total >= bytes && *total > 0) {
         None => format!("{verb}  {}  {speed}", human::size(bytes)),
         Some(total) => {
             let percent = bytes.saturating_mul(100) / total;
@@ -98,7 +98,8 @@ fn line(verb: &str, bytes: u64, total: Option<u64>, ms: i64, columns: usize) -> 
             }
         }
     };
-    text.chars().take(columns - 1).collect()
+    text.truncate(columns - 1); // all of it is ASCII
+    text
 }
 
 fn left(seconds: u64) -> String {

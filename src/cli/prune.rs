@@ -2,8 +2,8 @@
 
 use super::args::Parsed;
 use super::images::gone;
-use super::{OK, complain, human, open_store, print, ps, read};
-use mydocker::error::{Error, Result, escaped};
+use super::{OK, complain, human, known_containers, open_store, print, ps, read};
+use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
@@ -33,7 +33,7 @@ impl<'a> Filters<'a> {
                 Some(("label!", value)) => filters.labels.push((false, value)),
                 _ => {
                     let why = "known are until=TIME, label=KEY, label=KEY=VALUE, label!=…";
-                    return Err(Error::new(format!("Invalid filter '{}': {why}", escaped(typed))));
+                    return Err(Error::new(format!("Invalid filter '{}': {why}", human::escaped(typed))));
                 }
             }
         }
@@ -58,7 +58,7 @@ pub fn is_agreed(parsed: &Parsed, warning: &str) -> Result<bool> {
     print(&format!("{warning}\nAre you sure you want to continue? [y/N] "))?;
     let mut answer = [0; ANSWER_BYTES];
     let count = io::read(sys::stdin(), &mut answer).unwrap_or(0);
-    Ok(matches!(answer[..count].trim_ascii(), b"y" | b"Y"))
+    Ok(matches!(answer.get(..count).unwrap_or_default().trim_ascii(), b"y" | b"Y"))
 }
 
 /// What was deleted, how much room that made, and the exit code.
@@ -111,11 +111,7 @@ pub fn containers(parsed: &Parsed) -> Result<u8> {
 /// Removes the containers that do not run.
 pub fn stopped(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
     let mut pruned = Pruned::new("Deleted Containers:");
-    let (found, errors) = containers::all(store)?;
-    for error in &errors {
-        complain(error, &mut pruned.code);
-    }
-    for container in &found {
+    for container in &known_containers(store, &mut pruned.code)? {
         let spec = &container.spec;
         let prune = || -> Result<Option<u64>> {
             let state = ps::state(store, container)?;
@@ -215,7 +211,7 @@ fn size_of(store: &Store, image: &Image) -> u64 {
 fn is_used(store: &Store, id: &str) -> Result<bool> {
     let (all, errors) = containers::all(store)?;
     if let Some(error) = errors.into_iter().next() {
-        return Err(Error::new(format!("cannot tell whether image {} is in use: {error}", &id[..12])));
+        return Err(Error::new(format!("cannot tell whether image {} is in use: {error}", human::short(id))));
     }
     Ok(all.iter().any(|container| container.spec.image_id == id))
 }

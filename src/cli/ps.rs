@@ -3,16 +3,15 @@
 mod filter;
 
 use super::args::Parsed;
-use super::shape::{picked, put_text};
-use super::{OK, complain, human, inspect, note, open_store, ports, print, read, table};
+use super::shape::{add_word, picked, put_labels, put_string, put_text};
+use super::{OK, complain, human, inspect, known_containers, note, open_store, ports, print_list, read};
 use filter::Filter;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{file, time};
 use mydocker::life::remove;
-use mydocker::spec::text;
 use mydocker::spec::{MountKind, Network, Spec, State, Status};
-use mydocker::store::containers::{self, Container};
+use mydocker::store::containers::Container;
 use mydocker::store::{Store, layers};
 use mydocker::walls::cgroup::{self, Place};
 use rustix::fd::AsFd;
@@ -22,20 +21,11 @@ const COMMAND_CHARS: usize = 20;
 /// Characters of a mount's name that are shown.
 const MOUNT_CHARS: usize = 15;
 
+const COLUMNS: &str =
+    "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}";
 /// The word over each column of `ps`.
-pub const HEADERS: [(&str, &str); 11] = [
-    ("ID", "CONTAINER ID"),
-    ("Image", "IMAGE"),
-    ("Command", "COMMAND"),
-    ("RunningFor", "CREATED"),
-    ("CreatedAt", "CREATED AT"),
-    ("Status", "STATUS"),
-    ("PID", "PID"),
-    ("Ports", "PORTS"),
-    ("Names", "NAMES"),
-    ("LocalVolumes", "LOCAL VOLUMES"),
-    ("StopSignal", "STOP SIGNAL"),
-];
+pub const HEADERS: &str = "ID CONTAINER ID,Image IMAGE,Command COMMAND,RunningFor CREATED,CreatedAt CREATED AT,Status STATUS,\
+    PID PID,Ports PORTS,Names NAMES,LocalVolumes LOCAL VOLUMES,StopSignal STOP SIGNAL";
 
 /// A container, and what is true of it now.
 pub struct Row {
@@ -49,12 +39,8 @@ pub struct Row {
 
 /// Every container, newest first. What cannot be read is told, and makes the exit code 1.
 pub fn all(store: &Store, code: &mut u8) -> Result<Vec<Row>> {
-    let (found, errors) = containers::all(store)?;
-    for error in &errors {
-        complain(error, code);
-    }
     let mut rows = Vec::new();
-    for container in found {
+    for container in known_containers(store, code)? {
         match state(store, &container) {
             Ok(Some((state, is_paused))) => rows.push(Row { container, state, is_paused }),
             Ok(None) => {}
@@ -75,42 +61,35 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     // All of them unless a number above zero is asked for; then also the ones that do not run.
     let count = if parsed.on("latest") { 1 } else { last.and_then(|n| usize::try_from(n).ok()).unwrap_or(0) };
     let show_all = parsed.on("all") || count > 0 || filters.iter().any(Filter::wants_all);
-    let mut code = OK;
-    let mut rows = all(&store, &mut code)?;
-    rows.retain(|row| {
-        let is_on = matches!(row.state.status, Status::Running | Status::Restarting);
-        (show_all || is_on) && filter::fits(&filters, row)
-    });
-    if count > 0 {
-        rows.truncate(count);
-    }
+    let mut left = if count > 0 { count } else { usize::MAX };
     let full = parsed.on("no-trunc");
     let format = parsed.last("format").unwrap_or_default();
-    if parsed.on("quiet") {
-        if !format.is_empty() {
-            note("--format is ignored, because --quiet is there, too");
+    let is_quiet = parsed.on("quiet");
+    if is_quiet && !format.is_empty() {
+        note("--format is ignored, because --quiet is there, too");
+    }
+    let with_size = parsed.on("size") || format.contains(".Size");
+    let mut code = OK;
+    let (mut ids, mut values) = (String::new(), Vec::new());
+    for row in &all(&store, &mut code)? {
+        let is_on = matches!(row.state.status, Status::Running | Status::Restarting);
+        if left == 0 || !(show_all || is_on) || !filter::fits(&filters, row) {
+            continue;
         }
-        let mut text = String::new();
-        for row in &rows {
-            let id = &row.container.spec.id;
-            text.push_str(if full { id } else { &id[..12] });
-            text.push('\n');
+        left -= 1;
+        ids.extend([shown_id(&row.container.spec, full), "\n"]);
+        if !is_quiet {
+            let sizes = if with_size { Some(sizes(&store, &row.container)?) } else { None };
+            values.push(value(row, full, sizes));
         }
-        print(&text)?;
-        return Ok(code);
     }
-    let with_size = parsed.on("size") || text::has(format, ".Size");
-    let mut default = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.PID}}\\t{{.Ports}}\\t{{.Names}}".to_owned();
-    if with_size {
-        default.push_str("\\t{{.Size}}");
-    }
-    let mut values = Vec::new();
-    for row in &rows {
-        let sizes = if with_size { Some(sizes(&store, &row.container)?) } else { None };
-        values.push(value(row, full, sizes));
-    }
-    print(&table::print(Some(format), &default, &HEADERS, &values)?)?;
+    let columns = [COLUMNS, if with_size { "\\t{{.Size}}" } else { "" }].concat();
+    print_list(parsed, &ids, &columns, HEADERS, &values)?;
     Ok(code)
+}
+
+fn shown_id(spec: &Spec, full: bool) -> &str {
+    if full { &spec.id } else { human::short(&spec.id) }
 }
 
 /// What is true of a container now, and whether it is paused; `None` when it has just gone.
@@ -147,20 +126,21 @@ pub fn state_word(state: &State, is_paused: bool) -> &'static str {
 
 fn status(row: &Row) -> String {
     let state = &row.state;
-    let ended = || human::ago(human::elapsed(state.finished));
     match state.status {
         Status::Created => "Created".to_owned(),
         Status::Running => {
-            let more = match state.health.as_ref().map(|checked| inspect::verdict(checked.status)) {
-                _ if row.is_paused => " (Paused)".to_owned(),
-                Some("starting") => " (health: starting)".to_owned(),
-                Some(verdict) => format!(" ({verdict})"),
-                None => String::new(),
+            let (before, word, after) = match state.health.as_ref().map(|checked| inspect::verdict(checked.status)) {
+                _ if row.is_paused => (" (", "Paused", ")"),
+                Some("starting") => (" (health: ", "starting", ")"),
+                Some(verdict) => (" (", verdict, ")"),
+                None => ("", "", ""),
             };
-            format!("Up {}{more}", human::duration(human::elapsed(state.started)))
+            ["Up ", &human::duration(human::elapsed(state.started)), before, word, after].concat()
         }
-        Status::Exited => format!("Exited ({}) {}", state.exit_code, ended()),
-        Status::Restarting => format!("Restarting ({}) {}", state.exit_code, ended()),
+        Status::Exited | Status::Restarting => {
+            let word = if state.status == Status::Exited { "Exited" } else { "Restarting" };
+            format!("{word} ({}) {}", state.exit_code, human::ago(human::elapsed(state.finished)))
+        }
     }
 }
 
@@ -173,20 +153,26 @@ pub fn network_name(spec: &Spec) -> String {
     }
 }
 
-/// The names of the networks that it is on, or is to be on.
-fn networks(spec: &Spec) -> Vec<&str> {
+/// The names of the networks that it is on, or is to be on, with commas between them.
+fn networks(spec: &Spec) -> String {
+    let mut names = String::new();
     match spec.network {
-        Network::Bridge => spec.endpoints.iter().map(|endpoint| endpoint.network.as_str()).collect(),
-        Network::Container => Vec::new(),
-        network => vec![network.word()],
+        Network::Bridge => {
+            for endpoint in &spec.endpoints {
+                add_word(&mut names, &endpoint.network);
+            }
+        }
+        Network::Container => {}
+        network => names.push_str(network.word()),
     }
+    names
 }
 
 /// The beginning of a text, with an ellipsis where it was longer.
 pub fn cut(text: &str, chars_max: usize) -> String {
     let mut places = text.char_indices().skip(chars_max - 1).map(|(at, _)| at);
     match (places.next(), places.next()) {
-        (Some(end), Some(_)) => format!("{}…", &text[..end]),
+        (Some(end), Some(_)) => human::part(text, 0, end).to_owned() + "…",
         _ => text.to_owned(),
     }
 }
@@ -197,53 +183,36 @@ pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
     let cut = |text: &str, chars_max: usize| if full { text.to_owned() } else { cut(text, chars_max) };
     let mut command = String::new();
     for arg in spec.args() {
-        command.push_str(if command.is_empty() { "" } else { " " });
-        command.push_str(arg);
+        command.extend([if command.is_empty() { "" } else { " " }, arg]);
     }
     let command = cut(&human::visible(&command), COMMAND_CHARS);
-    let mut labels = Vec::new();
-    for (key, value) in &spec.labels {
-        labels.push(format!("{key}={value}"));
-    }
-    let (mut mounts, mut volumes) = (Vec::new(), 0);
+    let (mut mounts, mut volumes) = (String::new(), 0);
     for mount in &spec.mounts {
         if mount.kind != MountKind::Tmpfs {
-            mounts.push(cut(&human::visible(&mount.source), MOUNT_CHARS));
+            add_word(&mut mounts, &cut(&human::visible(&mount.source), MOUNT_CHARS));
         }
         volumes += u32::from(mount.is_volume());
     }
-    let pid = if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() };
-    let size = match sizes {
-        Some((own, all)) => format!("{} (virtual {})", human::size(own), human::size(all)),
-        None => "0B".to_owned(),
-    };
-    let mut o = picked("Platform -,", &Value::Null);
-    put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
-    put_text(&mut o, "Image", &human::visible(&spec.image));
-    put_text(&mut o, "Command", &format!("\"{command}\""));
-    put_text(&mut o, "CreatedAt", &format!("{} +0000 UTC", time::plain(spec.created)));
-    put_text(&mut o, "RunningFor", &human::ago(human::elapsed(spec.created)));
-    put_text(&mut o, "State", state_word(&row.state, row.is_paused));
-    put_text(&mut o, "Status", &status(row));
-    put_text(&mut o, "PID", &pid);
-    put_text(&mut o, "Names", &spec.name);
-    put_text(&mut o, "Labels", &labels.join(","));
-    put_text(&mut o, "Mounts", &mounts.join(","));
-    put_text(&mut o, "LocalVolumes", &volumes.to_string());
-    put_text(&mut o, "Networks", &networks(spec).join(","));
-    put_text(&mut o, "Ports", &ports::text(ports::of(spec, &row.state)));
-    put_text(&mut o, "Size", &size);
-    put_text(&mut o, "StopSignal", &read::signal_name(spec.stop_signal));
-    Value::Object(o)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_are_cut() {
-        assert_eq!(cut("sleep 1000", 20), "sleep 1000");
-        assert_eq!(cut("aaaaaä", 5), "aaaa…");
+    let mut o = picked("Platform -,PID - \"\",Size - \"0B\",", &Value::Null);
+    if let Some((own, all)) = sizes {
+        put_string(&mut o, "Size", format!("{} (virtual {})", human::size(own), human::size(all)));
     }
+    if row.state.pid != 0 {
+        put_string(&mut o, "PID", row.state.pid.to_string());
+    }
+    put_text(&mut o, "ID", shown_id(spec, full));
+    put_string(&mut o, "Image", human::visible(&spec.image));
+    put_string(&mut o, "Command", ["\"", &command, "\""].concat());
+    put_string(&mut o, "CreatedAt", time::plain(spec.created) + " +0000 UTC");
+    put_string(&mut o, "RunningFor", human::ago(human::elapsed(spec.created)));
+    put_text(&mut o, "State", state_word(&row.state, row.is_paused));
+    put_string(&mut o, "Status", status(row));
+    put_text(&mut o, "Names", &spec.name);
+    put_labels(&mut o, &spec.labels);
+    put_string(&mut o, "Mounts", mounts);
+    put_string(&mut o, "LocalVolumes", volumes.to_string());
+    put_string(&mut o, "Networks", networks(spec));
+    put_string(&mut o, "Ports", ports::text(ports::of(spec, &row.state)));
+    put_string(&mut o, "StopSignal", read::signal_name(spec.stop_signal));
+    Value::Object(o)
 }

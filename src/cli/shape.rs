@@ -1,7 +1,9 @@
 //! What docker's objects look like as text: the order of their keys, and which ones are left out.
 
+use super::human::{behind, part};
 use super::inspect::moment;
 use miniserde::json::{self, Array, Number, Object, Value};
+use mydocker::spec::map::Map;
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
@@ -29,7 +31,8 @@ const NULL: &str = "ExecIDs Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd
 const MAPS: &str =
     "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes Containers";
 
-fn is_in(words: &str, word: &str) -> bool {
+/// Whether a word is one of those between blanks.
+pub fn is_in(words: &str, word: &str) -> bool {
     words.split(' ').any(|known| known == word)
 }
 
@@ -111,6 +114,14 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
+/// The object that a JSON text of ours is.
+pub fn object(json: &str) -> Object {
+    match json::from_str(json) {
+        Ok(Value::Object(object)) => object,
+        _ => Object::new(), // what we wrote ourselves is one
+    }
+}
+
 /// An object with the rows of a table, each ended by a comma: `Key path`, or `Key path DEFAULT` (JSON) for what is not in
 /// the record, or null there. The path leads through the objects of the record, `.` is the record itself. With `@` in front
 /// nanoseconds become a time; with paths in braces it is a text, empty if one of them leads to nothing.
@@ -123,9 +134,9 @@ pub fn picked(mut table: &str, record: &Value) -> Object {
 /// The rows up to the bracket that ends them, or all.
 fn rows(table: &mut &str, record: &Value) -> Object {
     let mut object = Object::new();
-    while let Some(end) = table.bytes().position(|byte| matches!(byte, b',' | b'(' | b')')) {
-        let (row, mark) = (&table[..end], table.as_bytes()[end]);
-        *table = &table[end + 1..];
+    while let Some((end, mark)) = table.bytes().enumerate().find(|(_, byte)| matches!(byte, b',' | b'(' | b')')) {
+        let row = part(table, 0, end);
+        *table = behind(table, end + 1);
         if mark == b')' {
             break;
         }
@@ -206,6 +217,28 @@ pub fn put(object: &mut Object, key: &str, value: Value) {
 #[inline(never)]
 pub fn put_text(object: &mut Object, key: &str, text: &str) {
     put(object, key, Value::String(text.to_owned()));
+}
+
+/// Puts a text into an object that nobody else needs.
+#[inline(never)]
+pub fn put_string(object: &mut Object, key: &str, text: String) {
+    put(object, key, Value::String(text));
+}
+
+/// Appends a word to a list with commas between the words.
+pub fn add_word(list: &mut String, word: &str) {
+    list.push_str(if list.is_empty() { "" } else { "," });
+    list.push_str(word);
+}
+
+/// Puts labels into an object, as docker's lists have them: `a=b,c=d`.
+pub fn put_labels(object: &mut Object, labels: &Map<String, String>) {
+    let mut list = String::new();
+    for (key, value) in labels {
+        add_word(&mut list, key);
+        list.extend(["=", value]);
+    }
+    put_string(object, "Labels", list);
 }
 
 /// Puts a whole number into an object.

@@ -1,7 +1,7 @@
 //! `stats`.
 
 use super::args::Parsed;
-use super::shape::put_text;
+use super::shape::{put_string, put_text};
 use super::{OK, human, note, open_store, print, table};
 use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
@@ -17,17 +17,8 @@ const TURN_MS: i64 = 1000;
 
 const DEFAULT: &str =
     "table {{.ID}}\\t{{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}\\t{{.MemPerc}}\\t{{.NetIO}}\\t{{.BlockIO}}\\t{{.PIDs}}";
-const HEADERS: [(&str, &str); 9] = [
-    ("Container", "CONTAINER"),
-    ("ID", "CONTAINER ID"),
-    ("Name", "NAME"),
-    ("CPUPerc", "CPU %"),
-    ("MemUsage", "MEM USAGE / LIMIT"),
-    ("MemPerc", "MEM %"),
-    ("NetIO", "NET I/O"),
-    ("BlockIO", "BLOCK I/O"),
-    ("PIDs", "PIDS"),
-];
+const HEADERS: &str = "Container CONTAINER,ID CONTAINER ID,Name NAME,CPUPerc CPU %,MemUsage MEM USAGE / LIMIT,\
+    MemPerc MEM %,NetIO NET I/O,BlockIO BLOCK I/O,PIDs PIDS";
 
 /// One container on the screen.
 struct Watched {
@@ -74,7 +65,7 @@ pub fn stats(parsed: &Parsed) -> Result<u8> {
         for watched in &all {
             rows.push(value(watched, full, is_live));
         }
-        let answer = table::print(parsed.last("format"), DEFAULT, &HEADERS, &rows)?;
+        let answer = table::print(parsed.last("format"), DEFAULT, HEADERS, &rows)?;
         print(&if is_screen { redrawn(&answer, turn == 1) } else { answer })?;
         if !is_live {
             break;
@@ -91,7 +82,7 @@ fn every(store: &Store, all: &mut Vec<Watched>, full: bool) -> Result<Vec<Error>
         let id = &container.spec.id;
         let before = known.iter_mut().find(|watched| watched.container.spec.id == *id);
         let now = before.and_then(|watched| watched.now.take());
-        let word = if full { id } else { &id[..12] }.to_owned();
+        let word = if full { id } else { human::short(id) }.to_owned();
         all.push(Watched { word, container, before: None, now });
     }
     Ok(errors)
@@ -135,16 +126,17 @@ fn redrawn(text: &str, is_first: bool) -> String {
 fn value(watched: &Watched, full: bool, is_live: bool) -> Value {
     let spec = &watched.container.spec;
     let mut o = Object::new();
-    put_text(&mut o, "Container", &human::visible(&watched.word));
-    put_text(&mut o, "ID", if full { &spec.id } else { &spec.id[..12] });
+    put_string(&mut o, "Container", human::visible(&watched.word));
+    put_text(&mut o, "ID", if full { &spec.id } else { human::short(&spec.id) });
     put_text(&mut o, "Name", &spec.name);
     let cells = match &watched.now {
         Some(now) => &used(watched.before.as_ref(), now),
         None if is_live => "--,-- / --,--,--,--,--",
         None => "0.00%,0B / 0B,0.00%,0B / 0B,0B / 0B,0",
     };
-    for ((key, _), cell) in HEADERS[3..].iter().zip(cells.split(',')) {
-        put_text(&mut o, key, cell);
+    let mut keys = "CPUPerc MemUsage MemPerc NetIO BlockIO PIDs".split(' ');
+    for cell in cells.split(',') {
+        put_text(&mut o, keys.next().unwrap_or_default(), cell);
     }
     Value::Object(o)
 }

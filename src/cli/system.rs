@@ -4,7 +4,7 @@ use super::args::Parsed;
 use super::images::{self, Stored};
 use super::prune::{self, Filters, Pruned};
 use super::ps::{self, Row};
-use super::shape::{put_number, put_text};
+use super::shape::{put_number, put_string, put_text};
 use super::{OK, human, network, note, open_store, print, print_list, read, table, volume};
 use miniserde::json::{Object, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
@@ -35,10 +35,10 @@ fn share_row(kind: &str, [total, active, bytes, used]: Share) -> Value {
     }
     let mut o = Object::new();
     put_text(&mut o, "Type", kind);
-    put_text(&mut o, "TotalCount", &total.to_string());
-    put_text(&mut o, "Active", &active.to_string());
-    put_text(&mut o, "Size", &human::size_long(bytes));
-    put_text(&mut o, "Reclaimable", &reclaimable);
+    put_string(&mut o, "TotalCount", total.to_string());
+    put_string(&mut o, "Active", active.to_string());
+    put_string(&mut o, "Size", human::size_long(bytes));
+    put_string(&mut o, "Reclaimable", reclaimable);
     Value::Object(o)
 }
 
@@ -112,25 +112,25 @@ impl Stock {
             }
         }
         let format = "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}\\t{{.SharedSize}}\\t{{.UniqueSize}}\\t{{.Containers}}";
-        let images = table::print(None, format, &images::HEADERS, &rows)?;
+        let images = table::print(None, format, images::HEADERS, &rows)?;
         let mut rows = Vec::new();
         for row in &self.rows {
             if let Value::Object(mut o) = ps::value(row, false, None) {
-                put_text(&mut o, "Size", &human::size(own(store, row)));
+                put_string(&mut o, "Size", human::size(own(store, row)));
                 rows.push(Value::Object(o));
             }
         }
         let format = "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.LocalVolumes}}\\t{{.Size}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Names}}";
-        let containers = table::print(None, format, &ps::HEADERS, &rows)?;
+        let containers = table::print(None, format, ps::HEADERS, &rows)?;
         let mut rows = Vec::new();
         for (name, bytes, links) in &self.volumes {
             let mut o = Object::new();
             put_text(&mut o, "Name", name);
             put_number(&mut o, "Links", *links as i64);
-            put_text(&mut o, "Size", &human::size_long(*bytes));
+            put_string(&mut o, "Size", human::size_long(*bytes));
             rows.push(Value::Object(o));
         }
-        let volumes = table::print(None, "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", &volume::HEADERS, &rows)?;
+        let volumes = table::print(None, "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", volume::HEADERS, &rows)?;
         Ok(format!(
             "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\n\
              Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n"
@@ -156,7 +156,7 @@ pub fn df(parsed: &Parsed) -> Result<u8> {
         print(&stock.details(&store)?)?;
     } else {
         let default = "table {{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Size}}\\t{{.Reclaimable}}";
-        print_list(parsed, "", default, &[("TotalCount", "TOTAL")], &stock.shares(&store)?)?;
+        print_list(parsed, "", default, "TotalCount TOTAL", &stock.shares(&store)?)?;
     }
     Ok(stock.code)
 }

@@ -1,8 +1,8 @@
 //! Tables as docker's tabwriter aligns them, and the driver of `--format`.
 
-use super::object;
+use super::shape::put_text;
 use super::template::{Template, unescape};
-use miniserde::json::{self, Value};
+use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 
 /// Narrowest column, its padding included, of all tables but `top`'s.
@@ -41,8 +41,8 @@ pub fn aligned(lines: &str, cell_chars_min: usize) -> String {
 }
 
 /// What `--format` prints for some rows: the default format, a table of one's own, JSON lines, or one line for each row.
-/// `headers` names the word over each field in a table.
-pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)], rows: &[Value]) -> Result<String> {
+/// `headers` names the word over each field in a table that is not called as its field: `Field WORD` with commas between.
+pub fn print(format: Option<&str>, default_format: &str, headers: &str, rows: &[Value]) -> Result<String> {
     let format = match format.unwrap_or_default() {
         "" | "table" => default_format,
         format => format,
@@ -60,8 +60,12 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &[(&str, &str)
     // Only `inspect` has an exit code of its own for templates that are none.
     let template = Template::parse(&format).map_err(|error| error.exit(1))?;
     if columns.is_some() {
-        let words = headers.iter().map(|(field, word)| (*field, Value::String((*word).to_owned())));
-        text = template.render_header(&object(words.collect()))? + "\n";
+        let mut words = Object::new();
+        for header in headers.split(',') {
+            let (field, word) = header.split_once(' ').unwrap_or_default();
+            put_text(&mut words, field, word);
+        }
+        text = template.render_header(&Value::Object(words))? + "\n";
     }
     for row in rows {
         text.push_str(&template.render(row)?);
@@ -76,15 +80,7 @@ mod tests {
 
     const PS: &str =
         "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
-    const HEADERS: &[(&str, &str)] = &[
-        ("ID", "CONTAINER ID"),
-        ("Image", "IMAGE"),
-        ("Command", "COMMAND"),
-        ("RunningFor", "CREATED"),
-        ("Status", "STATUS"),
-        ("Ports", "PORTS"),
-        ("Names", "NAMES"),
-    ];
+    const HEADERS: &str = "ID CONTAINER ID,RunningFor CREATED";
 
     fn rows() -> Vec<Value> {
         let text = r#"[{"ID":"2bd2678191cd","Image":"bb:1","Command":"\"nosuchcmd\"","RunningFor":"Less than a second ago",

@@ -4,11 +4,11 @@ mod case;
 mod functions;
 mod parse;
 
+use super::human::{behind, part, visible};
 use super::shape;
 use functions::{Function, VALUE_BYTES_MAX, call, kind, show, truth};
 use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
-use mydocker::spec::text;
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
 use std::borrow::Cow;
 
@@ -33,13 +33,13 @@ impl<'a> Template<'a> {
     /// Reads a template. A syntax error asks for exit code 64.
     pub fn parse(text: &'a str) -> Result<Self> {
         let fail = |at: usize, what: &str| {
-            let line = text[..at.min(text.len())].matches('\n').count() + 1;
+            let line = part(text, 0, at.min(text.len())).matches('\n').count() + 1;
             Error::new(format!("template parsing error: template: :{line}: {what}")).exit(EXIT_SYNTAX)
         };
         if text.len() > TEMPLATE_BYTES_MAX {
             return Err(fail(0, "the template is longer than 64 KiB"));
         }
-        let nodes = parse::parse(text).map_err(|Fault(at, what)| fail(at, &what))?;
+        let nodes = parse::parse(text).map_err(|Fault(fault)| fail(fault.0, &fault.1))?;
         Ok(Self { text, nodes })
     }
 
@@ -72,9 +72,9 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn fail(&self, span: Span, why: &str) -> Error {
-        let before = &self.text[..span.at];
+        let before = part(self.text, 0, span.at);
         let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
-        let (column, source) = (span.at - start, super::human::visible(&self.text[span.start..span.end]));
+        let (column, source) = (span.at - start, visible(part(self.text, span.start, span.end)));
         Error::new(format!("template parsing error: template: :{line}:{column}: executing \"\" at <{source}>: {why}"))
             .exit(1)
     }
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
             let name = self.term(argument, dot)?;
             return Ok(if self.header { name } else { Cow::Owned(label(&row, &name)) });
         }
-        let source = &self.text[first.span.start..first.span.end];
+        let source = part(self.text, first.span.start, first.span.end);
         Err(self.fail(first.span, &format!("can't give argument to non-function {source}")))
     }
 
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
         piped: Option<Seen<'a>>,
     ) -> Result<Seen<'a>> {
         let mut last = None;
-        for term in &command.terms[1..] {
+        for term in command.terms.iter().skip(1) {
             let value = self.term(term, dot)?;
             if truth(&value) == (name == "or") {
                 return Ok(value);
@@ -238,15 +238,17 @@ impl<'a> Run<'a> {
     }
 
     fn function(&self, function: &'static Function, args: &[Seen<'a>], span: Span) -> Result<Seen<'a>> {
-        const FREE: &[&str] = &["print", "printf", "println", "eq", "ne", "not", "pad"];
         let name = function.0;
-        if self.header && !FREE.contains(&name) {
+        if self.header && !shape::is_in("print printf println eq ne not pad", name) {
             // The heading of {{json .Names}} is NAMES.
-            let word = args.iter().find(|arg| matches!(***arg, Value::String(_)));
-            return Ok(word.cloned().unwrap_or_else(|| Cow::Owned(Value::String(String::new()))));
+            for arg in args {
+                if let Value::String(_) = **arg {
+                    return Ok(arg.clone());
+                }
+            }
+            return Ok(Cow::Owned(Value::String(String::new())));
         }
-        let args: Vec<&Value> = args.iter().map(AsRef::as_ref).collect();
-        let answer = call(function, &args);
+        let answer = call(function, args);
         answer.map(Cow::Owned).map_err(|why| self.fail(span, &format!("error calling {name}: {why}")))
     }
 
@@ -337,12 +339,12 @@ pub fn unescape(format: &str) -> String {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;
     while !rest.is_empty() {
-        let open = text::cut(rest, "{{").map_or(rest.len(), |(before, _)| before.len());
-        out.push_str(&text::replace(&text::replace(&rest[..open], "\\t", "\t"), "\\n", "\n"));
-        rest = &rest[open..];
-        let close = text::cut(rest, "}}").map_or(rest.len(), |(before, _)| before.len() + 2);
-        out.push_str(&rest[..close]);
-        rest = &rest[close..];
+        let open = rest.find("{{").unwrap_or(rest.len());
+        out.push_str(&part(rest, 0, open).replace("\\t", "\t").replace("\\n", "\n"));
+        rest = behind(rest, open);
+        let close = rest.find("}}").map_or(rest.len(), |at| at + 2);
+        out.push_str(part(rest, 0, close));
+        rest = behind(rest, close);
     }
     out
 }

@@ -12,9 +12,9 @@ use mydocker::store::containers;
 
 /// docker's narrowest column here, its padding included.
 const CELL_CHARS_MIN: usize = 20;
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
 /// The first day of 1970 was the first of these.
-const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const DAYS: &str = "ThuFriSatSunMonTueWed";
 
 /// A process, and what is needed to tell about it.
 struct View<'a> {
@@ -33,55 +33,49 @@ const FULL: &str = "pid,ppid,c,stime,tname,time,cmd";
 const USER: &str = "user,pid,pcpu,pmem,vsz,rss,tname,stat,start_time,bsdtime,args";
 const SHORT: &str = "pid,tname,time,ucmd";
 const SHORT_BSD: &str = "pid,tname,stat,bsdtime,args";
-/// The columns of `ps -o`, by name, with their headings.
-const COLUMNS: [(&str, &str, Cell); 37] = [
-    ("pid", "PID", |v| v.process.pid.to_string()),
-    ("ppid", "PPID", |v| v.process.ppid.to_string()),
-    ("pgid", "PGID", |v| v.process.pgid.to_string()),
-    ("sid", "SID", |v| v.process.sid.to_string()),
-    ("user", "USER", user),
-    ("uname", "USER", user),
-    ("euser", "EUSER", user),
-    ("uid", "UID", |v| v.process.uid.to_string()),
-    ("euid", "EUID", |v| v.process.uid.to_string()),
-    ("comm", "COMMAND", program),
-    ("ucmd", "CMD", program),
-    ("args", "COMMAND", command),
-    ("command", "COMMAND", command),
-    ("cmd", "CMD", command),
-    ("time", "TIME", |v| clock(v.process.cpu_ticks / TICKS)),
-    ("cputime", "TIME", |v| clock(v.process.cpu_ticks / TICKS)),
-    ("bsdtime", "TIME", |v| minutes(v.process.cpu_ticks / TICKS)),
-    ("etime", "ELAPSED", |v| elapsed(alive_ticks(v) / TICKS)),
-    ("etimes", "ELAPSED", |v| (alive_ticks(v) / TICKS).to_string()),
-    ("stat", "STAT", stat),
-    ("state", "S", |v| v.process.state.to_string()),
-    ("s", "S", |v| v.process.state.to_string()),
-    ("tty", "TT", terminal),
-    ("tname", "TTY", terminal),
-    ("rss", "RSS", |v| v.process.resident_kib.to_string()),
-    ("vsz", "VSZ", |v| v.process.size_kib.to_string()),
-    ("pcpu", "%CPU", |v| tenths(cpu_tenths(v))),
-    ("%cpu", "%CPU", |v| tenths(cpu_tenths(v))),
-    ("pmem", "%MEM", |v| tenths(memory_tenths(v))),
-    ("%mem", "%MEM", |v| tenths(memory_tenths(v))),
-    ("c", "C", |v| (cpu_tenths(v) / 10).min(99).to_string()),
-    ("nlwp", "NLWP", |v| v.process.threads.to_string()),
-    ("ni", "NI", |v| v.process.nice.to_string()),
-    ("pri", "PRI", |v| (39 - v.process.priority).to_string()),
-    ("lstart", "STARTED", started_long),
-    ("stime", "STIME", started_short),
-    ("start_time", "START", started_short),
+/// The columns of `ps -o`: names with commas between them, and their heading.
+const COLUMNS: [(&str, Cell); 31] = [
+    ("pid PID", |v| v.process.pid.to_string()),
+    ("ppid PPID", |v| v.process.ppid.to_string()),
+    ("pgid PGID", |v| v.process.pgid.to_string()),
+    ("sid SID", |v| v.process.sid.to_string()),
+    ("user,uname USER", user),
+    ("euser EUSER", user),
+    ("uid UID", |v| v.process.uid.to_string()),
+    ("euid EUID", |v| v.process.uid.to_string()),
+    ("comm COMMAND", program),
+    ("ucmd CMD", program),
+    ("args,command COMMAND", command),
+    ("cmd CMD", command),
+    ("time,cputime TIME", |v| clock(v.process.cpu_ticks / TICKS)),
+    ("bsdtime TIME", |v| minutes(v.process.cpu_ticks / TICKS)),
+    ("etime ELAPSED", |v| elapsed(alive_ticks(v) / TICKS)),
+    ("etimes ELAPSED", |v| (alive_ticks(v) / TICKS).to_string()),
+    ("stat STAT", stat),
+    ("state,s S", |v| v.process.state.to_string()),
+    ("tty TT", terminal),
+    ("tname TTY", terminal),
+    ("rss RSS", |v| v.process.resident_kib.to_string()),
+    ("vsz VSZ", |v| v.process.size_kib.to_string()),
+    ("pcpu,%cpu %CPU", |v| tenths(cpu_tenths(v))),
+    ("pmem,%mem %MEM", |v| tenths(memory_tenths(v))),
+    ("c C", |v| (cpu_tenths(v) / 10).min(99).to_string()),
+    ("nlwp NLWP", |v| v.process.threads.to_string()),
+    ("ni NI", |v| v.process.nice.to_string()),
+    ("pri PRI", |v| (39 - v.process.priority).to_string()),
+    ("lstart STARTED", started_long),
+    ("stime STIME", started_short),
+    ("start_time START", started_short),
 ];
 
 /// `top CONTAINER [ps OPTIONS]`
 pub fn top(parsed: &Parsed) -> Result<u8> {
-    let columns = columns(&parsed.words[1..])?;
+    let columns = columns(parsed.words.get(1..).unwrap_or_default())?;
     if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(&parsed.words[0], true); // one that does not run has none; any other error comes again
+        let _ = enter_user_namespace_of(parsed.word(0), true); // one that does not run has none; any other error comes again
     }
     let store = open_store()?;
-    let container = containers::find(&store, &parsed.words[0])?;
+    let container = containers::find(&store, parsed.word(0))?;
     let processes = watch::processes(&store, &container)?;
     let (machine, now) = (proc::machine(), time::now());
     let users = users(&file::read_text("/etc/passwd").unwrap_or_default()); // numbers do, too
@@ -155,13 +149,23 @@ fn columns(words: &[String]) -> Result<Vec<(&'static str, Cell)>> {
 
 /// Adds the columns of a list.
 fn add(columns: &mut Vec<(&'static str, Cell)>, list: &str) -> Result<()> {
-    for name in list.split(',').filter(|name| !name.is_empty()) {
-        let Some((_, heading, cell)) = COLUMNS.iter().find(|(known, ..)| *known == name) else {
-            let known: Vec<&str> = COLUMNS.iter().map(|(known, ..)| *known).collect();
-            let why = format!("no column is named '{}': there are {}", human::visible(name), known.join(", "));
+    for name in list.split(',') {
+        let mut known = String::new();
+        let mut found = None;
+        for (column, cell) in &COLUMNS {
+            let (names, heading) = column.split_once(' ').unwrap_or_default();
+            for one in names.split(',') {
+                known.extend([if known.is_empty() { "" } else { ", " }, one]);
+                if one == name {
+                    found = Some((heading, *cell));
+                }
+            }
+        }
+        if found.is_none() && !name.is_empty() {
+            let why = format!("no column is named '{}': there are {known}", human::visible(name));
             return Err(Error::new(why).exit(1));
-        };
-        columns.push((heading, *cell));
+        }
+        columns.extend(found);
     }
     Ok(())
 }
@@ -229,13 +233,18 @@ fn started(view: &View<'_>) -> i64 {
     (view.machine.boot * TICKS as i64 + ticks) * (time::SECOND / TICKS as i64)
 }
 
+/// One of the words of three letters.
+fn three(words: &str, at: usize) -> &str {
+    human::part(words, 3 * at, 3 * at + 3)
+}
+
 /// `23:21` today, `Nov21` on another day, `2025` in another year.
 fn started_short(view: &View<'_>) -> String {
     let (then, now) = (time::civil(started(view)), time::civil(view.now));
     if then.year != now.year {
         then.year.to_string()
     } else if (then.month, then.day) != (now.month, now.day) {
-        format!("{}{:02}", MONTHS[then.month as usize - 1], then.day)
+        format!("{}{:02}", three(MONTHS, then.month as usize - 1), then.day)
     } else {
         format!("{:02}:{:02}", then.hour, then.minute)
     }
@@ -245,8 +254,8 @@ fn started_short(view: &View<'_>) -> String {
 fn started_long(view: &View<'_>) -> String {
     let moment = started(view);
     let then = time::civil(moment);
-    let weekday = DAYS[moment.div_euclid(86_400 * time::SECOND).rem_euclid(7) as usize];
-    let month = MONTHS[then.month as usize - 1];
+    let weekday = three(DAYS, moment.div_euclid(86_400 * time::SECOND).rem_euclid(7) as usize);
+    let month = three(MONTHS, then.month as usize - 1);
     format!("{weekday} {month} {:2} {:02}:{:02}:{:02} {}", then.day, then.hour, then.minute, then.second, then.year)
 }
 

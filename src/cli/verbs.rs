@@ -5,23 +5,20 @@ mod of_network;
 
 pub use lookup::{find, group_help, groups, in_order, of_group, overview};
 
-use super::args::Verb;
+use super::args::{MANY, Verb};
 use super::flags;
 use super::{
     attach, bundle, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs, network, ports,
     prune, ps, run, stats, system, top, update, volume,
 };
 
-const MANY: usize = usize::MAX;
-
 /// Every verb, in the order in which help shows them.
 pub const VERBS: &[Verb] = &[
     Verb {
-        name: "run",
-        aliases: &["container run"],
-        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-        about: "Make a container and run a command in it",
-        long: "IMAGE is a name, an id, or a path to a root file system archive (./rootfs.tar). It may be left out when\n\
+        text: "run,container run\n\
+               [OPTIONS] IMAGE [COMMAND] [ARG...]\n\
+               Make a container and run a command in it\n\
+               IMAGE is a name, an id, or a path to a root file system archive (./rootfs.tar). It may be left out when\n\
                the command is a program of the default image (busybox, or $MYDOCKER_IMAGE).\n\
                Flags come before IMAGE; everything after it belongs to the command.\n\n\
                Examples:\n  mydocker run -it busybox sh\n  mydocker run -d --name web -v ./site:/www:ro busybox httpd -f -h /www\n  \
@@ -33,55 +30,48 @@ pub const VERBS: &[Verb] = &[
         run: run::run,
     },
     Verb {
-        name: "create",
-        aliases: &["container create"],
-        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-        about: "Make a container without starting it",
-        long: "Prints its id. Start it with: mydocker start [-a] CONTAINER",
+        text: "create,container create\n\
+               [OPTIONS] IMAGE [COMMAND] [ARG...]\n\
+               Make a container without starting it\n\
+               Prints its id. Start it with: mydocker start [-a] CONTAINER",
         flags: flags::CREATE,
         words: (0, MANY),
         stops: true,
         run: run::create,
     },
     Verb {
-        name: "start",
-        aliases: &["container start"],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Start containers that were made or have ended",
-        long: "",
+        text: "start,container start\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Start containers that were made or have ended",
         flags: flags::START,
         words: (1, MANY),
         stops: false,
         run: run::start,
     },
     Verb {
-        name: "ps",
-        aliases: &["container ls", "container list", "container ps"],
-        usage: "[OPTIONS]",
-        about: "List containers",
-        long: "Examples:\n  mydocker ps -a --format '{{.Names}} {{.Status}}'\n  mydocker rm $(mydocker ps -aq --filter status=exited)",
+        text: "ps,container ls,container list,container ps\n\
+               [OPTIONS]\n\
+               List containers\n\
+               Examples:\n  mydocker ps -a --format '{{.Names}} {{.Status}}'\n  mydocker rm $(mydocker ps -aq --filter status=exited)",
         flags: flags::PS,
         words: (0, 0),
         stops: false,
         run: ps::ps,
     },
     Verb {
-        name: "logs",
-        aliases: &["container logs"],
-        usage: "[OPTIONS] CONTAINER",
-        about: "Show what a container wrote",
-        long: "",
+        text: "logs,container logs\n\
+               [OPTIONS] CONTAINER\n\
+               Show what a container wrote",
         flags: flags::LOGS,
         words: (1, 1),
         stops: false,
         run: logs::logs,
     },
     Verb {
-        name: "attach",
-        aliases: &["container attach"],
-        usage: "[OPTIONS] CONTAINER",
-        about: "Connect with a running container, as if run without -d",
-        long: "Shows what it says from now on; what is typed goes to it, if it was made with -i. Several may be attached.\n\
+        text: "attach,container attach\n\
+               [OPTIONS] CONTAINER\n\
+               Connect with a running container, as if run without -d\n\
+               Shows what it says from now on; what is typed goes to it, if it was made with -i. Several may be attached.\n\
                At a terminal, ctrl-p ctrl-q leaves the container alone.\n\n\
                Exit code: the container's; 1 after the keys.",
         flags: flags::ATTACH,
@@ -90,22 +80,20 @@ pub const VERBS: &[Verb] = &[
         run: attach::attach,
     },
     Verb {
-        name: "exec",
-        aliases: &["container exec"],
-        usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
-        about: "Run a command in a running container",
-        long: "Example:\n  mydocker exec -it web sh",
+        text: "exec,container exec\n\
+               [OPTIONS] CONTAINER COMMAND [ARG...]\n\
+               Run a command in a running container\n\
+               Example:\n  mydocker exec -it web sh",
         flags: flags::EXEC,
         words: (2, MANY),
         stops: true,
         run: exec::exec,
     },
     Verb {
-        name: "top",
-        aliases: &["container top"],
-        usage: "CONTAINER [ps OPTIONS]",
-        about: "Show the processes of a container",
-        long: "The options are those of ps: -ef (the default), -e, aux, ax, -o COLUMN,…; pids are the host's.\n\n\
+        text: "top,container top\n\
+               CONTAINER [ps OPTIONS]\n\
+               Show the processes of a container\n\
+               The options are those of ps: -ef (the default), -e, aux, ax, -o COLUMN,…; pids are the host's.\n\n\
                Example:\n  mydocker top web -o pid,user,etime,args",
         flags: &[],
         words: (1, MANY),
@@ -113,11 +101,10 @@ pub const VERBS: &[Verb] = &[
         run: top::top,
     },
     Verb {
-        name: "stats",
-        aliases: &["container stats"],
-        usage: "[OPTIONS] [CONTAINER...]",
-        about: "Show what containers use: CPU, memory, network, disks",
-        long: "Every second anew, until Ctrl-C. 100% is one whole CPU.\n\n\
+        text: "stats,container stats\n\
+               [OPTIONS] [CONTAINER...]\n\
+               Show what containers use: CPU, memory, network, disks\n\
+               Every second anew, until Ctrl-C. 100% is one whole CPU.\n\n\
                Example:\n  mydocker stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}}'",
         flags: flags::STATS,
         words: (0, MANY),
@@ -125,11 +112,10 @@ pub const VERBS: &[Verb] = &[
         run: stats::stats,
     },
     Verb {
-        name: "events",
-        aliases: &["system events"],
-        usage: "[OPTIONS]",
-        about: "Show what happens to containers, images, networks and volumes",
-        long: "Until Ctrl-C, or until --until. What happened lately is shown with --since; a reboot forgets it.\n\n\
+        text: "events,system events\n\
+               [OPTIONS]\n\
+               Show what happens to containers, images, networks and volumes\n\
+               Until Ctrl-C, or until --until. What happened lately is shown with --since; a reboot forgets it.\n\n\
                Example:\n  mydocker events --since 1h --until 0s -f event=die --format '{{.Actor.Attributes.name}}'",
         flags: flags::EVENTS,
         words: (0, 0),
@@ -137,11 +123,10 @@ pub const VERBS: &[Verb] = &[
         run: events::events,
     },
     Verb {
-        name: "inspect",
-        aliases: &[],
-        usage: "[OPTIONS] NAME [NAME...]",
-        about: "Tell everything about containers, images, networks and volumes, as JSON",
-        long: "Examples:\n  mydocker inspect -f '{{.State.Status}} {{.State.ExitCode}}' web\n  \
+        text: "inspect\n\
+               [OPTIONS] NAME [NAME...]\n\
+               Tell everything about containers, images, networks and volumes, as JSON\n\
+               Examples:\n  mydocker inspect -f '{{.State.Status}} {{.State.ExitCode}}' web\n  \
                mydocker inspect -f '{{range .Mounts}}{{.Source}} {{end}}' web\n  \
                mydocker inspect -f '{{json .Config.Labels}}' --type image busybox\n\n\
                Exit code: 1 when something is not there (the others are told all the same), 64 for a bad template.",
@@ -151,121 +136,103 @@ pub const VERBS: &[Verb] = &[
         run: inspect::inspect,
     },
     Verb {
-        name: "port",
-        aliases: &["container port"],
-        usage: "CONTAINER [PORT[/PROTOCOL]]",
-        about: "Show which ports of the host lead to a container",
-        long: "",
+        text: "port,container port\n\
+               CONTAINER [PORT[/PROTOCOL]]\n\
+               Show which ports of the host lead to a container",
         flags: &[],
         words: (1, 2),
         stops: false,
         run: ports::port,
     },
     Verb {
-        name: "stop",
-        aliases: &["container stop"],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Stop running containers: SIGTERM (or the image's signal), then SIGKILL",
-        long: "",
+        text: "stop,container stop\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Stop running containers: SIGTERM (or the image's signal), then SIGKILL",
         flags: flags::STOP,
         words: (1, MANY),
         stops: false,
         run: finish::stop,
     },
     Verb {
-        name: "restart",
-        aliases: &["container restart"],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Stop containers and start them again",
-        long: "",
+        text: "restart,container restart\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Stop containers and start them again",
         flags: flags::STOP,
         words: (1, MANY),
         stops: false,
         run: run::restart,
     },
     Verb {
-        name: "kill",
-        aliases: &["container kill"],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Send a signal to running containers",
-        long: "",
+        text: "kill,container kill\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Send a signal to running containers",
         flags: flags::KILL,
         words: (1, MANY),
         stops: false,
         run: finish::kill,
     },
     Verb {
-        name: "pause",
-        aliases: &["container pause"],
-        usage: "CONTAINER [CONTAINER...]",
-        about: "Let all processes of containers stand still",
-        long: "'unpause' lets them go on; so do 'stop' and 'kill', so that the container can end.",
+        text: "pause,container pause\n\
+               CONTAINER [CONTAINER...]\n\
+               Let all processes of containers stand still\n\
+               'unpause' lets them go on; so do 'stop' and 'kill', so that the container can end.",
         flags: &[],
         words: (1, MANY),
         stops: false,
         run: finish::pause,
     },
     Verb {
-        name: "unpause",
-        aliases: &["container unpause"],
-        usage: "CONTAINER [CONTAINER...]",
-        about: "Let paused containers go on",
-        long: "",
+        text: "unpause,container unpause\n\
+               CONTAINER [CONTAINER...]\n\
+               Let paused containers go on",
         flags: &[],
         words: (1, MANY),
         stops: false,
         run: finish::unpause,
     },
     Verb {
-        name: "update",
-        aliases: &["container update"],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Change limits and restart policies of containers, running or not",
-        long: "What is not named stays as it is.\n\nExample:\n  mydocker update -m 200m --memory-swap 400m --cpus 1.5 web",
+        text: "update,container update\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Change limits and restart policies of containers, running or not\n\
+               What is not named stays as it is.\n\nExample:\n  mydocker update -m 200m --memory-swap 400m --cpus 1.5 web",
         flags: flags::UPDATE,
         words: (1, MANY),
         stops: false,
         run: update::update,
     },
     Verb {
-        name: "rm",
-        aliases: &["container rm", "container remove"],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Remove containers",
-        long: "What is behind a volume or a host path is never touched.",
+        text: "rm,container rm,container remove\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Remove containers\n\
+               What is behind a volume or a host path is never touched.",
         flags: flags::RM,
         words: (1, MANY),
         stops: false,
         run: finish::rm,
     },
     Verb {
-        name: "rename",
-        aliases: &["container rename"],
-        usage: "CONTAINER NEW_NAME",
-        about: "Give a container another name",
-        long: "",
+        text: "rename,container rename\n\
+               CONTAINER NEW_NAME\n\
+               Give a container another name",
         flags: &[],
         words: (2, 2),
         stops: false,
         run: finish::rename,
     },
     Verb {
-        name: "wait",
-        aliases: &["container wait"],
-        usage: "CONTAINER [CONTAINER...]",
-        about: "Wait until containers have ended, and print their exit codes",
-        long: "",
+        text: "wait,container wait\n\
+               CONTAINER [CONTAINER...]\n\
+               Wait until containers have ended, and print their exit codes",
         flags: &[],
         words: (1, MANY),
         stops: false,
         run: finish::wait,
     },
     Verb {
-        name: "cp",
-        aliases: &["container cp"],
-        usage: "[OPTIONS] CONTAINER:SRC DEST|-  or  SRC|- CONTAINER:DEST",
-        about: "Copy files between a container, running or not, and the host",
-        long: "A DEST that is a directory gets SRC in it, SRC/. just what is in SRC; any other DEST is what SRC will be\n\
+        text: "cp,container cp\n\
+               [OPTIONS] CONTAINER:SRC DEST|-  or  SRC|- CONTAINER:DEST\n\
+               Copy files between a container, running or not, and the host\n\
+               A DEST that is a directory gets SRC in it, SRC/. just what is in SRC; any other DEST is what SRC will be\n\
                called. With - a tar archive comes from standard input, or goes to standard output. What is new belongs\n\
                to root in a container, and to you here.\n\n\
                Example:\n  mydocker cp web:/etc/httpd.conf .\n  mydocker cp ./site/. web:/www\n  \
@@ -276,22 +243,19 @@ pub const VERBS: &[Verb] = &[
         run: cp::cp,
     },
     Verb {
-        name: "diff",
-        aliases: &["container diff"],
-        usage: "CONTAINER",
-        about: "Show what a container added (A), changed (C) and deleted (D) in its files",
-        long: "",
+        text: "diff,container diff\n\
+               CONTAINER\n\
+               Show what a container added (A), changed (C) and deleted (D) in its files",
         flags: &[],
         words: (1, 1),
         stops: false,
         run: diff::diff,
     },
     Verb {
-        name: "commit",
-        aliases: &["container commit"],
-        usage: "[OPTIONS] CONTAINER [NAME[:TAG]]",
-        about: "Make an image of what a container changed",
-        long: "Example:\n  mydocker commit -m 'tools added' -c 'CMD [\"sh\"]' box mybox:1\n  \
+        text: "commit,container commit\n\
+               [OPTIONS] CONTAINER [NAME[:TAG]]\n\
+               Make an image of what a container changed\n\
+               Example:\n  mydocker commit -m 'tools added' -c 'CMD [\"sh\"]' box mybox:1\n  \
                mydocker commit -o box.tar box && mydocker run ./box.tar ls /",
         flags: flags::COMMIT,
         words: (1, 2),
@@ -299,11 +263,10 @@ pub const VERBS: &[Verb] = &[
         run: images::commit,
     },
     Verb {
-        name: "export",
-        aliases: &["container export"],
-        usage: "[OPTIONS] CONTAINER",
-        about: "Write all files of a container as a tar archive",
-        long: "What is mounted in it (volumes, /proc, /dev) stays out. 'import' makes an image of the archive.\n\n\
+        text: "export,container export\n\
+               [OPTIONS] CONTAINER\n\
+               Write all files of a container as a tar archive\n\
+               What is mounted in it (volumes, /proc, /dev) stays out. 'import' makes an image of the archive.\n\n\
                Example:\n  mydocker export -o box.tar box && mydocker import -c 'CMD [\"sh\"]' box.tar box:flat",
         flags: flags::EXPORT,
         words: (1, 1),
@@ -311,22 +274,20 @@ pub const VERBS: &[Verb] = &[
         run: images::export,
     },
     Verb {
-        name: "import",
-        aliases: &["image import"],
-        usage: "[OPTIONS] FILE|- [NAME[:TAG]]",
-        about: "Make an image of a root file system archive (tar, plain or gzip)",
-        long: "Example:\n  debootstrap stable root && tar -C root -c . | mydocker import - debian:stable",
+        text: "import,image import\n\
+               [OPTIONS] FILE|- [NAME[:TAG]]\n\
+               Make an image of a root file system archive (tar, plain or gzip)\n\
+               Example:\n  debootstrap stable root && tar -C root -c . | mydocker import - debian:stable",
         flags: flags::IMPORT,
         words: (1, 2),
         stops: false,
         run: images::import,
     },
     Verb {
-        name: "bundle",
-        aliases: &[],
-        usage: "IMAGE [IMAGE...] -o FILE [--entry RUN-ARG...]  or  --inspect FILE",
-        about: "Write one file that is mydocker with images in it, or a program",
-        long: "With --entry, './FILE WORD...' is 'mydocker run RUN-ARG... WORD...': the words follow the command, or replace the\n\
+        text: "bundle\n\
+               IMAGE [IMAGE...] -o FILE [--entry RUN-ARG...]  or  --inspect FILE\n\
+               Write one file that is mydocker with images in it, or a program\n\
+               With --entry, './FILE WORD...' is 'mydocker run RUN-ARG... WORD...': the words follow the command, or replace the\n\
                image's own. MYDOCKER_BUNDLE=off makes such a file mydocker again.\n\
                An image is unpacked into the store when it is used for the first time.\n\n\
                Example:\n  mydocker bundle app -o app.run --entry --rm -it -v /data:/data app /bin/server\n  \
@@ -337,110 +298,94 @@ pub const VERBS: &[Verb] = &[
         run: bundle::bundle,
     },
     Verb {
-        name: "load",
-        aliases: &["image load"],
-        usage: "[OPTIONS]",
-        about: "Load images from an archive: docker's or the OCI's, a tar or a directory, plain, gzip or zstd",
-        long: "Example:\n  skopeo copy docker://busybox oci-archive:busybox.tar:busybox && mydocker load -i busybox.tar",
+        text: "load,image load\n\
+               [OPTIONS]\n\
+               Load images from an archive: docker's or the OCI's, a tar or a directory, plain, gzip or zstd\n\
+               Example:\n  skopeo copy docker://busybox oci-archive:busybox.tar:busybox && mydocker load -i busybox.tar",
         flags: flags::LOAD,
         words: (0, 0),
         stops: false,
         run: load::load,
     },
     Verb {
-        name: "save",
-        aliases: &["image save"],
-        usage: "[OPTIONS] IMAGE [IMAGE...]",
-        about: "Write images to an archive that docker, podman, skopeo and mydocker load",
-        long: "Example:\n  mydocker save busybox | ssh host mydocker load\n  mydocker save -o box.tar box:1 box:2",
+        text: "save,image save\n\
+               [OPTIONS] IMAGE [IMAGE...]\n\
+               Write images to an archive that docker, podman, skopeo and mydocker load\n\
+               Example:\n  mydocker save busybox | ssh host mydocker load\n  mydocker save -o box.tar box:1 box:2",
         flags: flags::SAVE,
         words: (1, MANY),
         stops: false,
         run: load::save,
     },
     Verb {
-        name: "images",
-        aliases: &["image ls", "image list"],
-        usage: "[OPTIONS] [NAME[:TAG]]",
-        about: "List images",
-        long: "",
+        text: "images,image ls,image list\n\
+               [OPTIONS] [NAME[:TAG]]\n\
+               List images",
         flags: flags::IMAGES,
         words: (0, 1),
         stops: false,
         run: images::images,
     },
     Verb {
-        name: "history",
-        aliases: &["image history"],
-        usage: "[OPTIONS] IMAGE",
-        about: "Show how an image came to be, newest step first",
-        long: "",
+        text: "history,image history\n\
+               [OPTIONS] IMAGE\n\
+               Show how an image came to be, newest step first",
         flags: flags::HISTORY,
         words: (1, 1),
         stops: false,
         run: images::history,
     },
     Verb {
-        name: "tag",
-        aliases: &["image tag"],
-        usage: "IMAGE NAME[:TAG]",
-        about: "Give an image one more name",
-        long: "A name that stood for another image stands for this one from now on.",
+        text: "tag,image tag\n\
+               IMAGE NAME[:TAG]\n\
+               Give an image one more name\n\
+               A name that stood for another image stands for this one from now on.",
         flags: &[],
         words: (2, 2),
         stops: false,
         run: images::tag,
     },
     Verb {
-        name: "rmi",
-        aliases: &["image rm", "image remove"],
-        usage: "[OPTIONS] IMAGE [IMAGE...]",
-        about: "Remove images",
-        long: "",
+        text: "rmi,image rm,image remove\n\
+               [OPTIONS] IMAGE [IMAGE...]\n\
+               Remove images",
         flags: flags::RMI,
         words: (1, MANY),
         stops: false,
         run: images::rmi,
     },
     Verb {
-        name: "container inspect",
-        aliases: &[],
-        usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-        about: "Tell everything about containers, as JSON",
-        long: "",
+        text: "container inspect\n\
+               [OPTIONS] CONTAINER [CONTAINER...]\n\
+               Tell everything about containers, as JSON",
         flags: flags::INSPECT_CONTAINER,
         words: (1, MANY),
         stops: false,
         run: inspect::inspect,
     },
     Verb {
-        name: "container prune",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Remove all containers that do not run",
-        long: "Example:\n  mydocker container prune -f --filter until=24h --filter label!=keep",
+        text: "container prune\n\
+               [OPTIONS]\n\
+               Remove all containers that do not run\n\
+               Example:\n  mydocker container prune -f --filter until=24h --filter label!=keep",
         flags: flags::PRUNE,
         words: (0, 0),
         stops: false,
         run: prune::containers,
     },
     Verb {
-        name: "image inspect",
-        aliases: &[],
-        usage: "[OPTIONS] IMAGE [IMAGE...]",
-        about: "Tell everything about images, as JSON",
-        long: "",
+        text: "image inspect\n\
+               [OPTIONS] IMAGE [IMAGE...]\n\
+               Tell everything about images, as JSON",
         flags: flags::FORMAT,
         words: (1, MANY),
         stops: false,
         run: inspect::inspect,
     },
     Verb {
-        name: "image prune",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Remove all images that have no name",
-        long: "",
+        text: "image prune\n\
+               [OPTIONS]\n\
+               Remove all images that have no name",
         flags: flags::PRUNE_IMAGES,
         words: (0, 0),
         stops: false,
@@ -454,11 +399,10 @@ pub const VERBS: &[Verb] = &[
     of_network::CONNECT,
     of_network::DISCONNECT,
     Verb {
-        name: "volume create",
-        aliases: &[],
-        usage: "[OPTIONS] [NAME]",
-        about: "Make a volume",
-        long: "Without a name it gets one, and 'volume prune' takes it away when nobody uses it. A container that mounts\n\
+        text: "volume create\n\
+               [OPTIONS] [NAME]\n\
+               Make a volume\n\
+               Without a name it gets one, and 'volume prune' takes it away when nobody uses it. A container that mounts\n\
                an empty volume fills it with what its image has at that place.",
         flags: flags::VOLUME_CREATE,
         words: (0, 1),
@@ -466,77 +410,67 @@ pub const VERBS: &[Verb] = &[
         run: volume::create,
     },
     Verb {
-        name: "volume ls",
-        aliases: &["volume list"],
-        usage: "[OPTIONS]",
-        about: "List volumes",
-        long: "",
+        text: "volume ls,volume list\n\
+               [OPTIONS]\n\
+               List volumes",
         flags: flags::VOLUMES,
         words: (0, 0),
         stops: false,
         run: volume::ls,
     },
     Verb {
-        name: "volume inspect",
-        aliases: &[],
-        usage: "[OPTIONS] VOLUME [VOLUME...]",
-        about: "Tell everything about volumes, as JSON",
-        long: "",
+        text: "volume inspect\n\
+               [OPTIONS] VOLUME [VOLUME...]\n\
+               Tell everything about volumes, as JSON",
         flags: flags::FORMAT,
         words: (1, MANY),
         stops: false,
         run: inspect::inspect,
     },
     Verb {
-        name: "volume rm",
-        aliases: &["volume remove"],
-        usage: "[OPTIONS] VOLUME [VOLUME...]",
-        about: "Remove volumes and what is in them",
-        long: "A volume that a container uses, running or not, is not removed.",
+        text: "volume rm,volume remove\n\
+               [OPTIONS] VOLUME [VOLUME...]\n\
+               Remove volumes and what is in them\n\
+               A volume that a container uses, running or not, is not removed.",
         flags: flags::VOLUME_RM,
         words: (1, MANY),
         stops: false,
         run: volume::rm,
     },
     Verb {
-        name: "volume prune",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Remove volumes without a name that no container uses",
-        long: "",
+        text: "volume prune\n\
+               [OPTIONS]\n\
+               Remove volumes without a name that no container uses",
         flags: flags::PRUNE_VOLUMES,
         words: (0, 0),
         stops: false,
         run: volume::prune,
     },
     Verb {
-        name: "system df",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Show how much room images, containers and volumes take",
-        long: "A layer that several images share counts once.",
+        text: "system df\n\
+               [OPTIONS]\n\
+               Show how much room images, containers and volumes take\n\
+               A layer that several images share counts once.",
         flags: flags::SYSTEM_DF,
         words: (0, 0),
         stops: false,
         run: system::df,
     },
     Verb {
-        name: "system prune",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Remove what is not used: stopped containers, networks and images",
-        long: "Example:\n  mydocker system prune -af --volumes --filter label!=keep",
+        text: "system prune\n\
+               [OPTIONS]\n\
+               Remove what is not used: stopped containers, networks and images\n\
+               Example:\n  mydocker system prune -af --volumes --filter label!=keep",
         flags: flags::SYSTEM_PRUNE,
         words: (0, 0),
         stops: false,
         run: system::prune,
     },
     Verb {
-        name: "system check",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Look whether everything on disk is as it should be",
-        long: "One line for each finding: damaged or missing things, what killed commands left over, unknown files.\n\
+        text: "system check\n\
+               [OPTIONS]\n\
+               Look whether everything on disk is as it should be\n\
+               One line for each finding: damaged or missing things, what killed commands left over, unknown files.\n\
                With --repair it puts right what can be put right without losing anything, and says what it did; what is\n\
                damaged is never deleted. Other commands may run meanwhile.\n\n\
                Exit code, as fsck's: 0 clean, 1 all findings put right, 4 findings left, 8 it could not look.",
@@ -546,11 +480,10 @@ pub const VERBS: &[Verb] = &[
         run: system::check,
     },
     Verb {
-        name: "completion",
-        aliases: &[],
-        usage: "bash|zsh|fish|man",
-        about: "Print what a shell needs to complete our words after Tab, or the manual page",
-        long: "Examples:\n  source <(mydocker completion bash)\n  mydocker completion zsh >~/.zfunc/_mydocker\n  \
+        text: "completion\n\
+               bash|zsh|fish|man\n\
+               Print what a shell needs to complete our words after Tab, or the manual page\n\
+               Examples:\n  source <(mydocker completion bash)\n  mydocker completion zsh >~/.zfunc/_mydocker\n  \
                mydocker completion fish >~/.config/fish/completions/mydocker.fish\n  \
                mydocker completion man >/usr/local/share/man/man1/mydocker.1",
         flags: &[],
@@ -559,22 +492,18 @@ pub const VERBS: &[Verb] = &[
         run: completion::completion,
     },
     Verb {
-        name: "info",
-        aliases: &["system info"],
-        usage: "[OPTIONS]",
-        about: "Show what is here: containers, images, kernel, directories",
-        long: "",
+        text: "info,system info\n\
+               [OPTIONS]\n\
+               Show what is here: containers, images, kernel, directories",
         flags: flags::FORMAT,
         words: (0, 0),
         stops: false,
         run: info::info,
     },
     Verb {
-        name: "version",
-        aliases: &[],
-        usage: "[OPTIONS]",
-        about: "Show the version",
-        long: "",
+        text: "version\n\
+               [OPTIONS]\n\
+               Show the version",
         flags: flags::FORMAT,
         words: (0, 0),
         stops: false,

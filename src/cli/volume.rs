@@ -3,10 +3,10 @@
 use super::args::Parsed;
 use super::filter::{self, Filter};
 use super::prune::{self, Pruned};
-use super::shape::{picked, put_text};
-use super::{OK, complain, each, open_store, print, print_list, read};
+use super::shape::{picked, put_labels, put_string, put_text};
+use super::{OK, complain, each, human, known_containers, open_store, print, print_list, read};
 use miniserde::json::Value;
-use mydocker::error::{Error, Result, Tried, escaped};
+use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::{file, hex};
 use mydocker::store::volumes::{self, ANONYMOUS, Volume};
 use mydocker::store::{Store, containers, trash};
@@ -17,7 +17,7 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
     match parsed.last("driver") {
         None | Some("" | "local") => {}
         Some(other) => {
-            let other = escaped(other);
+            let other = human::escaped(other);
             return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'local' is the only one")));
         }
     }
@@ -49,10 +49,7 @@ fn fits(filter: &Filter, name: &str, volume: &Volume, is_used: bool) -> bool {
 /// All volumes with what is known about each, and whether a container uses it. What is damaged is told of, and makes the
 /// exit code 1.
 fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
-    let (users, errors) = containers::all(store)?;
-    for error in &errors {
-        complain(error, code);
-    }
+    let users = known_containers(store, code)?;
     let mut all = Vec::new();
     for name in volumes::names(store)? {
         match volumes::get(store, &name) {
@@ -82,24 +79,20 @@ pub fn ls(parsed: &Parsed) -> Result<u8> {
             rows.push(row(&store, name, volume));
         }
     }
-    print_list(parsed, &names, "table {{.Driver}}\\t{{.Name}}", &HEADERS, &rows)?;
+    print_list(parsed, &names, "table {{.Driver}}\\t{{.Name}}", HEADERS, &rows)?;
     Ok(code)
 }
 
 /// The word over a column.
-pub const HEADERS: [(&str, &str); 1] = [("Name", "VOLUME NAME")];
+pub const HEADERS: &str = "Name VOLUME NAME";
 const ROW: &str = "Driver - \"local\",Scope - \"local\",Links - \"N/A\",Size - \"N/A\",Availability - \"N/A\",\
     Group - \"N/A\",Status - \"N/A\",";
 
 fn row(store: &Store, name: &str, volume: &Volume) -> Value {
-    let mut labels = String::new();
-    for (key, value) in &volume.labels {
-        labels.extend([if labels.is_empty() { "" } else { "," }, key, "=", value]);
-    }
     let mut o = picked(ROW, &Value::Null);
     put_text(&mut o, "Name", name);
-    put_text(&mut o, "Mountpoint", &volumes::path(store, name));
-    put_text(&mut o, "Labels", &labels);
+    put_string(&mut o, "Mountpoint", volumes::path(store, name));
+    put_labels(&mut o, &volume.labels);
     Value::Object(o)
 }
 
@@ -110,7 +103,7 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
     each(&parsed.words, &mut |name| {
         let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
         if !is_gone && !parsed.on("force") {
-            return Err(Error::new(format!("get {}: no such volume", escaped(name))));
+            return Err(Error::new(format!("get {}: no such volume", human::escaped(name))));
         }
         trash::sweep(&store)?;
         Ok(name.to_owned())

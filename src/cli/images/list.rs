@@ -3,7 +3,7 @@
 use super::shown_id;
 use crate::cli::args::Parsed;
 use crate::cli::filter::{self, Filter};
-use crate::cli::shape::{picked, put_text};
+use crate::cli::shape::{picked, put_string, put_text};
 use crate::cli::{OK, complain, human, open_store, print_list, read};
 use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
@@ -13,14 +13,8 @@ use mydocker::store::reference::{self, Reference};
 use mydocker::store::{Store, bundle, layers};
 
 /// The word over each column that is not called as its field.
-pub const HEADERS: [(&str, &str); 6] = [
-    ("Repository", "REPOSITORY"),
-    ("ID", "IMAGE ID"),
-    ("CreatedSince", "CREATED"),
-    ("CreatedAt", "CREATED AT"),
-    ("SharedSize", "SHARED SIZE"),
-    ("UniqueSize", "UNIQUE SIZE"),
-];
+pub const HEADERS: &str = "Repository REPOSITORY,ID IMAGE ID,CreatedSince CREATED,CreatedAt CREATED AT,SharedSize SHARED SIZE,\
+    UniqueSize UNIQUE SIZE";
 
 /// A filter, and the moment that it is about.
 struct Asked(Filter, i64);
@@ -181,7 +175,7 @@ pub fn images(parsed: &Parsed) -> Result<u8> {
     let default = format!(
         "table {{{{.Repository}}}}\\t{{{{.Tag}}}}\\t{digest}{{{{.ID}}}}\\t{{{{.CreatedSince}}}}\\t{{{{.Size}}}}"
     );
-    print_list(parsed, &ids, &default, &HEADERS, &values)?;
+    print_list(parsed, &ids, &default, HEADERS, &values)?;
     Ok(code)
 }
 
@@ -204,6 +198,8 @@ fn add_bundled(store: &Store, add: &mut Add<'_>) -> Result<()> {
     Ok(())
 }
 
+const ROW: &str = "Digest - \"<none>\",Containers - \"N/A\",CreatedAt - \"N/A\",CreatedSince - \"N/A\",";
+
 /// The fields of an image that was made at this moment. `part` is how a part of its size is written.
 pub fn row(
     full: bool,
@@ -213,22 +209,19 @@ pub fn row(
     [own, shared]: Sizes,
     part: fn(u64) -> String,
 ) -> Object {
-    let (mut at, mut since) = ("N/A".to_owned(), "N/A".to_owned());
-    if let Some(created) = created {
-        at = time::plain(created) + " +0000 UTC";
-        since = human::ago(human::elapsed(created));
-    }
     let (repository, tag) = name.map_or(("<none>", "<none>"), |name| (&name.name, &name.tag));
-    let mut o = picked("Digest - \"<none>\",Containers - \"N/A\",", &Value::Null);
+    let mut o = picked(ROW, &Value::Null);
+    if let Some(created) = created {
+        put_string(&mut o, "CreatedAt", time::plain(created) + " +0000 UTC");
+        put_string(&mut o, "CreatedSince", human::ago(human::elapsed(created)));
+    }
     put_text(&mut o, "Repository", repository);
     put_text(&mut o, "Tag", tag);
-    put_text(&mut o, "ID", &shown_id(id, full));
-    put_text(&mut o, "CreatedAt", &at);
-    put_text(&mut o, "CreatedSince", &since);
+    put_string(&mut o, "ID", shown_id(id, full));
     let size = human::size(own + shared);
     put_text(&mut o, "Size", &size);
-    put_text(&mut o, "VirtualSize", &size);
-    put_text(&mut o, "SharedSize", &part(shared));
-    put_text(&mut o, "UniqueSize", &part(own));
+    put_string(&mut o, "VirtualSize", size);
+    put_string(&mut o, "SharedSize", part(shared));
+    put_string(&mut o, "UniqueSize", part(own));
     o
 }

@@ -3,7 +3,7 @@
 
 use super::super::ps;
 use super::super::read;
-use super::super::shape::{picked, put, put_flag, put_number, put_text, put_texts};
+use super::super::shape::{object, picked, put, put_flag, put_number, put_string, put_text, put_texts};
 use super::settings;
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
@@ -18,7 +18,7 @@ const SIGTERM: i32 = 15;
 
 /// The answer by [`picked`]: what is as in our records, what [`value`] adds to them, and what is always the same.
 const CONTAINER: &str = "Id id,Driver - \"overlay\",Platform - \"linux\",MountLabel - \"\",ProcessLabel - \"\",\
-    AppArmorProfile - \"\",ExecIDs - [],Created @created,Path path \"\",Args args,Image sha256:{image_id},Name /{name},\
+    AppArmorProfile - \"\",ExecIDs - [],Created @created,Path path \"\",Args args [],Image sha256:{image_id},Name /{name},\
     ResolvConfPath {home}/resolv.conf,HostnamePath {home}/hostname,HostsPath {home}/hosts,LogPath {log_home}/log,\
     RestartCount state.restarts,Mounts mounts,\
     State state(Status status,Running running,Paused paused,Restarting restarting,OOMKilled oom_killed,Dead - false,\
@@ -66,10 +66,7 @@ pub fn moment(at: i64) -> String {
 
 /// One of our records as an object that more can be put into.
 pub fn record(of: &dyn Part) -> Object {
-    match json::from_str(&to_json(of)) {
-        Ok(Value::Object(record)) => record,
-        _ => Object::new(), // what we wrote ourselves is one
-    }
+    object(&to_json(of))
 }
 
 /// The whole answer; `None` when the container has just gone.
@@ -83,7 +80,7 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
     put_mounts(&mut o, store, spec);
     put_directories(&mut o, store, spec);
     settings::put_requests(&mut o, store, spec);
-    put_text(&mut o, "network_of", &ps::network_name(spec));
+    put_string(&mut o, "network_of", ps::network_name(spec));
     put(&mut o, "settings", Value::Object(settings::settings(store, spec, &state)));
     let directories = if spec.rootfs.is_some() { ROOTFS } else { LAYERS };
     let table = format!(
@@ -111,13 +108,16 @@ fn life(state: &State, is_paused: bool) -> Value {
 
 /// What it runs, and how it ends.
 fn put_words(o: &mut Object, spec: &Spec) {
-    let mut args: Vec<String> = spec.args().cloned().collect();
-    if !args.is_empty() {
-        put_text(o, "path", &args.remove(0));
+    let mut args = Vec::new();
+    for arg in spec.args() {
+        args.push(arg.clone());
     }
-    put_texts(o, "args", &args);
+    if let [path, args @ ..] = args.as_slice() {
+        put_text(o, "path", path);
+        put_texts(o, "args", args);
+    }
     if spec.stop_signal != SIGTERM {
-        put_text(o, "signal", &read::signal_name(spec.stop_signal));
+        put_string(o, "signal", read::signal_name(spec.stop_signal));
     }
     if !spec.init {
         put(o, "init", Value::Null);
@@ -195,9 +195,9 @@ fn put_mounts(o: &mut Object, store: &Store, spec: &Spec) {
             }
         }
         let mut shown = record(mount);
-        put_text(&mut shown, "mode", &mode);
+        put_string(&mut shown, "mode", mode);
         put_flag(&mut shown, "rw", !mount.read_only);
-        put_text(&mut shown, "place", &volumes::path(store, &mount.source));
+        put_string(&mut shown, "place", volumes::path(store, &mount.source));
         if mount.propagation.is_empty() {
             put_text(&mut shown, "propagation", "rprivate");
         }
@@ -223,14 +223,14 @@ pub fn directories(store: &Store, layers: &[String]) -> String {
 fn put_directories(o: &mut Object, store: &Store, spec: &Spec) {
     let mut options = Object::new();
     let home = format!("{}/containers/{}", store.root_path, spec.id);
-    put_text(o, "lower", &directories(store, &spec.layers));
+    put_string(o, "lower", directories(store, &spec.layers));
     put_text(o, "home", &home);
     if spec.log.is_kept {
         put_text(o, "log_home", &home);
         if spec.log.max_bytes > 0 {
-            put_text(&mut options, "max-size", &in_units(spec.log.max_bytes));
+            put_string(&mut options, "max-size", in_units(spec.log.max_bytes));
         }
-        put_text(&mut options, "max-file", &spec.log.max_files.to_string());
+        put_string(&mut options, "max-file", spec.log.max_files.to_string());
     }
     put(o, "log_options", Value::Object(options));
 }

@@ -1,6 +1,6 @@
 //! What `inspect` tells about an image or a volume, in docker's words.
 
-use super::super::shape::{picked, put, put_number, put_text, put_texts};
+use super::super::shape::{picked, put, put_number, put_string, put_text, put_texts};
 use super::container::{directories, record};
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
@@ -35,9 +35,9 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
     put_number(&mut o, "size", images::size(store, &image)? as i64);
     let mut layers = image.layers()?;
     if let Some(top) = layers.pop() {
-        put_text(&mut data, "UpperDir", &directories(store, &[top]));
+        put_string(&mut data, "UpperDir", directories(store, &[top]));
     }
-    put_text(&mut data, "LowerDir", &directories(store, &layers));
+    put_string(&mut data, "LowerDir", directories(store, &layers));
     put(&mut o, "directories", Value::Object(data));
     Ok(Value::Object(picked(IMAGE, &Value::Object(o))))
 }
@@ -46,7 +46,7 @@ pub fn value(store: &Store, id: &str) -> Result<Value> {
 pub fn volume(store: &Store, name: &str, known: &Volume) -> Value {
     let mut o = record(known);
     put_number(&mut o, "created", known.created / time::SECOND * time::SECOND);
-    put_text(&mut o, "path", &volumes::path(store, name));
+    put_string(&mut o, "path", volumes::path(store, name));
     put_text(&mut o, "name", name);
     if known.labels.is_empty() {
         put(&mut o, "labels", Value::Null);

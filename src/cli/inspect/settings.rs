@@ -1,7 +1,8 @@
 //! What `inspect` tells about a container's networks and ports.
 
+use super::super::human::short;
 use super::super::ports;
-use super::super::shape::{picked, put, put_text, put_texts};
+use super::super::shape::{picked, put, put_string, put_text, put_texts};
 use super::container::record;
 use miniserde::json::{Array, Object, Value};
 use mydocker::kernel::hex;
@@ -31,7 +32,8 @@ pub const ENDPOINT: &str = concat!(
 /// Its networks: those that it is on, or is to be on.
 pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
     let runs = state.status == Status::Running;
-    let only = [Endpoint { network: spec.network.word().to_owned(), ..Endpoint::default() }];
+    let mut only = [Endpoint::default()];
+    spec.network.word().clone_into(&mut only[0].network);
     let endpoints = match spec.network {
         Network::Bridge => spec.endpoints.as_slice(),
         Network::None | Network::Host => &only,
@@ -42,26 +44,26 @@ pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
         let mut known = Object::new();
         if let Some(attached) = state.networks.iter().find(|attached| runs && attached.network == endpoint.network) {
             known = record(attached);
-            put_text(&mut known, "endpoint", &network::endpoint_id(&spec.id, &attached.network_id));
+            put_string(&mut known, "endpoint", network::endpoint_id(&spec.id, &attached.network_id));
             if endpoint.network == networks::DEFAULT {
                 o.clone_from(&known);
             }
         } else if spec.network != Network::Bridge {
             let id = network::without_bridge(&endpoint.network).id;
             if runs {
-                put_text(&mut known, "endpoint", &network::endpoint_id(&spec.id, &id));
+                put_string(&mut known, "endpoint", network::endpoint_id(&spec.id, &id));
             }
-            put_text(&mut known, "network_id", &id);
+            put_string(&mut known, "network_id", id);
         } else if let Ok(Some(network)) = networks::get(store, &endpoint.network) {
-            put_text(&mut known, "network_id", &network.id);
+            put_string(&mut known, "network_id", network.id);
         }
         put_asked(&mut known, spec, endpoint);
         put(&mut networks, &endpoint.network, Value::Object(picked(ENDPOINT, &Value::Object(known))));
     }
     put(&mut o, "networks", Value::Object(networks));
     if runs && spec.network != Network::Container {
-        put_text(&mut o, "sandbox", &hex::sha256(spec.id.as_bytes()));
-        put_text(&mut o, "key", &format!("/proc/{}/ns/net", state.pid));
+        put_string(&mut o, "sandbox", hex::sha256(spec.id.as_bytes()));
+        put_string(&mut o, "key", format!("/proc/{}/ns/net", state.pid));
         let mut all = Object::new();
         for bound in ports::of(spec, state) {
             let host_port = bound.host_port.to_string();
@@ -85,7 +87,7 @@ fn put_asked(o: &mut Object, spec: &Spec, endpoint: &Endpoint) {
     if spec.network == Network::Bridge {
         let mut names = vec![spec.name.clone()];
         names.extend_from_slice(&endpoint.aliases);
-        names.push(spec.id[..12].to_owned());
+        names.push(short(&spec.id).to_owned());
         put_texts(o, "names", &names);
     }
 }

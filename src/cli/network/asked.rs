@@ -19,8 +19,7 @@ const MTU_MIN: [u32; 2] = [68, 1280];
 /// Bits of a subnet that hosts need at least: for its own address, the gateway, a container, and the broadcast.
 const HOST_BITS_MIN: u8 = 2;
 /// What docker knows besides, and the one value of it that is meant here anyway.
-const FIXED: [(&str, &str); 5] =
-    [("config-only", "false"), ("ingress", "false"), ("ipam-driver", "default"), ("ipv4", "true"), ("scope", "local")];
+const FIXED: &str = "config-only false,ingress false,ipam-driver default,ipv4 true,scope local";
 
 #[cold]
 #[inline(never)]
@@ -28,9 +27,9 @@ fn bad(what: &str, typed: &str, why: &str) -> Error {
     Error::new(format!("invalid {what} '{}': {why}", visible(typed)))
 }
 
-/// The network that was asked for. What is not said stays empty; an empty IPv6 subnet is any.
-pub fn read(parsed: &Parsed) -> Result<Network> {
-    let mut made = Network { name: parsed.words[0].clone(), ..Network::default() };
+/// Fills in what was asked for. What is not said stays empty; an empty IPv6 subnet is any.
+pub fn read(parsed: &Parsed, made: &mut Network) -> Result<()> {
+    parsed.word(0).clone_into(&mut made.name);
     let name = visible(&made.name);
     if networks::BUILT_IN.contains(&name.as_str()) || name == "default" {
         return Err(Error::new(format!("operation is not permitted on predefined {name} network")));
@@ -48,7 +47,8 @@ pub fn read(parsed: &Parsed) -> Result<Network> {
             return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'bridge' is the only one")));
         }
     }
-    for (key, meant) in FIXED {
+    for row in FIXED.split(',') {
+        let (key, meant) = row.split_once(' ').unwrap_or_default();
         if parsed.last(key).is_some_and(|value| !value.is_empty() && value != meant) {
             return Err(Error::new(format!(
                 "--{key} can only be {meant}: there are bridges of this host, and no swarm"
@@ -59,12 +59,12 @@ pub fn read(parsed: &Parsed) -> Result<Network> {
         made.labels.extend([read::label(text)?]);
     }
     made.is_internal = parsed.on("internal");
-    ranges(parsed, &mut made)?;
+    ranges(parsed, made)?;
     for typed in &parsed.all("opt") {
         let (key, value) = typed.split_once('=').unwrap_or((typed, ""));
-        option(&mut made, key, value)?;
+        option(made, key, value)?;
     }
-    Ok(made)
+    Ok(())
 }
 
 /// All values of a flag that takes lists, too.

@@ -2,7 +2,7 @@
 
 use super::driver;
 use crate::cli::inspect::record;
-use crate::cli::shape::{picked, put, put_flag, put_text};
+use crate::cli::shape::{picked, put, put_flag, put_string, put_text};
 use miniserde::json::{Array, Object, Value};
 use mydocker::error::Result;
 use mydocker::life::network;
@@ -43,18 +43,23 @@ fn members(store: &Store, known: &Network) -> Result<Object> {
             continue;
         }
         let mut attached = Attached::default();
-        match (spec.network, known.name.as_str()) {
-            (spec::Network::Host, "host") | (spec::Network::None, "none") => {}
-            (spec::Network::Bridge, name) => {
-                let networks = container.state(store)?.networks;
-                let Some(found) = networks.into_iter().find(|attached| attached.network == name) else { continue };
-                attached = found;
+        let mut is_on = matches!(
+            (spec.network, known.name.as_str()),
+            (spec::Network::Host, "host") | (spec::Network::None, "none")
+        );
+        if spec.network == spec::Network::Bridge {
+            for found in container.state(store)?.networks {
+                if found.network == known.name {
+                    (attached, is_on) = (found, true);
+                }
             }
-            _ => continue,
+        }
+        if !is_on {
+            continue;
         }
         let mut o = record(&attached);
         put_text(&mut o, "name", &spec.name);
-        put_text(&mut o, "endpoint", &network::endpoint_id(&spec.id, &known.id));
+        put_string(&mut o, "endpoint", network::endpoint_id(&spec.id, &known.id));
         put(&mut members, &spec.id, Value::Object(picked(MEMBER, &Value::Object(o))));
     }
     Ok(members)

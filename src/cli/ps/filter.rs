@@ -3,9 +3,11 @@
 use super::{Row, networks, state_word};
 use crate::cli::args::boolean;
 use crate::cli::filter;
+use crate::cli::human::escaped;
 use crate::cli::inspect::verdict;
+use crate::cli::shape::is_in;
 use crate::cli::{ports, read};
-use mydocker::error::{Error, Result, escaped};
+use mydocker::error::{Error, Result};
 use mydocker::spec::{MountKind, Protocol, Publish, Status, port};
 use mydocker::store::{Store, containers, networks as known};
 
@@ -30,37 +32,35 @@ impl Filter {
 
     /// Reads `key=value`.
     pub fn parse(store: &Store, typed: &str) -> Result<Self> {
-        let mut asked = filter::parse(typed, KEYS)?;
-        let value = asked.value.as_str();
-        let bad = |why: &str| Error::new(format!("Invalid filter '{}': {why}", escaped(typed)));
+        let mut read = Self { asked: filter::parse(typed, KEYS)?, other: None, ports: None };
+        let value = read.asked.value.as_str();
         let one_of = |words: &str| {
-            let is_known = words.split(' ').any(|word| word == value);
-            if is_known { Ok(()) } else { Err(bad(&format!("one of {}", words.replace(' ', ", ")))) }
+            if is_in(words, value) { String::new() } else { format!("one of {}", words.replace(' ', ", ")) }
         };
-        match asked.key {
-            "status" => one_of(STATES)?,
-            "health" => one_of(VERDICTS)?,
-            "exited" => drop(value.parse::<i32>().map_err(|_| bad("it is not a whole number"))?),
-            "is-task" => drop(boolean(value).ok_or_else(|| bad("true or false"))?),
-            _ => {}
-        }
-        let mut ports = None;
-        if matches!(asked.key, "publish" | "expose") {
-            ports = Some(port::range(value).ok_or_else(|| bad("PORT[-PORT][/PROTOCOL] is expected"))?);
-        }
-        let other = match asked.key {
+        let mut why = String::new();
+        match read.asked.key {
+            "status" => why = one_of(STATES),
+            "health" => why = one_of(VERDICTS),
+            "exited" if value.parse::<i32>().is_err() => why.push_str("it is not a whole number"),
+            "is-task" if boolean(value).is_none() => why.push_str("true or false"),
+            "publish" | "expose" => {
+                read.ports = port::range(value);
+                if read.ports.is_none() {
+                    why.push_str("PORT[-PORT][/PROTOCOL] is expected");
+                }
+            }
             "before" | "since" => {
                 let spec = containers::find(store, value)?.spec;
-                Some((spec.created, spec.id))
+                read.other = Some((spec.created, spec.id));
             }
-            _ => None,
-        };
-        if asked.key == "network"
-            && let Ok(network) = known::find(store, value)
-        {
-            asked.value = network.name; // it was an id
+            "network" => {
+                if let Ok(network) = known::find(store, value) {
+                    read.asked.value = network.name; // it was an id
+                }
+            }
+            _ => {}
         }
-        Ok(Self { asked, other, ports })
+        if why.is_empty() { Ok(read) } else { Err(Error::new(format!("Invalid filter '{}': {why}", escaped(typed)))) }
     }
 
     /// Whether it has one of these ports. A published one has a number here and one in the container, and scripts ask for
@@ -101,19 +101,20 @@ impl Filter {
             "volume" => {
                 spec.mounts.iter().any(|m| m.kind != MountKind::Tmpfs && (m.source == value || m.target == value))
             }
-            "network" => networks(spec).contains(&value) || super::network_name(spec) == value,
+            "network" => networks(spec).split(',').any(|name| name == value) || super::network_name(spec) == value,
             "is-task" => boolean(value) == Some(false),
             _ => self.has_port(row),
         }
     }
 }
 
-/// Whether a container fits: of one key any value, of different keys all; but all labels.
+/// Whether a container fits.
 pub fn fits(filters: &[Filter], row: &Row) -> bool {
-    filters.iter().all(|one| {
-        let key = one.asked.key;
-        one.fits(row) || key != "label" && filters.iter().any(|other| other.asked.key == key && other.fits(row))
-    })
+    let mut keys = Vec::new();
+    for filter in filters {
+        keys.push(filter.asked.key);
+    }
+    filter::all_fit(&keys, &|at| filters[at].fits(row))
 }
 
 fn is_ancestor(image: &str, image_id: &str, value: &str) -> bool {

@@ -1,11 +1,10 @@
 //! The functions of templates: Go's own, and the ones docker adds.
 
-use super::super::human::visible;
+use super::super::human::{behind, part, visible};
 use super::super::shape;
-use super::case;
+use super::{Seen, case};
 use core::cmp::Ordering;
 use miniserde::json::{Array, Number, Value};
-use mydocker::spec::text::cut;
 
 /// Most spaces that a format may ask for in one place.
 const PAD_MAX: usize = 1024;
@@ -21,22 +20,29 @@ pub struct Args<'a> {
     /// The second one.
     second: &'a Value,
     /// All of them.
-    all: &'a [&'a Value],
+    all: &'a [Seen<'a>],
+}
+
+impl<'a> Args<'a> {
+    /// All but the first.
+    fn rest(&self) -> &'a [Seen<'a>] {
+        self.all.get(1..).unwrap_or_default()
+    }
 }
 
 type Answer = Result<Value, String>;
 
 /// A function of templates: its name, the fewest and the most arguments that it takes, and what it does.
-pub type Function = (&'static str, usize, usize, fn(&Args<'_>) -> Answer);
+pub type Function = (&'static str, u8, u8, fn(&Args<'_>) -> Answer);
 
-const ANY: usize = usize::MAX;
+const ANY: u8 = u8::MAX;
 
 const FUNCTIONS: [Function; 23] = [
     ("and", 0, ANY, |_| Ok(Value::Null)), // these two stop early, so that they are the evaluator's
     ("or", 0, ANY, |_| Ok(Value::Null)),
     ("eq", 2, ANY, |a| {
         let mut equal = false;
-        for right in &a.all[1..] {
+        for right in a.rest() {
             equal |= equals(a.first, right)?;
         }
         Ok(Value::Bool(equal))
@@ -48,11 +54,13 @@ const FUNCTIONS: [Function; 23] = [
     ("ge", 2, 2, |a| compared(a, Ordering::is_ge)),
     ("not", 1, 1, |a| Ok(Value::Bool(!truth(a.first)))),
     ("len", 1, 1, |a| length(a.first).map(|length| Value::Number(Number::U64(length as u64)))),
-    ("index", 1, ANY, |a| index(a.first, &a.all[1..])),
-    ("slice", 1, ANY, |a| slice(a.first, &a.all[1..])),
+    ("index", 1, ANY, |a| index(a.first, a.rest())),
+    ("slice", 1, ANY, |a| slice(a.first, a.rest())),
     ("join", 2, 2, |a| join(a.first, string(a.second)?)),
     ("split", 2, 2, |a| Ok(split(string(a.first)?, string(a.second)?))),
-    ("pad", 3, 3, |a| Ok(pad(string(a.first)?, natural(a.second)?, natural(a.all[2])?))),
+    ("pad", 3, 3, |a| {
+        Ok(pad(string(a.first)?, natural(a.second)?, natural(a.rest().get(1).map_or(&Value::Null, |third| third))?))
+    }),
     ("truncate", 2, 2, |a| Ok(Value::String(beginning(string(a.first)?, natural(a.second)?).to_owned()))),
     ("upper", 1, 1, |a| Ok(Value::String(case::convert(string(a.first)?, true)))),
     ("lower", 1, 1, |a| Ok(Value::String(case::convert(string(a.first)?, false)))),
@@ -64,7 +72,7 @@ const FUNCTIONS: [Function; 23] = [
     }),
     ("print", 0, ANY, |a| Ok(print(a.all, false))),
     ("println", 0, ANY, |a| Ok(print(a.all, true))),
-    ("printf", 1, ANY, |a| printf(string(a.first)?, &a.all[1..])),
+    ("printf", 1, ANY, |a| printf(string(a.first)?, a.rest())),
 ];
 
 /// The function of this name.
@@ -73,12 +81,12 @@ pub fn function(name: &str) -> Option<&'static Function> {
 }
 
 /// Calls a function.
-pub fn call((name, min, max, run): &Function, all: &[&Value]) -> Answer {
-    if all.len() < *min || all.len() > *max {
+pub fn call((name, min, max, run): &Function, all: &[Seen<'_>]) -> Answer {
+    if all.len() < usize::from(*min) || *max != ANY && all.len() > usize::from(*max) {
         let at_least = if min == max { "" } else { "at least " };
         return Err(format!("wrong number of args for {name}: want {at_least}{min} got {}", all.len()));
     }
-    let arg = |at: usize| all.get(at).copied().unwrap_or(&Value::Null);
+    let arg = |at: usize| all.get(at).map_or(&Value::Null, |arg| arg);
     run(&Args { first: arg(0), second: arg(1), all })
 }
 
@@ -181,7 +189,7 @@ fn natural(value: &Value) -> Result<usize, String> {
 
 /// The first so many characters.
 fn beginning(text: &str, chars: usize) -> &str {
-    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(chars).map_or(text, |(end, _)| part(text, 0, end))
 }
 
 fn title(text: &str) -> String {
@@ -205,10 +213,10 @@ fn length(value: &Value) -> Result<usize, String> {
 }
 
 /// `index .X "key" 0 …`. A key that a map does not have gives "", as in docker's map[string]string.
-fn index(value: &Value, keys: &[&Value]) -> Answer {
+fn index(value: &Value, keys: &[Seen<'_>]) -> Answer {
     let mut value = value;
     for key in keys {
-        value = match (value, key) {
+        value = match (value, &**key) {
             (Value::Object(map), Value::String(key)) => match map.get(key) {
                 Some(value) => value,
                 None => return Ok(Value::String(String::new())),
@@ -227,7 +235,7 @@ fn index(value: &Value, keys: &[&Value]) -> Answer {
 }
 
 /// `slice .X 1 3`, in bytes for strings.
-fn slice(value: &Value, bounds: &[&Value]) -> Answer {
+fn slice(value: &Value, bounds: &[Seen<'_>]) -> Answer {
     let mut ends = Vec::new();
     for bound in bounds {
         ends.push(natural(bound)?);
@@ -271,14 +279,14 @@ fn split(text: &str, separator: &str) -> Value {
     let mut rest = text;
     if separator.is_empty() {
         while !rest.is_empty() {
-            let (first, behind) = rest.split_at(beginning(rest, 1).len());
+            let first = beginning(rest, 1);
             push(first);
-            rest = behind;
+            rest = behind(rest, first.len());
         }
     } else {
-        while let Some((piece, behind)) = cut(rest, separator) {
-            push(piece);
-            rest = behind;
+        while let Some(at) = rest.find(separator) {
+            push(part(rest, 0, at));
+            rest = behind(rest, at + separator.len());
         }
         push(rest);
     }
@@ -329,10 +337,11 @@ fn order(left: &Value, right: &Value) -> Result<Ordering, String> {
     }
 }
 
-fn whole(number: &Number) -> Option<i128> {
+/// A whole number as what compares as it does: what is below zero comes first.
+fn whole(number: &Number) -> Option<(bool, u64)> {
     match *number {
-        Number::U64(number) => Some(i128::from(number)),
-        Number::I64(number) => Some(i128::from(number)),
+        Number::U64(number) => Some((true, number)),
+        Number::I64(number) => Some((number >= 0, number as u64)),
         Number::F64(_) => None,
     }
 }
@@ -347,11 +356,11 @@ fn float(number: &Number) -> f64 {
 }
 
 /// Go's Sprint and Sprintln: the first puts a space only between two operands that are no strings.
-fn print(all: &[&Value], line: bool) -> Value {
+fn print(all: &[Seen<'_>], line: bool) -> Value {
     let mut text = String::new();
     let mut was_string = true;
     for (at, value) in all.iter().enumerate() {
-        let is_string = matches!(value, Value::String(_));
+        let is_string = matches!(**value, Value::String(_));
         if at > 0 && (line || !(is_string || was_string)) {
             text.push(' ');
         }
@@ -365,39 +374,39 @@ fn print(all: &[&Value], line: bool) -> Value {
 }
 
 /// %s %v %d %q %t %x with `-`, `0`, width and precision; everything else as Go complains about it.
-fn printf(format: &str, args: &[&Value]) -> Answer {
+fn printf(format: &str, args: &[Seen<'_>]) -> Answer {
     let mut out = String::new();
     let mut args = args;
     let mut rest = format;
     while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
+        out.push_str(part(rest, 0, at));
+        rest = behind(rest, at + 1);
         let (mut left, mut zeros) = (false, false);
         while let Some(flag @ (b'-' | b'+' | b'#' | b' ' | b'0')) = rest.bytes().next() {
             left |= flag == b'-';
             zeros |= flag == b'0';
-            rest = &rest[1..];
+            rest = behind(rest, 1);
         }
         let width = number(&mut rest);
         let mut precision = None;
-        if let Some(behind) = rest.strip_prefix('.') {
-            rest = behind;
+        if rest.starts_with('.') {
+            rest = behind(rest, 1);
             precision = Some(number(&mut rest));
         }
         let Some(verb) = rest.chars().next() else {
             out.push_str("%!(NOVERB)");
             return Ok(Value::String(out));
         };
-        rest = &rest[verb.len_utf8()..];
+        rest = behind(rest, verb.len_utf8());
         if verb == '%' {
             out.push('%');
             continue;
         }
-        let Some((value, behind)) = args.split_first() else {
+        let Some((value, more)) = args.split_first() else {
             out.extend(["%!", verb.encode_utf8(&mut [0; 4]), "(MISSING)"]);
             continue;
         };
-        args = behind;
+        args = more;
         let whole = verb_text(verb, value);
         let mut text = whole.as_str();
         if let (Some(precision), 's' | 'v' | 'q') = (precision, verb) {
@@ -407,7 +416,7 @@ fn printf(format: &str, args: &[&Value]) -> Answer {
         if left {
             out.push_str(text);
             fill(&mut out, " ", missing);
-        } else if zeros && matches!(value, Value::Number(_)) {
+        } else if zeros && matches!(**value, Value::Number(_)) {
             if let Some(digits) = text.strip_prefix('-') {
                 out.push('-');
                 text = digits;
@@ -435,8 +444,9 @@ fn printf(format: &str, args: &[&Value]) -> Answer {
 
 /// The digits at the beginning, and leaves what is behind them; 0 for none and for more than a number has.
 fn number(rest: &mut &str) -> usize {
-    let (digits, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-    *rest = behind;
+    let count = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let digits = part(rest, 0, count);
+    *rest = behind(rest, count);
     digits.parse().unwrap_or(0)
 }
 

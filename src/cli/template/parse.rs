@@ -1,8 +1,9 @@
 //! Text to tree: the lexer and the parser of templates (Go's text/template/parse, the part that is used here).
 
+use super::super::human::{behind, part, visible};
+use super::super::shape::is_in;
 use super::functions::{Function, function};
 use miniserde::json::{self, Value};
-use mydocker::spec::text::cut;
 
 /// Deepest nesting of blocks and parentheses.
 const DEPTH_MAX: usize = 64;
@@ -31,6 +32,7 @@ pub enum Node<'a> {
 }
 
 /// A block with a condition.
+#[derive(Default)]
 pub struct Branch<'a> {
     /// The condition, or what is ranged over.
     pub pipe: Pipe<'a>,
@@ -41,6 +43,7 @@ pub struct Branch<'a> {
 }
 
 /// `$a, $b := command | command`.
+#[derive(Default)]
 pub struct Pipe<'a> {
     /// The variables on the left, with their `$`.
     pub names: Vec<&'a str>,
@@ -110,14 +113,14 @@ struct Item<'a> {
     start: usize,
 }
 
-/// A message without its `template: :LINE: `, and where it points to.
-pub struct Fault(pub usize, pub String);
+/// Where a message points to, and the message without its `template: :LINE: `. One word wide, as [`mydocker::error::Error`].
+pub struct Fault(pub Box<(usize, String)>);
 
 type Parse<T> = Result<T, Fault>;
 
 #[inline(never)]
 fn fault<T>(at: usize, what: &str) -> Parse<T> {
-    Err(Fault(at, what.to_owned()))
+    Err(Fault(Box::new((at, what.to_owned()))))
 }
 
 /// The tree of a template.
@@ -144,10 +147,10 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
     let mut items = Vec::new();
     let (mut at, mut trim) = (0, false);
     loop {
-        let open = cut(&text[at..], "{{").map_or(text.len(), |(before, _)| at + before.len());
+        let open = behind(text, at).find("{{").map_or(text.len(), |found| at + found);
         let inside = (open + 2).min(text.len());
-        let dash = text[inside..].strip_prefix('-').is_some_and(|rest| rest.starts_with(is_space));
-        let mut plain = &text[at..open];
+        let dash = behind(text, inside).strip_prefix('-').is_some_and(|rest| rest.starts_with(is_space));
+        let mut plain = part(text, at, open);
         if trim {
             plain = plain.trim_start();
         }
@@ -159,7 +162,7 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
         }
         let kind = if open == text.len() { Kind::End } else { Kind::Open };
         let start = if dash { inside + 2 } else { inside };
-        if !text[start..].starts_with("/*") {
+        if !behind(text, start).starts_with("/*") {
             items.push(Item { kind, text: "", start: open });
             if kind == Kind::End {
                 return Ok(items);
@@ -167,12 +170,12 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
             (at, trim) = action(text, start, &mut items)?;
             continue;
         }
-        let Some(close) = cut(&text[start..], "*/").map(|(before, _)| start + before.len() + 2) else {
+        let Some(close) = behind(text, start).find("*/").map(|found| start + found + 2) else {
             return fault(open, "unclosed comment");
         };
-        let rest = &text[close..];
+        let rest = behind(text, close);
         let spaces = run(rest, &is_space);
-        trim = spaces > 0 && rest[spaces..].starts_with("-}}");
+        trim = spaces > 0 && behind(rest, spaces).starts_with("-}}");
         if !trim && !rest.starts_with("}}") {
             return fault(open, "comment ends before closing delimiter");
         }
@@ -183,16 +186,16 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
 /// The tokens of one action, where the text goes on, and whether it ended with ` -}}`.
 fn action<'a>(text: &'a str, mut at: usize, items: &mut Vec<Item<'a>>) -> Parse<(usize, bool)> {
     loop {
-        let gap = run(&text[at..], &is_space);
+        let gap = run(behind(text, at), &is_space);
         at += gap;
-        let rest = &text[at..];
+        let rest = behind(text, at);
         let trims = gap > 0 && rest.starts_with("-}}");
         if trims || rest.starts_with("}}") {
             items.push(Item { kind: Kind::Close, text: "", start: at });
             return Ok((at + if trims { 3 } else { 2 }, trims));
         }
         let (kind, length) = token(rest, at)?;
-        items.push(Item { kind, text: &rest[..length], start: at });
+        items.push(Item { kind, text: part(rest, 0, length), start: at });
         at += length;
     }
 }
@@ -203,23 +206,23 @@ fn token(text: &str, at: usize) -> Parse<(Kind, usize)> {
     let Some(first) = chars.next() else { return fault(at, "unclosed action") };
     let follows = chars.next().unwrap_or(' ');
     let begins_word = |char: char| char.is_alphabetic() || char == '_';
-    let behind = |fits: &dyn Fn(char) -> bool| first.len_utf8() + run(&text[first.len_utf8()..], fits);
+    let length = |fits: &dyn Fn(char) -> bool| first.len_utf8() + run(behind(text, first.len_utf8()), fits);
     let is_in_word = |char: char| char.is_alphanumeric() || char == '_';
     Ok(match first {
         '"' => (Kind::Quoted, unquoted(text, at)?.1),
-        '`' => match text[1..].find('`') {
+        '`' => match behind(text, 1).find('`') {
             Some(close) => (Kind::Raw, close + 2),
             None => return fault(at, "unterminated raw quoted string"),
         },
-        '.' if begins_word(follows) => (Kind::Field, behind(&is_in_word)),
+        '.' if begins_word(follows) => (Kind::Field, length(&is_in_word)),
         '.' if !follows.is_ascii_digit() => (Kind::Dot, 1),
-        '$' => (Kind::Variable, behind(&is_in_word)),
+        '$' => (Kind::Variable, length(&is_in_word)),
         ':' if follows == '=' => (Kind::Mark(b':'), 2),
         '=' | '|' | '(' | ')' | ',' => (Kind::Mark(first as u8), 1),
-        '0'..='9' | '+' | '-' | '.' => (Kind::Number, behind(&|char| char.is_alphanumeric() || char == '.')),
-        _ if begins_word(first) => (Kind::Word, behind(&is_in_word)),
+        '0'..='9' | '+' | '-' | '.' => (Kind::Number, length(&|char| char.is_alphanumeric() || char == '.')),
+        _ if begins_word(first) => (Kind::Word, length(&is_in_word)),
         _ => {
-            let shown = super::super::human::visible(&text[..first.len_utf8()]);
+            let shown = visible(part(text, 0, first.len_utf8()));
             return fault(at, &format!("unrecognized character in action: U+{:04X} '{shown}'", first as u32));
         }
     })
@@ -228,7 +231,7 @@ fn token(text: &str, at: usize) -> Parse<(Kind, usize)> {
 /// A quoted string with Go's escapes, and the length of what was typed.
 fn unquoted(text: &str, at: usize) -> Parse<(String, usize)> {
     let mut value = String::new();
-    let mut chars = text[1..].chars();
+    let mut chars = behind(text, 1).chars();
     loop {
         let char = match chars.next() {
             Some('"') => return Ok((value, text.len() - chars.as_str().len())),
@@ -240,7 +243,7 @@ fn unquoted(text: &str, at: usize) -> Parse<(String, usize)> {
                 Some(kind @ ('x' | 'u')) => {
                     let rest = chars.as_str();
                     let digits = rest.get(..if kind == 'x' { 2 } else { 4 }).unwrap_or(rest);
-                    chars = rest[digits.len()..].chars();
+                    chars = behind(rest, digits.len()).chars();
                     u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
                 }
                 None => break,
@@ -306,11 +309,15 @@ impl<'a> Parser<'a> {
                     self.stop = word;
                     return Ok(nodes);
                 }
-                "if" | "with" | "range" => nodes.push(self.control()?),
-                "break" | "continue" | "define" | "template" | "block" => {
+                "if" | "with" | "range" => self.control(word, &mut nodes)?,
+                _ if is_in("break continue define template block", word) => {
                     return fault(self.at, &format!("{{{{{word}}}}} is not supported"));
                 }
-                _ => nodes.push(Node::Show(self.action("command", 1)?)),
+                _ => {
+                    let mut pipe = Pipe::default();
+                    self.action(&mut pipe, "command", 1)?;
+                    nodes.push(Node::Show(pipe));
+                }
             }
         }
     }
@@ -321,41 +328,40 @@ impl<'a> Parser<'a> {
     }
 
     /// A block whose word is the next item.
-    fn control(&mut self) -> Parse<Node<'a>> {
-        let word = self.peek().text;
+    fn control(&mut self, word: &str, nodes: &mut Vec<Node<'a>>) -> Parse<()> {
         self.next += 1;
         self.deeper(self.at)?;
         let ranges = word == "range";
         let scope = self.names.len();
-        let pipe = self.action(word, if ranges { 2 } else { 1 })?;
+        let mut branch = Branch::default();
+        self.action(&mut branch.pipe, word, if ranges { 2 } else { 1 })?;
         let inner = self.names.len();
-        let then = self.block()?;
+        branch.then = self.block()?;
         self.names.truncate(inner);
-        let mut otherwise = Vec::new();
         if self.stop == "else" {
+            let next = self.peek().text;
             if self.take(Kind::Close) {
-                otherwise = self.block()?;
-            } else if !ranges && matches!(self.peek().text, "if" | "with") {
-                otherwise.push(self.control()?); // its {{end}} closes both
+                branch.otherwise = self.block()?;
+            } else if !ranges && is_in("if with", next) {
+                self.control(next, &mut branch.otherwise)?; // its {{end}} closes both
             } else {
                 return fault(self.at, "unexpected input in else");
             }
         }
-        match self.stop {
-            "end" => {}
-            "" => return fault(self.at, "unexpected EOF"),
-            _ => return fault(self.at, "expected end; found {{else}}"),
+        if self.stop != "end" {
+            let is_over = self.stop.is_empty();
+            return fault(self.at, if is_over { "unexpected EOF" } else { "expected end; found {{else}}" });
         }
         self.names.truncate(scope);
         self.depth -= 1;
-        let branch = Branch { pipe, then, otherwise };
-        Ok(if ranges { Node::Range(branch) } else { Node::If(branch, word == "with") })
+        nodes.push(if ranges { Node::Range(branch) } else { Node::If(branch, word == "with") });
+        Ok(())
     }
 
     /// The rest of an action as one pipe.
-    fn action(&mut self, context: &str, names_max: usize) -> Parse<Pipe<'a>> {
-        let pipe = self.pipe(context, names_max)?;
-        if self.take(Kind::Close) { Ok(pipe) } else { self.unexpected(context) }
+    fn action(&mut self, pipe: &mut Pipe<'a>, context: &str, names_max: usize) -> Parse<()> {
+        self.pipe(pipe, context, names_max)?;
+        if self.take(Kind::Close) { Ok(()) } else { self.unexpected(context) }
     }
 
     fn unexpected<T>(&self, context: &str) -> Parse<T> {
@@ -363,16 +369,16 @@ impl<'a> Parser<'a> {
         fault(item.start, &format!("unexpected \"{}\" in {context}", item.text))
     }
 
-    fn pipe(&mut self, context: &str, names_max: usize) -> Parse<Pipe<'a>> {
-        let mut pipe = Pipe { names: Vec::new(), declares: false, commands: Vec::new() };
-        self.declaration(&mut pipe, names_max);
+    fn pipe(&mut self, pipe: &mut Pipe<'a>, context: &str, names_max: usize) -> Parse<()> {
+        self.declaration(pipe, names_max);
         if !pipe.declares {
             for name in &pipe.names {
                 self.known(name, self.at)?;
             }
         }
         loop {
-            let terms = self.terms(context)?;
+            let mut terms = Vec::new();
+            self.terms(&mut terms, context)?;
             let (Some(first), Some(last)) = (terms.first(), terms.last()) else {
                 return fault(self.at, &format!("missing value for {context}"));
             };
@@ -389,7 +395,7 @@ impl<'a> Parser<'a> {
         if pipe.declares {
             self.names.extend_from_slice(&pipe.names);
         }
-        Ok(pipe)
+        Ok(())
     }
 
     fn known(&self, name: &str, at: usize) -> Parse<()> {
@@ -414,17 +420,16 @@ impl<'a> Parser<'a> {
         pipe.names.clear();
     }
 
-    fn terms(&mut self, context: &str) -> Parse<Vec<Term<'a>>> {
-        let mut terms = Vec::new();
+    fn terms(&mut self, terms: &mut Vec<Term<'a>>, context: &str) -> Parse<()> {
         loop {
             let item = self.peek();
             if matches!(item.kind, Kind::Close | Kind::Mark(b'|' | b')')) {
-                return Ok(terms);
+                return Ok(());
             }
-            let mut fields = Vec::new();
             let base = self.base(item, context)?;
+            let mut fields = Vec::new();
             if item.kind == Kind::Field {
-                fields.push(&item.text[1..]);
+                fields.push(behind(item.text, 1));
             }
             let before = self.items[self.next - 1];
             let mut span = Span { at: item.start, start: item.start, end: before.start + before.text.len() };
@@ -437,7 +442,7 @@ impl<'a> Parser<'a> {
                 if span.at == span.start {
                     span.at = next.start;
                 }
-                fields.push(&next.text[1..]);
+                fields.push(behind(next.text, 1));
                 span.end += next.text.len();
                 self.next += 1;
             }
@@ -460,7 +465,7 @@ impl<'a> Parser<'a> {
                 Base::Variable(text)
             }
             Kind::Quoted => Base::Literal(Value::String(unquoted(text, start)?.0)),
-            Kind::Raw => Base::Literal(Value::String(text[1..text.len() - 1].to_owned())),
+            Kind::Raw => Base::Literal(Value::String(part(text, 1, text.len() - 1).to_owned())),
             Kind::Number => Base::Literal(number(text, start)?),
             Kind::Word => match (text, function(text)) {
                 ("true" | "false", _) => Base::Literal(Value::Bool(text == "true")),
@@ -470,7 +475,8 @@ impl<'a> Parser<'a> {
             },
             Kind::Mark(_) => {
                 self.deeper(start)?;
-                let pipe = self.pipe("parenthesized pipeline", 0)?;
+                let mut pipe = Pipe::default();
+                self.pipe(&mut pipe, "parenthesized pipeline", 0)?;
                 if !self.take(Kind::Mark(b')')) {
                     return fault(start, "unclosed left paren");
                 }

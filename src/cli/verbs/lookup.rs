@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
     let first = words.first()?;
     let two = words.get(1).map(|second| format!("{first} {second}"));
-    let named = |name: &str| VERBS.iter().find(|verb| verb.name == name || verb.aliases.contains(&name));
+    let named = |name: &str| VERBS.iter().find(|verb| verb.names().any(|known| known == name));
     two.and_then(|two| Some((named(&two)?, 2))).or_else(|| Some((named(first)?, 1)))
 }
 
@@ -34,8 +34,7 @@ pub fn in_order(words: Vec<&'static str>) -> Vec<&'static str> {
 fn words(take: &dyn Fn(&'static str) -> Option<&'static str>) -> Vec<&'static str> {
     let mut words = Vec::new();
     for verb in VERBS {
-        words.extend(take(verb.name));
-        for name in verb.aliases {
+        for name in verb.names() {
             words.extend(take(name));
         }
     }
@@ -46,7 +45,7 @@ fn words(take: &dyn Fn(&'static str) -> Option<&'static str>) -> Vec<&'static st
 pub fn group_help(group: &str) -> String {
     let mut text = format!("Usage:  mydocker {group} VERB [OPTIONS] …\n\nVerbs:\n");
     for name in of_group(group) {
-        let about = find(&[group, name]).map_or("", |(verb, _)| verb.about);
+        let about = find(&[group, name]).map_or("", |(verb, _)| verb.about());
         let _ = writeln!(text, "  {name:<10} {about}"); // a String takes everything
     }
     text
@@ -59,7 +58,7 @@ pub fn overview() -> String {
          Containers in one file, without a daemon.\n\nVerbs:\n",
     );
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<19} {}", verb.name, verb.about); // a String takes everything
+        let _ = writeln!(text, "  {:<19} {}", verb.name(), verb.about()); // a String takes everything
     }
     text.push_str(
         "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \

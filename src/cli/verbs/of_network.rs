@@ -1,15 +1,14 @@
 //! The verbs of networks.
 
-use super::{MANY, flags, inspect, network};
-use crate::cli::args::Verb;
+use super::{flags, inspect, network};
+use crate::cli::args::{MANY, Verb};
 
 /// `network create`
 pub const CREATE: Verb = Verb {
-    name: "network create",
-    aliases: &[],
-    usage: "[OPTIONS] NETWORK",
-    about: "Make a network",
-    long: "A range of addresses that is free is chosen, unless --subnet names one. A host's address in --subnet is the gateway's.\n\n\
+    text: "network create\n\
+           [OPTIONS] NETWORK\n\
+           Make a network\n\
+           A range of addresses that is free is chosen, unless --subnet names one. A host's address in --subnet is the gateway's.\n\n\
            Example:\n  mydocker network create --subnet 192.168.10.1/24 testbridge && mydocker run --network testbridge busybox ip a",
     flags: flags::NETWORK_CREATE,
     words: (1, 1),
@@ -19,11 +18,9 @@ pub const CREATE: Verb = Verb {
 
 /// `network ls`
 pub const LS: Verb = Verb {
-    name: "network ls",
-    aliases: &["network list"],
-    usage: "[OPTIONS]",
-    about: "List networks",
-    long: "",
+    text: "network ls,network list\n\
+           [OPTIONS]\n\
+           List networks",
     flags: flags::NETWORKS,
     words: (0, 0),
     stops: false,
@@ -32,11 +29,9 @@ pub const LS: Verb = Verb {
 
 /// `network inspect`
 pub const INSPECT: Verb = Verb {
-    name: "network inspect",
-    aliases: &[],
-    usage: "[OPTIONS] NETWORK [NETWORK...]",
-    about: "Tell everything about networks, as JSON",
-    long: "",
+    text: "network inspect\n\
+           [OPTIONS] NETWORK [NETWORK...]\n\
+           Tell everything about networks, as JSON",
     flags: flags::NETWORK_INSPECT,
     words: (1, MANY),
     stops: false,
@@ -45,11 +40,10 @@ pub const INSPECT: Verb = Verb {
 
 /// `network rm`
 pub const RM: Verb = Verb {
-    name: "network rm",
-    aliases: &["network remove"],
-    usage: "[OPTIONS] NETWORK [NETWORK...]",
-    about: "Remove networks",
-    long: "A network that a running container is on is not removed.",
+    text: "network rm,network remove\n\
+           [OPTIONS] NETWORK [NETWORK...]\n\
+           Remove networks\n\
+           A network that a running container is on is not removed.",
     flags: flags::NETWORK_RM,
     words: (1, MANY),
     stops: false,
@@ -58,11 +52,9 @@ pub const RM: Verb = Verb {
 
 /// `network prune`
 pub const PRUNE: Verb = Verb {
-    name: "network prune",
-    aliases: &[],
-    usage: "[OPTIONS]",
-    about: "Remove all networks that no container is to be on",
-    long: "",
+    text: "network prune\n\
+           [OPTIONS]\n\
+           Remove all networks that no container is to be on",
     flags: flags::PRUNE,
     words: (0, 0),
     stops: false,
@@ -71,11 +63,10 @@ pub const PRUNE: Verb = Verb {
 
 /// `network connect`
 pub const CONNECT: Verb = Verb {
-    name: "network connect",
-    aliases: &[],
-    usage: "[OPTIONS] NETWORK CONTAINER",
-    about: "Put a container, running or not, on one more network",
-    long: "Example:\n  mydocker network connect --alias db back box",
+    text: "network connect\n\
+           [OPTIONS] NETWORK CONTAINER\n\
+           Put a container, running or not, on one more network\n\
+           Example:\n  mydocker network connect --alias db back box",
     flags: flags::NETWORK_CONNECT,
     words: (2, 2),
     stops: false,
@@ -84,11 +75,9 @@ pub const CONNECT: Verb = Verb {
 
 /// `network disconnect`
 pub const DISCONNECT: Verb = Verb {
-    name: "network disconnect",
-    aliases: &[],
-    usage: "[OPTIONS] NETWORK CONTAINER",
-    about: "Take a container, running or not, off a network",
-    long: "",
+    text: "network disconnect\n\
+           [OPTIONS] NETWORK CONTAINER\n\
+           Take a container, running or not, off a network",
     flags: flags::NETWORK_DISCONNECT,
     words: (2, 2),
     stops: false,
