@@ -6,7 +6,7 @@
 
 use super::remove;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, hex, time};
+use crate::kernel::{at, file, hex, time};
 use crate::spec::map::Map;
 use crate::spec::{State, Status};
 use crate::store::containers::{self, Container};
@@ -414,7 +414,7 @@ fn put_state_aside(store: &Store, id: &str) -> Result<()> {
         return Err(Error::new("it runs: its monitor writes it again when it ends"));
     }
     let dir = &container.dir;
-    rustix::fs::renameat(dir, "state.json", dir, "state.damaged").tried("put it aside")?;
+    at::rename(dir.as_fd(), "state.json", "state.damaged").tried("put it aside")?;
     let error = "its record was damaged".to_string();
     let ended = State { status: Status::Exited, exit_code: 137, finished: time::now(), error, ..State::created() };
     container.write_state(store, &ended, true)

@@ -143,7 +143,7 @@ fn take_life(container: &Container) -> Result<OwnedFd> {
     if lock::take(life.as_fd(), LOCK_LIFE)? {
         Ok(life)
     } else {
-        Err(Error::new(format!("container {} is already running", container.spec.name)))
+        Err(Error::new(format_args!("container {} is already running", container.spec.name)))
     }
 }
 

@@ -154,7 +154,7 @@ impl Published {
             _ if text.is_empty() => Vec::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
             Err(_) => {
                 let shown = text.escape_debug();
-                return Err(Error::new(format!("cannot publish a port: \"{shown}\" is not an IP address")));
+                return Err(Error::new(format_args!("cannot publish a port: \"{shown}\" is not an IP address")));
             }
         };
         let (first, last) = (publish.host_first, publish.host_last.max(publish.host_first));
