@@ -82,18 +82,18 @@ pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)
     store.unlock_images();
     done?;
     look.contents(deep, repair);
-    let Look { findings, mut summary, .. } = look;
-    (summary.found, summary.left) = (findings.len(), findings.len());
-    for (what, remedy, thing) in &findings {
-        let end = match if repair { put_right(store, *remedy, thing) } else { Ok("") } {
-            Ok("") => String::new(),
+    let mut summary = core::mem::take(&mut look.summary);
+    (summary.found, summary.left) = (look.findings.len(), look.findings.len());
+    for (line, remedy, thing) in &mut look.findings {
+        match if repair { put_right(store, *remedy, thing) } else { Ok("") } {
+            Ok("") => {}
             Ok(done) => {
                 summary.left -= 1;
-                [": ", done].concat()
+                line.extend([": ", done]);
             }
-            Err(error) => [": cannot be put right: ", &error.to_string()].concat(),
-        };
-        tell(&[what.as_str(), &end].concat());
+            Err(error) => line.extend([": cannot be put right: ", &error.to_string()]),
+        }
+        tell(line);
     }
     Ok(summary)
 }

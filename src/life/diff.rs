@@ -74,16 +74,24 @@ pub fn diff(store: &Store, container: &Container) -> Result<Vec<Change>> {
         }
     }
     // Of equal ones the first stays, which says more.
-    let mut changes = order::sorted(changes, &|a, b| a.path < b.path);
-    changes.dedup_by(|next, first| next.path == first.path);
-    // An image without /etc gets one for our files.
-    let made = changes.iter().position(|change| change.path == b"\0etc" && change.kind == b'A');
-    if let Some(at) = made
-        && !changes.get(at + 1).is_some_and(|next| next.path.starts_with(b"\0etc\0"))
-    {
-        changes.remove(at);
+    let mut told: Vec<Change> = Vec::new();
+    for change in order::sorted(changes, &|a, b| a.path < b.path) {
+        match told.last() {
+            Some(last) if last.path == change.path => continue,
+            // An image without /etc gets one for our files.
+            Some(last) if is_new_etc(last) && !change.path.starts_with(b"\0etc\0") => drop(told.pop()),
+            _ => {}
+        }
+        told.push(change);
     }
-    Ok(changes)
+    if told.last().is_some_and(is_new_etc) {
+        told.pop();
+    }
+    Ok(told)
+}
+
+fn is_new_etc(change: &Change) -> bool {
+    change.path == b"\0etc" && change.kind == b'A'
 }
 
 struct Look {

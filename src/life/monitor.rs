@@ -14,7 +14,7 @@ use super::run::{self, Run, STARTER};
 use super::stream::{self, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, lock, process, sys, time};
-use crate::spec::{Restart, Spec, State, Status};
+use crate::spec::{Attached, Restart, Spec, State, Status};
 use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, events, trash};
 use crate::walls;
@@ -147,6 +147,18 @@ fn take_life(container: &Container) -> Result<OwnedFd> {
     }
 }
 
+/// Takes away what a run had. Errors would hide the one that matters; what is left is found by the next command.
+fn take_down(store: &Store, spec: &Spec, attached: &[Attached]) {
+    let _ = hosts::withdraw(store, spec, attached);
+    let _ = walls::release(spec);
+}
+
+/// What is told of a run that could not begin.
+fn note_failure(state: &mut State, error: &Error) {
+    state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
+    state.error = format!("{error}");
+}
+
 /// The start did not work: everything is as before, then the command hears why.
 fn give_up(
     store: &Store,
@@ -157,14 +169,11 @@ fn give_up(
     error: Error,
 ) -> ! {
     if life.is_some() {
-        // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
-        let _ = hosts::withdraw(store, &container.spec, &[]);
-        let _ = walls::release(&container.spec);
+        take_down(store, &container.spec, &[]);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
-            state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
-            state.error = format!("{error}");
+            note_failure(&mut state, &error);
             let _ = container.write_state(store, &state, false);
         }
     }
@@ -288,8 +297,7 @@ impl<'a> Monitor<'a> {
         fault::point("monitor:written");
         run.relays.end();
         drop(run.published);
-        let _ = hosts::withdraw(self.store, spec, &attached);
-        let _ = walls::release(spec);
+        take_down(self.store, spec, &attached);
         fault::point("monitor:released");
         if let Some(prober) = run.prober {
             prober.end();
@@ -319,10 +327,8 @@ impl<'a> Monitor<'a> {
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
-                let _ = hosts::withdraw(self.store, &container.spec, &[]);
-                let _ = walls::release(&container.spec); // the next command finds what is left
-                self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
-                self.state.error = format!("{error}");
+                take_down(self.store, &container.spec, &[]);
+                note_failure(&mut self.state, &error);
                 self.happens(container.spec.restart, Event::Failed);
             }
         }
@@ -401,10 +407,8 @@ impl<'a> Monitor<'a> {
     fn limit_ms(&self) -> i64 {
         let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
         let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
-        let mut first = i64::MAX;
-        for at in [kill_at, check_at, self.start_at] {
-            first = first.min(at.unwrap_or(i64::MAX));
-        }
+        let at = |at: Option<i64>| at.unwrap_or(i64::MAX);
+        let first = at(kill_at).min(at(check_at)).min(at(self.start_at));
         if first == i64::MAX { -1 } else { (first - time::monotonic_ms()).max(0) }
     }
 
@@ -427,8 +431,7 @@ impl<'a> Monitor<'a> {
             }
         }
         self.lingering.iter().for_each(|output| output.watch(&mut fds));
-        process::wait_for(&mut fds, self.limit_ms());
-        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let ready = process::wait_for_each(&mut fds, self.limit_ms());
         drop(fds);
         if ready[0] {
             while sys::next_signal(self.signals.as_fd()).is_some() {
@@ -519,8 +522,7 @@ impl<'a> Monitor<'a> {
     fn listen_to(&mut self, at: usize, container: &Container) {
         let spec = &container.spec;
         let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
-            self.forget(at, spec);
-            return;
+            return self.forget(at, spec);
         };
         let done = match message {
             Message::Signal(signal) => {
