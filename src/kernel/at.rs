@@ -4,7 +4,7 @@
 use super::sys::Answer;
 use alloc::ffi::CString;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// A name or a path as the kernel takes it.
@@ -35,6 +35,16 @@ pub fn remove(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Answer<()> {
 /// renameat(2) in one directory.
 pub fn rename(dir: BorrowedFd<'_>, from: &str, to: &str) -> Answer<()> {
     rustix::fs::renameat(dir, c(from)?.as_c_str(), dir, c(to)?.as_c_str())
+}
+
+/// linkat(2), following symlinks: another name for the file at a path.
+pub fn link(path: &str, dir: BorrowedFd<'_>, name: &str) -> Answer<()> {
+    rustix::fs::linkat(CWD, c(path)?.as_c_str(), dir, c(name)?.as_c_str(), AtFlags::SYMLINK_FOLLOW)
+}
+
+/// symlinkat(2).
+pub fn symlink(target: &str, dir: BorrowedFd<'_>, name: &str) -> Answer<()> {
+    rustix::fs::symlinkat(c(target)?.as_c_str(), dir, c(name)?.as_c_str())
 }
 
 /// fstatat(2): `AtFlags::SYMLINK_NOFOLLOW`, or no flags to follow symlinks.

@@ -119,8 +119,7 @@ pub fn put(path: &str, mode: u32, fill: &mut dyn FnMut(BorrowedFd<'_>) -> Result
         }
         if is_nameless {
             let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::linkat(CWD, own.as_bytes(), &dir, beside.as_bytes(), AtFlags::SYMLINK_FOLLOW)
-                .tried_to("make", path)?;
+            at::link(&own, dir.as_fd(), &beside).tried_to("make", path)?;
         }
         at::rename(dir.as_fd(), &beside, name).tried_to("rename to", path)
     };
@@ -149,6 +148,13 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, text: &str) -> core::result::Re
 /// The target of a symlink, if `name` is one.
 pub fn link_target(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
     readlinkat(dir, at::c(name).ok()?.as_c_str(), Vec::new()).ok().and_then(|target| target.into_string().ok())
+}
+
+/// The path of what is found at a path, without symlinks; `None` if it has none any more, or one that is not UTF-8.
+pub fn real_path(path: &str) -> core::result::Result<Option<String>, Errno> {
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let path = link_target(CWD, &format!("/proc/self/fd/{}", found.as_raw_fd()));
+    Ok(path.filter(|path| path.starts_with('/') && exists_at(CWD, path)))
 }
 
 /// The names in a directory, without `.` and `..`, in the kernel's order. Names that are not UTF-8 are left out.

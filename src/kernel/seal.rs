@@ -33,14 +33,14 @@ pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
 /// A detached read-only mount of the file: 20 µs. Kernels from 5.12 on.
 fn read_only_mount() -> sys::Answer<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(rustix::fs::CWD, OURSELVES, flags)?;
+    let tree = open_tree(rustix::fs::CWD, at::c(OURSELVES)?.as_c_str(), flags)?;
     sys::mount_setattr(tree.as_fd(), false, u64::from(linux_raw_sys::general::MOUNT_ATTR_RDONLY), 0, 0)?;
     Ok(tree)
 }
 
 /// A copy in memory that is sealed against every change.
 fn memory_copy(own: &OwnedFd) -> sys::Answer<OwnedFd> {
-    let copy = rustix::fs::memfd_create("mydocker", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let copy = rustix::fs::memfd_create(c"mydocker", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     while rustix::fs::sendfile(&copy, own, None, 1 << 30)? > 0 {}
     rustix::fs::fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(copy)

@@ -26,7 +26,6 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount as api;
-use rustix::mount::MountPropagationFlags as Propagation;
 
 /// What a process of the host opened for a container that cannot do so itself.
 #[derive(Default)]
@@ -45,7 +44,7 @@ pub struct Given {
 pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, open_nodes: bool) -> Result<()> {
     let trees = match given.sources {
         Some(trees) => {
-            api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
+            tree::make_private()?;
             trees
         }
         None => sources(store, spec, None)?,
@@ -81,7 +80,7 @@ fn mark(root: BorrowedFd<'_>) -> Result<()> {
 /// directory is the container's.
 pub fn root_alone(store: &Store, spec: &Spec) -> Result<OwnedFd> {
     sys::unshare(CLONE_NEWNS).tried("make a mount namespace")?;
-    api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
+    tree::make_private()?;
     let root = root::open(store, spec, false, None)?;
     tree::attach(&root, rustix::fs::CWD)?;
     Ok(root)
@@ -115,9 +114,7 @@ pub fn view(writes: bool) -> Result<OwnedFd> {
 
 /// child: the root of a running container, without what is mounted in it.
 pub fn root_of(init: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let mount = rustix::thread::ThreadNameSpaceType::MOUNT;
-    rustix::thread::move_into_thread_name_spaces(init, mount).tried("enter the container's mount namespace")?;
-    tree::clone_tree(rustix::fs::CWD, "/", false)
+    tree_of(init, "/")
 }
 
 /// helper: what is mounted at a path of a running container.
@@ -130,15 +127,15 @@ pub fn tree_of(init: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
 /// Makes `root` this process's root and lets go of the old one.
 fn pivot(root: BorrowedFd<'_>) -> Result<()> {
     rustix::process::fchdir(root).tried("enter the new root")?;
-    match rustix::process::pivot_root(".", ".") {
+    match rustix::process::pivot_root(c".", c".") {
         // The old root is now mounted over the new one, and "." is it.
-        Ok(()) => api::unmount(".", api::UnmountFlags::DETACH).tried("let go of the old root")?,
+        Ok(()) => api::unmount(c".", api::UnmountFlags::DETACH).tried("let go of the old root")?,
         // The host's root is an initramfs, which cannot be pivoted away from: move over it instead.
         Err(Errno::INVAL) => {
-            api::mount_move(".", "/").tried("move the new root")?;
-            rustix::process::chroot(".").tried("change the root")?;
+            api::mount_move(c".", c"/").tried("move the new root")?;
+            rustix::process::chroot(c".").tried("change the root")?;
         }
         Err(errno) => return Err(Error::os("change the root", errno)),
     }
-    rustix::process::chdir("/").tried("enter the new root")
+    rustix::process::chdir(c"/").tried("enter the new root")
 }

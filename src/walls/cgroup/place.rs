@@ -6,6 +6,7 @@ use crate::spec::Spec;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
@@ -13,7 +14,7 @@ use rustix::io::Errno;
 /// The controllers that a container joins, where the kernel has them.
 const CONTROLLERS: [&str; 8] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "devices", "freezer", "blkio"];
 /// Marks the parents that we made, and may remove. Only privileged processes of the host can set it.
-const MARK: &str = "trusted.mydocker";
+const MARK: &CStr = c"trusted.mydocker";
 /// How often parents that somebody else has just removed are made again.
 const TRIES: u32 = 16;
 
@@ -151,7 +152,7 @@ impl Hierarchy {
                 has_parents = true;
                 match at::make_dir(CWD, level, 0o755) {
                     // Where it cannot be marked (in a user namespace) it will not be removed, either.
-                    Ok(()) => drop(setxattr(level.as_str(), MARK, b"1", XattrFlags::empty())),
+                    Ok(()) => drop(at::c(level).and_then(|c| setxattr(&*c, MARK, b"1", XattrFlags::empty()))),
                     Err(Errno::EXIST) => {}
                     Err(Errno::NOENT) if tries_left > 0 => {
                         tries_left -= 1;
@@ -168,7 +169,7 @@ impl Hierarchy {
     pub fn remove_parents(&self, place: Place<'_>) {
         for level in self.levels(place).iter().skip(1).rev() {
             let mut value = [0u8; 8];
-            let ours = getxattr(level.as_str(), MARK, &mut value).is_ok();
+            let ours = at::c(level).and_then(|c| getxattr(&*c, MARK, &mut value)).is_ok();
             if !ours || at::remove(CWD, level, AtFlags::REMOVEDIR).is_err() {
                 return; // somebody else's, or not empty
             }

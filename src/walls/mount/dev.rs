@@ -8,7 +8,7 @@ use crate::spec::{Device, Owner, Spec};
 use alloc::format;
 use alloc::string::ToString;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, mknodat, symlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, mknodat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
@@ -43,7 +43,7 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
         }
     }
     for (name, target) in &LINKS {
-        symlinkat(*target, &dev, *name).tried_with(|| format!("make /dev/{name}"))?;
+        at::symlink(target, dev.as_fd(), name).tried_with(|| format!("make /dev/{name}"))?;
     }
     let mount = |name: &str, tree: OwnedFd| -> Result<()> {
         at::make_dir(dev.as_fd(), name, 0o755).tried_with(|| format!("make /dev/{name}"))?;

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result, Tried};
 use crate::kernel::sys::Answer;
 use crate::kernel::{at, file, sys};
+use alloc::ffi::CString;
 use alloc::format;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -31,7 +32,7 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &str, recursive: bool) -> Result<Ow
 /// Mounts a detached tree on what `target` refers to.
 pub fn attach(tree: &OwnedFd, target: BorrowedFd<'_>) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    api::move_mount(tree, "", target, "", flags).tried("attach a mount")
+    api::move_mount(tree, c"", target, c"", flags).tried("attach a mount")
 }
 
 /// An option of a file system to be; a flag where there is no value.
@@ -144,8 +145,7 @@ fn restrict(tree: &OwnedFd, recursive: bool, flag: u32, what: &str) -> Result<()
         Err(Errno::NOSYS) => {
             let keep = rustix::fs::fstatvfs(tree).tried(what)?.f_flag.bits() as u32;
             let flags = api::MountFlags::from_bits_retain(keep & 0xf | raw::MS_BIND | flag);
-            let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
-            api::mount_remount(path.as_str(), flags, c"").tried(what)
+            own_path(tree).and_then(|path| api::mount_remount(path.as_c_str(), flags, c"")).tried(what)
         }
         other => other.tried(what),
     }
@@ -155,7 +155,7 @@ fn restrict(tree: &OwnedFd, recursive: bool, flag: u32, what: &str) -> Result<()
 /// to be. proc_pid_mountinfo(5)
 pub fn is_shared(place: &OwnedFd) -> Result<bool> {
     let what = "look at the mount point";
-    let stat = rustix::fs::statx(place, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).tried(what)?;
+    let stat = rustix::fs::statx(place, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).tried(what)?;
     let id = format!("{} ", stat.stx_mnt_id);
     let text = file::read_text("/proc/self/mountinfo")?;
     let line = text.lines().find(|line| line.starts_with(&id));
@@ -169,15 +169,23 @@ pub fn is_directory(fd: &OwnedFd) -> Result<bool> {
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
+/// The path by which calls without descriptors find a mount.
+fn own_path(tree: &OwnedFd) -> Answer<CString> {
+    at::c(&format!("/proc/self/fd/{}", tree.as_raw_fd()))
+}
+
+/// Nothing that is mounted in this namespace from now on appears elsewhere, nor the other way round.
+pub fn make_private() -> Result<()> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    api::mount_change(c"/", private).tried("make the mounts private")
+}
+
 /// Who sees what is mounted below the tree from now on. mount_namespaces(7)
 pub fn propagate(tree: &OwnedFd, how: MountPropagationFlags) -> Result<()> {
     let what = "set the propagation of a mount";
     let (kind, recursive) = (how.difference(MountPropagationFlags::REC), how.contains(MountPropagationFlags::REC));
     match sys::mount_setattr(tree.as_fd(), recursive, 0, 0, u64::from(kind.bits())) {
-        Err(Errno::NOSYS) => {
-            let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
-            api::mount_change(path.as_str(), how).tried(what)
-        }
+        Err(Errno::NOSYS) => own_path(tree).and_then(|path| api::mount_change(path.as_c_str(), how)).tried(what),
         other => other.tried(what),
     }
 }

@@ -11,7 +11,6 @@ use alloc::vec::{self, Vec};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
-use rustix::mount as api;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags as Propagation};
 
 /// Our files in /etc, by their names in the container's directory, or in that of the one whose network it sees.
@@ -31,7 +30,7 @@ pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Resul
             None
         });
     }
-    api::mount_change("/", Propagation::PRIVATE | Propagation::REC).tried("make the mounts private")?;
+    tree::make_private()?;
     if let Some(ids) = ids {
         root::map_own_directory(ids)?;
     }
