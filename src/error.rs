@@ -32,15 +32,45 @@ pub struct Told {
 /// The result of everything that can fail here.
 pub type Result<T> = core::result::Result<T, Error>;
 
+/// What an error says. Words that are still to be put together (`format_args!`) are cheaper to hand over than a text.
+pub trait Words {
+    /// The text.
+    fn text(self) -> String;
+}
+
+impl Words for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Words for &String {
+    fn text(self) -> String {
+        self.clone()
+    }
+}
+
+impl Words for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
+impl Words for fmt::Arguments<'_> {
+    fn text(self) -> String {
+        format!("{self}")
+    }
+}
+
 impl Error {
     /// An error that a sentence says completely.
-    pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Told { what: what.into(), errno: None, code: None }))
+    pub fn new(what: impl Words) -> Self {
+        Self(Box::new(Told { what: what.text(), errno: None, code: None }))
     }
 
     /// An error of the kernel: what was tried, and its answer.
-    pub fn os(what: impl Into<String>, errno: Errno) -> Self {
-        Self(Box::new(Told { what: what.into(), errno: Some(errno), code: None }))
+    pub fn os(what: impl Words, errno: Errno) -> Self {
+        Self(Box::new(Told { what: what.text(), errno: Some(errno), code: None }))
     }
 
     /// The same, with what was done to what: `Error::tried("open", path, errno)`.
@@ -126,7 +156,7 @@ impl fmt::Display for Escaped<'_> {
 /// Adds "what was tried" to a kernel answer.
 pub trait Tried<T> {
     /// `call().tried("mount /proc")?`
-    fn tried(self, what: &str) -> Result<T>;
+    fn tried(self, what: impl Words) -> Result<T>;
     /// The same for a text in two parts: `call().tried_to("open", path)?`
     fn tried_to(self, verb: &str, what: &str) -> Result<T>;
     /// The same for a text that costs something to make: `call().tried_with(|| format!("open {path} for {who}"))?`
@@ -134,8 +164,8 @@ pub trait Tried<T> {
 }
 
 impl<T> Tried<T> for core::result::Result<T, Errno> {
-    fn tried(self, what: &str) -> Result<T> {
-        self.map_err(|errno| Error::os(what.to_owned(), errno))
+    fn tried(self, what: impl Words) -> Result<T> {
+        self.map_err(|errno| Error::os(what, errno))
     }
 
     fn tried_to(self, verb: &str, what: &str) -> Result<T> {

@@ -35,7 +35,7 @@ const SIGNALS: [&str; 32] = [
 ];
 
 /// An error of somebody who typed something.
-pub fn bad(what: impl Into<String>) -> Error {
+pub fn bad(what: impl mydocker::error::Words) -> Error {
     Error::new(what).exit(EXIT_ENGINE)
 }
 

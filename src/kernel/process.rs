@@ -87,6 +87,16 @@ pub fn wait_for(fds: &mut [PollFd<'_>], limit_ms: i64) -> usize {
     }
 }
 
+/// The same, telling of each whether it is ready.
+pub fn wait_for_each(fds: &mut [PollFd<'_>], limit_ms: i64) -> Vec<bool> {
+    wait_for(fds, limit_ms);
+    let mut ready = Vec::new();
+    for fd in fds {
+        ready.push(!fd.revents().is_empty());
+    }
+    ready
+}
+
 /// `/dev/null` as standard input, output or error: bit 0, 1, 2 of `which`. In a container it may be something else by now,
 /// or a link to where the container cannot go but we can (`/proc/<pid>/root`): only the kernel's own device is believed.
 pub fn null_stdio(which: u8) -> Result<()> {

@@ -390,6 +390,7 @@ pub fn bpf_count(cgroup: BorrowedFd<'_>, purpose: u32) -> Answer<u32> {
 }
 
 /// Standard input. It is open in every process of ours: the runtime of the binary opens /dev/null where it was closed.
+/// Nothing here ever closes descriptors 0 to 2; they are only replaced, by dup2.
 pub fn stdin() -> BorrowedFd<'static> {
     rustix::stdio::stdin()
 }

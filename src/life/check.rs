@@ -6,7 +6,7 @@
 
 use super::remove;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, hex, time};
+use crate::kernel::{at, file, hex, time};
 use crate::spec::map::Map;
 use crate::spec::{State, Status};
 use crate::store::containers::{self, Container};
@@ -82,18 +82,18 @@ pub fn check(store: &Store, repair: bool, deep: bool, tell: &mut dyn FnMut(&str)
     store.unlock_images();
     done?;
     look.contents(deep, repair);
-    let Look { findings, mut summary, .. } = look;
-    (summary.found, summary.left) = (findings.len(), findings.len());
-    for (what, remedy, thing) in &findings {
-        let end = match if repair { put_right(store, *remedy, thing) } else { Ok("") } {
-            Ok("") => String::new(),
+    let mut summary = core::mem::take(&mut look.summary);
+    (summary.found, summary.left) = (look.findings.len(), look.findings.len());
+    for (line, remedy, thing) in &mut look.findings {
+        match if repair { put_right(store, *remedy, thing) } else { Ok("") } {
+            Ok("") => {}
             Ok(done) => {
                 summary.left -= 1;
-                [": ", done].concat()
+                line.extend([": ", done]);
             }
-            Err(error) => [": cannot be put right: ", &error.to_string()].concat(),
-        };
-        tell(&[what.as_str(), &end].concat());
+            Err(error) => line.extend([": cannot be put right: ", &error.to_string()]),
+        }
+        tell(line);
     }
     Ok(summary)
 }
@@ -414,7 +414,7 @@ fn put_state_aside(store: &Store, id: &str) -> Result<()> {
         return Err(Error::new("it runs: its monitor writes it again when it ends"));
     }
     let dir = &container.dir;
-    rustix::fs::renameat(dir, "state.json", dir, "state.damaged").tried("put it aside")?;
+    at::rename(dir.as_fd(), "state.json", "state.damaged").tried("put it aside")?;
     let error = "its record was damaged".to_string();
     let ended = State { status: Status::Exited, exit_code: 137, finished: time::now(), error, ..State::created() };
     container.write_state(store, &ended, true)

@@ -1,7 +1,7 @@
 //! command: makes an image of what a container changed, and a flat archive of all it sees.
 
 use super::control::{self, Message};
-use super::packing::{await_writer, packed, spawn_writer};
+use super::packing::{in_child, packed};
 use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, fault, file, io, order, process, time};
@@ -108,7 +108,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         layers::note_packed(store, &layer.diff_id, &layer.diff_id)?; // packed again it is the same
     }
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(store, layer)) {
-        return Err(Error::new(format!("the layer {gone} of container {} is gone from the store", spec.name)));
+        return Err(Error::new(format_args!("the layer {gone} of container {} is gone from the store", spec.name)));
     }
     let parent = if spec.image_id.is_empty() {
         Image::default()
@@ -182,16 +182,17 @@ pub(super) fn write_archive(
     if at::stat(CWD, path, AtFlags::empty())
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
     {
-        return Err(Error::new(format!("invalid output path: \"{path}\" is there, and is not a regular file")));
+        return Err(Error::new(format_args!("invalid output path: \"{path}\" is there, and is not a regular file")));
     }
     file::put(path, 0o600, &mut |out| {
-        let mut writer = |sink: &mut dyn io::Sink| {
+        let mut work = || {
+            let sink = &mut io::File { fd: out, name: "the archive" };
             let root = see(store, container, pid)?;
             // What is mounted is left out, its mount points are in: /proc, /sys and /dev must exist in a root.
-            pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut io::Counted::new(sink, progress))
+            let mut counted = io::Counted::<dyn io::Sink>::new(sink, progress);
+            pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut counted)
         };
-        let (child, sync) = spawn_writer(&mut writer, out, &mut || ())?;
-        await_writer(&child, sync.as_fd())?;
+        in_child(0, &mut work)?;
         fsync(out).tried_to("sync", path)
     })
 }

@@ -216,7 +216,8 @@ pub fn dial(store: &Store, id: &str) -> Result<Option<OwnedFd>> {
 
 /// By way of /proc: a socket's address has room for 107 bytes only, a path has no such limit.
 fn address(dir: &OwnedFd) -> Result<SocketAddrUnix> {
-    SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())).tried("name a socket")
+    let path = at::c(&format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd()));
+    path.and_then(|path| SocketAddrUnix::new(path.as_c_str())).tried("name a socket")
 }
 
 /// Waits for the answer to what was said; a monitor that dies instead is an error.

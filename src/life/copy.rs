@@ -5,7 +5,7 @@
 //! way to open a device, it resolves every path inside the container's root, and it follows nothing on the way to what it
 //! makes. On the host nothing is followed below the place that the caller named (CVE-2018-15664, CVE-2019-14271).
 
-use super::packing::{await_writer, spawn};
+use super::packing::{await_writer, in_child, spawn};
 use super::{control, exec, stop};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::file::{self, Found, is_directory};
@@ -120,13 +120,12 @@ pub fn out_of(
         pack::pack_entry(&found.dir, &found.name, called, &|path| path.starts_with(&skip), sink).map(drop)
     };
     let Some(destination) = destination else {
-        let (child, sync) = spawn(&mut || work(sys::stdout()), &mut || ())?;
-        await_writer(&child, sync.as_fd())?;
+        in_child(0, &mut || work(sys::stdout()))?;
         return Ok(Copied { content: None, transferred: 0, left_out: Vec::new() });
     };
     let (read, write) = control::pipe()?;
     let mut read = Some(read);
-    let (child, sync) = spawn(&mut || work(write.as_fd()), &mut || drop(read.take()))?;
+    let (child, sync) = spawn(0, &mut || work(write.as_fd()), &mut || drop(read.take()))?;
     drop(write);
     let Some(read) = read else { sys::exit(1) };
     let mut archive = io::File { fd: read.as_fd(), name: "the archive" };
@@ -186,7 +185,7 @@ pub fn into(
         io::write_all(&child_notes, &text.as_bytes()[..text.len().min(NOTES_BYTES_MAX)]).tried("tell what was left out")
     };
     let mut moved = Some((write, notes));
-    let (child, sync) = spawn(&mut work, &mut || drop(moved.take()))?;
+    let (child, sync) = spawn(0, &mut work, &mut || drop(moved.take()))?;
     drop((read, child_notes));
     let Some((write, notes)) = moved else { sys::exit(1) };
     let mut archive = io::File { fd: write.as_fd(), name: "the archive" };
@@ -248,7 +247,7 @@ impl Side {
         // Somebody has started it while we waited.
         exec::open_init(store, container).map(Self::Running).map_err(|error| match container.state(store) {
             Ok(state) if state.status == Status::Restarting => {
-                Error::new(format!("container {} is restarting: try again when it runs", container.spec.name))
+                Error::new(format_args!("container {} is restarting: try again when it runs", container.spec.name))
             }
             _ => error,
         })
@@ -266,7 +265,7 @@ impl Side {
                     kinds |= ThreadNameSpaceType::USER;
                 }
                 move_into_thread_name_spaces(init.as_fd(), kinds).map_err(|errno| match errno {
-                    Errno::SRCH => Error::new(format!("container {} has just ended: try again", spec.name)),
+                    Errno::SRCH => Error::new(format_args!("container {} has just ended: try again", spec.name)),
                     errno => Error::os("enter the container", errno),
                 })?;
                 if spec.ids.is_some() {
@@ -308,7 +307,7 @@ fn source_on_host(path: &Path, follows: bool) -> Result<Found> {
 
 fn expect_directory(path: &Path, found: &Found) -> Result<()> {
     if path.ending != Ending::Plain && !found.stat.as_ref().is_some_and(is_directory) {
-        return Err(Error::os(format!("lstat {}/", path.text), Errno::NOTDIR));
+        return Err(Error::os(format_args!("lstat {}/", path.text), Errno::NOTDIR));
     }
     Ok(())
 }
@@ -317,7 +316,7 @@ fn expect_directory(path: &Path, found: &Found) -> Result<()> {
 fn refuse_made_up(dir: &OwnedFd, path: &str) -> Result<()> {
     if pack::is_made_up(dir) {
         let why = "the kernel makes up what is there; 'mydocker exec' with cat, tee or dd can copy it";
-        return Err(Error::new(format!("cannot copy {path}: {why}")));
+        return Err(Error::new(format_args!("cannot copy {path}: {why}")));
     }
     Ok(())
 }
@@ -346,10 +345,10 @@ fn destination_on_host(path: &Path) -> Result<Destination<'_>> {
             if is_device(stat) {
                 let text = &path.text;
                 let what = "must be a directory or a regular file: got a device";
-                return Err(Error::new(format!("invalid output path: \"{text}\" {what}")));
+                return Err(Error::new(format_args!("invalid output path: \"{text}\" {what}")));
             }
             if path.ending != Ending::Plain && !is_directory(stat) {
-                return Err(Error::os(format!("lstat {}/", path.text), Errno::NOTDIR));
+                return Err(Error::os(format_args!("lstat {}/", path.text), Errno::NOTDIR));
             }
         }
         _ => {}
@@ -358,11 +357,11 @@ fn destination_on_host(path: &Path) -> Result<Destination<'_>> {
 }
 
 fn not_on_host(parent: &str) -> Error {
-    Error::new(format!("invalid output path: directory \"{parent}\" does not exist"))
+    Error::new(format_args!("invalid output path: directory \"{parent}\" does not exist"))
 }
 
 fn not_in(copy: &Copy<'_>, path: &str) -> Error {
-    Error::new(format!("Could not find the file {path} in container {}", copy.word))
+    Error::new(format_args!("Could not find the file {path} in container {}", copy.word))
 }
 
 fn is_device(stat: &Stat) -> bool {
@@ -376,7 +375,7 @@ fn destination_in<'a>(root: BorrowedFd<'_>, path: &'a Path, copy: &Copy<'_>) -> 
         && is_device(stat)
     {
         let what = "must be a directory or a regular file: got a device";
-        return Err(Error::new(format!("destination \"{}:{}\" {what}", copy.word, copy.inside)));
+        return Err(Error::new(format_args!("destination \"{}:{}\" {what}", copy.word, copy.inside)));
     }
     if let Ok(found) = &found {
         let open = match &found.stat {
@@ -401,7 +400,8 @@ fn refuse_read_only(root: BorrowedFd<'_>, dir: &OwnedFd) -> Result<()> {
     if !fstatvfs(dir).tried(what)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Ok(());
     }
-    let mount = |fd: BorrowedFd<'_>| statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map(|stat| stat.stx_mnt_id);
+    let mount =
+        |fd: BorrowedFd<'_>| statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map(|stat| stat.stx_mnt_id);
     let is_root = mount(root).tried(what)? == mount(dir.as_fd()).tried(what)?;
     Err(Error::new(if is_root { "container rootfs is marked read-only" } else { "mounted volume is marked read-only" }))
 }
@@ -436,7 +436,7 @@ impl Destination<'_> {
     /// the container are followed, as they would be there.
     fn whole(&self, root: BorrowedFd<'_>, copy: &Copy<'_>) -> Result<Target> {
         if !matches!(&self.found, Ok(Found { stat: Some(stat), .. }) if is_directory(stat)) {
-            return Err(Error::new(format!("destination \"{}:{}\" must be a directory", copy.word, copy.inside)));
+            return Err(Error::new(format_args!("destination \"{}:{}\" must be a directory", copy.word, copy.inside)));
         }
         let base = self.path.text.trim_start_matches('/').as_bytes().to_vec();
         Ok(Target { root: process::duplicate(root)?, base, is_there: true, follows: true })

@@ -9,9 +9,11 @@ use crate::store::Store;
 use crate::store::containers::Container;
 use crate::store::tar::shown;
 use crate::store::unpack::is_whiteout;
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat2, statat};
 use rustix::io::Errno;
@@ -35,21 +37,29 @@ struct Pair {
     hides: bool,
 }
 
+impl Pair {
+    /// The path of something in it.
+    fn with(&self, name: &CStr) -> Vec<u8> {
+        [&self.path, b"/".as_slice(), name.to_bytes()].concat()
+    }
+}
+
 /// What a container has added, changed and deleted, with the directories that this changed. Where we mount something of
 /// ours is left out.
 pub fn diff(store: &Store, container: &Container) -> Result<Vec<Change>> {
     let spec = &container.spec;
     if let Some(path) = &spec.rootfs {
         let why = format!("it has no image but {path} as its root (--rootfs): there is nothing to compare it with");
-        return Err(Error::new(format!("cannot tell what container {} changed: {why}", spec.name)));
+        return Err(Error::new(format_args!("cannot tell what container {} changed: {why}", spec.name)));
     }
     let upper = file::open_dir_at(container.dir.as_fd(), "upper")?;
     let mut layers = Vec::new();
     for layer in spec.layers.iter().rev() {
         layers.push(file::open_dir(&format!("{}/layers/{layer}/diff", store.root_path))?);
     }
-    let marks = if process::is_in_first_user_namespace() { "trusted" } else { "user" };
-    let look = Look { upper, layers, opaque: format!("{marks}.overlay.opaque") };
+    let is_first = process::is_in_first_user_namespace();
+    let opaque = if is_first { c"trusted.overlay.opaque" } else { c"user.overlay.opaque" };
+    let look = Look { upper, layers, opaque };
     let mut changes = Vec::new();
     let all = (0..look.layers.len()).collect();
     let mut left = alloc::vec![Pair { path: Vec::new(), layers: all, hides: false }];
@@ -64,16 +74,24 @@ pub fn diff(store: &Store, container: &Container) -> Result<Vec<Change>> {
         }
     }
     // Of equal ones the first stays, which says more.
-    let mut changes = order::sorted(changes, &|a, b| a.path < b.path);
-    changes.dedup_by(|next, first| next.path == first.path);
-    // An image without /etc gets one for our files.
-    let made = changes.iter().position(|change| change.path == b"\0etc" && change.kind == b'A');
-    if let Some(at) = made
-        && !changes.get(at + 1).is_some_and(|next| next.path.starts_with(b"\0etc\0"))
-    {
-        changes.remove(at);
+    let mut told: Vec<Change> = Vec::new();
+    for change in order::sorted(changes, &|a, b| a.path < b.path) {
+        match told.last() {
+            Some(last) if last.path == change.path => continue,
+            // An image without /etc gets one for our files.
+            Some(last) if is_new_etc(last) && !change.path.starts_with(b"\0etc\0") => drop(told.pop()),
+            _ => {}
+        }
+        told.push(change);
     }
-    Ok(changes)
+    if told.last().is_some_and(is_new_etc) {
+        told.pop();
+    }
+    Ok(told)
+}
+
+fn is_new_etc(change: &Change) -> bool {
+    change.path == b"\0etc" && change.kind == b'A'
 }
 
 struct Look {
@@ -81,7 +99,7 @@ struct Look {
     /// The uppermost first.
     layers: Vec<OwnedFd>,
     /// The attribute of a directory that hides all below.
-    opaque: String,
+    opaque: &'static CStr,
 }
 
 impl Look {
@@ -95,13 +113,12 @@ impl Look {
             }
         }
         for (name, _) in file::entries(here.as_fd())? {
-            let name = name.to_bytes();
-            let path = [&pair.path, b"/".as_slice(), name].concat();
+            let path = pair.with(&name);
             if is_ours(&String::from_utf8_lossy(&path[1..])) {
                 continue;
             }
-            let Some(new) = look(&here, name)? else { continue };
-            let (old, layers) = self.old(&below, name)?;
+            let Some(new) = look(&here, &name)? else { continue };
+            let (old, layers) = self.old(&below, &name)?;
             let kind = match (old, is_whiteout(&new)) {
                 (Some(_), true) => b'D',
                 (None, false) => b'A',
@@ -117,10 +134,8 @@ impl Look {
         }
         for (_, fd) in if hides { below.as_slice() } else { &[] } {
             for (name, _) in file::entries(fd.as_fd())? {
-                let name = name.to_bytes();
-                if look(&here, name)?.is_none() && self.old(&below, name)?.0.is_some() {
-                    let path = key(&[&pair.path, b"/".as_slice(), name].concat());
-                    changes.push(Change { path, kind: b'D' });
+                if look(&here, &name)?.is_none() && self.old(&below, &name)?.0.is_some() {
+                    changes.push(Change { path: key(&pair.with(&name)), kind: b'D' });
                 }
             }
         }
@@ -128,7 +143,7 @@ impl Look {
     }
 
     /// What the layers show under this name, and, if it is a directory, those that it is to be seen in.
-    fn old(&self, below: &[(usize, OwnedFd)], name: &[u8]) -> Result<(Option<Stat>, Vec<usize>)> {
+    fn old(&self, below: &[(usize, OwnedFd)], name: &CStr) -> Result<(Option<Stat>, Vec<usize>)> {
         let (mut found, mut layers) = (None, Vec::new());
         for (at, fd) in below {
             let Some(stat) = look(fd, name)? else { continue };
@@ -140,7 +155,7 @@ impl Look {
                 layers.push(*at);
             }
             found = found.or(Some(stat));
-            if !is_directory || open(fd, name)?.is_some_and(|fd| self.is_opaque(&fd)) {
+            if !is_directory || open(fd, name.to_bytes())?.is_some_and(|fd| self.is_opaque(&fd)) {
                 break;
             }
         }
@@ -149,7 +164,7 @@ impl Look {
 
     fn is_opaque(&self, dir: &OwnedFd) -> bool {
         let mut value = [0u8; 8];
-        matches!(fgetxattr(dir, self.opaque.as_str(), &mut value[..]), Ok(1) if value[0] == b'y')
+        matches!(fgetxattr(dir, self.opaque, &mut value[..]), Ok(1) if value[0] == b'y')
     }
 }
 
@@ -158,16 +173,17 @@ fn open(top: &OwnedFd, path: &[u8]) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let path = path.strip_prefix(b"/").unwrap_or(path);
-    match openat2(top, if path.is_empty() { b"." } else { path }, flags, Mode::empty(), inside) {
+    let name = CString::new(if path.is_empty() { b"." } else { path }).unwrap_or_default(); // the kernel's have no NUL
+    match openat2(top, name.as_c_str(), flags, Mode::empty(), inside) {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         other => other.tried_with(|| format!("open /{}", shown(path))).map(Some),
     }
 }
 
-fn look(dir: &OwnedFd, name: &[u8]) -> Result<Option<Stat>> {
+fn look(dir: &OwnedFd, name: &CStr) -> Result<Option<Stat>> {
     match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(None),
-        other => other.tried_with(|| format!("look at {}", shown(name))).map(Some),
+        other => other.tried_with(|| format!("look at {}", shown(name.to_bytes()))).map(Some),
     }
 }
 

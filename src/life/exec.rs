@@ -53,7 +53,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     let init = open_init(store, container)?;
     if cgroup::is_frozen(Place::of(spec)) {
         let name = &spec.name;
-        return Err(Error::new(format!("Container {name} is paused, unpause the container before exec")));
+        return Err(Error::new(format_args!("Container {name} is paused, unpause the container before exec")));
     }
     let (stdio, mut streams) = pipes(exec)?;
     let (child, sync) = launch(store, container, exec, init.as_fd(), stdio, "")?;
@@ -184,7 +184,7 @@ fn pipes(exec: &Exec) -> Result<(Stdio, Streams)> {
 }
 
 fn not_running(id: &str) -> Error {
-    Error::new(format!("Container {id} is not running"))
+    Error::new(format_args!("Container {id} is not running"))
 }
 
 /// What is known of a container that runs. An error for one that is between two runs, `None` for another one.

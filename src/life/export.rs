@@ -1,6 +1,6 @@
 //! command: writes all that a container sees as a flat archive, to a file or to standard output.
 
-use super::packing::{await_writer, spawn};
+use super::packing::in_child;
 use super::{commit, remove};
 use crate::error::Result;
 use crate::kernel::{io, sys};
@@ -28,8 +28,7 @@ pub fn export(store: &Store, container: &Container, path: Option<&str>, progress
                 let mut counted = io::Counted::<dyn io::Sink>::new(&mut sink, progress);
                 pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut counted)
             };
-            let (child, sync) = spawn(&mut work, &mut || ())?;
-            await_writer(&child, sync.as_fd())?;
+            in_child(0, &mut work)?;
         }
     }
     events::container(store, "export", spec, &[]);

@@ -71,11 +71,7 @@ impl Relays {
         self.is_short = false;
         let mut fds = Vec::new();
         self.watch(published, &mut fds);
-        process::wait_for(&mut fds, 0);
-        let mut ready: Vec<bool> = Vec::new();
-        for fd in &fds {
-            ready.push(!fd.revents().is_empty());
-        }
+        let mut ready = process::wait_for_each(&mut fds, 0);
         drop(fds);
         let knocks = ready.split_off(self.children.len());
         for at in (0..self.children.len()).rev() {

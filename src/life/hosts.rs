@@ -33,12 +33,13 @@ pub fn begin(store: &Store, spec: &mut Spec) -> Result<[String; 2]> {
         spec.network_of = Some(other.network_of.unwrap_or(other.id));
     }
     let host = |path: &str| file::read_text(path).unwrap_or_default(); // a host without the file: an empty one
-    let (mut hosts, resolv, gateway) = match spec.network {
+    let (mut hosts, gateway) = match spec.network {
         // Not empty: then they have their block on the disk, and a start needs no other when that is full.
         Network::Bridge | Network::Container => return Ok([HOSTS.into(), "\n".into()]),
-        Network::None => (String::new(), host("/etc/resolv.conf"), gateway(store, spec, &[])?),
-        Network::Host => (host("/etc/hosts"), host("/etc/resolv.conf"), "127.0.0.1".into()),
+        Network::None => (String::new(), gateway(store, spec, &[])?),
+        Network::Host => (host("/etc/hosts"), "127.0.0.1".into()),
     };
+    let resolv = host("/etc/resolv.conf");
     if hosts.is_empty() {
         hosts.push_str(HOSTS);
     }
@@ -58,7 +59,7 @@ fn gateway(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<String> 
             }
         }
     }
-    Ok(networks::get(store, networks::DEFAULT)?.unwrap_or_default().gateway)
+    Ok(networks::get(store, networks::DEFAULT)?.map(|network| network.gateway).unwrap_or_default())
 }
 
 /// monitor, at each start on bridges: writes the container's own files anew, and tells the others on its networks.
@@ -157,15 +158,11 @@ fn meet(store: &Store, spec: &Spec, attached: &Attached, lines: &mut String) -> 
     let is_old = |line: &str| text::is_outdated(line, spec, attached);
     for member in others {
         let Ok(other) = containers::open(store, &member.id) else { continue }; // it has gone meanwhile
-        let there = Attached {
-            network: attached.network.clone(),
-            ip: ip::text(member.ip),
-            ip6: member.ip6,
-            ..Attached::default()
-        };
-        lines.push_str(&text::of_other(&other.spec, &there, &spec.links));
+        let (network, own) = (&attached.network, [&*attached.ip, &attached.ip6]);
+        let theirs = [&*ip::text(member.ip), &member.ip6];
+        lines.push_str(&text::of_other(&other.spec, network, theirs, &spec.links));
         // A file that it has made too large, or that it goes with, is its own affair.
-        let _ = edit(store, &member.id, &is_old, &text::of_other(spec, attached, &other.spec.links));
+        let _ = edit(store, &member.id, &is_old, &text::of_other(spec, network, own, &other.spec.links));
     }
     Ok(true)
 }

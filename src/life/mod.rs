@@ -46,5 +46,5 @@ use crate::error::Error;
 
 /// docker's answer to who wants something of a container that is between two runs.
 pub(crate) fn is_restarting(id: &str) -> Error {
-    Error::new(alloc::format!("Container {id} is restarting, wait until the container is running"))
+    Error::new(format_args!("Container {id} is restarting, wait until the container is running"))
 }

@@ -145,8 +145,20 @@ fn take_life(container: &Container) -> Result<OwnedFd> {
     if lock::take(life.as_fd(), LOCK_LIFE)? {
         Ok(life)
     } else {
-        Err(Error::new(format!("container {} is already running", container.spec.name)))
+        Err(Error::new(format_args!("container {} is already running", container.spec.name)))
     }
+}
+
+/// Takes away what a run had. Errors would hide the one that matters; what is left is found by the next command.
+fn take_down(store: &Store, spec: &Spec, attached: &[Attached]) {
+    let _ = hosts::withdraw(store, spec, attached);
+    let _ = walls::release(spec);
+}
+
+/// What is told of a run that could not begin.
+fn note_failure(state: &mut State, error: &Error) {
+    state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
+    state.error = format!("{error}");
 }
 
 /// The start did not work: everything is as before, then the command hears why.
@@ -159,14 +171,11 @@ fn give_up(
     error: Error,
 ) -> ! {
     if life.is_some() {
-        // Errors of the clean-up would hide the one that matters; what is left is found by the next command.
-        let _ = hosts::withdraw(store, &container.spec, &[]);
-        let _ = walls::release(&container.spec);
+        take_down(store, &container.spec, &[]);
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
-            state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
-            state.error = format!("{error}");
+            note_failure(&mut state, &error);
             let _ = container.write_state(store, &state, false);
         }
     }
@@ -227,8 +236,7 @@ impl<'a> Monitor<'a> {
             size,
             oom_score: file::read_text(OOM_SCORE).unwrap_or_default(),
         };
-        monitor.enter(container, run)?;
-        Ok(monitor)
+        monitor.enter(container, run).map(|()| monitor)
     }
 
     /// A run is under way: it is written down. Ends it if that fails.
@@ -291,8 +299,7 @@ impl<'a> Monitor<'a> {
         fault::point("monitor:written");
         run.relays.end();
         drop(run.published);
-        let _ = hosts::withdraw(self.store, spec, &self.attached);
-        let _ = walls::release(spec);
+        take_down(self.store, spec, &self.attached);
         fault::point("monitor:released");
         if let Some(prober) = run.prober {
             prober.end();
@@ -322,10 +329,8 @@ impl<'a> Monitor<'a> {
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
-                let _ = hosts::withdraw(self.store, &container.spec, &[]);
-                let _ = walls::release(&container.spec); // the next command finds what is left
-                self.state.exit_code = i32::from(error.code.unwrap_or(EXIT_UNSTARTED));
-                self.state.error = format!("{error}");
+                take_down(self.store, &container.spec, &[]);
+                note_failure(&mut self.state, &error);
                 self.happens(container.spec.restart, Event::Failed);
             }
         }
@@ -404,10 +409,8 @@ impl<'a> Monitor<'a> {
     fn limit_ms(&self) -> i64 {
         let kill_at = self.run.as_ref().and_then(|run| run.kill_at);
         let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
-        let mut first = i64::MAX;
-        for at in [kill_at, check_at, self.start_at] {
-            first = first.min(at.unwrap_or(i64::MAX));
-        }
+        let at = |at: Option<i64>| at.unwrap_or(i64::MAX);
+        let first = at(kill_at).min(at(check_at)).min(at(self.start_at));
         if first == i64::MAX { -1 } else { (first - time::monotonic_ms()).max(0) }
     }
 
@@ -430,8 +433,7 @@ impl<'a> Monitor<'a> {
             }
         }
         self.lingering.iter().for_each(|output| output.watch(&mut fds));
-        process::wait_for(&mut fds, self.limit_ms());
-        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let ready = process::wait_for_each(&mut fds, self.limit_ms());
         drop(fds);
         if ready[0] {
             while sys::next_signal(self.signals.as_fd()).is_some() {
@@ -522,8 +524,7 @@ impl<'a> Monitor<'a> {
     fn listen_to(&mut self, at: usize, container: &Container) {
         let spec = &container.spec;
         let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
-            self.forget(at, spec);
-            return;
+            return self.forget(at, spec);
         };
         let done = match message {
             Message::Signal(signal) => {

@@ -55,7 +55,7 @@ pub fn make(store: &Store, mut network: Network) -> Result<Network> {
     let _lock = networks::lock(store)?;
     let name = network.name.clone();
     if networks::get(store, &name)?.is_some() {
-        return Err(Error::new(format!("network with name {name} already exists")));
+        return Err(Error::new(format_args!("network with name {name} already exists")));
     }
     check_link(store, &network.link)?;
     for text in [Some(&network.subnet), network.subnet6.as_ref()].into_iter().flatten() {
@@ -63,7 +63,7 @@ pub fn make(store: &Store, mut network: Network) -> Result<Network> {
             && let Some(user) = subnets::user(store, &range)?
         {
             let why = "Pool overlaps with other one on this address space";
-            return Err(Error::new(format!("{why}: {text} has addresses of {user}; choose another --subnet")));
+            return Err(Error::new(format_args!("{why}: {text} has addresses of {user}; choose another --subnet")));
         }
     }
     if network.subnet6.as_deref() == Some("") {
@@ -82,7 +82,7 @@ fn check_link(store: &Store, name: &str) -> Result<()> {
     if name.is_empty() {
         return Ok(());
     }
-    let bad = |why: &str| Err(Error::new(format!("the bridge cannot be called {name}: {why}")));
+    let bad = |why: &str| Err(Error::new(format_args!("the bridge cannot be called {name}: {why}")));
     if name == "mydocker0" || name.strip_prefix("md").is_some_and(|rest| rest.starts_with('-') || hex::is(rest, 8)) {
         return bad("links that mydocker names itself are called so");
     }
@@ -135,7 +135,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
     };
     let is_sound = network.subnet().is_ok() || WITHOUT_BRIDGE.contains(&name.as_str());
     if is_sound && networks::BUILT_IN.contains(&name.as_str()) {
-        return Err(Error::new(format!("{name} is a pre-defined network and cannot be removed")));
+        return Err(Error::new(format_args!("{name} is a pre-defined network and cannot be removed")));
     }
     let mut list = String::new();
     for (id, name) in &users(store, &network, false)? {
@@ -156,7 +156,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
 
 /// docker's answer to the name of a network that is not there.
 pub fn missing(word: &str) -> Error {
-    Error::new(format!("network {} not found", escaped(word)))
+    Error::new(format_args!("network {} not found", escaped(word)))
 }
 
 /// Whether a host can have this address of a range: the first one is the range's own, the last IPv4 one its broadcast.

@@ -13,7 +13,8 @@ pub type Writer<'a> = dyn FnMut(&mut dyn io::Sink) -> Result<()> + 'a;
 pub fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<T>) -> Result<T> {
     let (read, write) = control::pipe()?;
     let mut read = Some(read);
-    let (child, sync) = spawn_writer(writer, write.as_fd(), &mut || drop(read.take()))?;
+    let mut work = || writer(&mut io::File { fd: write.as_fd(), name: "the archive" });
+    let (child, sync) = spawn(0, &mut work, &mut || drop(read.take()))?;
     drop(write);
     let Some(read) = read else { sys::exit(1) };
     let got = reader(&mut io::File { fd: read.as_fd(), name: "the packed layer" });
@@ -25,20 +26,21 @@ pub fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::So
     }
 }
 
-/// A child that writes to `to`. `close` closes, in it, what only the parent may hold.
-pub fn spawn_writer(
-    writer: &mut Writer<'_>,
-    to: BorrowedFd<'_>,
-    close: &mut dyn FnMut(),
-) -> Result<(process::Child, OwnedFd)> {
-    spawn(&mut || writer(&mut io::File { fd: to, name: "the archive" }), close)
+/// Has a child do this work, in new `namespaces` (`CLONE_NEW*`), and waits for it.
+pub fn in_child(namespaces: u32, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    let (child, sync) = spawn(namespaces, work, &mut || ())?;
+    await_writer(&child, sync.as_fd())
 }
 
-/// A child that does this work. `close` closes, in it, what only the parent may hold.
-pub fn spawn(work: &mut dyn FnMut() -> Result<()>, close: &mut dyn FnMut()) -> Result<(process::Child, OwnedFd)> {
+/// A child that does this work, in new `namespaces`. `close` closes, in it, what only the parent may hold.
+pub fn spawn(
+    namespaces: u32,
+    work: &mut dyn FnMut() -> Result<()>,
+    close: &mut dyn FnMut(),
+) -> Result<(process::Child, OwnedFd)> {
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
-    let child = process::spawn(0, None, &mut || {
+    let child = process::spawn(namespaces, None, &mut || {
         drop(moved.take());
         close();
         match work() {

@@ -169,7 +169,7 @@ fn exec(args: &[String], env: &[String]) -> Error {
         }
     }
     match found {
-        Some(errno) => Error::os(format!("exec: \"{}\"", escaped(name)), errno).exit(EXIT_NOT_EXECUTABLE),
+        Some(errno) => Error::os(format_args!("exec: \"{}\"", escaped(name)), errno).exit(EXIT_NOT_EXECUTABLE),
         None => not_found(name, args).exit(EXIT_NOT_FOUND),
     }
 }
@@ -201,14 +201,14 @@ fn not_found(name: &str, args: &[String]) -> Error {
     if let [one] = args
         && one.contains(' ')
     {
-        return Error::new(format!(
+        return Error::new(format_args!(
             "exec: \"{shown}\": no such program; pass its words separately, without quotes around all, or use: sh -c \"{shown}\""
         ));
     }
     if name.contains('/') {
-        Error::os(format!("exec: \"{shown}\""), Errno::NOENT)
+        Error::os(format_args!("exec: \"{shown}\""), Errno::NOENT)
     } else {
-        Error::new(format!("exec: \"{shown}\": executable file not found in $PATH"))
+        Error::new(format_args!("exec: \"{shown}\": executable file not found in $PATH"))
     }
 }
 

@@ -2,9 +2,8 @@
 //! own, the mounts of the host's files. A short-lived helper process opens those; mounts travel as descriptors.
 
 use super::control::{self, Message};
-use super::{exec, hosts, packing, program};
+use super::{exec, hosts, packing};
 use crate::error::{Error, Result};
-use crate::kernel::{process, sys};
 use crate::spec::record::{from_json, to_json};
 use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::{Store, containers};
@@ -36,7 +35,7 @@ fn owner(store: &Store, spec: &Spec, id: &str, kinds: ThreadNameSpaceType) -> Re
     let name = other.spec.name.clone();
     if other.spec.ids.is_some() || spec.ids.is_some() {
         let why = "a container in a user namespace of its own shares no namespaces";
-        return Err(Error::new(alloc::format!("cannot join the namespaces of container {name}: {why}")));
+        return Err(Error::new(format_args!("cannot join the namespaces of container {name}: {why}")));
     }
     Ok(Joined { kinds, init: exec::open_init(store, &other)?, name })
 }
@@ -72,14 +71,14 @@ pub fn provide(
         (shares_pids(spec), ThreadNameSpaceType::PROCESS_ID, "/proc"),
     ] {
         if let (true, Some(owner)) = (is_wanted, joins.iter().find(|join| join.kinds == kinds)) {
-            help(&mut || send(sync, [mount::tree_of(owner.init.as_fd(), path)?]))?;
+            help(&mut || send(sync, &[mount::tree_of(owner.init.as_fd(), path)?]))?;
         }
     }
     if let Some(range) = spec.ids {
         let namespace = ids::prepare(pid, range)?;
         help(&mut || {
             ids::adopt(range)?;
-            send(sync, mount::sources(store, spec, Some(namespace.as_fd()))?)
+            send(sync, &mount::sources(store, spec, Some(namespace.as_fd()))?)
         })?;
     }
     let mut attached = Vec::new();
@@ -97,25 +96,15 @@ pub fn provide(
 
 /// Runs `work` in a process that may enter namespaces, and waits for it.
 pub(super) fn help(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-    let (report, child_report) = control::pair()?;
-    let mut moved = Some(report);
     // What it mounts on the way is mounted nowhere else.
-    let helper = process::spawn(CLONE_NEWNS, None, &mut || {
-        drop(moved.take());
-        match work() {
-            Ok(()) => sys::exit(0),
-            Err(error) => program::fail(child_report.as_fd(), error),
-        }
-    })?;
-    drop(child_report);
-    match moved {
-        Some(report) => packing::await_writer(&helper, report.as_fd()),
-        None => sys::exit(1),
-    }
+    packing::in_child(CLONE_NEWNS, work)
 }
 
-fn send(sync: BorrowedFd<'_>, trees: impl IntoIterator<Item = OwnedFd>) -> Result<()> {
-    trees.into_iter().try_for_each(|tree| control::send_with(sync, &Message::Tree, Some(tree.as_fd())))
+fn send(sync: BorrowedFd<'_>, trees: &[OwnedFd]) -> Result<()> {
+    for tree in trees {
+        control::send_with(sync, &Message::Tree, Some(tree.as_fd()))?;
+    }
+    Ok(())
 }
 
 /// child: takes what [`provide`] sends.

@@ -4,7 +4,6 @@ use super::control::{self, Message};
 use super::keys::Keys;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{process, sys, time};
-use alloc::vec;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -178,12 +177,6 @@ fn output(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     }
 }
 
-/// What comes, if anything does, goes to one of our standard outputs.
-fn shown(from: Option<OwnedFd>, to: BorrowedFd<'_>) -> Result<Option<Flow>> {
-    let Some(from) = from else { return Ok(None) };
-    Ok(Some(Flow::new(from, output(to)?, true)))
-}
-
 /// What a descriptor in the poll set is.
 #[derive(Clone, Copy, PartialEq)]
 enum Event {
@@ -216,26 +209,33 @@ pub fn relay(peer: &Peer, streams: Streams, manner: &Manner) -> Result<End> {
     let set = caught(manner);
     sys::block_signals(set);
     let signals = sys::signalfd(set).tried("watch signals")?;
-    let raw = if manner.raw { Raw::new() } else { None };
-    let typed = match stdin {
-        Some(stdin) => {
-            control::nonblocking(stdin.as_fd())?; // a full pipe must not keep us from reading what comes back
-            Some(Flow::new(process::duplicate(sys::stdin())?, stdin, !manner.raw))
-        }
-        None => None,
-    };
     let mut relay = Relay {
         peer,
         manner,
-        keys: Keys::new(if raw.is_some() { &manner.detach_keys } else { &[] }),
+        keys: Keys::new(&[]),
         has_detached: false,
         signals,
-        raw,
-        flows: [typed, shown(stdout, sys::stdout())?, shown(stderr, sys::stderr())?],
+        raw: None,
+        flows: [None, None, None],
         interrupts: 0,
         code: None,
         redraw_at: None,
     };
+    if manner.raw {
+        relay.raw = Raw::new();
+    }
+    if relay.raw.is_some() {
+        relay.keys = Keys::new(&manner.detach_keys);
+    }
+    if let Some(stdin) = stdin {
+        control::nonblocking(stdin.as_fd())?; // a full pipe must not keep us from reading what comes back
+        relay.flows[0] = Some(Flow::new(process::duplicate(sys::stdin())?, stdin, !manner.raw));
+    }
+    for (at, from, to) in [(1, stdout, sys::stdout()), (2, stderr, sys::stderr())] {
+        if let Some(from) = from {
+            relay.flows[at] = Some(Flow::new(from, output(to)?, true));
+        }
+    }
     if manner.redraws {
         relay.redraw();
     }
@@ -259,12 +259,11 @@ fn caught(manner: &Manner) -> sys::SignalSet {
     if !manner.raw && !manner.proxies {
         return sys::signal_bit(SIGWINCH);
     }
-    // Of these docker passes none on, either. The last two stop a job in the background that wants the terminal.
-    let mut free = vec![SIGPIPE, SIGCHLD, SIGURG];
-    if isatty(sys::stdin()) {
-        free.extend([SIGTTIN, SIGTTOU]);
-    }
-    free.into_iter().fold(!0, |set, signal| set & !sys::signal_bit(signal))
+    // Of these docker passes none on, either.
+    let free = sys::signal_bit(SIGPIPE) | sys::signal_bit(SIGCHLD) | sys::signal_bit(SIGURG);
+    // They stop a job in the background that wants the terminal.
+    let of_jobs = sys::signal_bit(SIGTTIN) | sys::signal_bit(SIGTTOU);
+    !(if isatty(sys::stdin()) { free | of_jobs } else { free })
 }
 
 impl Relay<'_> {
@@ -288,25 +287,28 @@ impl Relay<'_> {
 
     /// Waits, and tells what can be done now.
     fn next_events(&mut self) -> Vec<Event> {
-        let mut watched = alloc::vec![Event::Signal];
-        let mut fds = alloc::vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
-        if self.code.is_none() {
-            watched.push(Event::End);
-            fds.push(PollFd::from_borrowed_fd(self.peer.end(), PollFlags::IN));
+        let (mut watched, mut fds) = (Vec::new(), Vec::new());
+        let mut watch = |event, (fd, flags)| {
+            watched.push(event);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        watch(Event::Signal, (self.signals.as_fd(), PollFlags::IN));
+        let is_over = self.code.is_some();
+        if !is_over {
+            watch(Event::End, (self.peer.end(), PollFlags::IN));
         }
-        for (at, flow) in self.flows.iter().enumerate().skip(usize::from(self.code.is_some())) {
-            if let Some(flow) = flow {
-                let (fd, flags) = flow.awaits();
-                watched.push(Event::Flow(at));
-                fds.push(PollFd::from_borrowed_fd(fd, flags));
+        for (at, flow) in self.flows.iter().enumerate() {
+            if let Some(flow) = flow
+                && !(is_over && at == 0)
+            {
+                watch(Event::Flow(at), flow.awaits());
             }
         }
         let limit = self.redraw_at.map_or(-1, |at| (at - time::monotonic_ms()).max(0));
-        process::wait_for(&mut fds, limit);
         let mut events = Vec::new();
-        for (event, fd) in watched.into_iter().zip(fds) {
-            if !fd.revents().is_empty() {
-                events.push(event);
+        for (at, is_ready) in process::wait_for_each(&mut fds, limit).into_iter().enumerate() {
+            if is_ready {
+                events.push(watched[at]);
             }
         }
         if let Some(at) = self.redraw_at

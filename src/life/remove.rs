@@ -8,7 +8,6 @@ use crate::store::containers::{self, Container};
 use crate::store::{Store, events, images, names, trash};
 use crate::walls;
 use alloc::borrow::ToOwned;
-use alloc::format;
 use rustix::fd::AsFd;
 
 /// The true state of a container. One whose monitor died (only SIGKILL or a power cut can do that) is put right first:
@@ -135,7 +134,7 @@ fn in_use(store: &Store, container: &Container, word: &str) -> Error {
     } else {
         "running: stop the container before removing or force remove"
     };
-    Error::new(format!("cannot remove container \"{word}\": container is {why}"))
+    Error::new(format_args!("cannot remove container \"{word}\": container is {why}"))
 }
 
 /// `rm -f` of a container whose record cannot be read: everything that its id leads to goes.

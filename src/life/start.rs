@@ -9,7 +9,6 @@ use crate::spec::Spec;
 use crate::store::Store;
 use crate::store::containers::Container;
 use alloc::boxed::Box;
-use alloc::format;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::termios::Winsize;
 
@@ -66,7 +65,7 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
     drop(monitors);
     match control::answer(control.as_fd()) {
         Ok(Message::Started(pid)) => Ok(Started { spec: container.spec, pid, control, streams }),
-        Ok(_) => Err(Error::new(format!("the monitor of container {name} gave a strange answer"))),
+        Ok(_) => Err(Error::new(format_args!("the monitor of container {name} gave a strange answer"))),
         Err(error) => {
             // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.
             if fresh {

@@ -28,7 +28,7 @@ pub fn dial(store: &Store, container: &Container) -> Result<Option<OwnedFd>> {
             return Ok(None);
         }
         if monotonic_ms() > deadline {
-            return Err(Error::new(format!(
+            return Err(Error::new(format_args!(
                 "the monitor of container {} does not answer; 'mydocker rm -f' removes it",
                 container.spec.name
             )));
@@ -97,7 +97,7 @@ pub fn unpause(store: &Store, container: &Container) -> Result<()> {
 /// Says something that is answered with "done" or an error. `cannot` begins the error for a container that does not run.
 fn tell(store: &Store, container: &Container, message: &Message, cannot: &str) -> Result<()> {
     remove::settle(store, container)?;
-    let not_running = || Error::new(format!("{cannot}Container {} is not running", container.spec.id));
+    let not_running = || Error::new(format_args!("{cannot}Container {} is not running", container.spec.id));
     let socket = dial(store, container)?.ok_or_else(not_running)?;
     if control::request(socket.as_fd(), message, None)? { Ok(()) } else { Err(not_running()) }
 }

@@ -52,8 +52,11 @@ impl Output {
 
     /// Adds what this stream waits for.
     pub fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
-        let late = self.readers.iter().filter(|reader| !reader.waiting.is_empty());
-        fds.extend(late.map(|reader| PollFd::from_borrowed_fd(reader.to.as_fd(), PollFlags::OUT)));
+        for reader in &self.readers {
+            if !reader.waiting.is_empty() {
+                fds.push(PollFd::from_borrowed_fd(reader.to.as_fd(), PollFlags::OUT));
+            }
+        }
         if let Some(source) = &self.source
             && !self.is_held_back()
         {
@@ -166,7 +169,11 @@ impl Input {
             Some(sink) if !self.waiting.is_empty() => {
                 fds.push(PollFd::from_borrowed_fd(sink.as_fd(), PollFlags::OUT));
             }
-            _ => fds.extend(self.sources.iter().map(|s| PollFd::from_borrowed_fd(s.as_fd(), PollFlags::IN))),
+            _ => {
+                for source in &self.sources {
+                    fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
+                }
+            }
         }
     }
 

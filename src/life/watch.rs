@@ -45,7 +45,7 @@ pub fn sample(store: &Store, container: &Container) -> Result<Option<Sample>> {
 
 /// The processes of a running container, by pid. One that ends meanwhile is left out.
 pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
-    let not_running = || Error::new(format!("Container {} is not running", container.spec.id));
+    let not_running = || Error::new(format_args!("Container {} is not running", container.spec.id));
     let init = super::exec::running(store, container)?.ok_or_else(not_running)?.pid;
     let mut pids = match cgroup::pids(Place::of(&container.spec)) {
         Err(error) if is_missing(&error) => Vec::new(),

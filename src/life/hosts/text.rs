@@ -54,9 +54,9 @@ fn full_name(spec: &Spec) -> String {
 }
 
 /// The lines of one container: each of its addresses, with the same words.
-fn lines(attached: &Attached, words: &str) -> String {
+fn lines(ips: [&str; 2], words: &str) -> String {
     let mut lines = String::new();
-    for ip in [attached.ip.as_str(), &attached.ip6] {
+    for ip in ips {
         if !ip.is_empty() {
             lines.extend([ip, "\t", words, "\n"]);
         }
@@ -74,7 +74,7 @@ pub fn own(spec: &Spec, attached: &Attached) -> String {
         add_names(spec, &attached.network, &[], &mut words);
         add(&mut words, short(&spec.id));
     }
-    lines(attached, &words)
+    lines([&attached.ip, &attached.ip6], &words)
 }
 
 /// Whether that is one of the lines of [`own`], under whatever name it has otherwise.
@@ -99,13 +99,13 @@ fn add_names(spec: &Spec, network: &str, links: &[String], words: &mut String) {
     }
 }
 
-/// A container's lines in the file of another one: all its names there, those that the other gave it by `links` first, and
+/// A container's lines in the file of another one on a network, where it has these addresses: all its names there, those that the other gave it by `links` first, and
 /// at the end its short id, by which [`about`] knows the line as one of ours.
-pub fn of_other(spec: &Spec, attached: &Attached, links: &[String]) -> String {
+pub fn of_other(spec: &Spec, network: &str, ips: [&str; 2], links: &[String]) -> String {
     let mut words = String::new();
-    add_names(spec, &attached.network, links, &mut words);
+    add_names(spec, network, links, &mut words);
     words.extend([" ", short(&spec.id)]);
-    lines(attached, &words)
+    lines(ips, &words)
 }
 
 /// The address and the short id in a line of [`of_other`]. Nobody else's lines look so: the ones that were asked for have
@@ -279,14 +279,14 @@ mod tests {
         let (web, here) = (spec("web", &["www"]), at("net", "172.18.0.2", "fd00::2"));
         let (id, short) = (web.id.clone(), web.hostname.clone());
         let links = [format!("{id}:db"), format!("{}:no", "1".repeat(64)), "odd".into()];
-        let text = of_other(&web, &here, &links);
+        let text = of_other(&web, &here.network, [&here.ip, &here.ip6], &links);
         assert_eq!(text, format!("172.18.0.2\tdb web www {short}\nfd00::2\tdb web www {short}\n"));
         let gone: Vec<bool> = text.lines().map(|line| is_about(line, &web)).collect();
         assert_eq!(gone, [true, true]);
-        assert_eq!(of_other(&web, &at("bridge", "172.17.0.2", ""), &[]), format!("172.17.0.2\tweb {short}\n"));
+        assert_eq!(of_other(&web, "bridge", ["172.17.0.2", ""], &[]), format!("172.17.0.2\tweb {short}\n"));
         // Its short id is last even if it is an alias, too.
         let odd = spec("web", &[&short, "z"]);
-        assert_eq!(of_other(&odd, &at("net", "172.18.0.2", ""), &[]), format!("172.18.0.2\tweb z {short}\n"));
+        assert_eq!(of_other(&odd, "net", ["172.18.0.2", ""], &[]), format!("172.18.0.2\tweb z {short}\n"));
         for (line, about, outdated, of_network) in [
             (format!("172.18.0.2\tweb {short}"), true, true, true),
             (format!("172.18.0.2\tweb {short}\r\n"), true, true, true),

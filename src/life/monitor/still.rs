@@ -6,7 +6,6 @@ use crate::kernel::sys;
 use crate::spec::Spec;
 use crate::store::events;
 use crate::walls::cgroup::{self, Place};
-use alloc::format;
 use alloc::string::ToString;
 use rustix::fd::AsFd;
 
@@ -51,7 +50,7 @@ impl Monitor<'_> {
 
     pub(super) fn pause(&mut self, spec: &Spec) -> Result<()> {
         if self.is_paused() {
-            return Err(Error::new(format!("Container {} is already paused", spec.id)));
+            return Err(Error::new(format_args!("Container {} is already paused", spec.id)));
         }
         self.freeze(spec)?;
         self.set_paused(true);
@@ -61,7 +60,7 @@ impl Monitor<'_> {
 
     pub(super) fn unpause(&mut self, spec: &Spec) -> Result<()> {
         if !self.is_paused() {
-            return Err(Error::new(format!("Container {} is not paused", spec.id)));
+            return Err(Error::new(format_args!("Container {} is not paused", spec.id)));
         }
         self.set_paused(false);
         events::container(self.store, "unpause", spec, &[]);

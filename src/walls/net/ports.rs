@@ -157,7 +157,7 @@ impl Published {
             }
             None => {
                 let shown = escaped(text);
-                return Err(Error::new(format!("cannot publish a port: \"{shown}\" is not an IP address")));
+                return Err(Error::new(format_args!("cannot publish a port: \"{shown}\" is not an IP address")));
             }
         };
         let (first, last) = (publish.host_first, publish.host_last.max(publish.host_first));
