@@ -1,6 +1,7 @@
 //! Plain data: what a container was asked to be (written once), and what happened to it.
 
 use crate::spec::map::Map;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 pub use network::{Attached, Bound, Endpoint, Network, Protocol, Publish};
@@ -522,6 +523,12 @@ impl State {
 }
 
 impl Spec {
+    /// One that asks for nothing.
+    #[inline(never)]
+    pub fn empty() -> Box<Self> {
+        Box::default()
+    }
+
     /// The whole command: entrypoint and what follows it.
     pub fn args(&self) -> impl Iterator<Item = &String> {
         self.entrypoint.iter().chain(&self.cmd)

@@ -1,10 +1,10 @@
 //! The arguments of a verb: a table of flags, and docker's (pflag's) rules for reading them.
 
 use super::human::visible;
+use super::read::{bad, nth, wrong, wrongs};
 use core::fmt::Write as _;
-use lexopt::Arg;
-use mydocker::error::{EXIT_ENGINE, Error, Result};
-use std::ffi::OsString;
+use mydocker::error::{Error, Result};
+use std::ffi::{OsStr, OsString};
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
@@ -85,22 +85,24 @@ impl Parsed {
     }
 
     /// The last value as `read` understands it; its error becomes docker's `invalid argument "x" for "--flag" flag: …`.
-    pub fn read<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
-        let mut found = None;
-        self.see(key, self.last(key).as_slice(), &mut |value| {
-            found = Some(read(value)?);
+    #[inline(never)]
+    pub fn read<T>(&self, key: &str, read: fn(&str) -> Result<T>) -> Result<Option<T>> {
+        let Some(value) = self.last(key) else { return Ok(None) };
+        read(value).map(Some).map_err(|why| self.invalid(key, value, &why))
+    }
+
+    /// Adds every value as `read` understands it, in order; errors as from [`Parsed::read`].
+    #[inline(never)]
+    pub fn list<T>(&self, key: &str, read: fn(&str) -> Result<T>, all: &mut Vec<T>) -> Result<()> {
+        self.each(key, &mut |value| {
+            all.push(read(value)?);
             Ok(())
-        })?;
-        Ok(found)
+        })
     }
 
     /// Shows every value to `read`, in order; errors as from [`Parsed::read`].
     pub fn each(&self, key: &str, read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        self.see(key, &self.all(key), read)
-    }
-
-    fn see(&self, key: &str, values: &[&str], read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        for value in values {
+        for value in self.all(key) {
             read(value).map_err(|why| self.invalid(key, value, &why))?;
         }
         Ok(())
@@ -118,9 +120,9 @@ impl Parsed {
 
     /// docker's sentence about a value that a flag does not take.
     pub fn invalid(&self, key: &str, value: &str, why: &Error) -> Error {
-        let spelled = format!("--{key}");
+        let spelled = ["--", key].concat();
         let spelled = self.find(&spelled).map_or(spelled, Flag::spelled);
-        bad(format!("invalid argument \"{}\" for \"{spelled}\" flag: {why}", visible(value)))
+        wrongs("invalid argument \"{}\" for \"{}\" flag: {}", &[value, &spelled, &why.to_string()])
     }
 }
 
@@ -142,17 +144,19 @@ impl Flag {
 
     /// The name by which the code asks for it: the last one.
     pub fn key(self) -> &'static str {
-        self.names.rsplit("--").next().unwrap_or_default()
+        let last = self.names.rsplit(' ').next().unwrap_or_default();
+        last.strip_prefix("--").unwrap_or_default()
     }
 
     /// "" for a switch, else what the help calls the value ("NAME", "list").
     pub fn value(self) -> &'static str {
-        self.rest.split("  ").next().unwrap_or_default().trim_start()
+        self.rest.split(' ').nth(1).unwrap_or_default()
     }
 
     /// One sentence; "" keeps the flag out of the help.
     pub fn help(self) -> &'static str {
-        self.rest.split_once("  ").map_or("", |(_, help)| help)
+        let value = self.value().len();
+        self.rest.get(value + if value == 0 { 2 } else { 3 }..).unwrap_or_default()
     }
 
     /// Its letter, as in `-d`.
@@ -168,8 +172,8 @@ impl Flag {
     /// `-d, --detach` or `--name`, as pflag writes it.
     pub fn spelled(self) -> String {
         match self.letter() {
-            Some(letter) => format!("-{letter}, --{}", self.key()),
-            None => format!("--{}", self.key()),
+            Some(letter) => ["-", letter, ", --", self.key()].concat(),
+            None => ["--", self.key()].concat(),
         }
     }
 }
@@ -186,118 +190,86 @@ impl Verb {
 
     /// Its name and what is typed after it.
     fn spelled(&self) -> String {
-        format!("{} {}", self.name, self.usage).trim_end().to_owned()
+        let end = if self.usage.is_empty() { "" } else { " " };
+        [self.name, end, self.usage].concat()
     }
 }
 
-fn bad(what: String) -> Error {
-    Error::new(what).exit(EXIT_ENGINE)
-}
+/// The arguments that were not read yet.
+type Left = std::vec::IntoIter<String>;
 
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    for arg in &args {
-        if arg.to_str().is_none() {
-            let mut shown = String::new();
-            for byte in arg.as_encoded_bytes() {
-                shown.extend(byte.escape_ascii().map(char::from));
-            }
-            return Err(bad(format!("argument \"{shown}\" is not UTF-8")));
-        }
+    let mut texts = Vec::with_capacity(args.len());
+    for arg in args {
+        texts.push(arg.into_string().map_err(|arg| not_utf8(&arg))?);
     }
-    let mut parser = lexopt::Parser::from_args(args);
     let mut parsed = Parsed { verb: verb.name, words: Vec::new(), flags: Vec::new(), known: verb.known() };
-    let mut typed = String::new(); // the whole argument that the parser is in
-    loop {
-        if let Some(mut rest) = parser.try_raw_args() {
-            let Some(next) = rest.peek() else { break };
-            typed = next.to_string_lossy().into_owned();
-            if typed == "--" {
-                parsed.words.extend(rest.skip(1).map(text));
+    let mut left = texts.into_iter();
+    while let Some(typed) = left.next() {
+        if typed == "--" {
+            break;
+        }
+        if typed == "-" || !typed.starts_with('-') {
+            parsed.words.push(typed);
+            if verb.stops {
                 break;
             }
-            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
-                rest.next();
-                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
-                accept(&mut parsed, flag, value, &|| visible(&typed))?;
-                continue;
-            }
+            continue;
         }
-        let (found, letter) = match parser.next() {
-            Ok(None) => break,
-            Ok(Some(Arg::Value(word))) => {
-                parsed.words.push(text(word));
-                if verb.stops {
-                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
-                    break;
+        let (name, value) = typed.split_once('=').map_or((&*typed, None), |(name, value)| (name, Some(value)));
+        match parsed.find(name) {
+            Some(flag) if flag.value() == REST => {
+                parsed.flags.extend(left.by_ref().map(|word| (flag.key(), word)));
+                if value.is_some() || !parsed.given(flag.key()) {
+                    return Err(no_value(&visible(&typed)));
                 }
-                continue;
             }
-            Ok(Some(Arg::Long(name))) => (long(&parsed, &format!("--{name}"))?, None),
-            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
-            // Only a switch leaves the value after its `=` unread.
-            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
-                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&format!("--{key}")));
-                let Some(flag) = flag else { return Err(odd(&typed)) };
-                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
-                continue;
+            // A long flag with one dash is docker's old spelling.
+            Some(flag) if name.len() > 2 => accept(&mut parsed, flag, value, &mut left, &|| visible(&typed))?,
+            None if name == "--help" => return Ok(Outcome::Help),
+            None if name.starts_with("--") => return Err(unknown(&parsed, "unknown flag: ", name, name)),
+            _ => {
+                if letters(&mut parsed, &typed, &mut left)? {
+                    return Ok(Outcome::Help);
+                }
             }
-            Err(_) => return Err(odd(&typed)),
-        };
-        let Some(flag) = found else { return Ok(Outcome::Help) };
-        if flag.value() == REST {
-            let rest = parser.try_raw_args().into_iter().flatten();
-            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
-            if parsed.given(flag.key()) {
-                break;
-            }
-            return Err(bad(format!("flag needs an argument: {}", visible(&typed))));
         }
-        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
-        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
-        accept(&mut parsed, flag, value, &shown)?;
     }
+    parsed.words.extend(left);
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-/// What cannot be split at all.
-fn odd(typed: &str) -> Error {
-    bad(format!("bad flag syntax: {}", visible(typed)))
+fn not_utf8(arg: &OsStr) -> Error {
+    bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii()))
 }
 
-/// All arguments have been UTF-8 since the first line of `parse`.
-fn text(arg: OsString) -> String {
-    arg.into_string().unwrap_or_default()
+fn no_value(shown: &str) -> Error {
+    bad(["flag needs an argument: ", shown].concat())
 }
 
-/// `-name` or `-name=bird`, a long flag with one dash.
-fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
-    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
-    let is_one = name.len() > 2 && !name.starts_with("--");
-    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
-}
-
-/// The flag of `--name`; `None` for `--help`.
-fn long(parsed: &Parsed, name: &str) -> Result<Option<Flag>> {
-    match parsed.find(name) {
-        None if name == "--help" => Ok(None),
-        None => Err(unknown(parsed, "unknown flag: ", name, name)),
-        found => Ok(found),
-    }
-}
-
-/// The flag of `-x`; `None` for `-h` where that is the help.
-fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
-    match parsed.find(&format!("-{letter}")) {
-        None if letter == 'h' => Ok(None),
-        None => {
-            let what = format!("unknown shorthand flag: '{}' in ", visible(&String::from(letter)));
-            let name = typed.split('=').next().unwrap_or_default();
-            Err(unknown(parsed, &what, typed, name))
+/// Reads `-itp 1:2`. Whether the help is asked for, by an `-h` that is no flag.
+fn letters(parsed: &mut Parsed, typed: &str, left: &mut Left) -> Result<bool> {
+    let mut chars = typed[1..].chars();
+    while let Some(letter) = chars.next() {
+        let Some(flag) = parsed.find(&format!("-{letter}")) else {
+            if letter == 'h' {
+                return Ok(true);
+            }
+            let what = ["unknown shorthand flag: '", &visible(&String::from(letter)), "' in "].concat();
+            return Err(unknown(parsed, &what, typed, typed.split('=').next().unwrap_or_default()));
+        };
+        // The value of a switch needs a `=` before it.
+        let rest = chars.as_str();
+        let is_value = !rest.is_empty() && !flag.value().is_empty();
+        let value = rest.strip_prefix('=').or(is_value.then_some(rest));
+        accept(parsed, flag, value, left, &|| format!("'{letter}' in {typed}"))?;
+        if value.is_some() {
+            break;
         }
-        found => Ok(found),
     }
+    Ok(false)
 }
 
 fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
@@ -307,28 +279,33 @@ fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
     }
     let near = did_you_mean(name.trim_start_matches('-'), &names, ["--", ""]);
     let end = if near.is_empty() { ";" } else { &near };
-    bad(format!("{what}{}{end} see 'mydocker help {}'", visible(shown), parsed.verb))
+    wrongs("{}{}{} see 'mydocker help {}'", &[what, shown, end, parsed.verb])
 }
 
 /// A truth value in one of the spellings that Go takes.
 pub fn boolean(text: &str) -> Option<bool> {
-    let spellings = ["0 f F false FALSE False", "1 t T true TRUE True"];
-    spellings.iter().position(|words| words.split(' ').any(|word| word == text)).map(|at| at == 1)
+    nth("0 f F false FALSE False 1 t T true TRUE True", text).map(|at| at >= 6)
 }
 
-/// Notes a flag with its value; `shown` is how it was typed.
-fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
+/// Notes a flag with its value, which is the next argument when none was typed with it; `shown` is how it was typed.
+fn accept(
+    parsed: &mut Parsed,
+    flag: Flag,
+    value: Option<&str>,
+    left: &mut Left,
+    shown: &dyn Fn() -> String,
+) -> Result<()> {
     let value = match value {
-        Some(value) if flag.value().is_empty() => match boolean(&value) {
+        Some(value) if flag.value().is_empty() => match boolean(value) {
             Some(is_on) => is_on.to_string(),
             None => {
-                let why = format!("strconv.ParseBool: parsing \"{}\": invalid syntax", visible(&value));
-                return Err(parsed.invalid(flag.key(), &value, &Error::new(why)));
+                let why = wrong("strconv.ParseBool: parsing \"{}\": invalid syntax", value);
+                return Err(parsed.invalid(flag.key(), value, &why));
             }
         },
-        Some(value) => value,
+        Some(value) => value.to_owned(),
         None if flag.value().is_empty() => "true".to_owned(),
-        None => return Err(bad(format!("flag needs an argument: {}", shown()))),
+        None => left.next().ok_or_else(|| no_value(&shown()))?,
     };
     parsed.flags.push((flag.key(), value));
     Ok(())
@@ -340,25 +317,28 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
     if (min..=max).contains(&words) {
         return Ok(());
     }
-    let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
-    let wants = match (min, max) {
-        (_, 0) => "accepts no arguments".to_owned(),
-        (min, max) if min == max => format!("requires {min} {}", plural(min)),
-        (min, usize::MAX) => format!("requires at least {min} {}", plural(min)),
-        (0, max) => format!("requires at most {max} {}", plural(max)),
-        (min, max) => format!("requires at least {min} and at most {max} arguments"),
+    let both = format!("requires at least {min} and at most");
+    let (wants, number) = match (min, max) {
+        (_, 0) => ("accepts", 0),
+        (min, max) if min == max => ("requires", min),
+        (min, usize::MAX) => ("requires at least", min),
+        (0, max) => ("requires at most", max),
+        (_, max) => (both.as_str(), max),
     };
-    Err(Error::new(format!("'mydocker {}' {wants}; usage: mydocker {}", verb.name, verb.spelled())).exit(1))
+    let shown = if number == 0 { "no".to_owned() } else { number.to_string() };
+    let plural = if number == 1 { "" } else { "s" };
+    let what = "'mydocker {}' {} {} argument{}; usage: mydocker {}";
+    Err(wrongs(what, &[verb.name, wants, &shown, plural, &verb.spelled()]).exit(1))
 }
 
 /// The end of a sentence about a mistyped word: the known one that it most probably means, if there is one. At most two
 /// edits away, one for a short word. It is shown between two texts.
 pub fn did_you_mean(word: &str, among: &[&str], [before, after]: [&str; 2]) -> String {
-    nearest(word, among).map_or(String::new(), |near| format!("; did you mean {before}{near}{after}?"))
+    nearest(word, among).map_or(String::new(), |near| ["; did you mean ", before, near, after, "?"].concat())
 }
 
 fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
-    let word: Vec<char> = word.chars().take(NEAREST_CHARS_MAX).collect();
+    let word = chars(word);
     let limit = match word.len() {
         0 | 1 => 0,
         2 | 3 => 1,
@@ -368,7 +348,7 @@ fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
     for known in among {
         // Typing errors spare the first letter; another one is another word (pull is not kill).
         if known.chars().next() == word.first().copied() {
-            let far = distance(&word, known);
+            let far = distance(&word, &chars(known));
             if far <= limit && best.is_none_or(|best| (far, *known) < best) {
                 best = Some((far, *known));
             }
@@ -377,52 +357,58 @@ fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
     best.map(|(_, known)| known)
 }
 
+fn chars(word: &str) -> Vec<char> {
+    word.chars().take(NEAREST_CHARS_MAX).collect()
+}
+
 /// Edits (insert, delete, replace, swap neighbours) between two words.
-fn distance(word: &[char], known: &str) -> usize {
-    let known: Vec<char> = known.chars().take(NEAREST_CHARS_MAX).collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=known.len()).collect();
-    for (i, a) in word.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in known.iter().enumerate() {
-            let mut edits = (above[j] + usize::from(a != b)).min(above[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == known[j - 1] && word[i - 1] == *b {
-                edits = edits.min(before[j - 1] + 1);
+fn distance(word: &[char], known: &[char]) -> usize {
+    // The three last rows of the table, by turns.
+    let mut rows = [[0; NEAREST_CHARS_MAX + 1]; 3];
+    for i in 0..=word.len() {
+        let (row, above, before) = (i % 3, (i + 2) % 3, (i + 1) % 3);
+        for j in 0..=known.len() {
+            let mut edits = i + j;
+            if i > 0 && j > 0 {
+                let other = usize::from(word[i - 1] != known[j - 1]);
+                edits = (rows[above][j - 1] + other).min(rows[above][j] + 1).min(rows[row][j - 1] + 1);
+                if i > 1 && j > 1 && word[i - 1] == known[j - 2] && word[i - 2] == known[j - 1] {
+                    edits = edits.min(rows[before][j - 2] + 1);
+                }
             }
-            row.push(edits);
+            rows[row][j] = edits;
         }
-        before = core::mem::replace(&mut above, row);
     }
-    above.last().copied().unwrap_or_default()
+    rows[word.len() % 3][known.len()]
 }
 
 /// The help text of a verb, as docker lays it out.
 pub fn help(verb: &Verb) -> String {
-    let mut text = format!("Usage:  mydocker {}\n\n{}\n", verb.spelled(), verb.about);
-    let mut before = "\nAliases:\n  mydocker ";
+    let mut text = ["Usage:  mydocker ", &verb.spelled(), "\n\n", verb.about, "\n"].concat();
     if !verb.aliases.is_empty() {
-        for name in [verb.name].iter().chain(verb.aliases) {
-            text.extend([before, name]);
-            before = ", mydocker ";
+        text.extend(["\nAliases:\n  mydocker ", verb.name]);
+        for name in verb.aliases {
+            text.extend([", mydocker ", name]);
         }
         text.push('\n');
     }
-    let mut left: Vec<(String, &str)> = Vec::new();
+    let mut shown = Vec::new();
     let mut width = 0;
     for flag in verb.known() {
         if !flag.help().is_empty() {
             let indent = if flag.letter().is_some() { "  " } else { "      " };
-            let typed = format!("{indent}{} {}", flag.spelled(), flag.value());
-            width = width.max(typed.trim_end().chars().count());
-            left.push((typed, flag.help()));
+            let mut typed = [indent, &flag.spelled(), " ", flag.value()].concat();
+            typed.truncate(typed.trim_end().len());
+            width = width.max(typed.chars().count());
+            shown.push((typed, flag.help()));
         }
     }
-    if !left.is_empty() {
+    if width > 0 {
         text.push_str("\nOptions:\n");
     }
-    for (left, right) in &left {
-        let _ = write!(text, "{:1$}", left.trim_end(), width + 3); // a String takes everything
-        wrap(&mut text, right, width + 3);
+    for (typed, help) in &shown {
+        let _ = write!(text, "{typed:0$}", width + 3); // a String takes everything
+        wrap(&mut text, help, width + 3);
     }
     if !verb.long.is_empty() {
         text.extend(["\n", verb.long.trim_end(), "\n"]);

@@ -2,7 +2,7 @@
 
 use super::decide::life;
 use super::read;
-use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::error::{Error, Result};
 use mydocker::life::program::DEFAULT_PATH;
 use mydocker::spec::map::Set;
 use mydocker::spec::{port, record};
@@ -15,17 +15,16 @@ const SHELL: &str = "[\"/bin/sh\",\"-c\"]";
 pub fn apply(config: &mut Config, instructions: &[&str]) -> Result<()> {
     let mut has_cmd = false;
     for text in instructions {
-        let bad = |why: &str| Error::new(format!("invalid change '{}': {why}", text.escape_debug())).exit(EXIT_ENGINE);
         let (name, rest) = first(text.trim());
-        if rest.is_empty() {
-            return Err(bad("it has no value"));
-        }
         let name = name.to_ascii_uppercase();
         if name == "ENTRYPOINT" && !has_cmd {
             config.cmd = None; // the old words belonged to the old program
         }
         has_cmd |= name == "CMD";
-        one(config, &name, rest, &bad)?;
+        one(config, &name, rest).map_err(|error| match error.code {
+            Some(_) => error, // it is a whole sentence
+            None => read::wrongs("invalid change '{}': {}", &[&text.escape_debug().to_string(), &error.what]),
+        })?;
     }
     Ok(())
 }
@@ -36,67 +35,59 @@ fn first(text: &str) -> (&str, &str) {
     (word, rest.trim_start())
 }
 
-fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error) -> Result<()> {
+fn one(config: &mut Config, name: &str, rest: &str) -> Result<()> {
+    if rest.is_empty() {
+        return Err(Error::new("it has no value"));
+    }
     let env = config.env.clone().unwrap_or_default();
-    let unclosed = || bad("a quote or a brace is not closed");
     match name {
-        "CMD" | "ENTRYPOINT" => {
-            let mut words = list(rest);
-            if words.is_none() {
-                words = config.shell.clone().or_else(|| list(SHELL));
-                words.get_or_insert_default().push(rest.to_owned());
-            }
-            *(if name == "CMD" { &mut config.cmd } else { &mut config.entrypoint }) = words;
+        "CMD" => config.cmd = command(rest, config.shell.as_ref()),
+        "ENTRYPOINT" => config.entrypoint = command(rest, config.shell.as_ref()),
+        "ENV" => {
+            let to = config.env.get_or_insert_default();
+            pairs(rest, &env, &mut |key, value| {
+                while let Some(at) = to.iter().position(|entry| entry.split('=').next() == Some(key)) {
+                    to.remove(at);
+                }
+                to.push([key, "=", value].concat());
+            })?;
         }
-        "ENV" | "LABEL" => {
-            let mut add = |key: &str, value: &str| {
-                if name == "LABEL" {
-                    config.labels.get_or_insert_default().insert(key.to_owned(), value.to_owned());
-                    return;
-                }
-                let env = config.env.get_or_insert_default();
-                while let Some(at) = env.iter().position(|entry| entry.split('=').next() == Some(key)) {
-                    env.remove(at);
-                }
-                env.push(format!("{key}={value}"));
+        "LABEL" => {
+            let to = config.labels.get_or_insert_default();
+            pairs(rest, &env, &mut |key, value| to.insert(key.to_owned(), value.to_owned()))?;
+        }
+        "USER" => config.user = Some(one_word(rest, &env)?),
+        "WORKDIR" => {
+            let base = config.working_dir.as_deref().unwrap_or("/");
+            config.working_dir = Some(mydocker::kernel::file::absolute(base, &one_word(rest, &env)?));
+        }
+        "STOPSIGNAL" => {
+            let signal = one_word(rest, &env)?;
+            read::signal(&signal)?;
+            config.stop_signal = Some(signal);
+        }
+        "EXPOSE" => {
+            for text in &words(rest, &env, true)? {
+                ports(text, config.exposed_ports.get_or_insert_default())?;
+            }
+        }
+        "VOLUME" => {
+            let paths = match list(rest) {
+                Some(paths) => paths,
+                None => words(rest, &env, true)?,
             };
-            pairs(rest, &env, &mut add).ok_or_else(|| bad("KEY=VALUE is expected"))?;
-        }
-        "USER" | "WORKDIR" | "STOPSIGNAL" => {
-            let value = one_word(rest, &env).ok_or_else(unclosed)?;
-            match name {
-                "USER" => config.user = Some(value),
-                "WORKDIR" => {
-                    let base = config.working_dir.as_deref().unwrap_or("/");
-                    config.working_dir = Some(mydocker::kernel::file::absolute(base, &value));
-                }
-                _ => {
-                    read::signal(&value)?;
-                    config.stop_signal = Some(value);
-                }
-            }
-        }
-        "EXPOSE" | "VOLUME" => {
-            let is_volume = name == "VOLUME";
-            let listed = if is_volume { list(rest) } else { None };
-            let set = if is_volume { &mut config.volumes } else { &mut config.exposed_ports };
-            for text in &listed.or_else(|| words(rest, &env, true)).ok_or_else(unclosed)? {
-                let set = set.get_or_insert_default();
-                if !is_volume {
-                    ports(text, set).ok_or_else(|| bad("PORT, PORT/PROTOCOL or FIRST-LAST is expected"))?;
-                    continue;
-                }
-                let path = one_word(text, &env).ok_or_else(unclosed)?;
+            for path in &paths {
+                let path = one_word(path, &env)?;
                 if path.is_empty() {
-                    return Err(bad("VOLUME specified can not be an empty string"));
+                    return Err(Error::new("VOLUME specified can not be an empty string"));
                 }
-                set.insert(path, ());
+                config.volumes.get_or_insert_default().insert(path, ());
             }
         }
         "ONBUILD" => {
             let first = first(rest).0.to_ascii_uppercase();
-            if matches!(first.as_str(), "ONBUILD" | "FROM" | "MAINTAINER") {
-                return Err(bad(&(first + " isn't allowed as an ONBUILD trigger")));
+            if read::nth("ONBUILD FROM MAINTAINER", &first).is_some() {
+                return Err(Error::new(first + " isn't allowed as an ONBUILD trigger"));
             }
             config.on_build.get_or_insert_default().push(rest.to_owned());
         }
@@ -104,24 +95,36 @@ fn one(config: &mut Config, name: &str, rest: &str, bad: &dyn Fn(&str) -> Error)
             let expected =
                 "[--interval=DURATION --timeout= --start-period= --start-interval= --retries=N] CMD …, or NONE";
             let mut health = HealthConfig::default();
-            healthcheck(rest, &mut health).ok_or_else(|| bad(expected))?;
+            healthcheck(rest, &mut health).ok_or_else(|| Error::new(expected))?;
             config.healthcheck = Some(health);
         }
         _ => {
             let known = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR";
-            return Err(bad(&format!("{} is not a valid change command: known are {known}", name.escape_debug())));
+            let name = name.escape_debug().to_string();
+            return Err(Error::new([&name, " is not a valid change command: known are ", known].concat()));
         }
     }
     Ok(())
 }
 
+/// A JSON array of words, or a line for the shell.
+fn command(text: &str, shell: Option<&Vec<String>>) -> Option<Vec<String>> {
+    list(text).or_else(|| {
+        let mut words = shell.cloned().or_else(|| list(SHELL))?;
+        words.push(text.to_owned());
+        Some(words)
+    })
+}
+
 /// `80`, `80/udp`, `8000-8010`: adds each port with its protocol.
-fn ports(text: &str, to: &mut Set<String>) -> Option<()> {
-    let (first, last, protocol) = port::range(text)?;
+fn ports(text: &str, to: &mut Set<String>) -> Result<()> {
+    let Some((first, last, protocol)) = port::range(text) else {
+        return Err(Error::new("PORT, PORT/PROTOCOL or FIRST-LAST is expected"));
+    };
     for at in first..=last {
         to.insert(port::text(at, protocol), ());
     }
-    Some(())
+    Ok(())
 }
 
 /// `NONE`, or `[--interval=30s …] CMD` and a JSON array of words or a line for the shell.
@@ -164,28 +167,48 @@ fn list(text: &str) -> Option<Vec<String>> {
 }
 
 /// `A=b C="d e"`, or the old form `A value with blanks`.
-fn pairs(text: &str, env: &[String], add: &mut dyn FnMut(&str, &str)) -> Option<()> {
+fn pairs(text: &str, env: &[String], add: &mut dyn FnMut(&str, &str)) -> Result<()> {
     let (key, rest) = first(text);
-    if !key.contains('=') {
-        add(key, &one_word(rest, env).filter(|_| !rest.is_empty())?);
-        return Some(());
+    if !key.contains('=') && !rest.is_empty() {
+        if let Some([value]) = split(rest, env, false).as_deref() {
+            add(key, value);
+            return Ok(());
+        }
+    } else if let Some(words) = split(text, env, true) {
+        let mut is_right = true;
+        for word in &words {
+            let (key, value) = word.split_once('=').unwrap_or_default();
+            is_right &= !key.is_empty();
+            add(key, value);
+        }
+        if is_right {
+            return Ok(());
+        }
     }
-    for word in &words(text, env, true)? {
-        let (key, value) = word.split_once('=').filter(|(key, _)| !key.is_empty())?;
-        add(key, value);
-    }
-    Some(())
+    Err(Error::new("KEY=VALUE is expected"))
 }
 
-fn one_word(text: &str, env: &[String]) -> Option<String> {
-    words(text, env, false)?.pop()
+fn one_word(text: &str, env: &[String]) -> Result<String> {
+    Ok(words(text, env, false)?.pop().unwrap_or_default())
+}
+
+fn words(text: &str, env: &[String], splits: bool) -> Result<Vec<String>> {
+    split(text, env, splits).ok_or_else(|| Error::new("a quote or a brace is not closed"))
 }
 
 /// Words with `"…"`, `'…'`, `\`, and variables of the image, as a Dockerfile has them; or all of it as one word.
-fn words(text: &str, env: &[String], splits: bool) -> Option<Vec<String>> {
+fn split(text: &str, env: &[String], splits: bool) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote, mut is_word) = (Vec::new(), String::new(), None, !splits);
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        if quote.is_none() && splits && c.is_whitespace() {
+            if is_word {
+                words.push(core::mem::take(&mut word));
+            }
+            is_word = false;
+            continue;
+        }
+        is_word = true;
         match (c, quote) {
             ('\\', None | Some('"')) => {
                 let next = chars.next()?;
@@ -193,26 +216,15 @@ fn words(text: &str, env: &[String], splits: bool) -> Option<Vec<String>> {
                     word.push('\\'); // between quotes it is a letter like others
                 }
                 word.push(next);
-                is_word = true;
             }
             ('$', None | Some('"')) => {
                 let (value, bytes) = variable(chars.as_str(), env)?;
-                word.push_str(&value);
+                word.push_str(value);
                 chars = chars.as_str()[bytes..].chars();
-                is_word = true;
             }
-            ('"' | '\'', None) => (quote, is_word) = (Some(c), true),
+            ('"' | '\'', None) => quote = Some(c),
             (c, Some(q)) if c == q => quote = None,
-            (c, None) if splits && c.is_whitespace() => {
-                if is_word {
-                    words.push(std::mem::take(&mut word));
-                }
-                is_word = false;
-            }
-            (c, _) => {
-                word.push(c);
-                is_word = true;
-            }
+            (c, _) => word.push(c),
         }
     }
     if is_word {
@@ -222,18 +234,18 @@ fn words(text: &str, env: &[String], splits: bool) -> Option<Vec<String>> {
 }
 
 /// What stands for the variable that follows a `$`, and how many bytes its name has: `A`, `{A}`, `{A:-else}`, `{A:+then}`.
-fn variable(text: &str, env: &[String]) -> Option<(String, usize)> {
+fn variable<'a>(text: &'a str, env: &'a [String]) -> Option<(&'a str, usize)> {
+    let until = |text: &str, is_end: fn(&u8) -> bool| text.bytes().take_while(|byte| !is_end(byte)).count();
     let (inside, bytes) = match text.strip_prefix('{') {
         Some(rest) => rest.split_once('}').map(|(inside, _)| (inside, inside.len() + 2))?,
         None => {
-            let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+            let end = until(text, |byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
             (&text[..end], end)
         }
     };
-    let end = inside.find([':', '-', '+']).unwrap_or(inside.len());
-    let (name, then) = inside.split_at(end);
+    let (name, then) = inside.split_at(until(inside, |byte| b":-+".contains(byte)));
     if name.is_empty() {
-        return (bytes == 0).then(|| ("$".to_owned(), 0));
+        return (bytes == 0).then_some(("$", 0));
     }
     let known = env.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
     let known = known.or((name == "PATH").then_some(DEFAULT_PATH));
@@ -250,7 +262,7 @@ fn variable(text: &str, env: &[String]) -> Option<(String, usize)> {
         _ if then == ":" => return None,
         _ => known.unwrap_or(""),
     };
-    Some((value.to_owned(), bytes))
+    Some((value, bytes))
 }
 
 #[cfg(test)]
@@ -310,10 +322,10 @@ mod tests {
             ("$ $- a$", "$|$-|a$"),
             ("$PATH", DEFAULT_PATH),
         ] {
-            assert_eq!(words(text, &env, true).unwrap().join("|"), want, "{text}");
+            assert_eq!(split(text, &env, true).unwrap().join("|"), want, "{text}");
         }
-        assert_eq!(words("a  $A", &env, false).unwrap(), ["a  1"]);
-        assert!(words("${A", &env, true).is_none() && words("${}", &env, true).is_none());
+        assert_eq!(split("a  $A", &env, false).unwrap(), ["a  1"]);
+        assert!(split("${A", &env, true).is_none() && split("${}", &env, true).is_none());
     }
 
     #[test]

@@ -4,11 +4,10 @@ use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::images::few;
 use super::progress::Progress;
-use super::{OK, human, note, open_store, open_store_as_we_are, print_error, seal};
+use super::{OK, human, note, open_store, print_error, seal};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{file, sys};
 use mydocker::life::copy::{self, Copied, Copy};
-use mydocker::life::exec;
 use mydocker::store::containers;
 use rustix::fd::AsFd;
 use rustix::termios::isatty;
@@ -18,7 +17,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     let [source, destination] = [&parsed.words[0], &parsed.words[1]];
     for (word, what) in [(source, "source"), (destination, "destination")] {
         if word.is_empty() {
-            return Err(Error::new(format!("{what} can not be empty")));
+            return Err(Error::new([what, " can not be empty"].concat()));
         }
     }
     let (is_into, (word, inside), typed) = match (split(source), split(destination)) {
@@ -28,10 +27,10 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
         (None, Some(container)) => (true, container, source),
     };
     if inside.is_empty() {
-        return Err(Error::new(format!("no path in container {word}: {word}:/ is all of it")));
+        return Err(Error::new(["no path in container ", word, ": ", word, ":/ is all of it"].concat()));
     }
-    if !rustix::process::geteuid().is_root() && is_running(word)? {
-        enter_user_namespace_of(word)?;
+    if !rustix::process::geteuid().is_root() {
+        enter_user_namespace_of(word, false)?;
     }
     seal()?;
     let store = open_store()?;
@@ -60,7 +59,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     drop(progress);
     let copied = copied?;
     if !copied.left_out.is_empty() {
-        note(&format!("not copied: {}", few(&copied.left_out, str::to_owned)));
+        note(&("not copied: ".to_owned() + &few(&copied.left_out, str::to_owned)));
     }
     let is_stream = request.outside.is_none();
     if !is_quiet && (is_into || !is_stream) {
@@ -83,20 +82,14 @@ fn split(word: &str) -> Option<(&str, &str)> {
     word.split_once(':').filter(|(container, _)| !container.is_empty() && !matches!(word.as_bytes()[0], b'/' | b'.'))
 }
 
-fn is_running(word: &str) -> Result<bool> {
-    let store = open_store_as_we_are()?;
-    let container = containers::find(&store, word)?;
-    Ok(exec::open_init(&store, &container).is_ok())
-}
-
 fn summary(copied: &Copied, to: &str) -> String {
     let mut size = human::size(copied.transferred);
     if let Some(content) = copied.content
         && content != copied.transferred
     {
-        size = format!("{} (transferred {size})", human::size(content));
+        size = [&human::size(content), " (transferred ", &size, ")"].concat();
     }
-    format!("Successfully copied {size} to {}\n", human::visible(to))
+    ["Successfully copied ", &size, " to ", &human::visible(to), "\n"].concat()
 }
 
 #[cfg(test)]

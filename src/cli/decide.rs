@@ -13,9 +13,8 @@ mod security;
 
 use super::args::Parsed;
 use super::bundle;
-use super::human::visible;
 use super::images::import_file;
-use super::read::{self, bad, wrong};
+use super::read::{self, bad, wrong, wrongs};
 use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, hex, time};
@@ -50,10 +49,9 @@ const PLATFORMS: [&str; 4] = if cfg!(target_arch = "x86_64") {
 };
 
 /// What was decided.
-#[derive(Default)]
 pub struct Decision {
     /// The container.
-    pub spec: Spec,
+    pub spec: Box<Spec>,
     /// Lines that the person should read.
     pub notes: Vec<String>,
     /// Whether the name was ours to choose.
@@ -106,6 +104,10 @@ const STEPS: &[Step] = &[
     image,
     command,
     ids::take,
+    from_image,
+    mounts::of_image,
+    network::of_image,
+    life::of_image,
 ];
 
 /// Decides everything. Returns with the images locked (shared): the image must not go before the container refers to it;
@@ -114,7 +116,7 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     let mut job = Job {
         parsed,
         store,
-        made: Decision::default(),
+        made: Decision { spec: Spec::empty(), notes: Vec::new(), is_name_generated: false },
         ids: ids::Asked::Host,
         health: HealthConfig::default(),
         exposed: Vec::new(),
@@ -132,10 +134,6 @@ pub fn decide(parsed: &Parsed, store: &Store) -> Result<Decision> {
     for step in STEPS {
         step(&mut job)?;
     }
-    from_image(&mut job);
-    mounts::of_image(&mut job);
-    network::of_image(&mut job)?;
-    job.made.spec.health = life::merged(job.health, job.config.healthcheck.unwrap_or_default());
     job.made.spec.created = time::now();
     Ok(job.made)
 }
@@ -154,16 +152,16 @@ fn refuse_sources(job: &mut Job<'_>) -> Result<()> {
     }
     // Choices that docker gives and that are made here already.
     for (flag, only) in [("runtime", "runc"), ("isolation", "default"), ("volume-driver", "local")] {
-        if let Some(other) = job.parsed.last(flag).filter(|value| !value.is_empty() && *value != only) {
-            return Err(bad(format!("--{flag} {} is not there: only {only}", visible(other))));
+        let asked = job.parsed.last(flag).unwrap_or(only);
+        if !asked.is_empty() && asked != only {
+            return Err(wrongs("--{} {} is not there: only {}", &[flag, asked, only]));
         }
     }
-    match job.parsed.last("platform") {
-        Some(platform) if !PLATFORMS.contains(&platform) => {
-            Err(bad(format!("platform {} does not run here: this host is {}", visible(platform), PLATFORMS[0])))
-        }
-        _ => Ok(()),
+    let platform = job.parsed.last("platform").unwrap_or_default();
+    if PLATFORMS.contains(&platform) {
+        return Ok(());
     }
+    Err(wrongs("platform {} does not run here: this host is {}", &[platform, PLATFORMS[0]]))
 }
 
 fn refuse_cidfile(job: &mut Job<'_>) -> Result<()> {
@@ -202,75 +200,93 @@ fn command(job: &mut Job<'_>) -> Result<()> {
 }
 
 /// What the image says and no flag does, and where both count.
-fn from_image(job: &mut Job<'_>) {
+fn from_image(job: &mut Job<'_>) -> Result<()> {
     let (spec, config) = (&mut job.made.spec, &mut job.config);
     let asked = core::mem::replace(&mut spec.env, config.env.take().unwrap_or_default());
     merge_env(&mut spec.env, &asked);
-    let asked = core::mem::replace(&mut spec.labels, config.labels.take().unwrap_or_default());
-    spec.labels.extend(asked);
-    if spec.cwd.is_empty() {
-        let dir = config.working_dir.take().filter(|dir| dir.starts_with('/'));
-        spec.cwd = dir.unwrap_or_else(|| "/".to_owned());
+    if let Some(labels) = &config.labels {
+        for (key, value) in labels {
+            if !spec.labels.contains_key(key) {
+                spec.labels.insert(key.clone(), value.clone());
+            }
+        }
     }
-    if !job.parsed.given("user") {
-        spec.user = config.user.take().unwrap_or_default();
+    if spec.cwd.is_empty() {
+        let dir = config.working_dir.as_deref().filter(|dir| dir.starts_with('/'));
+        dir.unwrap_or("/").clone_into(&mut spec.cwd);
+    }
+    if let Some(user) = &config.user
+        && !job.parsed.given("user")
+    {
+        user.clone_into(&mut spec.user);
     }
     if spec.stop_signal == 0 {
         let signal = config.stop_signal.as_deref().and_then(|name| read::signal(name).ok());
         spec.stop_signal = signal.unwrap_or(SIGTERM);
     }
+    Ok(())
 }
 
 fn device_rules(job: &mut Job<'_>) -> Result<()> {
-    let rules = &mut job.made.spec.device_rules;
-    job.parsed.each("device-cgroup-rule", &mut |text| {
-        rules.push(read::device::rule(text)?);
-        Ok(())
-    })
+    job.parsed.list("device-cgroup-rule", read::device::rule, &mut job.made.spec.device_rules)
 }
 
 /// What `--ulimit` asks for; of two for the same resource the later one counts.
 fn ulimits(job: &mut Job<'_>) -> Result<()> {
     let all = &mut job.made.spec.ulimits;
-    job.parsed.each("ulimit", &mut |text| {
-        let ulimit = read::ulimit::ulimit(text)?;
-        all.retain(|other| other.name != ulimit.name);
-        all.push(ulimit);
-        Ok(())
-    })
+    job.parsed.list("ulimit", read::ulimit::ulimit, all)?;
+    keep_last(all, &|one, later| one.name == later.name);
+    Ok(())
+}
+
+/// Of several that are about the same thing only the last one stays.
+fn keep_last<T>(all: &mut Vec<T>, is_same: &dyn Fn(&T, &T) -> bool) {
+    let mut at = 0;
+    while at < all.len() {
+        if all[at + 1..].iter().any(|later| is_same(&all[at], later)) {
+            all.remove(at);
+        } else {
+            at += 1;
+        }
+    }
 }
 
 /// What `--group-add` asks for. The image knows what the names mean.
 fn groups(job: &mut Job<'_>) -> Result<()> {
-    let groups = &mut job.made.spec.groups;
-    job.parsed.each("group-add", &mut |text| {
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number && text.parse::<u64>().map_or(true, |gid| gid > GID_MAX) {
-            return Err(bad(format!("uids and gids must be in range 0-{GID_MAX}")));
-        }
-        if text.is_empty() || text.contains(|c: char| c.is_control() || c == ':') {
-            return Err(bad("it is not the name or number of a group"));
-        }
-        groups.push(text.to_owned());
-        Ok(())
-    })
+    job.parsed.list("group-add", group, &mut job.made.spec.groups)
+}
+
+fn group(text: &str) -> Result<String> {
+    let why = if text.is_empty() || read::has_control(text) || text.contains(':') {
+        "it is not the name or number of a group"
+    } else if read::is_digits(text) && text.parse::<u64>().map_or(true, |gid| gid > GID_MAX) {
+        "uids and gids must be in range 0-2147483647"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(bad(why))
 }
 
 /// The mask of its files, the size of /dev/shm if there is one, and how gladly it is killed.
 fn numbers(job: &mut Job<'_>) -> Result<()> {
     let (parsed, spec) = (job.parsed, &mut job.made.spec);
-    let mask = |text: &str| read::octal(text, UMASK_MAX).ok_or_else(|| bad("it is not an octal number up to 0777"));
-    spec.umask = parsed.read("umask", mask)?.unwrap_or(UMASK);
+    spec.umask = parsed.read("umask", umask)?.unwrap_or(UMASK);
     let asked = parsed.read("shm-size", read::bytes)?.filter(|bytes| *bytes > 0);
     spec.shm_bytes = asked.or(Some(SHM_BYTES)).filter(|_| parsed.last("ipc") != Some(namespaces::NO_SHM));
-    spec.oom_score_adj = parsed.read("oom-score-adj", |text| {
-        let number = read::whole(text)?;
-        if !OOM_SCORE_ADJ.contains(&number) {
-            return Err(bad(format!("Invalid value {number}, range for oom score adj is [-1000, 1000]")));
-        }
-        Ok(number as i32)
-    })?;
+    spec.oom_score_adj = parsed.read("oom-score-adj", oom_score)?.map(|number| number as i32);
     Ok(())
+}
+
+fn umask(text: &str) -> Result<u32> {
+    read::octal(text, UMASK_MAX).ok_or_else(|| bad("it is not an octal number up to 0777"))
+}
+
+fn oom_score(text: &str) -> Result<i64> {
+    let number = read::whole(text)?;
+    if OOM_SCORE_ADJ.contains(&number) {
+        return Ok(number);
+    }
+    Err(wrong("Invalid value {}, range for oom score adj is [-1000, 1000]", &number.to_string()))
 }
 
 /// Finds the root file system, and which words are the command.
@@ -279,7 +295,6 @@ fn image(job: &mut Job<'_>) -> Result<()> {
     if let Some(dir) = parsed.last("rootfs") {
         return rootfs(&mut job.made.spec, dir);
     }
-    let is_quiet = parsed.on("quiet");
     let word = match (parsed.last("image"), parsed.words.split_first()) {
         (Some(image), _) => image,
         (None, Some((first, rest))) => {
@@ -288,72 +303,74 @@ fn image(job: &mut Job<'_>) -> Result<()> {
         }
         (None, None) => {
             let usage = "usage: mydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]";
-            return Err(Error::new(format!("'mydocker {}' requires at least 1 argument; {usage}", parsed.verb)).exit(1));
+            return Err(wrongs("'mydocker {}' requires at least 1 argument; {}", &[parsed.verb, usage]).exit(1));
         }
     };
-    if let Some(found) = find(store, word, is_quiet)? {
-        return with_image(job, word, found);
+    if let Some(image) = find(job, word)? {
+        return with_image(job, word, image);
     }
     // The image may be left out: a plain word that is a program of the default image is the command.
     let default = from_our_env("MYDOCKER_IMAGE").unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
     if !parsed.given("image")
         && !reference::is_explicit(word)
-        && let Some((id, image)) = find(store, &default, is_quiet)?
+        && let Some(image) = find(job, &default)?
     {
         let env = image.config.as_ref().and_then(|config| config.env.as_deref()).unwrap_or_default();
         let path = env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
         let program = word.split(' ').next().unwrap_or(word);
         if layers::has_program(store, &image.diff_ids()?, path, program) {
-            let note = format!("no image is named '{word}': running it as a command of the default image {default}");
-            job.made.notes.push(note);
+            let note = ["no image is named '", word, "': running it as a command of the default image ", &default];
+            job.made.notes.push(note.concat());
             job.words = &parsed.words;
-            return with_image(job, &default, (id, image));
+            return with_image(job, &default, image);
         }
     }
     let text = reference::parse(word).map_err(|e| e.exit(EXIT_ENGINE))?.text();
-    Err(bad(format!(
-        "Unable to find image '{text}' locally: there is no registry; make it with: mydocker import FILE.tar {text}"
-    )))
+    let what = "Unable to find image '{}' locally: there is no registry; make it with: mydocker import FILE.tar {}";
+    Err(wrongs(what, &[&text, &text]))
 }
 
 fn rootfs(spec: &mut Spec, dir: &str) -> Result<()> {
-    let real = std::fs::canonicalize(dir).map_err(|e| match e.raw_os_error() {
-        Some(errno) => Error::os(format!("use --rootfs {dir}"), Errno::from_raw_os_error(errno)),
-        None => Error::new(format!("cannot use --rootfs {dir}: {e}")),
-    })?;
-    let path = real.to_str().ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
-    if !real.is_dir() || path == "/" {
+    let real = file::real_path(dir).map_err(|errno| Error::tried("use --rootfs", dir, errno))?;
+    let path = real.ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
+    let is_dir = rustix::fs::stat(path.as_str()).is_ok_and(|stat| file::is_directory(&stat));
+    if !is_dir || path == "/" {
         return Err(wrong("cannot use --rootfs {}: it must be a directory, and not /", dir));
     }
-    path.clone_into(&mut spec.image);
-    spec.rootfs = Some(path.to_owned());
+    spec.image.clone_from(&path);
+    spec.rootfs = Some(path);
     Ok(())
 }
 
-fn with_image(job: &mut Job<'_>, word: &str, (id, image): (String, Image)) -> Result<()> {
+fn with_image(job: &mut Job<'_>, word: &str, mut image: Box<Image>) -> Result<()> {
     let spec = &mut job.made.spec;
     spec.layers = image.layers()?;
     if let Some(gone) = spec.layers.iter().find(|layer| !layers::exists(job.store, layer)) {
-        let place = &job.store.root_path;
-        return Err(bad(format!("image {word} is damaged: its layer {gone} is not in {place}/layers")));
+        return Err(wrongs(
+            "image {} is damaged: its layer {} is not in {}/layers",
+            &[word, gone, &job.store.root_path],
+        ));
     }
     if spec.layers.is_empty() {
         return Err(wrong("image {} has no layers: there is nothing to run in it", word));
     }
     word.clone_into(&mut spec.image);
-    spec.image_id = id;
-    job.config = image.config.unwrap_or_default();
+    if let Some(config) = &mut image.config {
+        core::mem::swap(&mut job.config, config);
+    }
     Ok(())
 }
 
-/// An image by name, id or path; a path is imported the first time. It cannot go until the images are unlocked.
-fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Image)>> {
+/// An image by name, id or path, which is the container's from now on; a path is imported the first time. It cannot go
+/// until the images are unlocked.
+fn find(job: &mut Job<'_>, word: &str) -> Result<Option<Box<Image>>> {
+    let store = job.store;
     // The entry of a bundle means the image that is in it, whatever has its name here.
     let word = bundle::entry_image().unwrap_or(word);
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
     let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
     let id = if is_archive_name || is_path || word.contains('/') && rustix::fs::stat(word).is_ok() {
-        import_file(store, word, is_quiet)?
+        import_file(store, word, job.parsed.on("quiet"))?
     } else {
         store.lock_images(false)?;
         match images::find(store, word).map_err(|e| e.exit(EXIT_ENGINE))? {
@@ -362,7 +379,8 @@ fn find(store: &Store, word: &str, is_quiet: bool) -> Result<Option<(String, Ima
         }
     };
     let image = images::get(store, &id)?;
-    Ok(Some((id, image)))
+    job.made.spec.image_id = id;
+    Ok(Some(Box::new(image)))
 }
 
 /// What the container, its directory and its user are called.
@@ -384,10 +402,10 @@ fn names(job: &mut Job<'_>) -> Result<()> {
 pub fn workdir(dir: &str) -> Result<String> {
     match read::clean(dir) {
         Some(clean) if dir.starts_with('/') => Ok(clean),
-        _ => Err(bad(format!(
-            "the working directory '{}' is invalid, it needs to be an absolute path",
-            dir.escape_debug()
-        ))),
+        _ => {
+            let what = "the working directory '{}' is invalid, it needs to be an absolute path";
+            Err(wrong(what, &dir.escape_debug().to_string()))
+        }
     }
 }
 
@@ -398,13 +416,11 @@ fn hostname(job: &mut Job<'_>) -> Result<()> {
     for flag in ["hostname", "domainname"] {
         let Some(name) = job.parsed.last(flag) else { continue };
         if is_hosts {
-            let what = format!("conflicting options: {flag} and the UTS mode: --uts host has the host's name");
-            return Err(bad(what));
+            return Err(wrong("conflicting options: {} and the UTS mode: --uts host has the host's name", flag));
         }
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || !name.bytes().all(fits) {
-            let what = format!("invalid {flag} '{{}}': up to 64 letters, digits, '.', '-' and '_'");
-            return Err(wrong(&what, name));
+            return Err(wrongs("invalid {} '{}': up to 64 letters, digits, '.', '-' and '_'", &[flag, name]));
         }
     }
     spec.domainname = job.parsed.last("domainname").map(str::to_owned);

@@ -21,8 +21,7 @@ struct Wanted<'a> {
 
 /// `events [--since TIME] [--until TIME] [-f KEY=VALUE] [--format FORMAT]`
 pub fn events(parsed: &Parsed) -> Result<u8> {
-    let now = time::now();
-    let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, now));
+    let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, time::now()));
     let (since, until) = (moment("since")?, moment("until")?);
     let mut filters = Vec::new();
     for typed in parsed.all("filter") {

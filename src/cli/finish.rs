@@ -22,7 +22,7 @@ impl Ending {
     /// `-s` and `-t`.
     pub fn read(parsed: &Parsed) -> Result<Self> {
         let signal = parsed.last("signal").map(read::signal).transpose()?;
-        Ok(Self { signal, seconds: parsed.read("timeout", read::seconds)? })
+        Ok(Self { signal, seconds: parsed.read("timeout", read::whole)? })
     }
 
     /// Begins to end a container. What comes back is waited on with [`stop::await_end`].
@@ -85,7 +85,7 @@ pub fn wait(parsed: &Parsed) -> Result<u8> {
 pub fn rename(parsed: &Parsed) -> Result<u8> {
     let [old, new] = parsed.words.as_slice() else { return Ok(OK) }; // the table wants two
     let name = read::container_name(new)
-        .map_err(|error| error.reword(&|why| format!("Error when allocating new name: {why}")).exit(1))?;
+        .map_err(|error| error.reword(&|why| ["Error when allocating new name: ", why].concat()).exit(1))?;
     let store = open_store()?;
     rename::rename(&store, &containers::find(&store, old)?, name)?;
     Ok(OK)

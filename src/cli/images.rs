@@ -184,7 +184,7 @@ fn made(store: &Store, id: &str) -> Result<u8> {
 /// Who is not root looks at a container from its user namespace.
 fn open_store_of(word: &str) -> Result<Opened> {
     if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(word); // one that does not run has none; any other error comes again
+        let _ = enter_user_namespace_of(word, true); // one that does not run has none; any other error comes again
     }
     open_store()
 }
@@ -205,7 +205,7 @@ pub fn export(parsed: &Parsed) -> Result<u8> {
 /// The file of `-o`; where there is a symlink, what it leads to.
 fn output(parsed: &Parsed) -> Option<String> {
     let path = parsed.last("output")?;
-    let real = std::fs::canonicalize(path).ok().and_then(|real| real.into_os_string().into_string().ok());
+    let real = mydocker::kernel::file::real_path(path).ok().flatten();
     Some(real.unwrap_or_else(|| path.to_owned()))
 }
 

@@ -18,8 +18,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 
 /// `logs [-f] [-t] [-n N] [--since TIME] [--until TIME] [--details] CONTAINER`
 pub fn logs(parsed: &Parsed) -> Result<u8> {
-    let now = time::now();
-    let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, now));
+    let moment = |key: &str| parsed.read(key, |text| read::moment::moment(text, time::now()));
     let (since, until) = (moment("since")?, moment("until")?);
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;

@@ -41,8 +41,30 @@ pub fn bad(what: impl Into<String>) -> Error {
 
 /// The same with a sentence in which `{}` stands for foreign text.
 pub fn wrong(sentence: &str, text: &str) -> Error {
-    let (before, after) = sentence.split_once("{}").unwrap_or((sentence, ""));
-    bad([before, &visible(text), after].concat())
+    wrongs(sentence, &[text])
+}
+
+/// The same with several texts.
+pub fn wrongs(sentence: &str, texts: &[&str]) -> Error {
+    let mut told = String::new();
+    let mut rest = sentence;
+    for text in texts {
+        let (before, after) = rest.split_once('{').unwrap_or((rest, "}"));
+        told.extend([before, &visible(text)]);
+        rest = &after[1..];
+    }
+    bad(told + rest)
+}
+
+/// Which of the words, with blanks between them, it is.
+#[inline(never)]
+pub fn nth(words: &str, word: &str) -> Option<usize> {
+    words.split(' ').position(|known| known == word)
+}
+
+/// Whether there is a control character in it.
+pub fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
 }
 
 /// Whether there is nothing but digits.
@@ -114,8 +136,9 @@ pub fn cpus_within(nano: u64, online: usize) -> Result<()> {
     if nano == 0 || (10_000_000..=online as u64 * 1_000_000_000).contains(&nano) {
         return Ok(());
     }
-    let what = format!("range of CPUs is from 0.01 to {online}.00, as there are only {online} CPUs available");
-    Err(bad(what))
+    let online = &online.to_string();
+    let what = "range of CPUs is from 0.01 to {}.00, as there are only {} CPUs available";
+    Err(wrongs(what, &[online, online]))
 }
 
 /// The numbers of a list such as `0-2,4`, sorted, each once.
@@ -130,9 +153,9 @@ fn numbers(text: &str) -> Option<Vec<u32>> {
         chosen.get_mut(first..=last)?.fill(true);
     }
     let mut numbers = Vec::new();
-    for (number, is_chosen) in (0..).zip(&chosen) {
-        if *is_chosen {
-            numbers.push(number);
+    for number in 0..chosen.len() {
+        if chosen[number] {
+            numbers.push(number as u32);
         }
     }
     Some(numbers)
@@ -149,13 +172,12 @@ pub fn mem_list(text: &str, online: &str) -> Result<Vec<u32>> {
 }
 
 fn list(text: &str, online: &str, file: &str, what: &str) -> Result<Vec<u32>> {
-    let asked = numbers(text).ok_or_else(|| bad(format!("Invalid value {} for cpuset {file}", visible(text))))?;
+    let asked = numbers(text).ok_or_else(|| wrongs("Invalid value {} for cpuset {}", &[text, file]))?;
     match numbers(online) {
-        Some(known) if asked.iter().any(|number| !known.contains(number)) => Err(bad(format!(
-            "Requested {what} are not available - requested {}, available: {}",
-            visible(text),
-            online.trim()
-        ))),
+        Some(known) if asked.iter().any(|number| !known.contains(number)) => {
+            let what = &["Requested ", what, " are not available - requested {}, available: {}"].concat();
+            Err(wrongs(what, &[text, online.trim()]))
+        }
         _ => Ok(asked),
     }
 }
@@ -218,24 +240,20 @@ pub fn duration(text: &str) -> Result<i64> {
     moment::duration(text).ok_or_else(|| wrong("time: invalid duration \"{}\"", text))
 }
 
-/// A whole number of seconds.
-pub fn seconds(text: &str) -> Result<i64> {
-    whole(text)
-}
-
 /// The `KEY=value` lines of an env file; a key alone is looked up, and left out when it is not set.
 /// `path` is only for the messages.
 pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>> {
-    let fail = |why: String| bad(format!("invalid env file ({}): {why}", visible(path)));
     let mut all = Vec::new();
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
         if line.len() >= LINE_BYTES_MAX {
-            return Err(fail(format!("line {} is longer than {} KiB", index + 1, LINE_BYTES_MAX / 1024)));
+            let what = "invalid env file ({}): line {} is longer than 64 KiB";
+            return Err(wrongs(what, &[path, &(index + 1).to_string()]));
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(line) = str::from_utf8(line) else {
-            return Err(fail(format!("invalid utf8 bytes at line {}", index + 1)));
+            let what = "invalid env file ({}): invalid utf8 bytes at line {}";
+            return Err(wrongs(what, &[path, &(index + 1).to_string()]));
         };
         // Trailing space belongs to the value and stays.
         let line = line.trim_start();
@@ -253,12 +271,12 @@ pub fn env_file(path: &str, file: &[u8], lookup: &dyn Fn(&str) -> Option<String>
             ("", "", "")
         };
         if !what.is_empty() {
-            return Err(fail(format!("{what} '{}'{why}", visible(text))));
+            return Err(wrongs("invalid env file ({}): {} '{}'{}", &[path, what, text, why]));
         }
         if key.len() < line.len() {
             all.push(line.to_owned());
         } else if let Some(value) = lookup(key) {
-            all.push(format!("{key}={value}"));
+            all.push([key, "=", &value].concat());
         }
     }
     Ok(all)
@@ -270,7 +288,11 @@ pub fn env(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option
     if key.is_empty() || text.contains('\0') {
         return Err(wrong("invalid environment variable: {}", text));
     }
-    Ok(if key.len() < text.len() { Some(text.to_owned()) } else { lookup(key).map(|value| format!("{key}={value}")) })
+    Ok(if key.len() < text.len() {
+        Some(text.to_owned())
+    } else {
+        lookup(key).map(|value| [key, "=", &value].concat())
+    })
 }
 
 /// A label: key and value, the value empty where there is no `=`.
@@ -313,23 +335,19 @@ pub fn volume_name(text: &str) -> Result<&str> {
     if is_name(text) {
         return Ok(text);
     }
-    let shown = visible(text);
-    Err(bad(if text.len() < 2 {
-        format!("create {shown}: volume name is too short, names should be at least two alphanumeric characters")
-    } else {
-        format!(
-            "create {shown}: \"{shown}\" includes invalid characters for a local volume name, only \
-             \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
-        )
-    }))
+    if text.len() < 2 {
+        let what = "create {}: volume name is too short, names should be at least two alphanumeric characters";
+        return Err(wrong(what, text));
+    }
+    let what = "create {}: \"{}\" includes invalid characters for a local volume name, only \
+                \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path";
+    Err(wrongs(what, &[text, text]))
 }
 
 /// A place for a mount in the container: absolute, cleaned, and not all of it.
 pub fn target(path: &str) -> Result<String> {
     match clean(path) {
-        _ if path.contains(char::is_control) => {
-            Err(wrong("invalid mount path: '{}' control characters are not allowed", path))
-        }
+        _ if has_control(path) => Err(wrong("invalid mount path: '{}' control characters are not allowed", path)),
         None => Err(wrong("invalid mount path: '{}' mount path must be absolute", path)),
         Some(root) if root == "/" => Err(bad("invalid specification: destination can't be '/'")),
         Some(target) => Ok(target),
@@ -353,7 +371,7 @@ pub fn clean(path: &str) -> Option<String> {
             part => kept.push(part),
         }
     }
-    Some(format!("/{}", kept.join("/")))
+    Some("/".to_owned() + &kept.join("/"))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
         note(line);
     }
     debug(|| format!("store {}, monitor's directory {}/{}", store.root_path, store.run_path, spec.id));
-    debug(|| format!("decided: {}", mydocker::spec::record::to_json(&spec)));
+    debug(|| format!("decided: {}", mydocker::spec::record::to_json(&*spec)));
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;
@@ -175,7 +175,7 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     // Whether one that is just being started succeeds is known when its change is over.
     if state.status != Status::Created && stop::is_running(store, &container)? {
         if mydocker::walls::cgroup::is_frozen(mydocker::walls::cgroup::Place::of(&container.spec)) {
-            return Err(Error::new(format!("container {word} is paused: try unpause instead")).exit(1));
+            return Err(Error::new(["container ", word, " is paused: try unpause instead"].concat()).exit(1));
         }
         return Ok(None);
     }

@@ -78,7 +78,7 @@ const COLUMNS: [(&str, &str, Cell); 37] = [
 pub fn top(parsed: &Parsed) -> Result<u8> {
     let columns = columns(&parsed.words[1..])?;
     if !rustix::process::geteuid().is_root() {
-        let _ = enter_user_namespace_of(&parsed.words[0]); // one that does not run has none; any other error comes again
+        let _ = enter_user_namespace_of(&parsed.words[0], true); // one that does not run has none; any other error comes again
     }
     let store = open_store()?;
     let container = containers::find(&store, &parsed.words[0])?;

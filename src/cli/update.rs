@@ -21,7 +21,7 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
     each(&parsed.words, &mut |word| {
         let container = containers::find(&store, word)?;
         let cannot =
-            |error: Error| error.reword(&|what| format!("Cannot update container {}: {what}", container.spec.id));
+            |error: Error| error.reword(&|what| ["Cannot update container ", &container.spec.id, ": ", what].concat());
         // A sum of memory and swap that nobody asked for stays unsaid: it is twice the memory, where the host counts swap.
         let merge = |had: &Limits| {
             let mut limits = limits::updated(had, &asked)?;

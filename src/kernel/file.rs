@@ -150,6 +150,13 @@ pub fn link_target(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
     readlinkat(dir, at::c(name).ok()?.as_c_str(), Vec::new()).ok().and_then(|target| target.into_string().ok())
 }
 
+/// The path of what is found at a path, without symlinks; `None` if it has none any more, or one that is not UTF-8.
+pub fn real_path(path: &str) -> core::result::Result<Option<String>, Errno> {
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let path = link_target(CWD, &format!("/proc/self/fd/{}", found.as_raw_fd()));
+    Ok(path.filter(|path| path.starts_with('/') && exists_at(CWD, path)))
+}
+
 /// The names in a directory, without `.` and `..`, in the kernel's order. Names that are not UTF-8 are left out.
 pub fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
     let all = entries(dir)?;

@@ -2,7 +2,7 @@
 //! linux/netfilter/nf_tables.h, nfnetlink.h and netfilter.h; what a rule means is described in nft(8).
 
 use super::netlink::{Message, Socket, attribute};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use alloc::vec::Vec;
 use rustix::io::Errno;
 
@@ -94,16 +94,11 @@ const fn header(family: u8, resource: u16) -> [u8; 4] {
 
 /// A conversation about the packet filter of the current network namespace.
 pub fn open() -> Result<Socket> {
-    Socket::open(NETLINK_NETFILTER).map_err(|error| if error.is(Errno::PROTONOSUPPORT) { missing() } else { error })
+    Socket::open(NETLINK_NETFILTER)
 }
 
-/// A kernel without it.
-pub fn missing() -> Error {
-    Error::new(
-        "this kernel has no packet filter, which networks need: modprobe nf_tables; \
-         or use --network host or --network none",
-    )
-}
+/// What our rules need of a kernel. A part that is missing makes a transaction fail with ENOENT.
+pub const MODULES: &str = "nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet";
 
 impl<'a> Batch<'a> {
     /// Changes of this table.

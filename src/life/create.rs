@@ -8,6 +8,7 @@ use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
 use crate::store::{Store, events, tar, trash, volumes};
 use crate::walls;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -47,7 +48,7 @@ pub struct Created {
 
 /// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut
 /// when this returns.
-pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
+pub fn create(store: &Store, spec: &mut Box<Spec>, sync: bool) -> Result<Created> {
     let [hosts, resolv] = hosts::begin(store, spec)?;
     let hostname = format!("{}\n", spec.hostname);
     let files = [("hosts", &*hosts), ("hostname", &hostname), ("resolv.conf", &resolv)];
@@ -65,7 +66,7 @@ pub fn create(store: &Store, spec: &mut Spec, sync: bool) -> Result<Created> {
         Err(error) => {
             let _ = remove::dispose(store, &container.spec, true).and_then(|()| trash::sweep(store)); // the first error is told
             made.undo(store);
-            *spec = *container.spec;
+            *spec = container.spec;
             Err(error)
         }
     }

@@ -10,7 +10,7 @@ use crate::walls::net::ports::{self, Published};
 use crate::walls::privs;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,19 +36,21 @@ struct Relay {
 /// The children of one run.
 #[derive(Default)]
 pub struct Relays {
-    relays: Vec<Relay>,
+    children: Vec<Relay>,
     /// Whether there was no descriptor or no process for one more.
     is_short: bool,
+    /// Where they lead.
+    targets: [Option<IpAddr>; 2],
 }
 
 impl Relays {
     /// Adds what it waits for: the ends of its children, and then, if there may be one more, who knocks at a port.
     pub fn watch<'a>(&'a self, published: &'a Published, fds: &mut Vec<PollFd<'a>>) {
         let mut watch = |fd: &'a OwnedFd| fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
-        for relay in &self.relays {
+        for relay in &self.children {
             watch(&relay.child.pidfd);
         }
-        if !self.is_short && self.relays.len() < RELAYS_MAX {
+        if !self.is_short && self.children.len() < RELAYS_MAX {
             for (socket, bound) in published.sockets.iter().zip(&published.bound) {
                 if bound.protocol != Protocol::Sctp {
                     watch(socket);
@@ -62,6 +64,10 @@ impl Relays {
         if published.bound.is_empty() {
             return;
         }
+        if self.targets != published.targets {
+            self.end();
+            self.targets = published.targets;
+        }
         self.is_short = false;
         let mut fds = Vec::new();
         self.watch(published, &mut fds);
@@ -71,10 +77,10 @@ impl Relays {
             ready.push(!fd.revents().is_empty());
         }
         drop(fds);
-        let knocks = ready.split_off(self.relays.len());
-        for at in (0..self.relays.len()).rev() {
+        let knocks = ready.split_off(self.children.len());
+        for at in (0..self.children.len()).rev() {
             if ready[at] {
-                process::wait(self.relays.swap_remove(at).child.pidfd.as_fd());
+                process::wait(self.children.swap_remove(at).child.pidfd.as_fd());
             }
         }
         let mut knocks = knocks.into_iter();
@@ -84,7 +90,7 @@ impl Relays {
                 let done = if is_tcp { self.accept(published, at) } else { self.hear(published, at) };
                 // All else is the client's trouble. We try again when something else has happened.
                 self.is_short = matches!(done, Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS));
-                if self.is_short || self.relays.len() >= RELAYS_MAX {
+                if self.is_short || self.children.len() >= RELAYS_MAX {
                     return;
                 }
             }
@@ -103,13 +109,13 @@ impl Relays {
         }
     }
 
-    /// One datagram. Its sender's next ones arrive at a socket of his own.
+    /// One datagram. Its sender's next ones arrive at a socket of his own, and may overtake those that came before it was there.
     fn hear(&mut self, published: &Published, at: usize) -> core::result::Result<(), Errno> {
         let mut buf = vec![0; CHUNK_BYTES];
         let (_, n, from) = recvfrom(&published.sockets[at], &mut buf[..], RecvFlags::empty())?;
         let (Some(from), Some(to)) = (from, published.target(at)) else { return Ok(()) };
         let is_his = |relay: &&Relay| relay.client.as_ref().is_some_and(|(port, who, _)| *port == at && *who == from);
-        if self.relays.iter().find(is_his).is_none() {
+        if self.children.iter().find(is_his).is_none() {
             let who = SocketAddr::try_from(from.clone())?;
             let client = ports::open(who.ip(), Protocol::Udp)?;
             sockopt::set_socket_reuseport(&client, true)?;
@@ -120,7 +126,7 @@ impl Relays {
             let kept = rustix::io::fcntl_dupfd_cloexec(&inner, 3)?;
             self.spawn(&client, &inner, Some((at, from.clone(), kept)))?;
         }
-        if let Some((_, _, to)) = self.relays.iter().find(is_his).and_then(|relay| relay.client.as_ref()) {
+        if let Some((_, _, to)) = self.children.iter().find(is_his).and_then(|relay| relay.client.as_ref()) {
             let _ = rustix::net::send(to, &buf[..n], SendFlags::empty()); // a datagram may be lost
         }
         Ok(())
@@ -146,7 +152,7 @@ impl Relays {
         });
         match child {
             Ok(child) => {
-                self.relays.push(Relay { child, client: udp });
+                self.children.push(Relay { child, client: udp });
                 Ok(())
             }
             // No process to be had: as if no descriptor were.
@@ -156,9 +162,9 @@ impl Relays {
         }
     }
 
-    /// The end of the run. Its address may be another container's soon.
+    /// The end of the run, or of its address, which may be another container's soon.
     pub fn end(&mut self) {
-        for relay in self.relays.drain(..) {
+        for relay in self.children.drain(..) {
             let _ = sys::signal(relay.child.pidfd.as_fd(), SIGKILL); // it may have ended
             process::wait(relay.child.pidfd.as_fd());
         }

@@ -14,7 +14,7 @@ use super::run::{self, Run, STARTER};
 use super::stream::{self, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, lock, process, sys, time};
-use crate::spec::{Restart, Spec, State, Status};
+use crate::spec::{Attached, Restart, Spec, State, Status};
 use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, events, trash};
 use crate::walls;
@@ -74,6 +74,8 @@ struct Monitor<'a> {
     /// The number of the one who came last.
     last_client: u32,
     state: State,
+    /// How the last run was on its networks when it ended.
+    attached: Vec<Attached>,
     /// The run under way; `None` while it waits before it starts the next one.
     run: Option<Run>,
     past: Past,
@@ -170,7 +172,7 @@ fn give_up(
     }
     drop(life);
     let _ = control::send(control, &Message::Failed(error));
-    let _ = walls::release_links(store, &container.spec); // the next one on the network does what fails here
+    let _ = walls::release_links(store, &container.spec, &[]); // the next one on the network does what fails here
     let _ = trash::sweep(store);
     sys::exit(1)
 }
@@ -214,6 +216,7 @@ impl<'a> Monitor<'a> {
             clients: Vec::new(),
             last_client: STARTER,
             state: State::created(),
+            attached: Vec::new(),
             run: None,
             past: Past::default(),
             is_stopping: false,
@@ -266,7 +269,7 @@ impl<'a> Monitor<'a> {
         self.state.exit_code = exit_code;
         self.state.finished = time::now();
         self.state.pid = 0;
-        let attached = core::mem::take(&mut self.state.networks);
+        self.attached = core::mem::take(&mut self.state.networks);
         self.state.ports.clear();
         // The limit itself may have come later than our copy of the record.
         self.state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
@@ -281,14 +284,14 @@ impl<'a> Monitor<'a> {
             let _ = container.write_state(self.store, &self.state, false);
         }
         self.tell_end(spec);
-        events::networks(self.store, "disconnect", &spec.id, &attached);
+        events::networks(self.store, "disconnect", &spec.id, &self.attached);
         let mut run = self.run.take()?;
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());
         fault::point("monitor:written");
         run.relays.end();
         drop(run.published);
-        let _ = hosts::withdraw(self.store, spec, &attached);
+        let _ = hosts::withdraw(self.store, spec, &self.attached);
         let _ = walls::release(spec);
         fault::point("monitor:released");
         if let Some(prober) = run.prober {
@@ -365,7 +368,7 @@ impl<'a> Monitor<'a> {
         drop(self.listener);
         tell_end(&mut self.clients, self.state.exit_code, true);
         drop((self.clients, hold));
-        let _ = walls::release_links(self.store, &container.spec); // the next one on the network does what fails here
+        let _ = walls::release_links(self.store, &container.spec, &self.attached); // the next one on the network does what fails here
         if is_removed {
             let _ = trash::sweep(self.store);
         }

@@ -147,7 +147,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
         return Err(Error::new(what));
     }
     if !network.id.is_empty() {
-        bridge::remove(&network, "")?;
+        bridge::remove(&network)?;
     }
     networks::remove(store, &name)?;
     events::network(store, "destroy", &network.id, &name, "");

@@ -46,7 +46,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
     }
     let _ = hosts::withdraw(store, &container.spec, &state.networks); // a name too many harms less than a container that stays
     walls::release(&container.spec)?;
-    walls::release_links(store, &container.spec)?;
+    walls::release_links(store, &container.spec, &state.networks)?;
     fault::point("settle:released");
     events::container(store, "die", &container.spec, &[("exitCode", "137")]);
     events::networks(store, "disconnect", &container.spec.id, &state.networks);
@@ -119,7 +119,7 @@ fn release_links_later(store: &Store, spec: &Spec) -> Result<()> {
     }
     let mut work = || {
         let _ = rustix::process::setsid();
-        let _ = process::null_stdio(7).and_then(|()| walls::release_links(store, spec));
+        let _ = process::null_stdio(7).and_then(|()| walls::release_links(store, spec, &[]));
         sys::exit(0)
     };
     process::spawn(0, None, &mut work).map(drop)

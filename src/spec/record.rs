@@ -277,6 +277,11 @@ macro_rules! words {
             pub(crate) const EACH: &[Self] = &[$(Self::$which),*];
             pub(crate) const WORDS: &[&str] = &[$($word),*];
 
+            /// The one that this word stands for.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::WORDS.iter().position(|known| *known == word).map(|at| Self::EACH[at])
+            }
+
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {
                 Self::WORDS[self as usize]

@@ -31,7 +31,7 @@ pub struct Container {
 
 /// Puts a new container on disk: directory, records, name. It appears complete or not at all. The caller holds
 /// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it. The spec is taken only when all went well.
-pub fn create(store: &Store, spec: &mut Spec, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
+pub fn create(store: &Store, spec: &mut Box<Spec>, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
     let draft = trash::draft(store)?;
     let fill = || -> Result<OwnedFd> {
         let dir = draft.dir.as_fd();
@@ -47,7 +47,7 @@ pub fn create(store: &Store, spec: &mut Spec, files: &[(&str, &str)]) -> Result<
         if spec.log.is_kept {
             file::create_at(dir, "log", b"", 0o600)?; // now, so that a disk that is full later keeps nothing from starting
         }
-        file::create_at(dir, "config.json", to_json(spec).as_bytes(), 0o600)?;
+        file::create_at(dir, "config.json", to_json(&**spec).as_bytes(), 0o600)?;
         fault::point("create:filled");
         Ok(lock_file)
     };
@@ -65,7 +65,7 @@ pub fn create(store: &Store, spec: &mut Spec, files: &[(&str, &str)]) -> Result<
         return Err(error);
     }
     fault::point("create:named");
-    Ok((Container { spec: Box::new(core::mem::take(spec)), dir }, lock_file))
+    Ok((Container { spec: core::mem::replace(spec, Spec::empty()), dir }, lock_file))
 }
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
@@ -131,7 +131,7 @@ pub fn open(store: &Store, id: &str) -> Result<Container> {
 fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
     let text = read_record(store, &dir, id, name)?;
-    let mut spec = Box::<Spec>::default();
+    let mut spec = Spec::empty();
     parse(store, id, name, &text, &mut *spec)?;
     // The record decides which directories are used, mounted and removed: it must be about this place.
     if !(RECORD_VERSION_MIN..=RECORD_VERSION).contains(&spec.version) || spec.id != id || !is_contained(&spec) {
@@ -304,6 +304,12 @@ pub fn ids(store: &Store) -> Result<Vec<String>> {
 /// Whether a removal of this directory has begun: nobody needs what it refers to.
 pub fn is_going(store: &Store, id: &str) -> bool {
     GONE.iter().any(|gone| file::exists_at(store.containers.as_fd(), &format!("{id}/{gone}")))
+}
+
+/// Whether a monitor lives in this directory.
+pub fn is_alive(store: &Store, id: &str) -> bool {
+    file::open_dir_at(store.containers.as_fd(), id)
+        .is_ok_and(|dir| lock::held(dir.as_fd(), "lock", LOCK_LIFE).unwrap_or(false))
 }
 
 /// Whether a monitor lives in this directory, or a command changes it.

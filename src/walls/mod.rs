@@ -139,8 +139,8 @@ pub fn release(spec: &Spec) -> Result<()> {
 }
 
 /// Anyone, best when nobody waits any more: the rest of [`release`].
-pub fn release_links(store: &Store, spec: &Spec) -> Result<()> {
-    net::endpoint::release(store, spec)
+pub fn release_links(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()> {
+    net::endpoint::release(store, spec, attached)
 }
 
 /// Anyone: the same for a container of which nothing but the id is known.

@@ -9,6 +9,7 @@ use mydocker::spec::record::{self, Part};
 use mydocker::spec::{Spec, State};
 use mydocker::store::archive::{place, plan};
 use mydocker::store::images::{self, Image};
+use mydocker::store::networks::Network;
 use mydocker::store::tar::{self, BLOCK_BYTES, Entry, Parser, Step};
 use mydocker::store::unpack::{self, Limits};
 use mydocker::store::volumes::Volume;
@@ -127,6 +128,21 @@ const BUNDLE: &[&str] = &[
     "-1",
 ];
 
+const NETWORK: &[&str] = &[
+    "{",
+    "}",
+    "\"",
+    "null",
+    "\"subnet\":\"10.0.0.0/8\"",
+    "\"subnet\":\"0.0.0.0/0\"",
+    "\"subnet6\":\"fd00::/64\"",
+    "\"gateway6\":\"::1\"",
+    "255.255.255.255",
+    "/32",
+    "/128",
+    "::ffff:1.2.3.4",
+];
+
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "tar", run: tar, mend: seal, words: PAX },
@@ -136,6 +152,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "record", run: |input| document(input, Spec::default), mend: leave, words: JSON },
     Target { name: "state", run: |input| document(input, State::created), mend: leave, words: JSON },
     Target { name: "volume", run: |input| document(input, Volume::default), mend: leave, words: JSON },
+    Target { name: "network", run: network, mend: leave, words: NETWORK },
     Target { name: "archive", run: archive, mend: leave, words: ARCHIVE },
     Target { name: "bundle", run: carried, mend: leave, words: BUNDLE },
     Target { name: "seccomp", run: profile, mend: leave, words: JSON },
@@ -152,6 +169,24 @@ pub const TARGETS: &[Target] = &[
         words: &["stdout", "stderr", " F ", " P ", "2024-01-01T00:00:00.000000000Z"],
     },
 ];
+
+/// A network's record, and what is reckoned with its ranges.
+fn network(input: &[u8]) -> String {
+    let shape = document(input, Network::default);
+    let mut network = Network::default();
+    if !std::str::from_utf8(input).is_ok_and(|text| record::from_json(&mut network, text)) {
+        return shape;
+    }
+    let four = network.subnet();
+    let six = network.subnet6().ok().flatten();
+    for range in [four.ok(), six].into_iter().flatten() {
+        assert!(range.nth(0).is_some_and(|first| range.contains(first) && range.position(first) == 0));
+        assert!(range.nth(range.last()).is_some_and(|last| range.contains(last)));
+        assert!(range.overlaps(&range));
+    }
+    let _ = (network.gateway(false), network.gateway(true), network.option("x"));
+    shape
+}
 
 fn leave(_: &mut [u8], _: &mut Random) {}
 

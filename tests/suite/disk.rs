@@ -179,7 +179,7 @@ fn damages(good: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("no record", b"[]".to_vec()),
         ("a string", b"\"x\"".to_vec()),
         ("nesting", b"[".repeat(100_000)),
-        ("another version", good.replace("\"version\":3", "\"version\":999").into_bytes()),
+        ("another version", good.replace("\"version\":4", "\"version\":999").into_bytes()),
         ("another id", good.replace(id, &"f".repeat(64)).into_bytes()),
         ("an id that leads out", good.replace(id, "../../etc").into_bytes()),
         ("a name that leads out", good.replace("\"name\":\"box\"", "\"name\":\"../../box\"").into_bytes()),

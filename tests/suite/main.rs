@@ -38,6 +38,7 @@ mod limits;
 mod load;
 mod logs;
 mod names;
+mod neighbours;
 mod netflags;
 mod netlife;
 mod netshow;

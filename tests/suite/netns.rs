@@ -44,6 +44,11 @@ impl Netns {
         Self(Arc::new(std::thread::spawn(make).join().unwrap()))
     }
 
+    /// A path by which other programs find it, as long as this process lives.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
     /// The one that a process is in.
     pub fn of(pid: i32) -> Self {
         let path = format!("/proc/{pid}/ns/net");
@@ -100,8 +105,8 @@ impl Netns {
 
     /// All that there is in it, a line each: links, addresses, routes, rules, and the kernel's parameters.
     pub fn state(&self) -> Vec<String> {
-        let script = "ip -o link | sed 's/^[0-9]*: //'; ip -o addr | sed 's/^[0-9]*: //'; ip rule; ip -6 rule
-            ip route show table all; ip -6 route show table all; nft list ruleset";
+        let script = "ip -o link | sed 's/^[0-9]*: //; s/ state UNKNOWN / state UP /'; ip -o addr | sed 's/^[0-9]*: //'; ip rule; ip -6 rule
+            ip route show table all; ip -6 route show table all; nft -s list ruleset";
         let mut lines: Vec<String> = self.sh(script).lines().map(str::to_owned).collect();
         self.inside(|| ["ipv4", "ipv6", "bridge"].iter().for_each(|dir| parameters(dir, &mut lines)));
         lines
@@ -182,8 +187,7 @@ impl World {
             wanted(found.then_some(()), program)?;
         }
         let (host, other) = (Host::new(), Netns::new());
-        let there = format!("/proc/{}/fd/{}", std::process::id(), other.0.as_raw_fd());
-        host.net.sh(&format!("ip link add {UPLINK} type veth peer name eth0 netns {there}"));
+        host.net.sh(&format!("ip link add {UPLINK} type veth peer name eth0 netns {}", other.path()));
         for (net, link, four, six) in [(&host.net, UPLINK, HOST, HOST6), (&other, "eth0", OTHER, OTHER6)] {
             // Otherwise addresses can be used after a second or two.
             net.set(&format!("ipv6/conf/{link}/accept_dad"), "0");

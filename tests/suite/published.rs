@@ -80,6 +80,7 @@ fn on_one_address_only() {
 fn one_that_is_in_use_is_refused_before_the_start() {
     let Some(w) = World::new() else { return };
     w.serve("web", "-p 8080:7", "7");
+    until("the links have all their addresses", || w.net.sh("ip -o addr show tentative").is_empty());
     let before = (w.snapshot(), w.net.state());
     w.run("run --name late -p 8080:7 busybox true").fails(125, "8080");
     let _taken = Server::new(&w.net, "9090");

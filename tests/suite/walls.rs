@@ -19,7 +19,7 @@ fn it_has_only_lo_and_that_is_up() {
 #[test]
 fn with_the_hosts_network_it_has_the_hosts() {
     let h = Host::new();
-    h.sh("ip link add own type dummy");
+    h.sh("ip link add own type bridge");
     let look = "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort";
     assert_eq!(h.ok(&["run", "--rm", "--network", "host", "busybox", "sh", "-c", look]), h.sh(look));
     assert_eq!(h.ok("run --rm --net host busybox hostname"), h.sh("hostname"));

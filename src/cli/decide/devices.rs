@@ -1,8 +1,7 @@
 //! Devices of the host: from flags to [`Device`]s.
 
-use super::super::human::visible;
 use super::super::read;
-use super::{Job, bad};
+use super::{Job, keep_last, wrongs};
 use mydocker::error::{self, Result};
 use mydocker::kernel::file;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -16,25 +15,18 @@ const DEPTH_MAX: usize = 8;
 
 /// What `--device` asks for; of two with the same place inside the later one counts.
 pub fn devices(job: &mut Job<'_>) -> Result<()> {
-    let mut asked = Vec::new();
-    job.parsed.each("device", &mut |text| {
-        asked.push(read::device::device(text)?);
-        Ok(())
-    })?;
     let all = &mut job.made.spec.devices;
-    for device in asked {
+    job.parsed.list("device", read::device::device, all)?;
+    for device in &*all {
         let why = match rustix::fs::stat(device.source.as_str()) {
-            Ok(stat) if has_device(&device.source, FileType::from_raw_mode(stat.st_mode)) => {
-                all.retain(|other| other.target != device.target);
-                all.push(device);
-                continue;
-            }
+            Ok(stat) if has_device(&device.source, FileType::from_raw_mode(stat.st_mode)) => continue,
             Ok(_) => "not a device node".to_owned(),
             Err(errno) => error::text(errno),
         };
-        let what = "error gathering device information while adding custom device";
-        return Err(bad(format!("{what} \"{}\": {why}", visible(&device.source))));
+        let what = "error gathering device information while adding custom device \"{}\": {}";
+        return Err(wrongs(what, &[&device.source, &why]));
     }
+    keep_last(all, &|one, later| one.target == later.target);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The ids of a user namespace: from `--userns` to an [`IdRange`].
 
 use super::super::read::digits;
-use super::{Job, bad};
+use super::{Job, bad, wrong, wrongs};
 use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::kernel::{file, lock};
 use mydocker::spec::{IdRange, Network, Owner};
@@ -106,11 +106,9 @@ fn taken(store: &Store) -> Result<Vec<IdRange>> {
             Some(container) => container.spec.ids,
             None if !lock::held(store.containers.as_fd(), &format!("{id}/lock"), containers::LOCK_LIFE)? => None,
             None => {
-                let short = &id[..12];
-                return Err(bad(format!(
-                    "--userns=auto cannot choose: container {short} runs, and its record does not tell which ids it \
-                     has; give --userns=HOSTID:SIZE, or remove it with 'mydocker rm -f {short}'"
-                )));
+                let what = "--userns=auto cannot choose: container {} runs, and its record does not tell which ids it has; \
+                            give --userns=HOSTID:SIZE, or remove it with 'mydocker rm -f {}'";
+                return Err(wrongs(what, &[&id[..12]; 2]));
             }
         };
         taken.extend(range);
@@ -142,9 +140,11 @@ fn choose(subuid: &str, subgid: &str, taken: &[IdRange]) -> Result<IdRange> {
         }
         return match first {
             Some(first) => Ok(IdRange { first, size: AUTO_SIZE }),
-            None => Err(bad(format!(
-                "--userns=auto: no {AUTO_SIZE} ids in a row are free in what /etc/subuid and /etc/subgid give to {owner}"
-            ))),
+            None => {
+                let what =
+                    "--userns=auto: no 65536 ids in a row are free in what /etc/subuid and /etc/subgid give to {}";
+                Err(wrong(what, owner))
+            }
         };
     }
     for text in [subuid, subgid] {

@@ -39,23 +39,18 @@ fn policy(text: &str) -> Result<Restart> {
     let (name, count) = text.split_once(':').unwrap_or((text, "0"));
     let policy = match name {
         "" if !text.is_empty() => return Err(bad("invalid restart policy format: no policy provided before colon")),
-        "" | "no" => Policy::No,
-        "on-failure" => Policy::OnFailure,
-        "always" => Policy::Always,
-        "unless-stopped" => Policy::UnlessStopped,
-        _ => return Err(wrong("invalid restart policy '{}'", name)),
+        "" => Policy::No,
+        _ => Policy::from_word(name).ok_or_else(|| wrong("invalid restart policy '{}'", name))?,
     };
-    let Ok(count) = count.parse::<i64>() else {
-        return Err(bad("invalid restart policy format: maximum retry count must be an integer"));
+    let why = match count.parse::<i64>() {
+        Err(_) => "invalid restart policy format: maximum retry count must be an integer",
+        Ok(count) if count != 0 && policy != Policy::OnFailure => {
+            return Err(wrong("maximum retry count cannot be used with restart policy '{}'", policy.word()));
+        }
+        Ok(..0) => "maximum retry count cannot be negative",
+        Ok(count) => return Ok(Restart { policy, retries_max: u32::try_from(count).unwrap_or(u32::MAX) }),
     };
-    if count != 0 && policy != Policy::OnFailure {
-        let name = if name.is_empty() { "no" } else { name };
-        return Err(wrong("maximum retry count cannot be used with restart policy '{}'", name));
-    }
-    if count < 0 {
-        return Err(bad("maximum retry count cannot be negative"));
-    }
-    Ok(Restart { policy, retries_max: u32::try_from(count).unwrap_or(u32::MAX) })
+    Err(bad(why))
 }
 
 /// The times of a check: the end of the flag, docker's field, and what it is when nobody says.
@@ -70,9 +65,10 @@ const TIMES: [(&str, &str, i64); 4] = [
 /// its daemon.
 pub fn health(job: &mut Job<'_>) -> Result<()> {
     let (parsed, asked) = (job.parsed, &mut job.health);
-    for (time, (flag, field, _)) in times(asked).into_iter().zip(TIMES) {
-        *time = parsed.read(flag, read::duration)?.filter(|ns| *ns != 0);
-        match *time {
+    for (at, (flag, field, _)) in TIMES.iter().enumerate() {
+        let time = parsed.read(flag, read::duration)?.filter(|ns| *ns != 0);
+        *times(asked)[at] = time;
+        match time {
             Some(..0) => return Err(wrong("--{} cannot be negative", flag)),
             Some(..HEALTH_NS_MIN) => return Err(wrong("{} in Healthcheck cannot be less than 1ms", field)),
             _ => {}
@@ -103,15 +99,19 @@ fn retries(text: &str) -> Result<u32> {
     u32::try_from(read::whole(text)?).map_err(|_| bad("--health-retries cannot be negative"))
 }
 
+/// Adds what the image says.
+pub fn of_image(job: &mut Job<'_>) -> Result<()> {
+    job.made.spec.health = merged(&mut job.health, job.config.healthcheck.get_or_insert_default());
+    Ok(())
+}
+
 /// What is done, from what the flags and the image say; `None` when nothing is asked.
-pub fn merged(mut asked: HealthConfig, mut image: HealthConfig) -> Option<Health> {
-    let mut ns = [0; 4];
-    for (at, (mine, its)) in times(&mut asked).into_iter().zip(times(&mut image)).enumerate() {
-        // An image may say anything: what makes no sense is not asked for.
-        ns[at] = mine.or(*its).filter(|ns| *ns >= HEALTH_NS_MIN).unwrap_or(TIMES[at].2);
-    }
-    let [interval_ns, timeout_ns, start_period_ns, start_interval_ns] = ns;
-    let test = asked.test.filter(|test| !test.is_empty()).or(image.test)?;
+fn merged(asked: &mut HealthConfig, image: &mut HealthConfig) -> Option<Health> {
+    let test = asked.test.take().or(image.test.take())?;
+    let (mine, its) = (times(asked), times(image));
+    // An image may say anything: what makes no sense is not asked for.
+    let ns = |at: usize| mine[at].or(*its[at]).filter(|ns| *ns >= HEALTH_NS_MIN).unwrap_or(TIMES[at].2);
+    let (interval_ns, timeout_ns, start_period_ns, start_interval_ns) = (ns(0), ns(1), ns(2), ns(3));
     let is_known = match test.first()?.as_str() {
         "CMD" => test.len() > 1,
         "CMD-SHELL" => test.len() == 2,
@@ -157,20 +157,18 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_image_field_by_field() {
-        let image = HealthConfig {
+        let mut image = HealthConfig {
             test: Some(vec!["CMD".into(), "true".into()]),
             interval: Some(time::SECOND),
             timeout: Some(5),
             ..HealthConfig::default()
         };
-        let asked = HealthConfig { retries: Some(9), ..HealthConfig::default() };
-        let health = merged(asked, image.clone()).unwrap();
+        let mut asked = HealthConfig { retries: Some(9), ..HealthConfig::default() };
+        let health = merged(&mut asked, &mut image.clone()).unwrap();
         assert_eq!((health.retries, health.interval_ns, health.timeout_ns), (9, time::SECOND, INTERVAL_NS));
         assert_eq!(health.test, ["CMD", "true"]);
-        let none = HealthConfig { test: Some(vec!["NONE".into()]), ..HealthConfig::default() };
-        assert!(merged(none, image).is_none());
-        assert!(
-            merged(HealthConfig { retries: Some(1), ..HealthConfig::default() }, HealthConfig::default()).is_none()
-        );
+        let mut none = HealthConfig { test: Some(vec!["NONE".into()]), ..HealthConfig::default() };
+        assert!(merged(&mut none, &mut image).is_none());
+        assert!(merged(&mut asked, &mut HealthConfig::default()).is_none());
     }
 }

@@ -1,10 +1,9 @@
 //! Resource limits: from flags to [`Limits`].
 
 use super::super::args::Parsed;
-use super::super::human::visible;
 use super::super::read::{self, device, whole};
-use super::bad;
 use super::devices::is_disk;
+use super::{bad, keep_last, wrong, wrongs};
 use mydocker::error::{self, Result};
 use mydocker::kernel::file;
 use mydocker::spec::{Limits, Rate, Throttle};
@@ -27,34 +26,28 @@ const SWAPPINESS_MAX: i64 = 100;
 /// number of tasks is taken away by 0 and -1, which makes it -1 for `update`.
 pub fn limits(parsed: &Parsed, limits: &mut Limits) -> Result<()> {
     let is_update = parsed.verb == "update";
-    let amounts: [(&str, ReadAmount, &mut Option<u64>); 6] = [
-        ("memory", read::bytes, &mut limits.memory),
-        ("memory-reservation", read::bytes, &mut limits.memory_reservation),
-        ("cpus", read::cpus, &mut limits.nano_cpus),
-        ("cpu-period", period, &mut limits.cpu_period),
-        ("cpu-shares", shares, &mut limits.cpu_shares),
-        ("blkio-weight", weight, &mut limits.blkio_weight),
-    ];
-    for (key, read, limit) in amounts {
-        *limit = parsed.read(key, read)?.filter(|amount| *amount > 0);
-    }
+    let amount = |key: &str, read: ReadAmount| Ok(parsed.read(key, read)?.filter(|amount| *amount > 0));
+    limits.memory = amount("memory", read::bytes)?;
+    limits.memory_reservation = amount("memory-reservation", read::bytes)?;
+    limits.nano_cpus = amount("cpus", read::cpus)?;
+    limits.cpu_period = amount("cpu-period", period)?;
+    limits.cpu_shares = amount("cpu-shares", shares)?;
+    limits.blkio_weight = amount("blkio-weight", weight)?;
     limits.memory_swap = parsed.read("memory-swap", swap)?.filter(|bytes| *bytes != 0);
-    limits.memory_swappiness = parsed.read("memory-swappiness", swappiness)?.flatten();
+    limits.memory_swappiness = parsed.read("memory-swappiness", swappiness)?.and_then(|number| number.try_into().ok());
     limits.oom_kill_disable = parsed.on("oom-kill-disable");
     limits.cpu_quota = parsed.read("cpu-quota", quota)?.filter(|us| *us != 0);
     if let Some(nano) = limits.nano_cpus {
         let cpus = read::cpu_list(&online("cpu"), "").map_or(1, |list| list.len());
         read::cpus_within(nano, cpus)?;
     }
-    let lists: [(&str, &str, ReadList, &mut Option<String>); 2] = [
-        ("cpuset-cpus", "cpu", read::cpu_list, &mut limits.cpuset_cpus),
-        ("cpuset-mems", "node", read::mem_list, &mut limits.cpuset_mems),
-    ];
-    for (key, what, read, limit) in lists {
-        if let Some(list) = parsed.last(key) {
-            read(list, &online(what))?;
-            *limit = Some(list.to_owned());
-        }
+    if let Some(list) = parsed.last("cpuset-cpus") {
+        read::cpu_list(list, &online("cpu"))?;
+        limits.cpuset_cpus = Some(list.to_owned());
+    }
+    if let Some(list) = parsed.last("cpuset-mems") {
+        read::mem_list(list, &online("node"))?;
+        limits.cpuset_mems = Some(list.to_owned());
     }
     limits.pids = match parsed.read("pids-limit", whole)? {
         Some(..=0) if is_update => Some(-1),
@@ -70,24 +63,22 @@ pub fn limits(parsed: &Parsed, limits: &mut Limits) -> Result<()> {
 }
 
 type ReadAmount = fn(&str) -> Result<u64>;
-type ReadList = fn(&str, &str) -> Result<Vec<u32>>;
 
 /// The limits of a container after `update` has asked for some: `had`, and over it what was `asked`.
 pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
-    let conflict = |what: &str, other: &str| {
-        Err(bad(format!("Conflicting options: {what} cannot be updated as {other} has already been set")))
+    let conflict = if asked.nano_cpus.is_some() && had.cpu_period.is_some() {
+        ["Nano CPUs", "CPU Period"]
+    } else if asked.nano_cpus.is_some() && had.cpu_quota.is_some_and(|us| us > 0) {
+        ["Nano CPUs", "CPU Quota"]
+    } else if asked.cpu_period.is_some() && had.nano_cpus.is_some() {
+        ["CPU Period", "NanoCPUs"]
+    } else if asked.cpu_quota.is_some() && had.nano_cpus.is_some() {
+        ["CPU Quota", "NanoCPUs"]
+    } else {
+        [""; 2]
     };
-    if asked.nano_cpus.is_some() && had.cpu_period.is_some() {
-        return conflict("Nano CPUs", "CPU Period");
-    }
-    if asked.nano_cpus.is_some() && had.cpu_quota.is_some_and(|us| us > 0) {
-        return conflict("Nano CPUs", "CPU Quota");
-    }
-    if asked.cpu_period.is_some() && had.nano_cpus.is_some() {
-        return conflict("CPU Period", "NanoCPUs");
-    }
-    if asked.cpu_quota.is_some() && had.nano_cpus.is_some() {
-        return conflict("CPU Quota", "NanoCPUs");
+    if !conflict[0].is_empty() {
+        return Err(wrongs("Conflicting options: {} cannot be updated as {} has already been set", &conflict));
     }
     let mut limits = had.clone();
     // What was twice the memory when it was made stays what it was.
@@ -99,25 +90,23 @@ pub fn updated(had: &Limits, asked: &Limits) -> Result<Limits> {
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
         ));
     }
-    replace(&mut limits.memory, asked.memory.as_ref());
-    replace(&mut limits.memory_swap, asked.memory_swap.as_ref());
-    replace(&mut limits.memory_reservation, asked.memory_reservation.as_ref());
-    replace(&mut limits.nano_cpus, asked.nano_cpus.as_ref());
-    replace(&mut limits.cpu_period, asked.cpu_period.as_ref());
-    replace(&mut limits.cpu_quota, asked.cpu_quota.as_ref());
-    replace(&mut limits.cpu_shares, asked.cpu_shares.as_ref());
-    replace(&mut limits.cpuset_cpus, asked.cpuset_cpus.as_ref());
-    replace(&mut limits.cpuset_mems, asked.cpuset_mems.as_ref());
-    replace(&mut limits.pids, asked.pids.as_ref());
-    replace(&mut limits.blkio_weight, asked.blkio_weight.as_ref());
+    limits.memory = asked.memory.or(had.memory);
+    limits.memory_swap = asked.memory_swap.or(limits.memory_swap);
+    limits.memory_reservation = asked.memory_reservation.or(had.memory_reservation);
+    limits.nano_cpus = asked.nano_cpus.or(had.nano_cpus);
+    limits.cpu_period = asked.cpu_period.or(had.cpu_period);
+    limits.cpu_quota = asked.cpu_quota.or(had.cpu_quota);
+    limits.cpu_shares = asked.cpu_shares.or(had.cpu_shares);
+    limits.pids = asked.pids.or(had.pids);
+    limits.blkio_weight = asked.blkio_weight.or(had.blkio_weight);
+    if asked.cpuset_cpus.is_some() {
+        limits.cpuset_cpus.clone_from(&asked.cpuset_cpus);
+    }
+    if asked.cpuset_mems.is_some() {
+        limits.cpuset_mems.clone_from(&asked.cpuset_mems);
+    }
     check(&limits)?;
     Ok(limits)
-}
-
-fn replace<T: Clone>(limit: &mut Option<T>, asked: Option<&T>) {
-    if let Some(asked) = asked {
-        *limit = Some(asked.clone());
-    }
 }
 
 /// Whether the limits are possible, and fit together.
@@ -166,11 +155,11 @@ fn swap(text: &str) -> Result<i64> {
     if text == "-1" { Ok(-1) } else { read::bytes(text).map(|bytes| bytes as i64) }
 }
 
-fn swappiness(text: &str) -> Result<Option<u64>> {
+/// 0 to 100, and -1 for not asked for.
+fn swappiness(text: &str) -> Result<i64> {
     match whole(text)? {
-        -1 => Ok(None),
-        number @ 0..=SWAPPINESS_MAX => Ok(Some(number as u64)),
-        number => Err(bad(format!("invalid value: {number}. Valid memory swappiness range is 0-100"))),
+        number @ -1..=SWAPPINESS_MAX => Ok(number),
+        number => Err(wrong("invalid value: {}. Valid memory swappiness range is 0-100", &number.to_string())),
     }
 }
 
@@ -182,7 +171,7 @@ fn quota(text: &str) -> Result<i64> {
 }
 
 fn online(what: &str) -> String {
-    file::read_text(&format!("/sys/devices/system/{what}/online")).unwrap_or_default().trim().to_owned()
+    file::read_text(&["/sys/devices/system/", what, "/online"].concat()).unwrap_or_default().trim().to_owned()
 }
 
 /// What `--device-read-bps` and its kind ask for; of two for the same the later one counts.
@@ -193,26 +182,25 @@ fn throttles(parsed: &Parsed, all: &mut Vec<Throttle>) -> Result<()> {
         ("device-read-iops", Rate::Reads),
         ("device-write-iops", Rate::Writes),
     ] {
-        let mut asked = Vec::new();
-        parsed.each(key, &mut |text| {
-            asked.push(device::throttle(text, matches!(what, Rate::ReadBytes | Rate::WriteBytes))?);
-            Ok(())
-        })?;
-        for (device, rate) in asked {
-            is_disk(&device)
-                .map_err(|errno| bad(format!("cannot use --{key} {}: {}", visible(&device), error::text(errno))))?;
-            all.retain(|other| other.what != what || other.device != device);
-            all.push(Throttle { device, what, rate });
+        let read = if matches!(what, Rate::ReadBytes | Rate::WriteBytes) { device::bytes_limit } else { device::limit };
+        let first = all.len();
+        parsed.list(key, read, all)?;
+        for throttle in &mut all[first..] {
+            throttle.what = what;
+            if let Err(errno) = is_disk(&throttle.device) {
+                return Err(wrongs("cannot use --{} {}: {}", &[key, &throttle.device, &error::text(errno)]));
+            }
         }
     }
+    keep_last(all, &|one, later| one.what == later.what && one.device == later.device);
     Ok(())
 }
 
 /// A cgroup by its path from the root, with or without the first slash.
 fn cgroup_parent(text: &str) -> Result<String> {
-    let is_word = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(char::is_control) && part.len() < 256;
     let path = text.trim_matches('/');
-    if path.is_empty() || path.split('/').all(is_word) {
+    let is_word = |part: &str| !matches!(part, "" | "." | "..") && part.len() < 256;
+    if path.is_empty() || !read::has_control(path) && path.split('/').all(is_word) {
         return Ok(path.to_owned());
     }
     Err(bad("it is not the path of a cgroup, such as /machine/ours"))
@@ -233,8 +221,8 @@ mod tests {
         assert_eq!(text(swap("-1")), "-1");
         assert_eq!(text(swap("1m")), "1048576");
         assert_eq!(text(swap("-2")), "invalid size: '-2'");
-        assert_eq!(text(swappiness("-1")), "None");
-        assert_eq!(text(swappiness("100")), "Some(100)");
+        assert_eq!(text(swappiness("-1")), "-1");
+        assert_eq!(text(swappiness("100")), "100");
         assert_eq!(text(swappiness("101")), "invalid value: 101. Valid memory swappiness range is 0-100");
         assert_eq!(text(period("0")), "0");
         assert_eq!(text(period("100000")), "100000");

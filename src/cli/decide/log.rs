@@ -1,7 +1,6 @@
 //! `--log-driver` and `--log-opt`: whether the output is kept, and how much of it.
 
-use super::{Job, bad, wrong};
-use crate::cli::human::visible;
+use super::{Job, bad, wrong, wrongs};
 use crate::cli::read;
 use mydocker::error::{Error, Result};
 
@@ -10,8 +9,7 @@ const LOG_BYTES: u64 = 10 << 20;
 const LOG_FILES: u32 = 3;
 /// Options of docker's drivers that would change nothing here: what it adds for readers of its own files, how it packs
 /// and buffers them.
-const HARMLESS: [&str; 9] =
-    ["compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag", "cache-disabled"];
+const HARMLESS: &str = "compress env env-regex labels labels-regex max-buffer-size mode tag cache-disabled";
 
 /// What is kept of the output.
 pub fn log(job: &mut Job<'_>) -> Result<()> {
@@ -20,7 +18,7 @@ pub fn log(job: &mut Job<'_>) -> Result<()> {
     driver.clone_into(&mut log.driver);
     (log.max_bytes, log.max_files) = (LOG_BYTES, LOG_FILES);
     let options = job.parsed.all("log-opt");
-    if !["json-file", "local", "none"].contains(&driver) {
+    if !matches!(driver, "json-file" | "local" | "none") {
         let what = "logger: no log driver named '{}' is registered: there are json-file, local (the same) and none";
         return Err(wrong(what, driver));
     }
@@ -29,17 +27,17 @@ pub fn log(job: &mut Job<'_>) -> Result<()> {
     }
     for option in options {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
-        let invalid = |why: &str| bad(format!("invalid log opt '{}': {why}", visible(option)));
+        let invalid = |why: &str| wrongs("invalid log opt '{}': {}", &[option, why]);
         match key {
             "max-size" => log.max_bytes = max_bytes(value).map_err(|why| invalid(&why.what))?,
             "max-file" => match value.parse() {
                 Ok(files @ 1..) => log.max_files = files,
                 _ => return Err(invalid("max-file is a number of files, 1 or more")),
             },
-            _ if HARMLESS.contains(&key) => {}
+            _ if read::nth(HARMLESS, key).is_some() => {}
             _ => {
-                let what = format!("unknown log opt '{}' for {driver} log driver", visible(key));
-                return Err(bad(format!("{what}: those that do something are max-size and max-file")));
+                let what = "unknown log opt '{}' for {} log driver: those that do something are max-size and max-file";
+                return Err(wrongs(what, &[key, driver]));
             }
         }
     }

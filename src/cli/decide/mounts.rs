@@ -15,10 +15,7 @@ pub fn mounts(job: &mut Job<'_>) -> Result<()> {
         mounts.push(mount);
     }
     let first = mounts.len();
-    job.parsed.each("mount", &mut |text| {
-        mounts.push(mount::mount(text)?);
-        Ok(())
-    })?;
+    job.parsed.list("mount", mount::mount, mounts)?;
     for mount in &mut mounts[first..] {
         find_source(mount)?;
         // Whatever keeps us from looking at it keeps us from mounting it.
@@ -27,10 +24,7 @@ pub fn mounts(job: &mut Job<'_>) -> Result<()> {
             return Err(wrong(what, &mount.source));
         }
     }
-    job.parsed.each("tmpfs", &mut |text| {
-        mounts.push(tmpfs::tmpfs(text)?);
-        Ok(())
-    })?;
+    job.parsed.list("tmpfs", tmpfs::tmpfs, mounts)?;
     for (at, mount) in mounts.iter().enumerate() {
         if mounts[..at].iter().any(|other| other.target == mount.target) {
             return Err(wrong("Duplicate mount point: {}", &mount.target));
@@ -41,11 +35,11 @@ pub fn mounts(job: &mut Job<'_>) -> Result<()> {
 
 /// Adds a volume without a name for each path that the image wants one at, unless something is mounted there anyway. Then
 /// brings all into the order in which they are mounted: one below another comes after it, whatever the order of the flags.
-pub fn of_image(job: &mut Job<'_>) {
+pub fn of_image(job: &mut Job<'_>) -> Result<()> {
     let mut mounts = core::mem::take(&mut job.made.spec.mounts);
     for path in job.config.volumes.take().unwrap_or_default().keys() {
         // Whatever an image says: a place in the container that can be one.
-        let Ok(target) = read::target(&format!("/{path}")) else { continue };
+        let Ok(target) = read::target(&["/", path].concat()) else { continue };
         if !mounts.iter().any(|mount| mount.target == target) {
             let source = hex::fresh_id();
             mounts.push(Mount { kind: MountKind::Anonymous, source, target, ..Mount::default() });
@@ -53,6 +47,7 @@ pub fn of_image(job: &mut Job<'_>) {
     }
     let depth = |mount: &Mount| mount.target.bytes().filter(|byte| *byte == b'/').count();
     job.made.spec.mounts = order::sorted(mounts, &|a, b| depth(a) < depth(b));
+    Ok(())
 }
 
 /// Replaces what was typed as the source by what it is on this host.

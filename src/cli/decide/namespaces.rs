@@ -1,10 +1,11 @@
 //! Which namespaces a container has for itself, and what it sets in them: from flags to [`Namespace`]s and sysctls.
 
 use super::super::read::{self, sysctl::Scope};
-use super::{Job, bad, wrong};
+use super::{Job, wrong, wrongs};
 use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::spec::{Namespace, Network, Owner};
-use mydocker::store::{Store, containers};
+use mydocker::store::Store;
+use mydocker::store::containers::{self, Container};
 
 /// What `--ipc none` is: an ipc namespace of its own, and nothing at /dev/shm.
 pub const NO_SHM: &str = "none";
@@ -30,7 +31,7 @@ pub fn namespaces(job: &mut Job<'_>) -> Result<()> {
 fn ipc(mode: &str, store: &Store, namespace: &mut Namespace) -> Result<()> {
     take(mode, Some(store), namespace, "invalid IPC mode: {}")?;
     if namespace.of == Owner::Container {
-        let donor = containers::find(store, &namespace.container).map_err(|e| e.exit(EXIT_ENGINE))?;
+        let donor = other(store, &namespace.container)?;
         if donor.spec.namespaces.ipc.of == Owner::Private {
             let name = mode.strip_prefix("container:").unwrap_or_default();
             return Err(wrong("container {}: non-shareable IPC (hint: make it with --ipc shareable)", name));
@@ -47,22 +48,24 @@ fn take(mode: &str, store: Option<&Store>, namespace: &mut Namespace, what: &str
         ("host", ..) => namespace.of = Owner::Host,
         (_, Some(name), Some(store)) if !name.is_empty() => {
             namespace.of = Owner::Container;
-            namespace.container = containers::find(store, name).map_err(|e| e.exit(EXIT_ENGINE))?.spec.id;
+            namespace.container = other(store, name)?.spec.id;
         }
         _ => return Err(wrong(what, mode)),
     }
     Ok(())
 }
 
+/// Another container that the flags name.
+pub fn other(store: &Store, name: &str) -> Result<Container> {
+    containers::find(store, name).map_err(|error| error.exit(EXIT_ENGINE))
+}
+
 /// What `--sysctl` asks for; only in namespaces that are not the host's, nor another container's network.
 pub fn sysctls(job: &mut Job<'_>) -> Result<()> {
     let mut asked = Vec::new();
-    job.parsed.each("sysctl", &mut |text| {
-        asked.push(read::sysctl::sysctl(text)?);
-        Ok(())
-    })?;
+    job.parsed.list("sysctl", read::sysctl::sysctl, &mut asked)?;
     let spec = &mut job.made.spec;
-    for one in asked {
+    for one in &asked {
         let (is_others, flag) = match one.scope {
             Scope::Network if spec.network == Network::Container => {
                 (true, "network container:… it would change that one")
@@ -72,10 +75,9 @@ pub fn sysctls(job: &mut Job<'_>) -> Result<()> {
             Scope::Uts => (spec.namespaces.uts.of == Owner::Host, "uts host it would change the host"),
         };
         if is_others {
-            let why = format!("with --{flag}");
-            return Err(bad(format!("sysctl '{}' is not allowed: {why}", one.key)));
+            return Err(wrongs("sysctl '{}' is not allowed: with --{}", &[&one.key, flag]));
         }
-        spec.sysctls.insert(one.key, one.value);
+        spec.sysctls.insert(one.key.clone(), one.value.clone());
     }
     Ok(())
 }

@@ -1,30 +1,26 @@
 //! Networks, ports and names: from flags to endpoints, [`Publish`]es, and lines of hosts and resolv.conf.
 
-use super::super::human::visible;
 use super::super::read::{network as words, port as typed};
-use super::{Job, bad, wrong};
+use super::{Job, bad, namespaces, wrong, wrongs};
 use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::spec::ip;
 use mydocker::spec::port::{self, Range};
 use mydocker::spec::subnet::Subnet;
 use mydocker::spec::{Endpoint, Network, Protocol, Publish, Spec};
-use mydocker::store::{Store, containers, networks};
+use mydocker::store::{Store, networks};
 
 /// What `--network`, `--network-alias`, `--ip`, `--ip6` and `--mac-address` ask for.
 pub fn network(job: &mut Job<'_>) -> Result<()> {
     let (parsed, store) = (job.parsed, job.store);
     let mut endpoints = Vec::new();
-    parsed.each("network", &mut |text| {
-        endpoints.push(words::endpoint(text)?);
-        Ok(())
-    })?;
+    parsed.list("network", words::endpoint, &mut endpoints)?;
     if endpoints.is_empty() {
         endpoints.push(Endpoint::default());
     }
     of_first(job, &mut endpoints[0])?;
     let is_one = endpoints.len() == 1;
     let spec = &mut job.made.spec;
-    for mut endpoint in endpoints {
+    for endpoint in &mut endpoints {
         let mut is_users = false;
         let asked = core::mem::take(&mut endpoint.network);
         spec.network = match (&*asked, asked.strip_prefix("container:")) {
@@ -34,18 +30,18 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
                 return Err(bad("Invalid network mode: invalid container format container:<name|id>"));
             }
             (_, Some(name)) => {
-                spec.network_of = Some(containers::find(store, name).map_err(|e| e.exit(EXIT_ENGINE))?.spec.id);
+                spec.network_of = Some(namespaces::other(store, name)?.spec.id);
                 Network::Container
             }
             // Nobody asked for a bridge.
             ("" | "default", _) if store.is_rootless => Network::None,
             (name, _) => {
                 let name = if matches!(name, "" | "default") { networks::DEFAULT } else { name };
-                is_users = join(store, name, &mut endpoint)?;
+                is_users = join(store, name, endpoint)?;
                 Network::Bridge
             }
         };
-        refuse_addresses(spec.network, is_users, &endpoint)?;
+        refuse_addresses(spec.network, is_users, endpoint)?;
         if !(is_users || is_one) {
             let what = "conflicting options: cannot attach both user-defined and non-user-defined network-modes: {} \
                         can only be alone";
@@ -55,7 +51,7 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
             return Err(wrong("network \"{}\" is specified multiple times", &endpoint.network));
         }
         if spec.network == Network::Bridge {
-            spec.endpoints.push(endpoint);
+            spec.endpoints.push(core::mem::take(endpoint));
         }
     }
     Ok(())
@@ -65,10 +61,7 @@ pub fn network(job: &mut Job<'_>) -> Result<()> {
 fn of_first(job: &Job<'_>, endpoint: &mut Endpoint) -> Result<()> {
     let parsed = job.parsed;
     let mut aliases = Vec::new();
-    parsed.each("network-alias", &mut |text| {
-        aliases.push(words::alias(text)?);
-        Ok(())
-    })?;
+    parsed.list("network-alias", words::alias, &mut aliases)?;
     let mut twice = None;
     if !aliases.is_empty() {
         let old = core::mem::replace(&mut endpoint.aliases, aliases);
@@ -193,8 +186,8 @@ pub fn ports(job: &mut Job<'_>) -> Result<()> {
     }
     if spec.network != Network::Bridge && !spec.ports.is_empty() {
         spec.ports.clear();
-        let note = format!("Published ports are discarded when using {} network mode", spec.network.word());
-        job.made.notes.push(note);
+        let note = ["Published ports are discarded when using ", spec.network.word(), " network mode"];
+        job.made.notes.push(note.concat());
     }
     Ok(())
 }
@@ -224,13 +217,14 @@ fn list(spec: &mut Spec, ranges: &[Range]) {
         marks[one.port as usize] |= 8 << one.protocol as u8;
     }
     let publishes = spec.publish_all.is_some() && spec.network == Network::Bridge;
-    for (port, mark) in (0..).zip(marks).skip(1).filter(|(_, mark)| *mark != 0) {
+    for port in 1..1 << 16 {
         for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
-            if mark >> protocol as u8 & 1 == 0 {
+            let mark = marks[port as usize] >> protocol as u8;
+            if mark & 1 == 0 {
                 continue;
             }
             spec.exposed.push(port::text(port, protocol));
-            if publishes && mark >> protocol as u8 & 8 == 0 {
+            if publishes && mark & 8 == 0 {
                 spec.ports.push(Publish { port, protocol, ..Publish::default() });
             }
         }
@@ -247,23 +241,17 @@ pub fn names(job: &mut Job<'_>) -> Result<()> {
         ("dns-search", words::dns_search, &mut spec.dns_search),
         ("dns-option", words::dns_option, &mut spec.dns_options),
     ] {
-        parsed.each(flag, &mut |text| {
-            to.push(read(text)?);
-            Ok(())
-        })?;
+        parsed.list(flag, read, to)?;
     }
-    let mut links = Vec::new();
     for text in parsed.all("link") {
         let (name, alias) = words::link(text)?;
-        let other = containers::find(job.store, name).map_err(|e| e.exit(EXIT_ENGINE))?.spec;
+        let other = namespaces::other(job.store, name)?.spec;
         if !spec.endpoints.iter().any(|endpoint| networks::is_on(&other, &endpoint.network)) {
-            let what = format!("Cannot link to {}, as it does not belong to", visible(name));
             let network = spec.endpoints.first().map_or("a network of this container", |first| &first.network);
-            return Err(bad([&what, " ", network].concat()));
+            return Err(wrongs("Cannot link to {}, as it does not belong to {}", &[name, network]));
         }
-        links.push([&other.id, ":", alias].concat());
+        spec.links.push([&other.id, ":", alias].concat());
     }
-    spec.links = links;
     Ok(())
 }
 

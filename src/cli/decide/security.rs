@@ -1,8 +1,7 @@
 //! What the processes may do: from flags to [`Security`].
 
 use super::super::args::boolean;
-use super::super::human::visible;
-use super::{Job, bad, read_flag_file};
+use super::{Job, bad, read_flag_file, wrongs};
 use mydocker::error::Result;
 use mydocker::kernel::caps;
 use mydocker::walls::seccomp;
@@ -36,8 +35,8 @@ pub fn security(job: &mut Job<'_>) -> Result<()> {
             Opt::Seccomp(path) => security.seccomp = Some(profile(path)?),
             Opt::Module(true) => {}
             Opt::Module(false) => {
-                let note = format!("--security-opt {text} has no effect: security modules of this host are not used");
-                job.made.notes.push(note);
+                let note = ["--security-opt ", text, " has no effect: security modules of this host are not used"];
+                job.made.notes.push(note.concat());
             }
         }
     }
@@ -52,10 +51,7 @@ fn capabilities(typed: &[&str], field: &str, all: &mut Vec<String>) -> Result<()
         let full = match caps::capability(&upper) {
             Some(_) => ["CAP_", short].concat(),
             None if upper == "ALL" => upper,
-            None => {
-                let short = visible(short);
-                return Err(bad(format!("invalid Cap{field}: unknown capability: \"CAP_{short}\"")));
-            }
+            None => return Err(wrongs("invalid Cap{}: unknown capability: \"CAP_{}\"", &[field, short])),
         };
         if !all.contains(&full) {
             all.push(full);
@@ -66,24 +62,25 @@ fn capabilities(typed: &[&str], field: &str, all: &mut Vec<String>) -> Result<()
 
 /// Reads `--security-opt`: `key=value`, or the old `key:value`.
 fn option(text: &str) -> Result<Opt<'_>> {
-    let invalid = |why: &str| bad(format!("invalid --security-opt: \"{}\": {why}", visible(text)));
     if text == "no-new-privileges" {
         return Ok(Opt::NoNewPrivileges(true));
     }
-    let pair = if text.contains('=') { text.split_once('=') } else { text.split_once(':') };
-    let (key, value) = pair.ok_or_else(|| invalid("it is not key=value"))?;
-    match (key, value) {
-        ("no-new-privileges", value) => {
-            boolean(value).map(Opt::NoNewPrivileges).ok_or_else(|| invalid("it is true or false"))
-        }
-        ("seccomp", "") => Err(invalid("unconfined, builtin, or the path of a profile")),
-        ("seccomp", value) => Ok(Opt::Seccomp(value)),
-        ("systempaths", UNCONFINED) => Ok(Opt::Unmasked),
-        ("systempaths", _) => Err(invalid("it can only be unconfined")),
-        ("apparmor", value) => Ok(Opt::Module(value == UNCONFINED)),
-        ("label", value) => Ok(Opt::Module(value == "disable")),
-        _ => Err(invalid("known are no-new-privileges, seccomp, systempaths, apparmor, label")),
-    }
+    let pair = text.split_once('=').or_else(|| text.split_once(':'));
+    let why = match pair.unwrap_or_default() {
+        _ if pair.is_none() => "it is not key=value",
+        ("no-new-privileges", value) => match boolean(value) {
+            Some(is_on) => return Ok(Opt::NoNewPrivileges(is_on)),
+            None => "it is true or false",
+        },
+        ("seccomp", "") => "unconfined, builtin, or the path of a profile",
+        ("seccomp", value) => return Ok(Opt::Seccomp(value)),
+        ("systempaths", UNCONFINED) => return Ok(Opt::Unmasked),
+        ("systempaths", _) => "it can only be unconfined",
+        ("apparmor", value) => return Ok(Opt::Module(value == UNCONFINED)),
+        ("label", value) => return Ok(Opt::Module(value == "disable")),
+        _ => "known are no-new-privileges, seccomp, systempaths, apparmor, label",
+    };
+    Err(wrongs("invalid --security-opt: \"{}\": {}", &[text, why]))
 }
 
 /// The text of a seccomp profile.
@@ -92,12 +89,11 @@ fn profile(path: &str) -> Result<String> {
         let bytes = read_flag_file(path)?;
         String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8"))
     };
-    let path_shown = visible(path);
     let text = read(path).map_err(|error| {
         let why = error.errno.map_or_else(|| error.what.clone(), mydocker::error::text);
-        bad(format!("opening seccomp profile ({path_shown}) failed: {why}"))
+        wrongs("opening seccomp profile ({}) failed: {}", &[path, &why])
     })?;
-    seccomp::check(&text).map_err(|e| bad(format!("{path_shown}: {e}")))?;
+    seccomp::check(&text).map_err(|error| wrongs("{}: {}", &[path, &error.to_string()]))?;
     Ok(text)
 }
 

@@ -22,6 +22,8 @@ const HOST_BITS_MIN: u8 = 2;
 const FIXED: [(&str, &str); 5] =
     [("config-only", "false"), ("ingress", "false"), ("ipam-driver", "default"), ("ipv4", "true"), ("scope", "local")];
 
+#[cold]
+#[inline(never)]
 fn bad(what: &str, typed: &str, why: &str) -> Error {
     Error::new(format!("invalid {what} '{}': {why}", visible(typed)))
 }
@@ -66,6 +68,7 @@ pub fn read(parsed: &Parsed) -> Result<Network> {
 }
 
 /// All values of a flag that takes lists, too.
+#[inline(never)]
 fn values<'a>(parsed: &'a Parsed, key: &str) -> Vec<&'a str> {
     let mut values = Vec::new();
     for typed in parsed.all(key) {
@@ -127,14 +130,17 @@ fn ranges(parsed: &Parsed, made: &mut Network) -> Result<()> {
     for typed in values(parsed, "ip-range") {
         made.ip_range = Some(ip_range(typed, found[0], gateways[0])?);
     }
-    let text = |ip: Option<IpAddr>| ip.map(ip::text);
-    if let Some(range) = found[0] {
-        (made.subnet, made.gateway, made.is_fixed) = (range.text(), text(gateways[0]).unwrap_or_default(), true);
-    }
-    if let Some(range) = found[1] {
-        (made.subnet6, made.gateway6) = (Some(range.text()), text(gateways[1]));
-    } else if parsed.on("ipv6") {
+    if parsed.on("ipv6") {
         made.subnet6 = Some(String::new());
+    }
+    for (range, ip) in found.iter().zip(gateways) {
+        let (Some(range), Some(ip)) = (range, ip) else { continue };
+        let (subnet, gateway) = (range.text(), ip::text(ip));
+        if ip.is_ipv6() {
+            (made.subnet6, made.gateway6) = (Some(subnet), Some(gateway));
+        } else {
+            (made.subnet, made.gateway, made.is_fixed) = (subnet, gateway, true);
+        }
     }
     Ok(())
 }

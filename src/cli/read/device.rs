@@ -1,22 +1,20 @@
 //! Devices: `--device`, rules about them, limits of disks.
 
-use super::{bad, bytes, clean, digits, is_digits, wrong};
-use crate::cli::human::visible;
+use super::{bytes, clean, digits, has_control, is_digits, wrong, wrongs};
 use mydocker::error::Result;
-use mydocker::spec::Device;
+use mydocker::spec::{Device, Throttle};
 
 /// Reads `--device`: `/dev/x[:/dev/inside][:rwm]`.
 pub fn device(text: &str) -> Result<Device> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, access) = match parts[..] {
-        [source] => (source, source, "rwm"),
-        [source, access] if is_access(access) => (source, source, access),
-        [source, target] => (source, target, "rwm"),
-        [source, target, access] if is_access(access) => (source, target, access),
-        [_, _, access] => return Err(wrong("bad mode specified: {}", access)),
-        _ => ("", "", ""),
+    let (source, rest) = text.split_once(':').unwrap_or((text, text));
+    let (source, target, access) = match rest.split_once(':') {
+        None if is_access(rest) => (source, source, rest),
+        None => (source, rest, "rwm"),
+        Some((_, access)) if access.contains(':') => ("", "", ""),
+        Some((target, access)) if is_access(access) => (source, target, access),
+        Some((_, access)) => return Err(wrong("bad mode specified: {}", access)),
     };
-    if source.is_empty() || text.contains(char::is_control) {
+    if source.is_empty() || has_control(text) {
         return Err(wrong("bad format for path: {}", text));
     }
     Ok(Device { source: absolute(source)?, target: absolute(target)?, access: access.to_owned() })
@@ -37,11 +35,10 @@ fn is_access(text: &str) -> bool {
 /// Checks a rule of `--device-cgroup-rule`: `c 10:200 rwm`, `b 8:* r`, `a *:* rwm`.
 pub fn rule(text: &str) -> Result<String> {
     let is_number = |text: &str| text == "*" || digits(text).is_some();
-    let mut words = text.split(' ');
-    let [kind, numbers, access] = [(); 3].map(|()| words.next().unwrap_or_default());
+    let (kind, rest) = text.split_once(' ').unwrap_or_default();
+    let (numbers, access) = rest.split_once(' ').unwrap_or_default();
     let (major, minor) = numbers.split_once(':').unwrap_or_default();
-    let fits = words.next().is_none()
-        && ["a", "c", "b"].contains(&kind)
+    let fits = matches!(kind, "a" | "b" | "c")
         && is_number(major)
         && is_number(minor)
         && (1..=3).contains(&access.len())
@@ -49,23 +46,33 @@ pub fn rule(text: &str) -> Result<String> {
     if fits { Ok(text.to_owned()) } else { Err(wrong("invalid device cgroup format '{}'", text)) }
 }
 
-/// Reads `/dev/sda:1mb`, bytes in a second, or `/dev/sda:100`, operations in a second.
-pub fn throttle(text: &str, is_bytes: bool) -> Result<(String, u64)> {
+/// Reads `/dev/sda:1mb`, bytes in a second.
+pub fn bytes_limit(text: &str) -> Result<Throttle> {
+    throttle(text, true)
+}
+
+/// Reads `/dev/sda:100`, operations in a second.
+pub fn limit(text: &str) -> Result<Throttle> {
+    throttle(text, false)
+}
+
+/// What is limited the caller knows.
+fn throttle(text: &str, is_bytes: bool) -> Result<Throttle> {
     let (path, number) = text.split_once(':').unwrap_or_default();
     if path.is_empty() {
         return Err(wrong("bad format: {}", text));
     }
-    let path = clean(path).filter(|clean| clean.starts_with("/dev/") && !text.contains(char::is_control));
+    let path = clean(path).filter(|clean| clean.starts_with("/dev/") && !has_control(text));
     let path = path.ok_or_else(|| wrong("bad format for device path: {}", text))?;
     let rate = if is_bytes { bytes(number).ok() } else { number.parse().ok().filter(|_| is_digits(number)) };
     match rate {
-        Some(rate @ 1..) => Ok((path, rate)),
+        Some(rate @ 1..) => Ok(Throttle { device: path, rate, ..Throttle::default() }),
         _ => {
             let (unit, more) =
                 if is_bytes { ("[<unit>]", ". Unit is optional and can be kb, mb, or gb") } else { ("", "") };
-            let format = format!("<device-path>:<number>{unit}. Number must be a positive integer{more}");
-            let shown = visible(text);
-            Err(bad(format!("invalid rate for device: {shown}. The correct format is {format}")))
+            let what = "invalid rate for device: {}. The correct format is <device-path>:<number>{}. Number must be a \
+                        positive integer{}";
+            Err(wrongs(what, &[text, unit, more]))
         }
     }
 }
@@ -74,6 +81,7 @@ pub fn throttle(text: &str, is_bytes: bool) -> Result<(String, u64)> {
 mod tests {
     use super::super::tests::text;
     use super::*;
+    use crate::cli::human::visible;
 
     #[test]
     fn devices() {
@@ -129,8 +137,9 @@ mod tests {
 
     #[test]
     fn throttles() {
-        let bytes_per_second = |text| throttle(text, true);
-        let operations_per_second = |text| throttle(text, false);
+        let read = |text, is_bytes| throttle(text, is_bytes).map(|limit| (limit.device, limit.rate));
+        let bytes_per_second = |text| read(text, true);
+        let operations_per_second = |text| read(text, false);
         assert_eq!(bytes_per_second("/dev/sda:1mb").unwrap(), ("/dev/sda".to_owned(), 1 << 20));
         assert_eq!(operations_per_second("/dev/sda:100").unwrap(), ("/dev/sda".to_owned(), 100));
         assert_eq!(text(bytes_per_second("/dev/sda")), "bad format: /dev/sda");

@@ -1,7 +1,6 @@
 //! Moments as docker takes them: RFC 3339 and parts of it, seconds since 1970, or how long ago.
 
 use super::{is_digits, wrong};
-use core::ops::RangeInclusive;
 use mydocker::error::Result;
 use mydocker::kernel::time::{self, Civil, SECOND};
 
@@ -18,15 +17,19 @@ pub fn moment(text: &str, now: i64) -> Result<i64> {
 
 /// Go's durations in nanoseconds: `1h30m`, `1.5s`, `-20ms`.
 pub fn duration(text: &str) -> Option<i64> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let unsigned = text.strip_prefix('-').or_else(|| text.strip_prefix('+')).unwrap_or(text);
     if unsigned == "0" {
         return Some(0);
     }
     let mut rest = unsigned;
     let mut sum: i64 = 0;
     while !rest.is_empty() {
-        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
-        let (name, next) = after.split_at(after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len()));
+        let begin = |text: &str, of_number: bool| {
+            let is_in = |byte: &u8| (byte.is_ascii_digit() || *byte == b'.') == of_number;
+            text.bytes().take_while(is_in).count()
+        };
+        let (number, after) = rest.split_at(begin(rest, true));
+        let (name, next) = after.split_at(begin(after, false));
         let unit = match name {
             "ns" => 1,
             "us" | "µs" | "μs" => 1000,
@@ -62,20 +65,20 @@ fn seconds(text: &str) -> Option<i64> {
 }
 
 /// The fields of a moment: what is before one, how many digits it has, and their range.
-const FIELDS: [(&str, usize, RangeInclusive<i64>); 6] =
-    [("", 4, 0..=9999), ("-", 2, 1..=12), ("-", 2, 1..=31), ("T", 2, 0..=23), (":", 2, 0..=59), (":", 2, 0..=60)];
+const FIELDS: [(&str, usize, i64, i64); 6] =
+    [("", 4, 0, 9999), ("-", 2, 1, 12), ("-", 2, 1, 31), ("T", 2, 0, 23), (":", 2, 0, 59), (":", 2, 0, 60)];
 
 /// RFC 3339, whose end may be missing from the hour on.
 pub fn rfc3339(text: &str) -> Option<i64> {
     let (text, offset) = split_zone(text)?;
     let (text, part) = text.split_once('.').unwrap_or((text, ""));
     let (mut values, mut rest, mut read) = ([0; FIELDS.len()], text, 0);
-    for (before, width, range) in FIELDS {
+    for (before, width, min, max) in &FIELDS {
         if read >= 3 && rest.is_empty() {
             break;
         }
-        let (word, after) = rest.strip_prefix(before)?.split_at_checked(width)?;
-        (values[read], rest) = (number(word, width, range)?, after);
+        let (word, after) = rest.strip_prefix(before)?.split_at_checked(*width)?;
+        (values[read], rest) = (number(word, *width, *min, *max)?, after);
         read += 1;
     }
     if !rest.is_empty() || read == 3 && !part.is_empty() {
@@ -97,13 +100,13 @@ fn split_zone(text: &str) -> Option<(&str, i64)> {
         return Some((text, 0));
     };
     let (hours, minutes) = text[at + 1..].split_once(':')?;
-    let minutes = number(hours, 2, 0..=23)? * 60 + number(minutes, 2, 0..=59)?;
+    let minutes = number(hours, 2, 0, 23)? * 60 + number(minutes, 2, 0, 59)?;
     Some((&text[..at], if text[at..].starts_with('+') { minutes } else { -minutes }))
 }
 
-fn number(word: &str, width: usize, range: RangeInclusive<i64>) -> Option<i64> {
+fn number(word: &str, width: usize, min: i64, max: i64) -> Option<i64> {
     let is_number = word.len() == width && is_digits(word);
-    word.parse().ok().filter(|number| is_number && range.contains(number))
+    word.parse().ok().filter(|number| is_number && min <= *number && *number <= max)
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! `--mount`: one line of comma-separated values.
 
 use super::super::args::boolean;
-use super::super::human::visible;
-use super::{bad, clean, tmpfs, volume_name, wrong};
+use super::{bad, clean, has_control, nth, tmpfs, volume_name, wrong, wrongs};
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind, Recursion};
 
@@ -14,7 +13,7 @@ const TMPFS_MODE: u32 = 0o1777;
 /// Reads `--mount`. The source of a bind is left as typed: `.`, `..` and what follows them count from our directory.
 /// A volume without a source has none here.
 pub fn mount(text: &str) -> Result<Mount> {
-    if text.contains(char::is_control) {
+    if has_control(text) {
         return Err(bad("control characters are not allowed"));
     }
     let mut asked = Asked::default();
@@ -26,7 +25,9 @@ pub fn mount(text: &str) -> Result<Mount> {
 
 /// The fields of one line of RFC 4180, as strict as Go's encoding/csv.
 pub fn fields(line: &str) -> Result<Vec<String>> {
-    let fail = |rest: &str, why: &str| bad(format!("parse error on column {}: {why}", line.len() - rest.len() + 1));
+    let fail = |rest: &str, why: &str| {
+        wrongs("parse error on column {}: {}", &[&(line.len() - rest.len() + 1).to_string(), why])
+    };
     let mut all = Vec::new();
     let mut rest = line;
     loop {
@@ -82,7 +83,7 @@ impl Asked {
             }
         }
         let mount = &mut self.mount;
-        if ["readonly", "ro", "volume-nocopy", "bind-create-src", "bind-nonrecursive"].contains(&key) {
+        if nth("readonly ro volume-nocopy bind-create-src bind-nonrecursive", key).is_some() {
             let is_on = value.map_or(Some(true), boolean).ok_or_else(|| invalid(key, value.unwrap_or_default()))?;
             match key {
                 "volume-nocopy" => if is_on { "nocopy" } else { "" }.clone_into(&mut mount.mode),
@@ -102,22 +103,26 @@ impl Asked {
             // Consistency has a meaning on other systems only.
             "consistency" => {}
             "bind-propagation" => mount.propagation = value.to_ascii_lowercase(),
-            "bind-recursive" => mount.recursion = recursion(value)?,
+            "bind-recursive" => {
+                let must = "invalid value for bind-recursive: {} (must be \"enabled\", \"disabled\", \"writable\", or \
+                            \"readonly\")";
+                mount.recursion = Recursion::from_word(value).ok_or_else(|| wrong(must, value))?;
+            }
             "volume-subpath" => value.clone_into(&mut mount.subpath),
-            "volume-driver" if ["", "local"].contains(&value) => {}
+            "volume-driver" if matches!(value, "" | "local") => {}
             "volume-driver" => return Err(wrong("there is no volume driver {}: only local", value)),
             "volume-opt" => return Err(bad("volume-opt: volumes have no options here")),
             "volume-label" => return Err(bad("volume-label: volumes have no labels here")),
             "tmpfs-size" => self.bytes = Some(super::bytes(value).map_err(|_| invalid(key, value))?),
             "tmpfs-mode" => self.mode = Some(super::octal(value, MODE_MAX).ok_or_else(|| invalid(key, value))?),
-            _ => return Err(bad(format!("unexpected key '{}' in '{}'", visible(key), visible(field)))),
+            _ => return Err(wrongs("unexpected key '{}' in '{}'", &[key, field])),
         }
         Ok(())
     }
 
     /// Whether the fields fit together.
-    fn finish(self) -> Result<Mount> {
-        let mut mount = self.mount;
+    fn finish(&mut self) -> Result<Mount> {
+        let mount = &mut self.mount;
         let kind = self.kind.as_deref().unwrap_or("volume");
         if kind.is_empty() {
             return Err(bad("type is required"));
@@ -125,9 +130,8 @@ impl Asked {
         if mount.target.is_empty() {
             return Err(bad("target is required"));
         }
-        let shown = visible(kind);
         if let Some(other) = self.types.iter().find(|other| **other != kind) {
-            return Err(bad(format!("cannot mix '{other}-*' options with mount type '{shown}'")));
+            return Err(wrongs("cannot mix '{}-*' options with mount type '{}'", &[other, kind]));
         }
         let (what, other) = match mount.recursion {
             Recursion::Writable if !mount.read_only => ("writable", "readonly"),
@@ -136,10 +140,10 @@ impl Asked {
             _ => ("", ""),
         };
         if !what.is_empty() {
-            let option = format!("option 'bind-recursive={what}' requires '{other}'");
-            return Err(bad(option + " to be specified in conjunction"));
+            let sentence = "option 'bind-recursive={}' requires '{}' to be specified in conjunction";
+            return Err(wrongs(sentence, &[what, other]));
         }
-        let fail = |why: &str| bad(format!("invalid mount config for type \"{shown}\": {why}"));
+        let fail = |why: &str| wrongs("invalid mount config for type \"{}\": {}", &[kind, why]);
         mount.target = super::target(&mount.target).map_err(|e| fail(&e.what))?;
         let (source, propagation) = (&mount.source, &mount.propagation);
         let (why, text) = match (kind, source.is_empty()) {
@@ -174,25 +178,12 @@ impl Asked {
                 mount.subpath = subpath.ok_or_else(|| fail("subpath must be a relative path within the volume"))?;
             }
         }
-        Ok(mount)
+        Ok(core::mem::take(mount))
     }
 }
 
 fn invalid(key: &str, value: &str) -> mydocker::error::Error {
-    bad(format!("invalid value for {key}: {}", visible(value)))
-}
-
-fn recursion(value: &str) -> Result<Recursion> {
-    match value {
-        "enabled" => Ok(Recursion::Enabled),
-        "disabled" => Ok(Recursion::Disabled),
-        "writable" => Ok(Recursion::Writable),
-        "readonly" => Ok(Recursion::ReadOnly),
-        _ => {
-            let must = "must be \"enabled\", \"disabled\", \"writable\", or \"readonly\"";
-            Err(bad(format!("invalid value for bind-recursive: {} ({must})", visible(value))))
-        }
-    }
+    wrongs("invalid value for {}: {}", &[key, value])
 }
 
 /// An absolute path, or one that counts from our directory because it says so.
@@ -213,7 +204,7 @@ fn within(path: &str) -> Option<String> {
             return None;
         }
     }
-    let rooted = clean(&format!("/{path}")).filter(|_| !path.starts_with('/'))?;
+    let rooted = clean(&["/", path].concat()).filter(|_| !path.starts_with('/'))?;
     Some(rooted[1..].to_owned())
 }
 

@@ -35,8 +35,12 @@ pub fn endpoint(text: &str) -> Result<Endpoint> {
 
 /// Whether this can stand in a hosts file as one name.
 pub fn is_known_as(name: &str) -> bool {
-    let is_end = |c: char| c.is_whitespace() || c.is_control() || c == '#' || c == ':';
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(is_end)
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && is_word(name) && !name.contains(['#', ':'])
+}
+
+/// Whether there is no white space, nor anything that cannot be seen.
+fn is_word(text: &str) -> bool {
+    !text.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
 /// Reads `--network-alias`.
@@ -52,7 +56,10 @@ pub fn ip(text: &str, is_six: bool) -> Result<String> {
 
 /// Reads `--mac-address`, `02:42:ac:11:00:02` or with dashes: an address that one link can have.
 pub fn mac(text: &str) -> Result<String> {
-    let lower = text.trim().to_ascii_lowercase().replace('-', ":");
+    let mut lower = String::new();
+    for c in text.trim().chars() {
+        lower.push(if c == '-' { ':' } else { c.to_ascii_lowercase() });
+    }
     let is_right = |(at, byte): (usize, u8)| if at % 3 == 2 { byte == b':' } else { byte.is_ascii_hexdigit() };
     if lower.len() != MAC_BYTES || !lower.bytes().enumerate().all(is_right) {
         return Err(wrong("{} is not a valid mac address", text));
@@ -99,7 +106,7 @@ pub fn dns_search(text: &str) -> Result<String> {
 
 /// Reads `--dns-option`: one word.
 pub fn dns_option(text: &str) -> Result<String> {
-    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if text.is_empty() || !is_word(text) {
         return Err(bad("it is not an option of resolv.conf"));
     }
     Ok(text.to_owned())

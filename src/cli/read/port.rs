@@ -1,7 +1,6 @@
 //! `-p` and `--expose`: ports of the container, and of the host.
 
-use super::super::human::visible;
-use super::{bad, wrong};
+use super::{bad, nth, wrong, wrongs};
 use mydocker::error::{Error, Result};
 use mydocker::spec::ip;
 use mydocker::spec::port::{Range, range, span};
@@ -44,8 +43,8 @@ pub fn publish(text: &str, to: &mut Vec<Publish>) -> Result<()> {
     let (host_first, host_last) = hosts.ok_or_else(|| wrong("invalid hostPort: {}", host))?;
     let is_any = host_first == 0;
     if first != last && !is_any && last - first != host_last - host_first {
-        let ranges = format!("{} and {}", visible(container), visible(host));
-        return Err(bad("invalid ranges specified for container and host Ports: ".to_owned() + &ranges));
+        let what = "invalid ranges specified for container and host Ports: {} and {}";
+        return Err(wrongs(what, &[container, host]));
     }
     if to.len() + (last - first) as usize >= PORTS_MAX {
         return Err(too_many());
@@ -60,7 +59,7 @@ pub fn publish(text: &str, to: &mut Vec<Publish>) -> Result<()> {
 
 /// The error for more than [`PORTS_MAX`].
 pub fn too_many() -> Error {
-    bad(format!("too many published ports: {PORTS_MAX} are the most for one container"))
+    bad("too many published ports: 65536 are the most for one container")
 }
 
 /// An IP address, IPv6 ones also in brackets, as it is always written.
@@ -74,7 +73,7 @@ fn short(text: &str) -> Result<String> {
     let mut parts = [""; 3];
     for field in text.split(',') {
         let (key, value) = field.split_once('=').unwrap_or_default();
-        match ["published", "target", "protocol"].iter().position(|known| *known == key) {
+        match nth("published target protocol", key) {
             Some(at) if !value.contains('=') => parts[at] = value,
             _ if field == "mode=host" => {}
             _ if key.is_empty() => {

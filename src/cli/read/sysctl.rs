@@ -1,20 +1,11 @@
 //! `--sysctl`: kernel parameters that belong to a namespace.
 
-use super::super::human::visible;
-use super::bad;
+use super::{nth, wrongs};
 use mydocker::error::Result;
 
 /// Parameters of an ipc namespace besides `fs.mqueue.*`. ipc_namespaces(7)
-const IPC: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shm_rmid_forced",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-];
+const IPC: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shm_rmid_forced kernel.shmall \
+                   kernel.shmmax kernel.shmmni";
 
 /// The namespace that a kernel parameter belongs to.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -54,7 +45,7 @@ pub fn sysctl(text: &str) -> Result<Sysctl> {
         (None, "the name of the host is set with --hostname")
     } else if key == "kernel.domainname" {
         (Some(Scope::Uts), "")
-    } else if IPC.contains(&key) || key.starts_with("fs.mqueue.") {
+    } else if nth(IPC, key).is_some() || key.starts_with("fs.mqueue.") {
         (Some(Scope::Ipc), "")
     } else if key.starts_with("net.") {
         (Some(Scope::Network), "")
@@ -63,7 +54,7 @@ pub fn sysctl(text: &str) -> Result<Sysctl> {
     };
     match scope {
         Some(scope) => Ok(Sysctl { key: key.to_owned(), value: value.to_owned(), scope }),
-        None => Err(bad(format!("sysctl '{}' is not allowed: {why}", visible(text)))),
+        None => Err(wrongs("sysctl '{}' is not allowed: {}", &[text, why])),
     }
 }
 
@@ -71,6 +62,7 @@ pub fn sysctl(text: &str) -> Result<Sysctl> {
 mod tests {
     use super::super::tests::text;
     use super::*;
+    use crate::cli::human::visible;
 
     #[test]
     fn sysctls() {

@@ -1,18 +1,18 @@
 //! `--tmpfs`: a path and the options of mount(8) and tmpfs(5).
 
-use super::{digits, is_digits, wrong};
+use super::{digits, is_digits, nth, wrong};
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind};
 use std::fmt::Write;
 
 /// Switches in the order in which the kernel shows them: first those that are on when nothing is said.
-const SWITCHES: [&str; 9] =
-    ["nosuid", "nodev", "noexec", "sync", "dirsync", "noatime", "nodiratime", "relatime", "strictatime"];
-const ON: usize = 3;
+const SWITCHES: &str = "nosuid nodev noexec sync dirsync noatime nodiratime relatime strictatime";
+/// Their bits.
+const ON: u32 = 0b111;
 /// What takes a value.
-const VALUES: [&str; 8] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"];
+const VALUES: &str = "size mode uid gid nr_inodes nr_blocks mpol huge";
 /// When huge pages are used.
-const HUGE: [&str; 6] = ["never", "always", "within_size", "advise", "deny", "force"];
+const HUGE: &str = "never always within_size advise deny force";
 /// Highest mode of a directory.
 const MODE_MAX: u32 = 0o7777;
 
@@ -20,34 +20,33 @@ const MODE_MAX: u32 = 0o7777;
 /// contradict each other the later one counts.
 pub fn tmpfs(text: &str) -> Result<Mount> {
     let (target, asked) = text.split_once(':').unwrap_or((text, ""));
-    let target = super::target(target)?;
-    let mut read_only = false;
-    let mut is_on = core::array::from_fn(|at| at < ON);
-    let mut values = [""; VALUES.len()];
-    for option in asked.split(',').filter(|option| !option.is_empty()) {
-        let fail = || wrong("invalid tmpfs option \"{}\"", option);
-        if let Some((key, value)) = option.split_once('=') {
-            let at = VALUES.iter().position(|known| *known == key && fits(key, value)).ok_or_else(fail)?;
-            values[at] = value;
+    let mut mount = Mount { kind: MountKind::Tmpfs, target: super::target(target)?, ..Mount::default() };
+    let mut is_on = ON;
+    let mut values = [""; 8];
+    for option in asked.split(',') {
+        let (key, value) = option.split_once('=').unwrap_or_default();
+        if let Some(at) = nth(VALUES, key).filter(|_| fits(key, value)) {
+            values[at] = option;
         } else if option == "ro" || option == "rw" {
-            read_only = option == "ro";
-        } else {
-            let (at, asked) = switch(option).ok_or_else(fail)?;
-            is_on[at] = asked;
+            mount.read_only = option == "ro";
+        } else if let Some((at, asked)) = switch(option) {
+            is_on = is_on & !(1 << at) | u32::from(asked) << at;
+        } else if !option.is_empty() {
+            return Err(wrong("invalid tmpfs option \"{}\"", option));
         }
     }
-    let mut mode = start(read_only, &is_on);
-    for (key, value) in VALUES.iter().zip(values) {
-        if !value.is_empty() {
-            mode.extend([",", key, "=", value]);
+    mount.mode = start(mount.read_only, is_on);
+    for option in values {
+        if !option.is_empty() {
+            mount.mode.extend([",", option]);
         }
     }
-    Ok(Mount { kind: MountKind::Tmpfs, target, read_only, mode, ..Mount::default() })
+    Ok(mount)
 }
 
 /// All options of a tmpfs that `--mount` asks for.
 pub fn options(read_only: bool, bytes: Option<u64>, mode: u32) -> String {
-    let mut all = start(read_only, &core::array::from_fn(|at| at < ON));
+    let mut all = start(read_only, ON);
     if let Some(bytes @ 1..) = bytes {
         let _ = write!(all, ",size={bytes}"); // a String takes everything
     }
@@ -56,10 +55,10 @@ pub fn options(read_only: bool, bytes: Option<u64>, mode: u32) -> String {
 }
 
 /// The options that have no value.
-fn start(read_only: bool, is_on: &[bool; SWITCHES.len()]) -> String {
+fn start(read_only: bool, is_on: u32) -> String {
     let mut all = if read_only { "ro" } else { "rw" }.to_owned();
-    for (name, is_on) in SWITCHES.iter().zip(is_on) {
-        if *is_on {
+    for (at, name) in SWITCHES.split(' ').enumerate() {
+        if is_on >> at & 1 == 1 {
             all.extend([",", name]);
         }
     }
@@ -68,25 +67,30 @@ fn start(read_only: bool, is_on: &[bool; SWITCHES.len()]) -> String {
 
 /// What an option does to which switch: `exec` switches `noexec` off, `async` `sync`.
 fn switch(option: &str) -> Option<(usize, bool)> {
-    let known = |name: &str| SWITCHES.iter().position(|known| *known == name);
     let opposite = match option {
         "async" => "sync",
         "nosync" | "nodirsync" => "",
         _ => option.strip_prefix("no").unwrap_or_default(),
     };
-    let off = || known(opposite).or_else(|| known(&["no", option].concat())).map(|at| (at, false));
-    known(option).map(|at| (at, true)).or_else(off)
+    if let Some(at) = nth(SWITCHES, option) {
+        return Some((at, true));
+    }
+    let off = nth(SWITCHES, opposite).or_else(|| nth(SWITCHES, &["no", option].concat()));
+    off.map(|at| (at, false))
 }
 
 fn fits(key: &str, value: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && is_digits(text);
-    let is_amount = || is_number(value.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T']).unwrap_or(value));
+    let amount = match value.as_bytes() {
+        [.., b'k' | b'K' | b'm' | b'M' | b'g' | b'G' | b't' | b'T'] => &value[..value.len() - 1],
+        _ => value,
+    };
     match key {
-        "size" => is_amount() || value.strip_suffix('%').is_some_and(is_number),
-        "nr_inodes" | "nr_blocks" => is_amount(),
+        "size" => is_number(value.strip_suffix('%').unwrap_or(amount)),
+        "nr_inodes" | "nr_blocks" => is_number(amount),
         "mode" => super::octal(value, MODE_MAX).is_some(),
         "uid" | "gid" => digits(value).is_some_and(|id| id != u32::MAX),
-        "huge" => HUGE.contains(&value),
+        "huge" => nth(HUGE, value).is_some(),
         _ => !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":=-".contains(&byte)),
     }
 }

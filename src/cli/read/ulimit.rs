@@ -1,6 +1,6 @@
 //! `--ulimit`: resource limits of each process.
 
-use super::{bad, wrong};
+use super::{wrong, wrongs};
 use mydocker::error::Result;
 use mydocker::kernel::process;
 use mydocker::spec::Ulimit;
@@ -19,8 +19,8 @@ pub fn ulimit(text: &str) -> Result<Ulimit> {
     let (soft, hard) = (value(soft)?, value(hard)?);
     if hard != -1 && (soft == -1 || soft > hard) {
         let unlimited = if soft == -1 { " (unlimited)" } else { "" };
-        let what = "ulimit soft limit must be less than or equal to hard limit";
-        return Err(bad(format!("{what}: {soft}{unlimited} > {hard}")));
+        let what = "ulimit soft limit must be less than or equal to hard limit: {}{} > {}";
+        return Err(wrongs(what, &[&soft.to_string(), unlimited, &hard.to_string()]));
     }
     Ok(Ulimit { name: name.to_owned(), soft, hard })
 }

@@ -1,34 +1,32 @@
 //! `-v`: what is mounted where, with which options.
 
-use super::super::human::visible;
-use super::{bad, volume_name, wrong};
+use super::{has_control, nth, volume_name, wrong, wrongs};
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind};
 
 /// Reads `-v`: `/ctr`, `name:/ctr[:options]`, `/host:/ctr[:options]`. The source is left as typed: a host path is absolute,
 /// or starts with `.` or `~/`. `mode` gets the options but `ro` and `rw`: z Z nocopy, a propagation, a consistency.
 pub fn volume(text: &str) -> Result<Mount> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let what = if text.contains(char::is_control) {
+    let (source, rest) = text.split_once(':').unwrap_or(("", text));
+    let (target, mode) = rest.split_once(':').unwrap_or((rest, ""));
+    let has_source = rest.len() < text.len();
+    let what = if has_control(text) {
         "invalid volume specification: '{}': control characters are not allowed"
     } else if text.is_empty() {
         "invalid empty volume spec"
-    } else if parts.contains(&"") {
+    } else if text.split(':').any(str::is_empty) {
         "invalid spec: {}: empty section between colons"
-    } else if parts.len() > 3 {
+    } else if mode.contains(':') {
         "invalid spec: {}: too many colons"
-    } else if parts.len() == 2 && is_mode(parts[1]) {
+    } else if has_source && mode.is_empty() && is_mode(target) {
         // A mode without a source, /ctr:ro, means nothing.
         "invalid volume specification: '{}'"
     } else {
         ""
     };
-    let (source, target, mode) = match parts[..] {
-        _ if !what.is_empty() => return Err(wrong(what, text)),
-        [source, target, mode] => (source, target, mode),
-        [source, target] => (source, target, ""),
-        _ => ("", text, ""),
-    };
+    if !what.is_empty() {
+        return Err(wrong(what, text));
+    }
     let kind = if source.is_empty() {
         MountKind::Anonymous
     } else if source.starts_with(['/', '.']) || source == "~" || source.starts_with("~/") {
@@ -42,8 +40,7 @@ pub fn volume(text: &str) -> Result<Mount> {
     }
     let fail = |why: &str| {
         let kind = if kind == MountKind::Bind { "bind" } else { "volume" };
-        let what = format!("invalid volume specification: '{}': invalid mount config", visible(text));
-        bad(format!("{what} for type \"{kind}\": {why}"))
+        wrongs("invalid volume specification: '{}': invalid mount config for type \"{}\": {}", &[text, kind, why])
     };
     let mut mount = Mount { kind, source: source.to_owned(), make_source: true, ..Mount::default() };
     for option in mode.split(',') {
@@ -71,7 +68,7 @@ const GROUPS: [&str; 5] =
 
 /// Which of them an option is in.
 pub fn group(option: &str) -> Option<usize> {
-    GROUPS.iter().position(|group| group.split(' ').any(|known| known == option))
+    GROUPS.iter().position(|group| nth(group, option).is_some())
 }
 
 /// Whether this is a comma list that docker accepts.

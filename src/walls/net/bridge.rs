@@ -23,8 +23,9 @@ const DEFAULT_LINK: &str = "mydocker0";
 const MTU: u32 = 1500;
 /// How often another subnet is tried when somebody else takes one at the same moment.
 const TRIES: usize = 8;
-/// What the alias of a container's link begins with.
-const ALIAS: &str = "mydocker ";
+/// What the alias of a container's link begins with: of one that has ended, whose link the kernel has yet to take away, and
+/// of one that runs.
+const ALIAS: [&str; 2] = ["mydocker-gone ", "mydocker "];
 
 /// A running container on a network, as the kernel tells it.
 pub struct Member {
@@ -36,6 +37,8 @@ pub struct Member {
     pub index: u32,
     /// Its IPv6 address there, empty for none.
     pub ip6: String,
+    /// Whether it still needs the network.
+    pub is_there: bool,
 }
 
 /// The host's link of the container that has this address, and the alias that names both.
@@ -44,16 +47,18 @@ pub fn port_name(ip: Ipv4Addr) -> String {
 }
 
 /// See [`Member`].
-pub fn port_alias(id: &str, ip6: &str) -> String {
-    [ALIAS, id, " ", ip6].concat()
+pub fn port_alias(id: &str, ip6: &str, is_there: bool) -> String {
+    [ALIAS[usize::from(is_there)], id, " ", ip6].concat()
 }
 
 /// Who is on a network now.
 pub fn members(network: &Network) -> Result<Vec<Member>> {
-    Ok(members_if_up(network)?.unwrap_or_default())
+    let mut members = members_if_up(network)?.unwrap_or_default();
+    members.retain(|member| member.is_there);
+    Ok(members)
 }
 
-/// The same; `None` when it has no bridge.
+/// The same with those whose links have yet to go; `None` when it has no bridge.
 pub fn members_if_up(network: &Network) -> Result<Option<Vec<Member>>> {
     if network.id.is_empty() {
         return Ok(None);
@@ -65,17 +70,23 @@ pub fn members_if_up(network: &Network) -> Result<Option<Vec<Member>>> {
     }
 }
 
-/// The same for a bridge's number.
+/// The same for the number of a bridge that there is.
 pub fn members_of(socket: &Socket, bridge: u32) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for link in link::all(socket, Some(bridge))? {
         let Some(ip) = link.name.strip_prefix("md").and_then(|digits| u32::from_str_radix(digits, 16).ok()) else {
             continue;
         };
-        let alias = link.alias.strip_prefix(ALIAS).unwrap_or_default();
+        let there = link.alias.strip_prefix(ALIAS[1]);
+        let alias = there.or_else(|| link.alias.strip_prefix(ALIAS[0])).unwrap_or_default();
         let (id, ip6) = alias.split_once(' ').unwrap_or_default();
-        let ip = IpAddr::V4(Ipv4Addr::from(ip));
-        members.push(Member { id: id.to_owned(), ip, index: link.index, ip6: ip6.to_owned() });
+        members.push(Member {
+            id: id.to_owned(),
+            ip: IpAddr::V4(Ipv4Addr::from(ip)),
+            index: link.index,
+            ip6: ip6.to_owned(),
+            is_there: there.is_some(),
+        });
     }
     Ok(members)
 }
@@ -112,14 +123,19 @@ fn choose(store: &Store, network: &mut Network, from: usize) -> Result<()> {
     Ok(())
 }
 
-/// What the kernel says of a kind of link that it does not have.
+/// What the kernel says of a module that it does not have.
 pub fn explain(errno: Errno, module: &str, what: &str, name: &str) -> Error {
-    if link::is_unknown_kind(errno) {
+    if link::is_unknown_kind(errno) || errno == Errno::NOENT && module == nft::MODULES {
         return Error::new(format!(
-            "this kernel has no {module}, which networks need: modprobe {module}; or use --network host or --network none"
+            "this kernel has no {module}, which networks need: modprobe -a {module}; or use --network host or --network none"
         ));
     }
     Error::tried(what, name, errno)
+}
+
+/// A conversation about the packet filter, which a kernel may not have.
+pub fn filter() -> Result<Socket> {
+    nft::open().map_err(|error| explain(error.errno.unwrap_or(Errno::IO), nft::MODULES, "open", "the packet filter"))
 }
 
 /// The network's bridge, which is made if there is none. The caller holds the lock of the networks.
@@ -147,7 +163,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         let bridge = match make(socket, network) {
             Ok(bridge) => bridge,
             Err(error) => {
-                let _ = remove(network, ""); // the first error is the one that tells
+                let _ = remove(network); // the first error is the one that tells
                 return Err(error);
             }
         };
@@ -155,7 +171,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         if !is_taken(store, network)? {
             return Ok(bridge);
         }
-        remove(network, "")?;
+        remove(network)?;
     }
     Err(Error::new(format!("cannot find a free subnet for network {}: others take them all", network.name)))
 }
@@ -244,7 +260,7 @@ const FOREIGN: (&str, &str) = ("filter", "FORWARD");
 
 /// The network's table: who may reach whom, and whose address packets get on their way out.
 fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
-    let socket = nft::open()?;
+    let socket = filter()?;
     let (table, bridge) = (table_of(&network.id), network.link.as_str());
     let mut batch = Batch::new(nft::INET, &table);
     if nft::has(&socket, nft::INET, &table, "") {
@@ -273,7 +289,7 @@ fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
             batch.add_rule(Hook::Postrouting, &own().goes_through(bridge, true).masquerade());
         }
     }
-    batch.commit(&socket).map_err(|errno| explain(errno, "nf_tables", "make the rules of network", &network.name))?;
+    batch.commit(&socket).map_err(|errno| explain(errno, nft::MODULES, "make the rules of network", &network.name))?;
     // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
     for family in [nft::IPV4, nft::IPV6] {
         if nft::has(&socket, family, FOREIGN.0, FOREIGN.1) {
@@ -290,7 +306,9 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     let bridge = network.link.as_str();
     let (from, to) = (|| Rule::default().comes_through(bridge, false), || Rule::default().goes_through(bridge, false));
     let pass = |rule: Rule| rule.mark().verdict(Verdict::Accept);
-    let mut rules = Vec::from([from().goes_through(bridge, false).verdict(Verdict::Accept)]);
+    // Others' chains hear of these too where the kernel filters bridged packets (br_netfilter), and of a published port's way
+    // back to its own network.
+    let mut rules = Vec::from([pass(from().goes_through(bridge, false))]);
     if network.is_internal {
         rules.extend([from().verdict(Verdict::Drop), to().verdict(Verdict::Drop)]);
         return rules;
@@ -307,16 +325,15 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     rules
 }
 
-/// Takes a network's bridge away with its rules, unless another container than `but` is on it. The caller holds the lock of
-/// the networks.
-pub fn remove(network: &Network, but: &str) -> Result<()> {
+/// Takes a network's bridge away with its rules, unless a container is on it. The caller holds the lock of the networks.
+pub fn remove(network: &Network) -> Result<()> {
     if network.id.is_empty() {
         return Ok(());
     }
     let socket = link::open()?;
     let bridge = link::find(&socket, &network.link)?.filter(|link| link.is_bridge);
     if let Some(bridge) = &bridge {
-        if members_of(&socket, bridge.index)?.iter().any(|member| member.id != but) {
+        if members_of(&socket, bridge.index)?.iter().any(|member| member.is_there) {
             return Ok(());
         }
         // A bridge that is switched on is complete. This one is not from here on.

@@ -8,8 +8,8 @@ use crate::kernel::{file, hex, link};
 use crate::spec::ip;
 use crate::spec::subnet::Subnet;
 use crate::spec::{Attached, Endpoint, Network as Kind, Spec};
-use crate::store::Store;
 use crate::store::networks::{self, Network};
+use crate::store::{Store, containers};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -38,7 +38,7 @@ pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, 
     let (ip, ip6, mtu) = match made {
         Ok(made) => made,
         Err(error) => {
-            let _ = bridge::remove(&network, id); // the first error is the one that tells
+            let _ = bridge::remove(&network); // the first error is the one that tells
             return Err(error);
         }
     };
@@ -92,7 +92,8 @@ fn make(
             Err(errno) => return Err(bridge::explain(errno, "veth", "make the link", &name)),
         }
         let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
-        link::set_port(socket, &name, &bridge::port_alias(id, &ip6), is_isolated).tried_to("set up the link", &name)?;
+        link::set_port(socket, &name, &bridge::port_alias(id, &ip6, true), is_isolated)
+            .tried_to("set up the link", &name)?;
         return Ok((ip, ip6, mtu));
     }
 }
@@ -190,14 +191,20 @@ pub fn lead_out(socket: &Socket, attached: &Attached) -> Result<()> {
 }
 
 /// Anyone: takes a container off its networks, and takes bridges away that nobody is on any more. Idempotent. Takes tens of
-/// milliseconds, in which the kernel waits for all its processors: not while somebody waits for an answer.
-pub fn release(store: &Store, spec: &Spec) -> Result<()> {
+/// milliseconds, in which the kernel waits for all its processors: not while somebody waits for an answer. `attached`: what
+/// it was on when it ended; a command that was to take it off one may have been killed when only the record knew.
+pub fn release(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()> {
     if spec.network != Kind::Bridge {
         return Ok(());
     }
     let mut result = Ok(());
     for endpoint in &spec.endpoints {
         result = result.and(unplug(store, &spec.id, &endpoint.network));
+    }
+    for attached in attached {
+        if !networks::is_on(spec, &attached.network) {
+            result = result.and(unplug(store, &spec.id, &attached.network));
+        }
     }
     result
 }
@@ -207,29 +214,38 @@ pub fn is_left(store: &Store, spec: &Spec) -> bool {
     let is_left = |endpoint: &Endpoint| -> Result<bool> {
         let Some(network) = networks::get(store, &endpoint.network)? else { return Ok(false) };
         let Some(members) = bridge::members_if_up(&network)? else { return Ok(false) };
-        Ok(members.is_empty() || members.iter().any(|member| member.id == spec.id))
+        let is_there = |member: &bridge::Member| member.is_there;
+        Ok(!members.iter().any(is_there) || members.iter().any(|member| is_there(member) && member.id == spec.id))
     };
     spec.network == Kind::Bridge && spec.endpoints.iter().any(|endpoint| is_left(endpoint).unwrap_or(false))
 }
 
 /// Takes a running container off one network: its link there goes. Idempotent.
 pub fn cut(store: &Store, id: &str, name: &str) -> Result<()> {
-    let lock = networks::lock(store)?;
-    if let Some(network) = networks::get(store, name)? {
-        for member in bridge::members(&network)? {
-            if member.id == id {
-                let _ = link::remove(&link::open()?, member.index); // it may be going by itself
-            }
+    let _lock = networks::lock(store)?;
+    let Some(network) = networks::get(store, name)? else { return Ok(()) }; // it went with its bridge
+    for member in bridge::members(&network)? {
+        if member.id == id {
+            let _ = link::remove(&link::open()?, member.index); // it may be going by itself
         }
     }
-    drop(lock);
-    unplug(store, id, name)
+    bridge::remove(&network)
 }
 
 /// Takes a container whose processes have ended off one network. Idempotent.
-pub fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
+fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
     let _lock = networks::lock(store)?;
+    if containers::is_alive(store, id) {
+        return Ok(()); // it was started again: what is there now may be the new run's
+    }
     let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge
-    // The links of one whose processes have ended go by themselves.
-    bridge::remove(&network, id)
+    let socket = link::open()?;
+    for member in bridge::members(&network)? {
+        if let (true, IpAddr::V4(ip)) = (member.id == id, member.ip) {
+            // Its link goes by itself some time after the last process. Nobody needs to wait for that, or takes it for a
+            // container that stays.
+            let _ = link::set_port(&socket, &bridge::port_name(ip), &bridge::port_alias(id, "", false), false);
+        }
+    }
+    bridge::remove(&network)
 }

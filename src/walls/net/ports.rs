@@ -37,7 +37,7 @@ pub struct Published {
     /// The table of rules belongs to it.
     rules: Option<Socket>,
     /// The container's addresses of IPv4 and IPv6.
-    targets: [Option<IpAddr>; 2],
+    pub targets: [Option<IpAddr>; 2],
 }
 
 /// monitor, before the clone: takes the ports of the host. One that is in use is an error.
@@ -212,7 +212,7 @@ impl Published {
         self.targets = way.map_or([None; 2], |way| [ip::read(&way.ip), ip::read(&way.ip6)]);
         let socket = match self.rules.take() {
             Some(socket) => socket,
-            None => nft::open()?,
+            None => super::bridge::filter()?,
         };
         let done = match self.make_rules(&socket, spec, nft::OWNER) {
             // A kernel before 5.12: the table is for `release` to remove.
@@ -220,9 +220,8 @@ impl Published {
             done => done,
         };
         self.rules = Some(socket);
-        done.map_err(|errno| match errno {
-            Errno::OPNOTSUPP => nft::missing(),
-            errno => Error::os("lead published ports to the container", errno),
+        done.map_err(|errno| {
+            super::bridge::explain(errno, nft::MODULES, "lead published ports to container", &spec.name)
         })
     }
 
