@@ -93,7 +93,8 @@ pub fn text(ip: IpAddr) -> String {
             text.push_str("::");
         } else if at < zeros || at >= zeros + length {
             text.push_str(if at == 0 || at == zeros + length { "" } else { ":" });
-            text.push_str(&format!("{:x}", u32::from(*group)));
+            let digits = format!("{:x}", u32::from(*group));
+            text.push_str(&digits);
         }
     }
     text

@@ -1,4 +1,5 @@
 //! A reader of JSON (RFC 8259) that knows where everything stands, so that whoever wrote a profile can be told the line.
+#![allow(clippy::unnecessary_box_returns)] // an error of `Read` is one word wide
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;

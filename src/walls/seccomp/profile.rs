@@ -1,5 +1,6 @@
 //! Reads a profile: docker's format, with conditions on capabilities, architectures and the kernel, of which OCI's
 //! (config-linux.md of the runtime specification, "Seccomp") is a part.
+#![allow(clippy::unnecessary_box_returns)] // an error of `Read` is one word wide
 
 use super::assembly::{INSTRUCTIONS_MAX, too_long};
 use super::calls;
