@@ -104,10 +104,12 @@ const STEPS: &[Step] = &[
     image,
     command,
     ids::take,
-    from_image,
-    mounts::of_image,
-    network::of_image,
-    life::of_image,
+    |job| {
+        from_image(job);
+        mounts::of_image(job);
+        life::of_image(job);
+        network::of_image(job)
+    },
 ];
 
 /// Decides everything. Returns with the images locked (shared): the image must not go before the container refers to it;
@@ -200,7 +202,7 @@ fn command(job: &mut Job<'_>) -> Result<()> {
 }
 
 /// What the image says and no flag does, and where both count.
-fn from_image(job: &mut Job<'_>) -> Result<()> {
+fn from_image(job: &mut Job<'_>) {
     let (spec, config) = (&mut job.made.spec, &mut job.config);
     let asked = core::mem::replace(&mut spec.env, config.env.take().unwrap_or_default());
     merge_env(&mut spec.env, &asked);
@@ -224,7 +226,6 @@ fn from_image(job: &mut Job<'_>) -> Result<()> {
         let signal = config.stop_signal.as_deref().and_then(|name| read::signal(name).ok());
         spec.stop_signal = signal.unwrap_or(SIGTERM);
     }
-    Ok(())
 }
 
 fn device_rules(job: &mut Job<'_>) -> Result<()> {

@@ -153,8 +153,8 @@ fn numbers(text: &str) -> Option<Vec<u32>> {
         chosen.get_mut(first..=last)?.fill(true);
     }
     let mut numbers = Vec::new();
-    for number in 0..chosen.len() {
-        if chosen[number] {
+    for (number, is_chosen) in chosen.iter().enumerate() {
+        if *is_chosen {
             numbers.push(number as u32);
         }
     }

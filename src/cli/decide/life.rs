@@ -100,9 +100,8 @@ fn retries(text: &str) -> Result<u32> {
 }
 
 /// Adds what the image says.
-pub fn of_image(job: &mut Job<'_>) -> Result<()> {
+pub fn of_image(job: &mut Job<'_>) {
     job.made.spec.health = merged(&mut job.health, job.config.healthcheck.get_or_insert_default());
-    Ok(())
 }
 
 /// What is done, from what the flags and the image say; `None` when nothing is asked.

@@ -35,7 +35,7 @@ pub fn mounts(job: &mut Job<'_>) -> Result<()> {
 
 /// Adds a volume without a name for each path that the image wants one at, unless something is mounted there anyway. Then
 /// brings all into the order in which they are mounted: one below another comes after it, whatever the order of the flags.
-pub fn of_image(job: &mut Job<'_>) -> Result<()> {
+pub fn of_image(job: &mut Job<'_>) {
     let mut mounts = core::mem::take(&mut job.made.spec.mounts);
     for path in job.config.volumes.take().unwrap_or_default().keys() {
         // Whatever an image says: a place in the container that can be one.
@@ -47,7 +47,6 @@ pub fn of_image(job: &mut Job<'_>) -> Result<()> {
     }
     let depth = |mount: &Mount| mount.target.bytes().filter(|byte| *byte == b'/').count();
     job.made.spec.mounts = order::sorted(mounts, &|a, b| depth(a) < depth(b));
-    Ok(())
 }
 
 /// Replaces what was typed as the source by what it is on this host.
