@@ -4,8 +4,9 @@ use super::human::visible;
 use super::read::{bad, nth, wrong, wrongs};
 use core::fmt::Write as _;
 use core::str::Split;
+use lexopt::Arg;
 use mydocker::error::{Error, Result};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
@@ -225,81 +226,109 @@ impl Verb {
     }
 }
 
-/// The arguments that were not read yet.
-type Left = std::vec::IntoIter<String>;
-
 /// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
-    let mut texts = Vec::with_capacity(args.len());
-    for arg in args {
-        texts.push(arg.into_string().map_err(|arg| not_utf8(&arg))?);
-    }
-    let mut parsed = Parsed { verb: verb.name(), words: Vec::new(), flags: Vec::new(), known: verb.known() };
-    let mut left = texts.into_iter();
-    while let Some(typed) = left.next() {
-        if typed == "--" {
-            break;
+    for arg in &args {
+        if arg.to_str().is_none() {
+            return Err(bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())));
         }
-        if typed == "-" || !typed.starts_with('-') {
-            parsed.words.push(typed);
-            if verb.stops {
+    }
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut parsed = Parsed { verb: verb.name(), words: Vec::new(), flags: Vec::new(), known: verb.known() };
+    let mut typed = String::new(); // the whole argument that the parser is in
+    loop {
+        if let Some(mut rest) = parser.try_raw_args() {
+            let Some(next) = rest.peek() else { break };
+            typed = next.to_string_lossy().into_owned();
+            if typed == "--" {
+                parsed.words.extend(rest.skip(1).map(text));
                 break;
             }
-            continue;
-        }
-        let (name, value) = typed.split_once('=').map_or((&*typed, None), |(name, value)| (name, Some(value)));
-        match parsed.find(name) {
-            Some(flag) if flag.value() == REST => {
-                parsed.flags.extend(left.by_ref().map(|word| (flag.key(), word)));
-                if value.is_some() || !parsed.given(flag.key()) {
-                    return Err(no_value(&visible(&typed)));
-                }
-            }
-            // A long flag with one dash is docker's old spelling.
-            Some(flag) if name.len() > 2 => accept(&mut parsed, flag, value, &mut left, &|| visible(&typed))?,
-            None if name == "--help" => return Ok(Outcome::Help),
-            None if name.starts_with("--") => return Err(unknown(&parsed, "unknown flag: ", name, name)),
-            _ => {
-                if letters(&mut parsed, &typed, &mut left)? {
-                    return Ok(Outcome::Help);
-                }
+            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
+                rest.next();
+                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
+                accept(&mut parsed, flag, value, &|| visible(&typed))?;
+                continue;
             }
         }
+        let (found, letter) = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Value(word))) => {
+                parsed.words.push(text(word));
+                if verb.stops {
+                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
+                    break;
+                }
+                continue;
+            }
+            Ok(Some(Arg::Long(name))) => (long(&parsed, &["--", name].concat())?, None),
+            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
+            // Only a switch leaves the value after its `=` unread.
+            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
+                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&["--", key].concat()));
+                let Some(flag) = flag else { return Err(odd(&typed)) };
+                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
+                continue;
+            }
+            Err(_) => return Err(odd(&typed)),
+        };
+        let Some(flag) = found else { return Ok(Outcome::Help) };
+        if flag.value() == REST {
+            let rest = parser.try_raw_args().into_iter().flatten();
+            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
+            if parsed.given(flag.key()) {
+                break;
+            }
+            return Err(no_value(&visible(&typed)));
+        }
+        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
+        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
+        accept(&mut parsed, flag, value, &shown)?;
     }
-    parsed.words.extend(left);
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-fn not_utf8(arg: &OsStr) -> Error {
-    bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii()))
+/// What cannot be split at all.
+fn odd(typed: &str) -> Error {
+    wrong("bad flag syntax: {}", typed)
 }
 
 fn no_value(shown: &str) -> Error {
     bad(["flag needs an argument: ", shown].concat())
 }
 
-/// Reads `-itp 1:2`. Whether the help is asked for, by an `-h` that is no flag.
-fn letters(parsed: &mut Parsed, typed: &str, left: &mut Left) -> Result<bool> {
-    let mut chars = typed[1..].chars();
-    while let Some(letter) = chars.next() {
-        let Some(flag) = parsed.find(&format!("-{letter}")) else {
-            if letter == 'h' {
-                return Ok(true);
-            }
-            let what = ["unknown shorthand flag: '", &visible(&String::from(letter)), "' in "].concat();
-            return Err(unknown(parsed, &what, typed, typed.split('=').next().unwrap_or_default()));
-        };
-        // The value of a switch needs a `=` before it.
-        let rest = chars.as_str();
-        let is_value = !rest.is_empty() && !flag.value().is_empty();
-        let value = rest.strip_prefix('=').or(is_value.then_some(rest));
-        accept(parsed, flag, value, left, &|| format!("'{letter}' in {typed}"))?;
-        if value.is_some() {
-            break;
-        }
+/// All arguments have been UTF-8 since the first line of `parse`.
+fn text(arg: OsString) -> String {
+    arg.into_string().unwrap_or_default()
+}
+
+/// `-name` or `-name=bird`, a long flag with one dash.
+fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
+    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
+    let is_one = name.len() > 2 && !name.starts_with("--");
+    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
+}
+
+/// The flag of `--name`; `None` for `--help`.
+fn long(parsed: &Parsed, name: &str) -> Result<Option<Flag>> {
+    match parsed.find(name) {
+        None if name == "--help" => Ok(None),
+        None => Err(unknown(parsed, "unknown flag: ", name, name)),
+        found => Ok(found),
     }
-    Ok(false)
+}
+
+/// The flag of `-x`; `None` for `-h` where that is the help.
+fn short(parsed: &Parsed, letter: char, typed: &str) -> Result<Option<Flag>> {
+    match parsed.find(&format!("-{letter}")) {
+        None if letter == 'h' => Ok(None),
+        None => {
+            let what = ["unknown shorthand flag: '", &visible(&String::from(letter)), "' in "].concat();
+            Err(unknown(parsed, &what, typed, typed.split('=').next().unwrap_or_default()))
+        }
+        found => Ok(found),
+    }
 }
 
 fn unknown(parsed: &Parsed, what: &str, shown: &str, name: &str) -> Error {
@@ -317,25 +346,19 @@ pub fn boolean(text: &str) -> Option<bool> {
     nth("0 f F false FALSE False 1 t T true TRUE True", text).map(|at| at >= 6)
 }
 
-/// Notes a flag with its value, which is the next argument when none was typed with it; `shown` is how it was typed.
-fn accept(
-    parsed: &mut Parsed,
-    flag: Flag,
-    value: Option<&str>,
-    left: &mut Left,
-    shown: &dyn Fn() -> String,
-) -> Result<()> {
+/// Notes a flag with its value; `shown` is how it was typed.
+fn accept(parsed: &mut Parsed, flag: Flag, value: Option<String>, shown: &dyn Fn() -> String) -> Result<()> {
     let value = match value {
-        Some(value) if flag.value().is_empty() => match boolean(value) {
+        Some(value) if flag.value().is_empty() => match boolean(&value) {
             Some(is_on) => is_on.to_string(),
             None => {
-                let why = wrong("strconv.ParseBool: parsing \"{}\": invalid syntax", value);
-                return Err(parsed.invalid(flag.key(), value, &why));
+                let why = wrong("strconv.ParseBool: parsing \"{}\": invalid syntax", &value);
+                return Err(parsed.invalid(flag.key(), &value, &why));
             }
         },
-        Some(value) => value.to_owned(),
+        Some(value) => value,
         None if flag.value().is_empty() => "true".to_owned(),
-        None => left.next().ok_or_else(|| no_value(&shown()))?,
+        None => return Err(no_value(&shown())),
     };
     parsed.flags.push((flag.key(), value));
     Ok(())
