@@ -12,6 +12,7 @@ pub mod volume;
 
 use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+pub use mydocker::kernel::words::place as nth;
 use mydocker::spec::map::Map;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
@@ -54,12 +55,6 @@ pub fn wrongs(sentence: &str, texts: &[&str]) -> Error {
         rest = &after[1..];
     }
     bad(told + rest)
-}
-
-/// Which of the words, with blanks between them, it is.
-#[inline(never)]
-pub fn nth(words: &str, word: &str) -> Option<usize> {
-    words.split(' ').position(|known| known == word)
 }
 
 /// Whether there is a control character in it.
