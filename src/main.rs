@@ -5,7 +5,7 @@ mod cli;
 
 use cli::args::{self, Outcome};
 use cli::shape::is_in;
-use cli::{OK, bundle, human, note, print, verbs};
+use cli::{OK, bundle, human, nearest, note, print, verbs};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{file, sys};
 use mydocker::store;
@@ -78,7 +78,7 @@ fn places(args: &[OsString]) -> Result<usize> {
             _ if !first.starts_with("--") || matches!(name, "--help" | "--version") => break,
             _ => {
                 let known = ["--root", "--run-root", "--debug", "--help", "--version"];
-                let near = args::did_you_mean(name, &known, ["", ""]);
+                let near = nearest::did_you_mean(name, &known, ["", ""]);
                 return Err(bad(format!("unknown flag: {}{near}", human::escaped(name))));
             }
         };
@@ -165,7 +165,7 @@ fn unknown(word: &str) -> Error {
 
 /// `start` is what is a command or group, `known` are the words that could follow it.
 fn no_command(start: &str, word: &str, known: &[&str]) -> Error {
-    let near = args::did_you_mean(word, known, [&format!("'{start} "), "'"]);
+    let near = nearest::did_you_mean(word, known, [&format!("'{start} "), "'"]);
     let help = if start == "mydocker" { " help" } else { "" };
     let word = human::escaped(word);
     Error::new(format!("unknown command: {start} {word}{near} ('{start}{help}' lists them)")).exit(1)

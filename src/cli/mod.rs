@@ -20,6 +20,7 @@ pub mod info;
 pub mod inspect;
 pub mod load;
 pub mod logs;
+pub mod nearest;
 pub mod network;
 pub mod pattern;
 pub mod ports;

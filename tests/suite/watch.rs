@@ -111,7 +111,7 @@ fn another_signal_waits_for_the_end_of_the_pause() {
 #[test]
 fn stats_once() {
     let h = Host::new();
-    let id = h.ok("run -d --name busy -m 64m busybox sh -c 'while true; do :; done'");
+    let id = h.ok("run -d --name busy --network none -m 64m busybox sh -c 'while true; do :; done'");
     h.idle("--name idle");
     h.ok("create --name made busybox true");
     let table = h.ok("stats --no-stream");
