@@ -168,5 +168,5 @@ fn no_command(start: &str, word: &str, known: &[&str]) -> Error {
     let near = nearest::did_you_mean(word, known, [&format!("'{start} "), "'"]);
     let help = if start == "mydocker" { " help" } else { "" };
     let word = human::escaped(word);
-    Error::new(format!("unknown command: {start} {word}{near} ('{start}{help}' lists them)")).exit(1)
+    Error::new(format_args!("unknown command: {start} {word}{near} ('{start}{help}' lists them)")).exit(1)
 }

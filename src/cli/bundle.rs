@@ -104,7 +104,7 @@ fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
 fn inspect(paths: &[String]) -> Result<u8> {
     let mut all = Array::new();
     for path in paths {
-        let bundle = bundle::open(path)?.ok_or_else(|| Error::new(format!("{path} is not a bundle")))?;
+        let bundle = bundle::open(path)?.ok_or_else(|| Error::new(format_args!("{path} is not a bundle")))?;
         bundle.verify()?;
         all.push(bundle.index);
     }

@@ -62,12 +62,12 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
 }
 
 fn filter(text: &str) -> Result<(&str, &str)> {
-    let bad = || Error::new(format!("bad format of filter '{}' (expected name=value)", human::visible(text)));
+    let bad = || Error::new(format_args!("bad format of filter '{}' (expected name=value)", human::visible(text)));
     let (key, value) = text.split_once('=').ok_or_else(bad)?;
     if is_in(FILTERS, key) {
         return Ok((key, value));
     }
-    Err(Error::new(format!("invalid filter '{}': known are {}", human::visible(key), FILTERS.replace(' ', ", "))))
+    Err(Error::new(format_args!("invalid filter '{}': known are {}", human::visible(key), FILTERS.replace(' ', ", "))))
 }
 
 impl Wanted<'_> {

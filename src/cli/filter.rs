@@ -21,13 +21,13 @@ pub struct Filter {
 pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
     let shown = escaped(typed);
     let Some((key, value)) = typed.split_once('=') else {
-        return Err(Error::new(format!("bad format of filter '{shown}' (expected name=value)")));
+        return Err(Error::new(format_args!("bad format of filter '{shown}' (expected name=value)")));
     };
     let Some(key) = keys.split(' ').find(|known| *known == key) else {
         let known = keys.replace(' ', ", ");
-        return Err(Error::new(format!("Invalid filter '{}': known are {known}", escaped(key))));
+        return Err(Error::new(format_args!("Invalid filter '{}': known are {known}", escaped(key))));
     };
-    let bad = |why: &str| Error::new(format!("Invalid filter '{shown}': {why}"));
+    let bad = |why: &str| Error::new(format_args!("Invalid filter '{shown}': {why}"));
     let (mut pattern, mut wanted) = (None, false);
     match key {
         "name" | "id" => pattern = Some(pattern::regex(value)),

@@ -87,7 +87,7 @@ pub fn few(names: &[String], shown: fn(&str) -> String) -> String {
 /// file's identity afterwards. Returns with the images locked (shared): it cannot go before the caller has used it.
 pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> {
     let file = open_archive(path).map_err(|e| e.exit(EXIT_ENGINE))?;
-    let mut stat = rustix::fs::fstat(&file).tried_with(|| format!("look at {path}"))?;
+    let mut stat = rustix::fs::fstat(&file).tried(format_args!("look at {path}"))?;
     let is_dir = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
     if is_dir {
         // A directory's own times do not change with the files in it.
@@ -95,8 +95,10 @@ pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> 
     }
     let (is_image, file) = archive::is_of_images(file);
     if is_dir && !is_image {
-        return Err(Error::new(format!("{path} is a directory: run it with --rootfs {path}, or import a tar of it"))
-            .exit(EXIT_ENGINE));
+        return Err(Error::new(format_args!(
+            "{path} is a directory: run it with --rootfs {path}, or import a tar of it"
+        ))
+        .exit(EXIT_ENGINE));
     }
     let identity = images::file_identity(&stat);
     store.lock_images(false)?;
@@ -120,7 +122,7 @@ pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> 
 
 fn open_archive(path: &str) -> Result<OwnedFd> {
     use rustix::fs::{Mode, OFlags};
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {path}"))
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(format_args!("open {path}"))
 }
 
 /// `import FILE|- [REFERENCE]`

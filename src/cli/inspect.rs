@@ -22,7 +22,7 @@ const KINDS: &str = "container image network volume";
 pub fn inspect(parsed: &Parsed) -> Result<u8> {
     let kind = parsed.verb.strip_suffix(" inspect").or(parsed.last("type")).unwrap_or("");
     if !kind.is_empty() && !shape::is_in(KINDS, kind) {
-        return Err(Error::new(format!("\"{}\" is not a valid value for --type", human::escaped(kind))).exit(1));
+        return Err(Error::new(format_args!("\"{}\" is not a valid value for --type", human::escaped(kind))).exit(1));
     }
     let template = match parsed.last("format").unwrap_or_default() {
         "" | "json" => None,
@@ -93,7 +93,7 @@ fn look(store: &Store, kind: &str, word: &str, with_size: bool) -> Result<Value>
     Err(match kind {
         "container" => containers::missing(word),
         "image" => images::missing(word),
-        "volume" => Error::new(format!("get {0}: no such volume", human::escaped(word))),
-        _ => Error::new(format!("Error: No such object: {}", human::escaped(word))),
+        "volume" => Error::new(format_args!("get {0}: no such volume", human::escaped(word))),
+        _ => Error::new(format_args!("Error: No such object: {}", human::escaped(word))),
     })
 }

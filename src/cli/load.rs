@@ -23,7 +23,7 @@ pub fn load(parsed: &Parsed) -> Result<u8> {
         }
         sys::stdin().try_clone_to_owned().map_err(|_| Error::new("cannot read the standard input"))?
     } else {
-        open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {path}"))?
+        open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(format_args!("open {path}"))?
     };
     let store = open_store()?;
     let mut tell = |loaded: Loaded| -> Result<()> {

@@ -25,7 +25,7 @@ pub fn logs(parsed: &Parsed) -> Result<u8> {
     if !container.spec.log.is_kept {
         let (name, driver) = (&container.spec.name, &container.spec.log.driver);
         let why = format!("container {name} was made with --log-driver {driver}, which keeps nothing");
-        return Err(Error::new(format!("configured logging driver does not support reading: {why}")));
+        return Err(Error::new(format_args!("configured logging driver does not support reading: {why}")));
     }
     // Anything that is no number means all, as docker has it.
     let tail = parsed.last("tail").and_then(|text| text.parse().ok());

@@ -88,7 +88,7 @@ pub fn ls(parsed: &Parsed) -> Result<u8> {
     for typed in &parsed.all("filter") {
         let filter = filter::parse(typed, "dangling driver id label name scope type")?;
         if filter.key == "type" && !matches!(filter.value.as_str(), "builtin" | "custom") {
-            return Err(Error::new(format!("Invalid filter '{}': builtin or custom", human::escaped(typed))));
+            return Err(Error::new(format_args!("Invalid filter '{}': builtin or custom", human::escaped(typed))));
         }
         keys.push(filter.key);
         filters.push(filter);

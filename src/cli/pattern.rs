@@ -31,7 +31,11 @@ pub fn regex(text: &str) -> Result<Pattern> {
     let chars: Vec<char> = text.chars().collect();
     let mut reader = Reader { chars: &chars, at: 0, ops: Vec::new(), depth: 0 };
     let read = chars.len() <= CHARS_MAX && reader.alternatives().is_some() && reader.at == chars.len();
-    if read { Ok(Pattern { ops: reader.ops }) } else { Err(Error::new(format!("'{text}' is no regular expression"))) }
+    if read {
+        Ok(Pattern { ops: reader.ops })
+    } else {
+        Err(Error::new(format_args!("'{text}' is no regular expression")))
+    }
 }
 
 /// Reads a pattern of file names that stands for a whole text: `*` and `?` match no slash.

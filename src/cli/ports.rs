@@ -94,7 +94,7 @@ pub fn port(parsed: &Parsed) -> Result<u8> {
     let mut wanted = None;
     if let Some(typed) = typed {
         let why = "PORT or PORT/PROTOCOL is expected, for example 80/tcp";
-        let bad = || Error::new(format!("invalid port '{}': {why}", human::escaped(typed)));
+        let bad = || Error::new(format_args!("invalid port '{}': {why}", human::escaped(typed)));
         wanted = Some(port::read(typed).ok_or_else(bad)?);
     }
     let ports = match remove::settle(&store, &container)? {
@@ -112,7 +112,7 @@ pub fn port(parsed: &Parsed) -> Result<u8> {
     }
     match typed {
         Some(typed) if lines.is_empty() => {
-            Err(Error::new(format!("No public port '{typed}' published for {}", container.spec.name)))
+            Err(Error::new(format_args!("No public port '{typed}' published for {}", container.spec.name)))
         }
         _ => print(&lines).map(|()| OK),
     }

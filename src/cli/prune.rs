@@ -33,7 +33,7 @@ impl<'a> Filters<'a> {
                 Some(("label!", value)) => filters.labels.push((false, value)),
                 _ => {
                     let why = "known are until=TIME, label=KEY, label=KEY=VALUE, label!=…";
-                    return Err(Error::new(format!("Invalid filter '{}': {why}", human::escaped(typed))));
+                    return Err(Error::new(format_args!("Invalid filter '{}': {why}", human::escaped(typed))));
                 }
             }
         }
@@ -211,7 +211,7 @@ fn size_of(store: &Store, image: &Image) -> u64 {
 fn is_used(store: &Store, id: &str) -> Result<bool> {
     let (all, errors) = containers::all(store)?;
     if let Some(error) = errors.into_iter().next() {
-        return Err(Error::new(format!("cannot tell whether image {} is in use: {error}", human::short(id))));
+        return Err(Error::new(format_args!("cannot tell whether image {} is in use: {error}", human::short(id))));
     }
     Ok(all.iter().any(|container| container.spec.image_id == id))
 }

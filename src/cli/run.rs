@@ -121,7 +121,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
 fn write_cidfile(path: &str, id: &str) -> Result<()> {
     let Err(error) = file::create_at(rustix::fs::CWD, path, id.as_bytes(), 0o666) else { return Ok(()) };
     let why = std::io::Error::from_raw_os_error(error.errno.map_or(0, rustix::io::Errno::raw_os_error));
-    Err(Error::new(format!("cannot write the container ID file {path}: {why}")).exit(EXIT_ENGINE))
+    Err(Error::new(format_args!("cannot write the container ID file {path}: {why}")).exit(EXIT_ENGINE))
 }
 
 /// `start [-a] [-i] CONTAINER…`

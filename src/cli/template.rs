@@ -34,7 +34,7 @@ impl<'a> Template<'a> {
     pub fn parse(text: &'a str) -> Result<Self> {
         let fail = |at: usize, what: &str| {
             let line = part(text, 0, at.min(text.len())).matches('\n').count() + 1;
-            Error::new(format!("template parsing error: template: :{line}: {what}")).exit(EXIT_SYNTAX)
+            Error::new(format_args!("template parsing error: template: :{line}: {what}")).exit(EXIT_SYNTAX)
         };
         if text.len() > TEMPLATE_BYTES_MAX {
             return Err(fail(0, "the template is longer than 64 KiB"));
@@ -75,8 +75,10 @@ impl<'a> Run<'a> {
         let before = part(self.text, 0, span.at);
         let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
         let (column, source) = (span.at - start, visible(part(self.text, span.start, span.end)));
-        Error::new(format!("template parsing error: template: :{line}:{column}: executing \"\" at <{source}>: {why}"))
-            .exit(1)
+        Error::new(format_args!(
+            "template parsing error: template: :{line}:{column}: executing \"\" at <{source}>: {why}"
+        ))
+        .exit(1)
     }
 
     fn all(&mut self, nodes: &'a [Node<'a>], dot: &Seen<'a>) -> Result<()> {

@@ -107,7 +107,8 @@ fn columns(words: &[String]) -> Result<Vec<(&'static str, Cell)>> {
     while let Some(word) = words.next() {
         let unknown = || {
             let known = "-ef, -e, aux, ax, or -o with columns such as pid,ppid,user,time,args";
-            Error::new(format!("ps option '{}' is not known here: there are {known}", human::visible(word))).exit(1)
+            Error::new(format_args!("ps option '{}' is not known here: there are {known}", human::visible(word)))
+                .exit(1)
         };
         let (letters, list) = match word.strip_prefix("--format") {
             Some(list) => ("", Some(list.strip_prefix('=').unwrap_or(list))),

@@ -18,7 +18,7 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
         None | Some("" | "local") => {}
         Some(other) => {
             let other = human::escaped(other);
-            return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'local' is the only one")));
+            return Err(Error::new(format_args!("plugin \"{other}\" not found: the driver 'local' is the only one")));
         }
     }
     let fresh = hex::fresh_id();
@@ -103,7 +103,7 @@ pub fn rm(parsed: &Parsed) -> Result<u8> {
     each(&parsed.words, &mut |name| {
         let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
         if !is_gone && !parsed.on("force") {
-            return Err(Error::new(format!("get {}: no such volume", human::escaped(name))));
+            return Err(Error::new(format_args!("get {}: no such volume", human::escaped(name))));
         }
         trash::sweep(&store)?;
         Ok(name.to_owned())

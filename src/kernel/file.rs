@@ -340,7 +340,7 @@ pub fn read_in_root(root: BorrowedFd<'_>, path: &str, max_bytes: usize) -> Resul
     let file = open_in_root(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).tried_to("open", path)?;
     let stat = rustix::fs::fstat(&file).tried_to("look at", path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Error::new(format!("{path} is not a regular file")));
+        return Err(Error::new(format_args!("{path} is not a regular file")));
     }
     io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {path}")))
 }

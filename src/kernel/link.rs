@@ -290,7 +290,7 @@ pub fn check_name(name: &str) -> Result<()> {
         || name.contains(|c: char| matches!(c, '/' | ':') || c.is_whitespace())
         || matches!(name, "." | "..")
     {
-        return Err(Error::new(alloc::format!("\"{}\" cannot be the name of a network link", escaped(name))));
+        return Err(Error::new(format_args!("\"{}\" cannot be the name of a network link", escaped(name))));
     }
     Ok(())
 }

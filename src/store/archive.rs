@@ -42,6 +42,6 @@ impl Blob {
     /// The error for one that is not what it should be.
     fn differs(&self, found: &str) -> Error {
         let wanted = self.digest.as_deref().unwrap_or_default();
-        Error::new(format!("the blob sha256:{wanted} is damaged: its content has the sha256 {found}"))
+        Error::new(format_args!("the blob sha256:{wanted} is damaged: its content has the sha256 {found}"))
     }
 }

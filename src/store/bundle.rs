@@ -107,16 +107,16 @@ pub fn has_entry() -> bool {
 pub fn open(path: &str) -> Result<Option<Bundle>> {
     let file = open_file(path)?;
     let mut mark = [0; 4];
-    pread(file.as_fd(), &mut mark, FLAGS_AT).tried_with(|| format!("read {path}"))?;
+    pread(file.as_fd(), &mut mark, FLAGS_AT).tried(format_args!("read {path}"))?;
     read(file, path, u32::from_le_bytes(mark))
 }
 
 fn open_file(path: &str) -> Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried_with(|| format!("open {path}"))
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(format_args!("open {path}"))
 }
 
 fn damaged(name: &str, why: &str) -> Error {
-    Error::new(format!("{name} is damaged: {why}; get it anew"))
+    Error::new(format_args!("{name} is damaged: {why}; get it anew"))
 }
 
 /// Reads and checks the index. `None` for a file that says nowhere that there is one.
@@ -205,7 +205,7 @@ impl Source for Part<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let max = self.left.min(buf.len() as u64) as usize;
         let name = &self.bundle.name;
-        let n = pread(self.bundle.file.as_fd(), &mut buf[..max], self.at).tried_with(|| format!("read {name}"))?;
+        let n = pread(self.bundle.file.as_fd(), &mut buf[..max], self.at).tried(format_args!("read {name}"))?;
         if n < max {
             return Err(damaged(name, "its end is cut off"));
         }

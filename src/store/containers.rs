@@ -92,7 +92,7 @@ pub fn remove(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
     };
     match rustix::fs::renameat(&dir, "config.json", &dir, GONE[usize::from(with_volumes)]) {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(Error::os(format!("remove the container {}", spec.name), errno)),
+        Err(errno) => return Err(Error::os(format_args!("remove the container {}", spec.name), errno)),
     }
     fault::point("remove:marked");
     finish_removal(store, spec, with_volumes)
@@ -184,7 +184,7 @@ fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Part)
 
 fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
     let remedy = format!("'mydocker rm -f {}' removes the container", &id[..12]);
-    Error::new(format!("the record {}/containers/{id}/{name} is damaged: {why}; {remedy}", store.root_path))
+    Error::new(format_args!("the record {}/containers/{id}/{name} is damaged: {why}; {remedy}", store.root_path))
 }
 
 impl Container {
@@ -380,7 +380,7 @@ fn find_name(store: &Store, container: &mut Container) -> Result<bool> {
 
 /// The error for a container that is not here.
 pub fn missing(word: &str) -> Error {
-    Error::new(format!("No such container: {}", escaped(word)))
+    Error::new(format_args!("No such container: {}", escaped(word)))
 }
 
 /// Whether an error is the one of [`missing`]; a damaged container is not missing.

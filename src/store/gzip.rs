@@ -5,7 +5,6 @@ use super::zstd::Zstd;
 use crate::error::{Error, Result};
 use crate::kernel::io::Source;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use miniz_oxide::inflate::TINFLStatus;
@@ -130,7 +129,7 @@ impl Input<'_> {
     pub fn count(&mut self, given: u64) -> Result<()> {
         self.given += given;
         if self.given > RATIO_FREE_BYTES && self.given / self.taken.max(1) > self.ratio_max {
-            return Err(Error::new(format!("unpacks to more than {} times its size: refused", self.ratio_max)));
+            return Err(Error::new(format_args!("unpacks to more than {} times its size: refused", self.ratio_max)));
         }
         Ok(())
     }

@@ -121,7 +121,7 @@ impl Image {
         for id in ids {
             match id.strip_prefix("sha256:") {
                 Some(hex_id) if hex::is(hex_id, 64) => diff_ids.push(hex_id.to_string()),
-                _ => return Err(Error::new(format!("the image has a malformed layer id '{}'", escaped(id)))),
+                _ => return Err(Error::new(format_args!("the image has a malformed layer id '{}'", escaped(id)))),
             }
         }
         Ok(diff_ids)
@@ -166,7 +166,7 @@ pub fn get(store: &Store, id: &str) -> Result<Image> {
 }
 
 fn damaged(store: &Store, id: &str, why: &str) -> Error {
-    Error::new(format!("the image record {}/images/{id} is damaged: {why}", store.root_path))
+    Error::new(format_args!("the image record {}/images/{id} is damaged: {why}", store.root_path))
 }
 
 /// The text of an image's configuration, which has its id as sha256.
@@ -220,14 +220,14 @@ fn point(store: &Store, dir: &str, name: &str, id: &str) -> Result<()> {
     let (tmp, refs) = (store.dir("tmp")?, store.dir(dir)?);
     loop {
         let draft = hex::encode(&hex::random(8));
-        symlinkat(id, &tmp, draft.as_str()).tried_with(|| format!("name an image {name}"))?;
+        symlinkat(id, &tmp, draft.as_str()).tried(format_args!("name an image {name}"))?;
         fault::point("image:drafted");
         match renameat(&tmp, draft.as_str(), &refs, name) {
             Err(Errno::NOENT) => {} // a sweeper took it for a leftover
-            other => break other.tried_with(|| format!("name an image {name}"))?,
+            other => break other.tried(format_args!("name an image {name}"))?,
         }
     }
-    rustix::fs::fsync(&refs).tried_with(|| format!("sync the name {name}"))
+    rustix::fs::fsync(&refs).tried(format_args!("sync the name {name}"))
 }
 
 /// What makes a file on the host the same file: not its name.
@@ -332,7 +332,7 @@ pub fn expect(store: &Store, word: &str) -> Result<String> {
 /// The error for an image that is not here.
 pub fn missing(word: &str) -> Error {
     match reference::parse(word) {
-        Ok(reference) => Error::new(format!("No such image: {}", reference.text())),
+        Ok(reference) => Error::new(format_args!("No such image: {}", reference.text())),
         Err(error) => error,
     }
 }

@@ -208,7 +208,7 @@ impl Reader {
     }
 
     fn too_fast(&self) -> Error {
-        Error::new(format!(
+        Error::new(format_args!(
             "the files of {} are replaced faster than they can be read; give them a larger size",
             self.name
         ))

@@ -121,7 +121,7 @@ fn noted(store: &Store, diff_id: &str) -> Result<Vec<u64>> {
     }
     match numbers.len() {
         1 | 4 => Ok(numbers),
-        _ => Err(Error::new(format!("{}/layers/{name} is damaged: it is not a number", store.root_path))),
+        _ => Err(Error::new(format_args!("{}/layers/{name} is damaged: it is not a number", store.root_path))),
     }
 }
 

@@ -190,5 +190,5 @@ fn only_one(ids: &[String], word: &str, digits: &str) -> Result<Option<String>> 
     for id in &order::sorted(fits, &|a, b| a < b) {
         list.extend([if list.is_empty() { "" } else { ", " }, &id[..12]]);
     }
-    Err(Error::new(format!("multiple IDs found with provided prefix: {word} ({list})")))
+    Err(Error::new(format_args!("multiple IDs found with provided prefix: {word} ({list})")))
 }

@@ -4,7 +4,6 @@
 use super::Store;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{file, hex};
-use alloc::format;
 use alloc::string::String;
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock, fsync, renameat_with, symlinkat, unlinkat};
@@ -14,7 +13,7 @@ use rustix::io::Errno;
 pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
     match symlinkat(id, &store.names, name) {
         Err(Errno::EXIST) => {}
-        other => return other.tried_with(|| format!("reserve the name {name}")),
+        other => return other.tried(format_args!("reserve the name {name}")),
     }
     // Taken, or left over. Whoever changes an existing link does so under this lock.
     let _lock = lock(store)?;
@@ -22,7 +21,7 @@ pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
         free(store, name)?;
         match symlinkat(id, &store.names, name) {
             Err(Errno::EXIST) => {} // somebody without the lock was faster; now it has a living holder
-            other => return other.tried_with(|| format!("reserve the name {name}")),
+            other => return other.tried(format_args!("reserve the name {name}")),
         }
     }
 }
@@ -35,14 +34,14 @@ fn free(store: &Store, name: &str) -> Result<()> {
     if let Some(holder) = holder(store, name)
         && file::exists_at(store.containers.as_fd(), &holder)
     {
-        return Err(Error::new(format!(
+        return Err(Error::new(format_args!(
             "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". \
              You have to remove (or rename) that container to be able to reuse that name."
         )));
     }
     match unlinkat(&store.names, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Error::os(format!("replace the stale name {name}"), errno)),
+        Err(errno) => Err(Error::os(format_args!("replace the stale name {name}"), errno)),
     }
 }
 
@@ -50,13 +49,13 @@ fn free(store: &Store, name: &str) -> Result<()> {
 pub fn rename(store: &Store, old: &str, new: &str, id: &str) -> Result<()> {
     let _lock = lock(store)?;
     if holder(store, old).as_deref() != Some(id) {
-        return Err(Error::new(format!("the name {old} does not lead to container {id}")));
+        return Err(Error::new(format_args!("the name {old} does not lead to container {id}")));
     }
     loop {
         free(store, new)?;
         match renameat_with(&store.names, old, &store.names, new, RenameFlags::NOREPLACE) {
             Err(Errno::EXIST) => {} // somebody without the lock was faster
-            other => break other.tried_with(|| format!("rename {old} to {new}"))?,
+            other => break other.tried(format_args!("rename {old} to {new}"))?,
         }
     }
     fsync(&store.names).tried("sync the names")
@@ -80,7 +79,7 @@ pub fn release(store: &Store, name: &str, id: &str) -> Result<()> {
     }
     match unlinkat(&store.names, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Error::os(format!("release the name {name}"), errno)),
+        Err(errno) => Err(Error::os(format_args!("release the name {name}"), errno)),
     }
 }
 

@@ -10,7 +10,6 @@ use crate::spec::map::Map;
 use crate::spec::record::{from_json, record, to_json};
 use crate::spec::subnet::Subnet;
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -94,7 +93,10 @@ impl Network {
     }
 
     fn damaged(&self) -> Error {
-        Error::new(format!("the record of network {} is damaged; remove it with: mydocker network rm {0}", self.name))
+        Error::new(format_args!(
+            "the record of network {} is damaged; remove it with: mydocker network rm {0}",
+            self.name
+        ))
     }
 }
 
@@ -121,12 +123,12 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Network>> {
     if is_read && network.name == name && hex::is(&network.id, 64) {
         return Ok(Some(network));
     }
-    Err(Error::new(format!("the record {}/networks/{name} is damaged", store.root_path)))
+    Err(Error::new(format_args!("the record {}/networks/{name} is damaged", store.root_path)))
 }
 
 /// The name that a word stands for: a name, or the beginning of an id.
 pub fn find(store: &Store, word: &str) -> Result<Network> {
-    let missing = || Error::new(format!("network {} not found", escaped(word)));
+    let missing = || Error::new(format_args!("network {} not found", escaped(word)));
     if !is_name(word) {
         return Err(missing());
     }

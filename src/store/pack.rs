@@ -253,7 +253,10 @@ impl<'a> Walk<'a> {
             return self.mark(next.name.to_bytes());
         }
         if self.form == Form::Layer && next.name.to_bytes().starts_with(b".wh.") {
-            return Err(Error::new(format!("{}: a layer cannot hold a name that begins with .wh.", shown(&self.path))));
+            return Err(Error::new(format_args!(
+                "{}: a layer cannot hold a name that begins with .wh.",
+                shown(&self.path)
+            )));
         }
         match self.add(&dir, &next.name, next.kind) {
             Err(error) if error.is(Errno::NOENT) => Ok(()), // removed since the directory was read
@@ -273,7 +276,7 @@ impl<'a> Walk<'a> {
         let fd = openat(dir, name, FILE, Mode::empty()).tried_with(|| self.what("open"))?;
         let stat = fstat(&fd).tried_with(|| self.what("look at"))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::new(format!("{}: it changed while it was packed", shown(&self.path))));
+            return Err(Error::new(format_args!("{}: it changed while it was packed", shown(&self.path))));
         }
         let mut entry = self.describe(Kind::File, &stat);
         if self.linked(&mut entry, &stat) {
@@ -396,7 +399,7 @@ impl<'a> Walk<'a> {
             let what = || format!("go back to {}", shown(&self.path[..level.path_bytes]));
             let fd = openat(&*below, "..", DIRECTORY, Mode::empty()).tried_with(what)?;
             if id(&fstat(&fd).tried_with(what)?) != level.id {
-                return Err(Error::new(format!("{}: it was moved while it was packed", what())));
+                return Err(Error::new(format_args!("{}: it was moved while it was packed", what())));
             }
             level.fd = Some(Rc::new(fd));
         }
@@ -452,7 +455,7 @@ impl<'a> Walk<'a> {
             let note = if self.form == Form::Layer { name.strip_prefix(self.overlay.as_bytes()) } else { None };
             if matches!(note, Some(b"redirect" | b"metacopy")) {
                 let what = shown(name);
-                return Err(Error::new(format!("{}: an overlay with {what} is not a layer", shown(&self.path))));
+                return Err(Error::new(format_args!("{}: an overlay with {what} is not a layer", shown(&self.path))));
             }
             if note != Some(b"opaque") && !tar::travels(name) {
                 continue;

@@ -22,7 +22,7 @@ pub struct Reference {
 
 /// Parses a reference; bad ones are named with their control characters escaped.
 pub fn parse(text: &str) -> Result<Reference> {
-    let bad = |why: &str| Error::new(format!("invalid reference format: '{}': {why}", escaped(text)));
+    let bad = |why: &str| Error::new(format_args!("invalid reference format: '{}': {why}", escaped(text)));
     if text.contains('@') {
         return Err(bad("references by digest need a registry; use the name or the image id"));
     }

@@ -102,11 +102,11 @@ impl<'a> Recorder<'a> {
         self.raw(&rest[..self.filled])?;
         self.flush()?;
         let head = [*MAGIC, self.bytes.to_le_bytes()].concat();
-        rustix::io::pwrite(&self.to, &head, 0).tried_with(|| format!("write {NAME}")).map(drop)
+        rustix::io::pwrite(&self.to, &head, 0).tried(format_args!("write {NAME}")).map(drop)
     }
 
     fn flush(&mut self) -> Result<()> {
-        io::write_all(&self.to, &self.out).tried_with(|| format!("write {NAME}"))?;
+        io::write_all(&self.to, &self.out).tried(format_args!("write {NAME}"))?;
         self.out.clear();
         Ok(())
     }
@@ -213,7 +213,7 @@ impl Reader {
     /// Opens the skeleton and tells the bytes of the archive.
     fn open(layer: BorrowedFd<'_>) -> Result<(Self, u64)> {
         let fd = openat(layer, NAME, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let fd = fd.tried_with(|| format!("open {NAME}"))?;
+        let fd = fd.tried(format_args!("open {NAME}"))?;
         let mut reader = Self { fd, buf: vec![0; BUFFER_BYTES], at: 0, end: 0 };
         let (magic, size): ([u8; 8], [u8; 8]) = (reader.array()?, reader.array()?);
         if magic != *MAGIC {
@@ -225,7 +225,7 @@ impl Reader {
     /// The next bytes, `max` at most; none at the end.
     fn some(&mut self, max: usize) -> Result<&[u8]> {
         if self.at == self.end {
-            self.end = io::read(&self.fd, &mut self.buf).tried_with(|| format!("read {NAME}"))?;
+            self.end = io::read(&self.fd, &mut self.buf).tried(format_args!("read {NAME}"))?;
             self.at = 0;
         }
         let from = self.at;
@@ -270,7 +270,7 @@ impl Reader {
 }
 
 fn damaged() -> Error {
-    Error::new(format!("its {NAME} is damaged"))
+    Error::new(format_args!("its {NAME} is damaged"))
 }
 
 /// The bytes of the archive that the layer in this directory came from; `NOENT` where that was not recorded.
@@ -325,7 +325,7 @@ fn content(root: BorrowedFd<'_>, entry: &Entry, buf: &mut [u8], sink: &mut dyn S
             let max = buf.len().min((end - at) as usize);
             let n = rustix::io::pread(&fd, &mut buf[..max], at).tried_with(|| what("read"))?;
             if n == 0 {
-                return Err(Error::new(format!("{} is shorter than it was", shown(&entry.name))));
+                return Err(Error::new(format_args!("{} is shorter than it was", shown(&entry.name))));
             }
             sink.write(&buf[..n])?;
             at += n as u64;

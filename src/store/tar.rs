@@ -145,13 +145,13 @@ pub fn shown(name: &[u8]) -> String {
 /// A name with `..` or a NUL byte is refused; it would be an attack or an accident, and both are worth an error.
 pub fn path(name: &[u8]) -> Result<Vec<u8>> {
     if name.contains(&0) {
-        return Err(Error::new(format!("the name {} contains a NUL byte", shown(name))));
+        return Err(Error::new(format_args!("the name {} contains a NUL byte", shown(name))));
     }
     let mut path = Vec::with_capacity(name.len());
     for part in name.split(|b| *b == b'/') {
         match part {
             b"" | b"." => {}
-            b".." => return Err(Error::new(format!("the name {} contains \"..\"", shown(name)))),
+            b".." => return Err(Error::new(format_args!("the name {} contains \"..\"", shown(name)))),
             part => {
                 if !path.is_empty() {
                     path.push(b'/');
@@ -264,7 +264,7 @@ impl Parser {
         if matches!(flag, b'x' | b'X' | b'g' | b'L' | b'K') {
             let size = length(&block[124..136])?;
             if size > RECORD_BYTES_MAX as u64 {
-                return Err(Error::new(format!("a header record is larger than {RECORD_BYTES_MAX} bytes")));
+                return Err(Error::new(format_args!("a header record is larger than {RECORD_BYTES_MAX} bytes")));
             }
             if size == 0 {
                 self.record(flag, Vec::new())?;
@@ -313,7 +313,7 @@ impl Parser {
             entry.link = pax.link.take().or(long_link).unwrap_or_else(|| text(&block[157..257]).to_vec());
         }
         if entry.name.is_empty() || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
-            return Err(Error::new(format!(
+            return Err(Error::new(format_args!(
                 "{}: no name, or one of more than {NAME_BYTES_MAX} bytes",
                 shown(&entry.name)
             )));
@@ -402,11 +402,11 @@ fn finish(entry: Entry) -> Result<Step> {
         }
         // Where the sum is too large, the end is behind every size.
         if !is_possible || end > entry.size || stored != entry.stored {
-            return Err(Error::new(format!("{}: damaged map of a sparse file", shown(&entry.name))));
+            return Err(Error::new(format_args!("{}: damaged map of a sparse file", shown(&entry.name))));
         }
     }
     if entry.size > i64::MAX as u64 || entry.stored > i64::MAX as u64 {
-        return Err(Error::new(format!("{}: impossible size", shown(&entry.name))));
+        return Err(Error::new(format_args!("{}: impossible size", shown(&entry.name))));
     }
     Ok(Step::Entry(entry))
 }
@@ -421,7 +421,7 @@ fn add_regions(entry: &mut Entry, map: &[u8]) -> Result<()> {
         regions.push(Region { offset: length(&pair[..12])?, bytes: length(&pair[12..])? });
     }
     if regions.len() > REGIONS_MAX {
-        return Err(Error::new(format!("{}: more than {REGIONS_MAX} regions", shown(&entry.name))));
+        return Err(Error::new(format_args!("{}: more than {REGIONS_MAX} regions", shown(&entry.name))));
     }
     Ok(())
 }
@@ -487,7 +487,7 @@ fn owner(field: &[u8]) -> Result<u32> {
 fn owner_in_range(number: i64) -> Result<u32> {
     match u32::try_from(number) {
         Ok(id) if id != u32::MAX => Ok(id),
-        _ => Err(Error::new(format!("impossible owner {number}"))),
+        _ => Err(Error::new(format_args!("impossible owner {number}"))),
     }
 }
 

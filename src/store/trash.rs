@@ -42,7 +42,7 @@ pub fn draft(store: &Store) -> Result<Draft> {
 impl Draft {
     /// Moves the finished directory to its place; `EXIST` or `NOTEMPTY` when there is one already.
     pub fn place(self, into: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-        renameat(&self.tmp, self.name.as_str(), into, name).tried_with(|| format!("put {name} in its place"))?;
+        renameat(&self.tmp, self.name.as_str(), into, name).tried(format_args!("put {name} in its place"))?;
         Ok(self.dir)
     }
 
@@ -60,7 +60,7 @@ pub fn throw(store: &Store, dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
     match renameat(dir, name, &trash, there.as_str()) {
         Ok(()) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(crate::error::Error::os(format!("remove {name}"), errno)),
+        Err(errno) => Err(crate::error::Error::os(format_args!("remove {name}"), errno)),
     }
 }
 

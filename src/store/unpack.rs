@@ -240,7 +240,7 @@ impl<'a> Tree<'a> {
             return stream.skip(entry); // AUFS kept its own things there
         }
         if parent.split(|b| *b == b'/').any(marks) {
-            return Err(Error::new(format!("{}: a whiteout cannot be a directory", shown(&entry.name))));
+            return Err(Error::new(format_args!("{}: a whiteout cannot be a directory", shown(&entry.name))));
         }
         if marks(name) {
             self.whiteout(parent, &name[4..])
@@ -252,7 +252,7 @@ impl<'a> Tree<'a> {
         }
         if path.is_empty() {
             if entry.kind != Kind::Directory {
-                return Err(Error::new(format!("{}: the root can only be a directory", shown(&entry.name))));
+                return Err(Error::new(format_args!("{}: the root can only be a directory", shown(&entry.name))));
             }
             let root = openat(self.root, ".", DIRECTORY, Mode::empty()).tried("open the root directory")?;
             return self.dress_directory(path, &root, entry, false);
@@ -451,7 +451,7 @@ impl<'a> Tree<'a> {
         let looked = if target_name.is_empty() { b"." } else { target_name };
         let stat = statat(&target_parent, looked, AtFlags::SYMLINK_NOFOLLOW).tried_with(what)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory || is_whiteout(&stat) {
-            return Err(Error::new(format!("{}: it is not a file", what())));
+            return Err(Error::new(format_args!("{}: it is not a file", what())));
         }
         if statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino))
@@ -544,8 +544,12 @@ const DIRECTORY: OFlags =
 fn refuse_other_kind(parent: &OwnedFd, name: &[u8], path: &[u8], entry: &Entry) -> Result<()> {
     let Ok(there) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
     match (FileType::from_raw_mode(there.st_mode) == FileType::Directory, entry.kind == Kind::Directory) {
-        (true, false) => Err(Error::new(format!("cannot overwrite directory \"{}\" with non-directory", shown(path)))),
-        (false, true) => Err(Error::new(format!("cannot overwrite non-directory \"{}\" with directory", shown(path)))),
+        (true, false) => {
+            Err(Error::new(format_args!("cannot overwrite directory \"{}\" with non-directory", shown(path))))
+        }
+        (false, true) => {
+            Err(Error::new(format_args!("cannot overwrite non-directory \"{}\" with directory", shown(path))))
+        }
         _ => Ok(()),
     }
 }

@@ -60,7 +60,7 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Volume>> {
     let stat = match rustix::fs::statat(&volumes, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(None),
-        Err(errno) => return Err(store.locate("volumes", Error::os(format!("look at {name}"), errno))),
+        Err(errno) => return Err(store.locate("volumes", Error::os(format_args!("look at {name}"), errno))),
     };
     let path = format!("{name}/{RECORD}");
     let text = match file::read_at(volumes.as_fd(), &path, file::RECORD_BYTES_MAX) {
@@ -72,7 +72,7 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Volume>> {
     };
     let mut known = Volume::default();
     if !core::str::from_utf8(&text).is_ok_and(|text| from_json(&mut known, text)) {
-        return Err(Error::new(format!("the record {}/volumes/{path} is damaged", store.root_path)));
+        return Err(Error::new(format_args!("the record {}/volumes/{path} is damaged", store.root_path)));
     }
     Ok(Some(known))
 }
@@ -121,7 +121,7 @@ fn users(store: &Store, name: &str, but: &str) -> Result<String> {
                 users.extend([if users.is_empty() { "" } else { ", " }, id]);
             }
             Err(error) if file::exists_at(store.containers.as_fd(), id) && !containers::is_going(store, id) => {
-                return Err(Error::new(format!("cannot tell whether volume {name} is in use: {error}")));
+                return Err(Error::new(format_args!("cannot tell whether volume {name} is in use: {error}")));
             }
             _ => {}
         }
@@ -138,7 +138,7 @@ pub fn remove(store: &Store, name: &str) -> Result<bool> {
     }
     let users = users(store, name, "")?;
     if !users.is_empty() {
-        return Err(Error::new(format!("remove {name}: volume is in use - [{users}]")));
+        return Err(Error::new(format_args!("remove {name}: volume is in use - [{users}]")));
     }
     throw(store, &lock, name)
 }

@@ -3,7 +3,6 @@
 use super::gzip::Input;
 use crate::error::{Error, Result};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
@@ -117,7 +116,7 @@ impl Zstd {
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_))) if self.seen => {
                 Err(Error::new("junk after the end of the zstd data"))
             }
-            Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => Err(Error::new(format!(
+            Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => Err(Error::new(format_args!(
                 "this zstd archive needs a window of {requested} bytes, more than the {WINDOW_BYTES_MAX} that are allowed: \
                  compress it again with zstd -19 or less, without --long"
             ))),

@@ -211,7 +211,7 @@ pub fn freeze(place: Place<'_>, frozen: bool) -> Result<()> {
         (false, true) => ("freezer.state", "FROZEN", "THAWED", "freezer.state", "FROZEN"),
         (false, false) => ("freezer.state", "THAWED", "THAWED", "freezer.state", "THAWED"),
     };
-    file::write_at(group.dir.as_fd(), name, value).tried_with(|| format!("set {name} to {value}"))?;
+    file::write_at(group.dir.as_fd(), name, value).tried(format_args!("set {name} to {value}"))?;
     let deadline = time::monotonic_ms() + FREEZE_WAIT_MS;
     loop {
         if group.read(seen_in)?.lines().any(|line| line == wanted) {

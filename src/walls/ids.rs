@@ -16,7 +16,7 @@ pub fn prepare(pid: i32, ids: IdRange) -> Result<OwnedFd> {
     let map = format!("0 {} {}\n", ids.first, ids.size);
     for name in ["uid_map", "gid_map"] {
         let path = format!("/proc/{pid}/{name}");
-        file::write_at(rustix::fs::CWD, &path, &map).tried_with(|| format!("map the ids {map:?} of the container"))?;
+        file::write_at(rustix::fs::CWD, &path, &map).tried(format_args!("map the ids {map:?} of the container"))?;
     }
     let path = format!("/proc/{pid}/ns/user");
     at::open(rustix::fs::CWD, &path, OFlags::RDONLY).tried("open the container's user namespace")
@@ -53,7 +53,7 @@ pub fn become_own_root() -> Result<()> {
     {
         let text: String = text;
         file::write_at(rustix::fs::CWD, &format!("/proc/self/{name}"), &text)
-            .tried_with(|| format!("write {name} of our user namespace"))?;
+            .tried(format_args!("write {name} of our user namespace"))?;
     }
     Ok(())
 }

@@ -59,12 +59,12 @@ pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<P
     let has_own_pids = matches!(spec.namespaces.pid.of, Owner::Private | Owner::Shareable);
     if cgroup.is_empty() && !has_own_pids {
         let why = "without a cgroup nothing would end what the command leaves behind";
-        return Err(Error::new(format!("cannot share the process ids of others: {why}")));
+        return Err(Error::new(format_args!("cannot share the process ids of others: {why}")));
     }
     let is_open = cgroup.filters_devices() || spec.security.privileged;
     if let Some(device) = spec.devices.iter().find(|device| !is_open && device.access != "rwm") {
         let why = format!("nothing checks here that it is only used for {}", device.access);
-        return Err(Error::new(format!("cannot add the device {}: {why}", device.source)));
+        return Err(Error::new(format_args!("cannot add the device {}: {why}", device.source)));
     }
     let filter = filter(spec, &cgroup)?;
     Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(store, spec)? })

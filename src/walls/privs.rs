@@ -5,7 +5,6 @@ mod accounts;
 use crate::error::{EXIT_ENGINE, Error, Result, Tried};
 use crate::kernel::{caps, file, process, sys};
 use crate::spec::{Security, Spec};
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::io::Errno;
@@ -79,7 +78,7 @@ pub fn refuse_missing(security: &Security) -> Result<()> {
     let have = rustix::thread::capabilities(None).tried("read the capabilities")?.permitted;
     for name in &security.cap_add {
         if caps::capability(name).is_some_and(|bit| have.bits() & 1 << bit == 0) {
-            return Err(Error::new(format!("cannot give {name}: this host does not let us have it ourselves"))
+            return Err(Error::new(format_args!("cannot give {name}: this host does not let us have it ourselves"))
                 .exit(EXIT_ENGINE));
         }
     }
@@ -120,8 +119,10 @@ fn become_account(account: &accounts::Account, is_rootless: bool) -> Result<()> 
 
 fn unmapped(what: &str, id: u32, errno: Errno) -> Error {
     match errno {
-        Errno::INVAL => Error::new(format!("cannot become {what} {id}: the container's user namespace has no such id")),
-        errno => Error::os(format!("become {what} {id}"), errno),
+        Errno::INVAL => {
+            Error::new(format_args!("cannot become {what} {id}: the container's user namespace has no such id"))
+        }
+        errno => Error::os(format_args!("become {what} {id}"), errno),
     }
 }
 
@@ -138,9 +139,9 @@ fn set_limits(spec: &Spec) -> Result<()> {
         let unlimited = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1
         let (soft, hard) = (unlimited(limit.soft), unlimited(limit.hard));
         let number =
-            process::rlimit(&limit.name).ok_or_else(|| Error::new(format!("no such ulimit: {}", limit.name)))?;
+            process::rlimit(&limit.name).ok_or_else(|| Error::new(format_args!("no such ulimit: {}", limit.name)))?;
         sys::set_limit(number, soft, hard).map_err(|errno| match errno {
-            Errno::PERM => Error::os(format!("raise the ulimit {} above our own hard limit", limit.name), errno),
+            Errno::PERM => Error::os(format_args!("raise the ulimit {} above our own hard limit", limit.name), errno),
             errno => Error::tried("set the ulimit", &limit.name, errno),
         })?;
     }

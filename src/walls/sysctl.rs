@@ -9,7 +9,7 @@ use alloc::format;
 pub fn enter(spec: &Spec) -> Result<()> {
     for (key, value) in &spec.sysctls {
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
-        file::write_at(rustix::fs::CWD, &path, value).tried_with(|| format!("set the sysctl {key} to {value}"))?;
+        file::write_at(rustix::fs::CWD, &path, value).tried(format_args!("set the sysctl {key} to {value}"))?;
     }
     Ok(())
 }

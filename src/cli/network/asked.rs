@@ -24,7 +24,7 @@ const FIXED: &str = "config-only false,ingress false,ipam-driver default,ipv4 tr
 #[cold]
 #[inline(never)]
 fn bad(what: &str, typed: &str, why: &str) -> Error {
-    Error::new(format!("invalid {what} '{}': {why}", visible(typed)))
+    Error::new(format_args!("invalid {what} '{}': {why}", visible(typed)))
 }
 
 /// Fills in what was asked for. What is not said stays empty; an empty IPv6 subnet is any.
@@ -32,7 +32,7 @@ pub fn read(parsed: &Parsed, made: &mut Network) -> Result<()> {
     parsed.word(0).clone_into(&mut made.name);
     let name = visible(&made.name);
     if networks::BUILT_IN.contains(&name.as_str()) || name == "default" {
-        return Err(Error::new(format!("operation is not permitted on predefined {name} network")));
+        return Err(Error::new(format_args!("operation is not permitted on predefined {name} network")));
     }
     if !networks::is_name(&made.name) {
         return Err(bad("network name", &name, "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at most 128 of them"));
@@ -40,17 +40,17 @@ pub fn read(parsed: &Parsed, made: &mut Network) -> Result<()> {
     match parsed.last("driver") {
         None | Some("" | "bridge") => {}
         Some(word @ ("host" | "null")) => {
-            return Err(Error::new(format!("only one instance of \"{word}\" network is allowed")));
+            return Err(Error::new(format_args!("only one instance of \"{word}\" network is allowed")));
         }
         Some(other) => {
             let other = visible(other);
-            return Err(Error::new(format!("plugin \"{other}\" not found: the driver 'bridge' is the only one")));
+            return Err(Error::new(format_args!("plugin \"{other}\" not found: the driver 'bridge' is the only one")));
         }
     }
     for row in FIXED.split(',') {
         let (key, meant) = row.split_once(' ').unwrap_or_default();
         if parsed.last(key).is_some_and(|value| !value.is_empty() && value != meant) {
-            return Err(Error::new(format!(
+            return Err(Error::new(format_args!(
                 "--{key} can only be {meant}: there are bridges of this host, and no swarm"
             )));
         }
@@ -112,7 +112,10 @@ fn ranges(parsed: &Parsed, made: &mut Network) -> Result<()> {
         let ip = ip::read(typed).ok_or_else(|| bad("gateway", typed, "it is no IP address"))?;
         let six = usize::from(ip.is_ipv6());
         if !found[six].is_some_and(|range| range.contains(ip)) {
-            return Err(Error::new(format!("no matching subnet for gateway {}; name one with --subnet", ip::text(ip))));
+            return Err(Error::new(format_args!(
+                "no matching subnet for gateway {}; name one with --subnet",
+                ip::text(ip)
+            )));
         }
         if core::mem::replace(&mut is_said[six], true) && gateways[six] != Some(ip) {
             return Err(bad("gateway", typed, "cannot configure multiple gateways for the same subnet"));
@@ -152,7 +155,7 @@ fn ip_range(typed: &str, subnet: Option<Subnet>, gateway: Option<IpAddr>) -> Res
         return Err(bad("ip-range", typed, "it is for IPv4 only: IPv6 addresses follow from it"));
     }
     let Some(subnet) = subnet.filter(|subnet| subnet.contains(range.address) && subnet.prefix <= range.prefix) else {
-        return Err(Error::new(format!("no matching subnet for range {}; name one with --subnet", range.text())));
+        return Err(Error::new(format_args!("no matching subnet for range {}; name one with --subnet", range.text())));
     };
     // Only the first ones can all be taken.
     let is_free = |at| range.nth(at).is_some_and(|ip| Some(ip) != gateway && is_for_host(&subnet, ip));

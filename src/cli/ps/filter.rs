@@ -60,7 +60,11 @@ impl Filter {
             }
             _ => {}
         }
-        if why.is_empty() { Ok(read) } else { Err(Error::new(format!("Invalid filter '{}': {why}", escaped(typed)))) }
+        if why.is_empty() {
+            Ok(read)
+        } else {
+            Err(Error::new(format_args!("Invalid filter '{}': {why}", escaped(typed))))
+        }
     }
 
     /// Whether it has one of these ports. A published one has a number here and one in the container, and scripts ask for

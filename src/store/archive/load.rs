@@ -40,7 +40,7 @@ pub fn load(
 ) -> Result<()> {
     let all = plan::plan(place)?;
     if !named && all.len() > 1 {
-        return Err(Error::new(format!("it holds {} images: load it, and say which one by its name", all.len())));
+        return Err(Error::new(format_args!("it holds {} images: load it, and say which one by its name", all.len())));
     }
     for planned in &all {
         let mut drafts = Vec::new();

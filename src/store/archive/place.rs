@@ -109,7 +109,7 @@ fn spool(store: &Store, from: &OwnedFd, limits: &Limits, progress: &mut dyn FnMu
         }
         left = left
             .checked_sub(n as u64)
-            .ok_or_else(|| Error::new(format!("the archive has more than {} bytes", limits.bytes_max)))?;
+            .ok_or_else(|| Error::new(format_args!("the archive has more than {} bytes", limits.bytes_max)))?;
         io::write_all(&to, &buf[..n]).tried("copy the archive into the store")?;
     }
 }
@@ -140,7 +140,7 @@ fn index(fd: &Rc<OwnedFd>) -> Result<Vec<Part>> {
         let offset = at;
         at = at.saturating_add(entry.stored).saturating_add(tar::padding(entry.stored) as u64);
         if offset.saturating_add(entry.stored) > size {
-            return Err(Error::new(format!("the archive ends in the middle of {}", shown(&entry.name))));
+            return Err(Error::new(format_args!("the archive ends in the middle of {}", shown(&entry.name))));
         }
         at = at.min(size); // the zeros after the last file may be missing
         let Ok(name) = String::from_utf8(tar::path(&entry.name)?) else { continue };
@@ -153,7 +153,7 @@ fn index(fd: &Rc<OwnedFd>) -> Result<Vec<Part>> {
         };
         names_bytes += name.len() + link.as_ref().map_or(0, String::len);
         if parts.len() == PARTS_MAX || names_bytes > NAMES_BYTES_MAX {
-            return Err(Error::new(format!("this is no image archive: it has more than {PARTS_MAX} files")));
+            return Err(Error::new(format_args!("this is no image archive: it has more than {PARTS_MAX} files")));
         }
         parts.push(Part { name, offset, bytes: entry.stored, link });
     }
@@ -173,11 +173,11 @@ impl Place {
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
             let fd = match file::open_in_root(self.fd.as_fd(), &name, flags) {
                 Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-                other => other.tried_with(|| format!("open {name}"))?,
+                other => other.tried(format_args!("open {name}"))?,
             };
-            let stat = fstat(&fd).tried_with(|| format!("look at {name}"))?;
+            let stat = fstat(&fd).tried(format_args!("look at {name}"))?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-                return Err(Error::new(format!("{name} is not a file")));
+                return Err(Error::new(format_args!("{name} is not a file")));
             }
             return Ok(Some(Piece { fd: Rc::new(fd), at: 0, left: stat.st_size as u64 }));
         };
@@ -189,7 +189,7 @@ impl Place {
                 Some(link) => name.clone_from(link),
             }
         }
-        Err(Error::new(format!("{} is a link that leads nowhere", shown(name.as_bytes()))))
+        Err(Error::new(format_args!("{} is a link that leads nowhere", shown(name.as_bytes()))))
     }
 
     /// The whole content of a small file; `None` when there is none.
@@ -197,7 +197,7 @@ impl Place {
         let Some(mut piece) = self.find(name)? else { return Ok(None) };
         if piece.bytes() > bytes_max {
             let name = shown(name.as_bytes());
-            return Err(Error::new(format!("{name} has {} bytes, {bytes_max} are allowed", piece.bytes())));
+            return Err(Error::new(format_args!("{name} has {} bytes, {bytes_max} are allowed", piece.bytes())));
         }
         let mut all = vec![0; piece.bytes() as usize];
         let mut filled = 0;

@@ -54,7 +54,7 @@ impl Planned {
         let image = image.ok_or_else(|| about(&self.config.path, "is not an image's configuration"))?;
         let layers = image.diff_ids()?.len();
         if let Some(os) = image.os.as_deref().filter(|os| !matches!(*os, "" | "linux")) {
-            return Err(Error::new(format!("the image is for {}, not for linux", shown(os.as_bytes()))));
+            return Err(Error::new(format_args!("the image is for {}, not for linux", shown(os.as_bytes()))));
         }
         if layers != self.layers.len() {
             let have = self.layers.len();
@@ -126,7 +126,7 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Value> {
 
 fn add(all: &mut Vec<Planned>, config: Blob, layers: Vec<Blob>, names: Vec<Reference>) -> Result<()> {
     if layers.len() > LAYERS_MAX {
-        return Err(Error::new(format!("an image has {} layers, {LAYERS_MAX} are allowed", layers.len())));
+        return Err(Error::new(format_args!("an image has {} layers, {LAYERS_MAX} are allowed", layers.len())));
     }
     if let Some(there) = all.iter_mut().find(|there| there.config.path == config.path) {
         for name in names {
@@ -137,7 +137,7 @@ fn add(all: &mut Vec<Planned>, config: Blob, layers: Vec<Blob>, names: Vec<Refer
         return Ok(());
     }
     if all.len() == IMAGES_MAX {
-        return Err(Error::new(format!("the archive has more than {IMAGES_MAX} images")));
+        return Err(Error::new(format_args!("the archive has more than {IMAGES_MAX} images")));
     }
     all.push(Planned { config, layers, names });
     Ok(())
@@ -181,7 +181,7 @@ fn layout(place: &Place) -> Result<()> {
     if version.starts_with("1.") {
         return Ok(());
     }
-    Err(Error::new(format!("the image layout has the version '{}', not 1.0.0", shown(version.as_bytes()))))
+    Err(Error::new(format_args!("the image layout has the version '{}', not 1.0.0", shown(version.as_bytes()))))
 }
 
 /// index.json. What says that it is for another platform is left out.
@@ -229,7 +229,7 @@ fn manifest(place: &Place, entry: &Value, names: Vec<Reference>, depth: u32, all
     let blob = descriptor(entry)?;
     if INDEX.contains(&kind) {
         if depth == DEPTH_MAX {
-            return Err(Error::new(format!("the index {} is in more than {DEPTH_MAX} others", blob.path)));
+            return Err(Error::new(format_args!("the index {} is in more than {DEPTH_MAX} others", blob.path)));
         }
         let index = parse(&blob.path, &content(place, &blob, LIST_BYTES_MAX)?)?;
         let entry = choose(list(&index, "manifests"))?;
@@ -256,7 +256,7 @@ fn manifest(place: &Place, entry: &Value, names: Vec<Reference>, depth: u32, all
 fn layer_of(layer: &Value) -> Result<Blob> {
     let (kind, blob) = (text(layer, "mediaType"), descriptor(layer)?);
     if has(kind, ".nondistributable.") || has(kind, ".foreign.") {
-        return Err(Error::new(format!("the layer {} may only come from its maker's server: {kind}", blob.path)));
+        return Err(Error::new(format_args!("the layer {} may only come from its maker's server: {kind}", blob.path)));
     }
     for tar in LAYER {
         if kind.strip_prefix(tar).is_some_and(|packed| PACKED.contains(&packed)) {
@@ -276,13 +276,13 @@ fn descriptor(value: &Value) -> Result<Blob> {
     let digest = text(value, "digest");
     let digest = match digest.strip_prefix("sha256:").filter(|digits| hex::is(digits, 64)) {
         Some(digits) => digits.to_owned(),
-        None => return Err(Error::new(format!("'{}' is not a sha256 digest", shown(digest.as_bytes())))),
+        None => return Err(Error::new(format_args!("'{}' is not a sha256 digest", shown(digest.as_bytes())))),
     };
     match get(value, "size") {
         Some(Value::Number(Number::U64(bytes))) => {
             Ok(Blob { path: format!("blobs/sha256/{digest}"), digest: Some(digest), bytes: Some(*bytes) })
         }
-        _ => Err(Error::new(format!("the descriptor of sha256:{digest} has no size"))),
+        _ => Err(Error::new(format_args!("the descriptor of sha256:{digest} has no size"))),
     }
 }
 
@@ -322,5 +322,5 @@ fn shown_platform(platform: &Value) -> String {
 
 fn no_platform(others: &[String]) -> Error {
     let others = if others.is_empty() { "nothing".to_string() } else { others.join(", ") };
-    Error::new(format!("there is no image for linux/{} in it, but {others}", images::architecture()))
+    Error::new(format_args!("there is no image for linux/{} in it, but {others}", images::architecture()))
 }

@@ -162,7 +162,7 @@ fn layer_bytes(store: &Store, diff_id: &str) -> Result<u64> {
         file::open_dir_at(store.layers.as_fd(), diff_id).and_then(|layer| skeleton::archive_bytes(layer.as_fd()));
     bytes.map_err(|error| {
         if error.is(Errno::NOENT) && file::exists_at(store.layers.as_fd(), diff_id) {
-            return Error::new(format!(
+            return Error::new(format_args!(
                 "the layer {diff_id} was unpacked by an older mydocker, which did not note what its archive was: \
                  remove the image and import or load it again"
             ));

@@ -29,7 +29,7 @@ pub fn write(store: &Store, wanted: &[(String, String)], entry: &[&str], path: &
     if let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
         && FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
     {
-        return Err(Error::new(format!("cannot {what}: it is there, and not a regular file")));
+        return Err(Error::new(format_args!("cannot {what}: it is there, and not a regular file")));
     }
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

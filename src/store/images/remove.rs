@@ -42,7 +42,7 @@ pub fn remove(store: &Store, word: &str, force: bool, prunes: bool) -> Result<Re
             && !force
             && let (_, Some(user)) = users(store, id, force)?
         {
-            return Err(Error::new(format!(
+            return Err(Error::new(format_args!(
                 "conflict: unable to remove repository reference \"{word}\" (must force) - container {user} is using its referenced image {}",
                 &id[..12]
             )));
@@ -70,7 +70,7 @@ fn delete(store: &Store, id: String, force: bool, prunes: bool, is_quiet: bool, 
             if is_quiet {
                 break;
             }
-            return Err(Error::new(format!("conflict: unable to delete {} {why}", &id[..12])));
+            return Err(Error::new(format_args!("conflict: unable to delete {} {why}", &id[..12])));
         }
         let below = get(store, &id).ok().and_then(|image| parent(store, &image));
         for reference in &names {
@@ -112,7 +112,7 @@ fn conflict(store: &Store, id: &str, has_names: bool, force: bool) -> Result<Opt
 fn users(store: &Store, id: &str, force: bool) -> Result<(Option<String>, Option<String>)> {
     let (all, errors) = containers::all(store)?;
     if let (Some(error), false) = (errors.first(), force) {
-        return Err(Error::new(format!("cannot tell whether image {} is in use: {error}", &id[..12])));
+        return Err(Error::new(format_args!("cannot tell whether image {} is in use: {error}", &id[..12])));
     }
     let (mut running, mut any) = (None, None);
     for container in &all {
@@ -140,7 +140,7 @@ fn untag(store: &Store, id: &str, reference: &Reference, removed: &mut Removed) 
     match unlinkat(store.dir("refs")?, reference.file_name(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => {
-            let error = Error::os(format!("remove the name {}", reference.text()), errno);
+            let error = Error::os(format_args!("remove the name {}", reference.text()), errno);
             return Err(store.locate("refs", error));
         }
     }

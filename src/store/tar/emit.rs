@@ -12,7 +12,9 @@ pub fn emit(entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
     let records = pax_records(entry);
     if records.len() > RECORD_BYTES_MAX || entry.name.len().max(entry.link.len()) > NAME_BYTES_MAX {
         let name = shown(&entry.name);
-        return Err(Error::new(format!("{name}: its name or its extended attributes are too large for an archive")));
+        return Err(Error::new(format_args!(
+            "{name}: its name or its extended attributes are too large for an archive"
+        )));
     }
     if !records.is_empty() {
         let base = entry.name.strip_suffix(b"/").unwrap_or(&entry.name).rsplit(|b| *b == b'/').next().unwrap_or(b"");

@@ -42,7 +42,7 @@ impl<'a> Archive<'a> {
                 0 if !self.parser.inside() && (zeros > 0 || !last.is_empty()) => break,
                 tar::BLOCK_BYTES => {}
                 _ if last.is_empty() && !self.parser.inside() => return Err(Error::new("not a tar archive")),
-                _ => return Err(Error::new(format!("the archive ends in the middle of a header{}", after(last)))),
+                _ => return Err(Error::new(format_args!("the archive ends in the middle of a header{}", after(last)))),
             }
             let step = self.parser.block(&block);
             let entry = match step.map_err(|e| e.reword(&|what| format!("{what}{}", after(last))))? {
@@ -52,12 +52,12 @@ impl<'a> Archive<'a> {
                     None
                 }
                 Step::Entry(entry) if zeros == 0 => Some(entry),
-                _ => return Err(Error::new(format!("a block of zeros between headers{}", after(last)))),
+                _ => return Err(Error::new(format_args!("a block of zeros between headers{}", after(last)))),
             };
             self.blocks_left = self
                 .blocks_left
                 .checked_sub(1)
-                .ok_or_else(|| Error::new(format!("the archive has more than {} entries", self.blocks_max)))?;
+                .ok_or_else(|| Error::new(format_args!("the archive has more than {} entries", self.blocks_max)))?;
             if entry.is_some() {
                 return Ok(entry);
             }
@@ -110,7 +110,7 @@ impl<'a> Stream<'a> {
             self.bytes_left = self
                 .bytes_left
                 .checked_sub(self.end as u64)
-                .ok_or_else(|| Error::new(format!("the archive has more than {} bytes", self.bytes_max)))?;
+                .ok_or_else(|| Error::new(format_args!("the archive has more than {} bytes", self.bytes_max)))?;
         }
         let from = self.at;
         self.at += max.min((self.end - from) as u64) as usize;
@@ -137,7 +137,7 @@ impl<'a> Stream<'a> {
         while left > 0 {
             let bytes = self.some(left)?;
             if bytes.is_empty() {
-                return Err(Error::new(format!("the archive ends in the middle of {}", shown(&entry.name))));
+                return Err(Error::new(format_args!("the archive ends in the middle of {}", shown(&entry.name))));
             }
             left -= bytes.len() as u64;
             take(bytes)?;

@@ -43,7 +43,7 @@ impl<'a> Place<'a> {
 pub fn check_parent(parent: &str) -> Result<()> {
     if parent.split('/').any(|part| part == "..") || parent.contains(['\0', '\n']) {
         let parent = escaped(parent);
-        return Err(Error::new(format!("invalid cgroup parent \"{parent}\": give a path without .. in it")));
+        return Err(Error::new(format_args!("invalid cgroup parent \"{parent}\": give a path without .. in it")));
     }
     Ok(())
 }
@@ -211,7 +211,7 @@ impl Group {
             (Errno::NODEV, _) => " (only a whole disk can be limited, no partition of it)",
             _ => "",
         };
-        Err(Error::os(format!("cannot set --{limit}: write {value} to {}/{name}{why}", self.path), errno))
+        Err(Error::os(format_args!("cannot set --{limit}: write {value} to {}/{name}{why}", self.path), errno))
     }
 
     /// The content of one of its files.

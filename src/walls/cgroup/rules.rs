@@ -124,7 +124,7 @@ fn parse(text: &str) -> Result<Vec<Rule>> {
     };
     read().ok_or_else(|| {
         let text = escaped(text);
-        Error::new(format!(
+        Error::new(format_args!(
             "invalid device cgroup rule '{text}': write it like 'c 10:200 rwm', with a, b or c in front"
         ))
     })
@@ -137,10 +137,10 @@ fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
         format!("error gathering device information while adding custom device \"{source}\"")
     };
     let access = access(&device.access)
-        .ok_or_else(|| Error::new(format!("{}: invalid mode {}", cannot(), escaped(&device.access))))?;
+        .ok_or_else(|| Error::new(format_args!("{}: invalid mode {}", cannot(), escaped(&device.access))))?;
     let stat = at::stat(CWD, source, AtFlags::empty()).tried_with(cannot)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-        let rule = node(&stat, access).ok_or_else(|| Error::new(format!("{}: not a device node", cannot())))?;
+        let rule = node(&stat, access).ok_or_else(|| Error::new(format_args!("{}: not a device node", cannot())))?;
         add(rules, rule);
         return Ok(());
     }
@@ -157,7 +157,7 @@ fn add_device(rules: &mut Vec<Rule>, device: &Device) -> Result<()> {
             let Some(rule) = node(&stat, access) else { continue };
             nodes_left = nodes_left
                 .checked_sub(1)
-                .ok_or_else(|| Error::new(format!("{}: more than {NODES_MAX} devices in it", cannot())))?;
+                .ok_or_else(|| Error::new(format_args!("{}: more than {NODES_MAX} devices in it", cannot())))?;
             add(rules, rule);
         }
     }

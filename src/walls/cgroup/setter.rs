@@ -4,7 +4,6 @@ use super::place::{Group, Hierarchy, Place};
 use super::v2;
 use crate::error::{Error, Result};
 use crate::spec::Limits;
-use alloc::format;
 use alloc::string::ToString;
 use rustix::io::Errno;
 
@@ -62,7 +61,10 @@ impl Setter<'_> {
                     _ => "",
                 };
                 let file = v2::ENABLED;
-                return Error::os(format!("cannot set --{limit}: write +{controller} to {level}/{file}{why}"), errno);
+                return Error::os(
+                    format_args!("cannot set --{limit}: write +{controller} to {level}/{file}{why}"),
+                    errno,
+                );
             }
         }
         self.no_file(limit, name, NO_SUCH_LIMIT)
@@ -70,6 +72,6 @@ impl Setter<'_> {
 
     /// The error for a value that has no file to go to.
     pub fn no_file(&self, limit: &str, name: &str, why: &str) -> Error {
-        Error::os(format!("cannot set --{limit}: {}/{name}{why}", self.group.path), Errno::NOENT)
+        Error::os(format_args!("cannot set --{limit}: {}/{name}{why}", self.group.path), Errno::NOENT)
     }
 }

@@ -120,7 +120,7 @@ pub fn fill_cpuset(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
             let path = format!("{level}/{name}");
             let own = file::read_text(&path)?;
             if own.trim().is_empty() && !above.is_empty() {
-                file::write_at(rustix::fs::CWD, &path, &above).tried_with(|| format!("write {above} to {path}"))?;
+                file::write_at(rustix::fs::CWD, &path, &above).tried(format_args!("write {above} to {path}"))?;
             } else {
                 above = own.trim().into();
             }

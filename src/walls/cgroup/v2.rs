@@ -87,7 +87,7 @@ fn memory(setter: &Setter<'_>, limits: &Limits, is_new: bool) -> Result<()> {
     ] {
         if is_asked {
             let why = format!("cgroup v2 has no {file} (leave the flag out on this host)");
-            return Err(Error::new(format!("cannot set --{flag}: {why}")));
+            return Err(Error::new(format_args!("cannot set --{flag}: {why}")));
         }
     }
     setter.number("memory", "memory.max", limits.memory)?;
@@ -114,7 +114,7 @@ fn swap_max(limits: &Limits, is_new: bool, memory_now: &dyn Fn() -> Result<Strin
     match memory.and_then(|memory| sum.checked_sub(memory)) {
         Some(swap) => Ok(Some(swap.to_string())),
         None if memory.is_none() => Err(Error::new("cannot set --memory-swap: there is no limit of memory (--memory)")),
-        None => Err(Error::new(format!("cannot set --memory-swap: {sum} is below the limit of memory"))),
+        None => Err(Error::new(format_args!("cannot set --memory-swap: {sum} is below the limit of memory"))),
     }
 }
 

@@ -57,7 +57,7 @@ pub fn refuse_unset(hierarchies: &[Hierarchy], limits: &Limits) -> Result<()> {
     for (controller, flags) in NEEDS {
         for flag in flags.split(' ') {
             if asked[at] && !hierarchies.iter().any(|h| h.has(controller)) {
-                return Err(Error::new(format!(
+                return Err(Error::new(format_args!(
                     "cannot set --{flag}: no cgroup hierarchy with the controller {controller} is mounted here"
                 )));
             }
@@ -92,7 +92,7 @@ pub fn disk(throttle: &Throttle) -> Result<String> {
     let cannot = || format!("cannot set --{}: {}", self::throttle(throttle.what).0, escaped(&throttle.device));
     let stat = at::stat(CWD, &throttle.device, AtFlags::empty()).map_err(|errno| Error::os(cannot(), errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
-        return Err(Error::new(format!("{} is not a block device", cannot())));
+        return Err(Error::new(format_args!("{} is not a block device", cannot())));
     }
     Ok(format!("{}:{}", rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)))
 }

@@ -35,14 +35,14 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
             at::c(name).and_then(|c| mknodat(&dev, c.as_c_str(), kind, mode, rustix::fs::makedev(*major, *minor)));
         match made {
             Err(Errno::PERM) => bind_node(dev.as_fd(), name, &format!("/dev/{name}"))?,
-            other => other.tried_with(|| format!("make /dev/{name}"))?,
+            other => other.tried(format_args!("make /dev/{name}"))?,
         }
     }
     for (name, target) in LINKS.split('\n').filter_map(|link| link.split_once(' ')) {
-        at::symlink(target, dev.as_fd(), name).tried_with(|| format!("make /dev/{name}"))?;
+        at::symlink(target, dev.as_fd(), name).tried(format_args!("make /dev/{name}"))?;
     }
     let mount = |name: &str, tree: OwnedFd| -> Result<()> {
-        at::make_dir(dev.as_fd(), name, 0o755).tried_with(|| format!("make /dev/{name}"))?;
+        at::make_dir(dev.as_fd(), name, 0o755).tried(format_args!("make /dev/{name}"))?;
         attach(&tree, place(dev.as_fd(), name)?.as_fd())
     };
     mount("pts", terminals()?)?;

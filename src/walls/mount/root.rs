@@ -124,7 +124,9 @@ fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<O
     }
     if options.len() >= 4096 {
         let count = spec.layers.len();
-        return Err(Error::new(format!("{count} layers are too many for this kernel: from 6.8 on there is no limit")));
+        return Err(Error::new(format_args!(
+            "{count} layers are too many for this kernel: from 6.8 on there is no limit"
+        )));
     }
     let options = alloc::ffi::CString::new(options).map_err(|_| Error::os("mount the overlay", Errno::INVAL))?;
     api::mount(c"overlay", c".", c"overlay", api::MountFlags::empty(), options.as_c_str()).map_err(no_overlay)?;
@@ -145,7 +147,7 @@ fn explain(fs: &OwnedFd, what: &str, errno: Errno) -> Error {
     match rustix::io::read(fs, &mut line) {
         Ok(n) if n > 2 => {
             let said = String::from_utf8_lossy(&line[2..n]).trim_end().replace('\n', " ");
-            Error::os(format!("{what}: {said}"), errno)
+            Error::os(format_args!("{what}: {said}"), errno)
         }
         _ => Error::os(what, errno),
     }

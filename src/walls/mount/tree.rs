@@ -66,9 +66,9 @@ pub fn place(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
     match at::make_dir(root, name, 0o755) {
         Ok(()) | Err(Errno::EXIST | Errno::ROFS) => {}
-        Err(errno) => return Err(Error::os(format!("make /{name}"), errno)),
+        Err(errno) => return Err(Error::os(format_args!("make /{name}"), errno)),
     }
-    at::open(root, name, flags).tried_with(|| format!("use /{name} of the image as a directory"))
+    at::open(root, name, flags).tried(format_args!("use /{name} of the image as a directory"))
 }
 
 /// An existing file at the path, or a new empty one.
@@ -203,5 +203,5 @@ pub fn map_ids(tree: &OwnedFd, ids: BorrowedFd<'_>, what: &str) -> Result<()> {
 /// What to say where mounts cannot map ids.
 pub fn no_id_maps(what: &str, errno: Errno) -> Error {
     let why = "id-mapped mounts need Linux 5.19, and 6.3 where the store is on tmpfs; without --userns it works";
-    Error::os(format!("cannot map the ids of {what}: {why}"), errno)
+    Error::os(format_args!("cannot map the ids of {what}: {why}"), errno)
 }

@@ -76,7 +76,7 @@ fn source(store: &Store, mount: &Mount) -> Result<OwnedFd> {
     if mount.kind == MountKind::Bind {
         return match clone_tree(rustix::fs::CWD, &mount.source, recursive) {
             Err(error) if error.is(Errno::NOENT) => {
-                Err(Error::new(format!("bind source path does not exist: {}", mount.source)))
+                Err(Error::new(format_args!("bind source path does not exist: {}", mount.source)))
             }
             other => other,
         };
@@ -102,7 +102,10 @@ fn refuse_unpropagated(mount: &Mount) -> Result<()> {
         return Ok(());
     }
     let kind = if mount.propagation.ends_with("slave") { "shared or slave" } else { "shared" };
-    Err(locate(mount, Error::new(format!("path {} is mounted on {path} but it is not a {kind} mount", mount.source))))
+    Err(locate(
+        mount,
+        Error::new(format_args!("path {} is mounted on {path} but it is not a {kind} mount", mount.source)),
+    ))
 }
 
 /// The mount that a path is on, and its optional fields. proc_pid_mountinfo(5)
@@ -170,7 +173,7 @@ fn refuse_shared(spec: &Spec, target: &OwnedFd) -> Result<()> {
     if spec.mounts.iter().any(is_shared) && tree::is_shared(target)? {
         let why =
             "it would be mounted on the host, too, as its place is in a volume that shares its mounts with the host";
-        return Err(Error::new(format!("{why} (rslave instead of rshared does not)")));
+        return Err(Error::new(format_args!("{why} (rslave instead of rshared does not)")));
     }
     Ok(())
 }
@@ -188,7 +191,7 @@ fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<Owne
     refuse_proc(&target, &mount.target)?;
     refuse_shared(spec, &target)?;
     if kind != FileType::Directory && is_directory(&target)? {
-        return Err(Error::new(format!("{} is a file, but there is a directory in the container", mount.source)));
+        return Err(Error::new(format_args!("{} is a file, but there is a directory in the container", mount.source)));
     }
     attach(&tree, target.as_fd())?;
     let propagation = match mount.propagation.as_str() {

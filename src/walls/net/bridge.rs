@@ -126,7 +126,7 @@ fn choose(store: &Store, network: &mut Network, from: usize) -> Result<()> {
 /// What the kernel says of a module that it does not have.
 pub fn explain(errno: Errno, module: &str, what: &str, name: &str) -> Error {
     if link::is_unknown_kind(errno) || errno == Errno::NOENT && module == nft::MODULES {
-        return Error::new(format!(
+        return Error::new(format_args!(
             "this kernel has no {module}, which networks need: modprobe -a {module}; or use --network host or --network none"
         ));
     }
@@ -148,7 +148,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
     match link::find(socket, &network.link)? {
         Some(found) if !found.is_bridge => {
             let why = format!("the host has a link {} that is no bridge", network.link);
-            return Err(Error::new(format!("cannot use network {}: {why}", network.name)));
+            return Err(Error::new(format_args!("cannot use network {}: {why}", network.name)));
         }
         // Switched on last: it is complete.
         Some(found) if found.is_up => return Ok(found),
@@ -173,7 +173,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         }
         remove(network)?;
     }
-    Err(Error::new(format!("cannot find a free subnet for network {}: others take them all", network.name)))
+    Err(Error::new(format_args!("cannot find a free subnet for network {}: others take them all", network.name)))
 }
 
 /// Whether the host uses the network's subnet otherwise. If it cannot have another one, that is an error.
@@ -183,7 +183,7 @@ fn is_taken(store: &Store, network: &Network) -> Result<bool> {
     let Some(other) = taken.iter().find(|other| other.overlaps(&subnet)) else { return Ok(false) };
     if network.is_fixed {
         let (name, other) = (&network.name, other.text());
-        return Err(Error::new(format!(
+        return Err(Error::new(format_args!(
             "network {name}: its subnet {} overlaps with {other}, which this host uses otherwise",
             network.subnet
         )));
@@ -204,7 +204,7 @@ fn make(socket: &Socket, network: &Network) -> Result<Link> {
     link::make_bridge(socket, &network.link, mtu)
         .map_err(|errno| explain(errno, "bridge", "make the bridge", &network.link))?;
     let Some(bridge) = link::find(socket, &network.link)? else {
-        return Err(Error::new(format!("the bridge {} has gone", network.link)));
+        return Err(Error::new(format_args!("the bridge {} has gone", network.link)));
     };
     forward(network)?;
     add_address(socket, bridge.index, network.gateway(false)?, network.subnet()?.prefix)?;
@@ -220,7 +220,7 @@ fn make(socket: &Socket, network: &Network) -> Result<Link> {
 fn add_address(socket: &Socket, index: u32, address: IpAddr, prefix: u8) -> Result<()> {
     match link::add_address(socket, index, address, prefix) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(Error::os(format!("give the bridge its address {}/{prefix}", ip::text(address)), errno)),
+        Err(errno) => Err(Error::os(format_args!("give the bridge its address {}/{prefix}", ip::text(address)), errno)),
     }
 }
 

@@ -30,7 +30,7 @@ pub fn attach(store: &Store, spec: &Spec, pid: i32) -> Result<Vec<Attached>> {
 /// Puts a container on one network. `link` is the link's name inside; `leads_out`: the default route is to go this way.
 pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, leads_out: bool) -> Result<Attached> {
     let _lock = networks::lock(store)?;
-    let missing = || Error::new(format!("network {} not found", endpoint.network));
+    let missing = || Error::new(format_args!("network {} not found", endpoint.network));
     let mut network = networks::get(store, &endpoint.network)?.ok_or_else(missing)?;
     let socket = link::open()?;
     let bridge = bridge::raise(store, &socket, &mut network)?;
@@ -100,7 +100,7 @@ fn make(
 
 fn taken(network: &str, ip: IpAddr) -> Error {
     let ip = ip::text(ip);
-    Error::new(format!("address {ip} of network {network} is already in use by another container"))
+    Error::new(format_args!("address {ip} of network {network} is already in use by another container"))
 }
 
 /// An address that no member has: the one that is asked for, or the first free one after a position.
@@ -110,7 +110,7 @@ fn free(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, afte
     let four = |ip: IpAddr| if let IpAddr::V4(v4) = ip { v4 } else { Ipv4Addr::UNSPECIFIED };
     if let Some(asked) = &endpoint.ip {
         let ip = ip::read(asked).filter(|ip| subnet.contains(*ip));
-        let ip = ip.ok_or_else(|| Error::new(format!("address {asked} is not in {}", network.subnet)))?;
+        let ip = ip.ok_or_else(|| Error::new(format_args!("address {asked} is not in {}", network.subnet)))?;
         return if is_free(ip) { Ok((four(ip), subnet.position(ip))) } else { Err(taken(&network.name, ip)) };
     }
     let range = network.ip_range.as_deref().and_then(Subnet::parse).unwrap_or(subnet);
@@ -122,7 +122,11 @@ fn free(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, afte
             return Ok((four(ip), at));
         }
     }
-    Err(Error::new(format!("no available IPv4 addresses on network {}: {} are all in use", network.name, range.text())))
+    Err(Error::new(format_args!(
+        "no available IPv4 addresses on network {}: {} are all in use",
+        network.name,
+        range.text()
+    )))
 }
 
 /// The IPv6 address, where the network has such: the one that is asked for, or the one at the same position.
@@ -134,7 +138,7 @@ fn six(network: &Network, members: &[bridge::Member], endpoint: &Endpoint, posit
     };
     let Some(ip) = ip else {
         let asked = endpoint.ip6.as_deref().unwrap_or("one for each IPv4 address");
-        return Err(Error::new(format!("network {} has no IPv6 address {asked}", network.name)));
+        return Err(Error::new(format_args!("network {} has no IPv6 address {asked}", network.name)));
     };
     let text = ip::text(ip);
     if members.iter().any(|member| member.ip6 == text) { Err(taken(&network.name, ip)) } else { Ok(text) }
@@ -163,7 +167,7 @@ fn written(hardware: [u8; 6]) -> String {
 
 /// child, or a helper of the monitor in the container's network: switches one of its links on.
 pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
-    let missing = || Error::new(format!("the link {} of network {} has gone", attached.link, attached.network));
+    let missing = || Error::new(format_args!("the link {} of network {} has gone", attached.link, attached.network));
     let index = link::find(socket, &attached.link)?.ok_or_else(missing)?.index;
     if attached.ip6.is_empty() {
         // A kernel without IPv6 has no such file.

@@ -3,7 +3,6 @@
 use crate::error::{Error, Result, escaped};
 use crate::kernel::file;
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::AsFd;
@@ -54,8 +53,9 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
     let number = user.parse::<u32>().ok();
     // A number is always an id, whatever the names in the image are (CVE-2026-30892).
     let entry = entry_of(passwd, 6, &mut |f| number.map_or(f[0] == user, |n| f[2].parse() == Ok(n)));
-    let unknown =
-        || Error::new(format!("unable to find user {}: no matching entries in passwd file", escaped(user))).exit(125);
+    let unknown = || {
+        Error::new(format_args!("unable to find user {}: no matching entries in passwd file", escaped(user))).exit(125)
+    };
     let mut account = match &entry {
         Some(f) => Account {
             uid: f[2].parse().map_err(|_| unknown())?,
@@ -107,7 +107,7 @@ fn gid_of(asked: &str, group: &str) -> Result<u32> {
     };
     gid.ok_or_else(|| {
         let asked = escaped(asked);
-        Error::new(format!("unable to find group {asked}: no matching entries in group file")).exit(125)
+        Error::new(format_args!("unable to find group {asked}: no matching entries in group file")).exit(125)
     })
 }
 

@@ -64,7 +64,7 @@ pub fn assemble(mut rules: Rules, machine: &Machine, compat: bool) -> Result<Vec
 /// What is wrong with a profile that makes too long a program.
 pub fn too_long() -> Error {
     let most = format!("the kernel takes {INSTRUCTIONS_MAX} instructions; fewer rules on arguments make fewer");
-    Error::new(format!("the seccomp profile is too long: {most}")).exit(125)
+    Error::new(format_args!("the seccomp profile is too long: {most}")).exit(125)
 }
 
 /// What is said of `connect` or `semop` without regard to their arguments also holds for i386's calls for many purposes,

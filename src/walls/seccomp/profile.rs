@@ -59,7 +59,7 @@ impl Profile {
     pub fn read(text: &str, machine: &Machine) -> Result<Self> {
         json::read(text).and_then(|node| profile(&node, machine)).map_err(|wrong| {
             let (line, column) = json::place(text, wrong.at);
-            Error::new(format!("seccomp profile, line {line}, column {column}: {}", wrong.what)).exit(125)
+            Error::new(format_args!("seccomp profile, line {line}, column {column}: {}", wrong.what)).exit(125)
         })
     }
 
