@@ -91,7 +91,7 @@ pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> 
     let is_dir = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
     if is_dir {
         // A directory's own times do not change with the files in it.
-        stat = rustix::fs::statat(&file, "index.json", rustix::fs::AtFlags::empty()).unwrap_or(stat);
+        stat = rustix::fs::statat(&file, c"index.json", rustix::fs::AtFlags::empty()).unwrap_or(stat);
     }
     let (is_image, file) = archive::is_of_images(file);
     if is_dir && !is_image {

@@ -34,7 +34,12 @@ pub fn remove(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Answer<()> {
 
 /// renameat(2) in one directory.
 pub fn rename(dir: BorrowedFd<'_>, from: &str, to: &str) -> Answer<()> {
-    rustix::fs::renameat(dir, c(from)?.as_c_str(), dir, c(to)?.as_c_str())
+    rename_into(dir, from, dir, to)
+}
+
+/// renameat(2) from one directory into another.
+pub fn rename_into(dir: BorrowedFd<'_>, from: &str, into: BorrowedFd<'_>, to: &str) -> Answer<()> {
+    rustix::fs::renameat(dir, c(from)?.as_c_str(), into, c(to)?.as_c_str())
 }
 
 /// linkat(2), following symlinks: another name for the file at a path.

@@ -2,7 +2,7 @@
 
 use super::{Store, ids_in, names, only_one, trash};
 use crate::error::{Error, Result, escaped};
-use crate::kernel::{fault, file, hex, lock, order, time};
+use crate::kernel::{at, fault, file, hex, lock, order, time};
 use crate::spec::record::{Part, from_json, texts, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, RECORD_VERSION_MIN, Spec, State};
 use alloc::borrow::ToOwned;
@@ -90,7 +90,7 @@ pub fn remove(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
         Err(error) if error.is(Errno::NOENT) => return Ok(()),
         other => other?,
     };
-    match rustix::fs::renameat(&dir, "config.json", &dir, GONE[usize::from(with_volumes)]) {
+    match at::rename(dir.as_fd(), "config.json", GONE[usize::from(with_volumes)]) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => return Err(Error::os(format_args!("remove the container {}", spec.name), errno)),
     }

@@ -3,7 +3,7 @@
 
 use super::{Store, journal};
 use crate::error::Result;
-use crate::kernel::{file, io, time};
+use crate::kernel::{at, file, io, time};
 use crate::spec::map::Map;
 use crate::spec::record::{texts, to_json};
 use crate::spec::{Attached, Spec};
@@ -11,7 +11,7 @@ use crate::store::journal::{From, Reader};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
-use rustix::fs::{CWD, SeekFrom, renameat, seek};
+use rustix::fs::{CWD, SeekFrom, seek};
 use rustix::io::Errno;
 
 /// What the file is called, and how large it may be; the one before it is kept, too.
@@ -98,7 +98,7 @@ fn append(store: &Store, line: &[u8]) -> core::result::Result<(), Errno> {
     let end = seek(&file, SeekFrom::Current(0))?;
     // Of all who write to a file, just one crosses a multiple of its size.
     if end / FILE_BYTES_MAX != (end - line.len() as u64) / FILE_BYTES_MAX {
-        renameat(CWD, path.as_str(), CWD, format!("{path}.1").as_str())?;
+        at::rename(CWD, &path, &format!("{path}.1"))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ pub use remove::{Removed, remove};
 use super::reference::Reference;
 use super::{Store, bundle, containers, events, ids_in, layers, only_one, reference, trash};
 use crate::error::{Error, Result, Tried, escaped};
-use crate::kernel::{fault, file, hex, order};
+use crate::kernel::{at, fault, file, hex, order};
 use crate::spec::map::{Map, Set};
 use crate::spec::record::{Part, record, to_json};
 use alloc::format;
@@ -15,7 +15,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use miniserde::json::{self, Value};
 use rustix::fd::AsFd;
-use rustix::fs::{Stat, renameat, symlinkat};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 /// The configuration document. Everything is optional in documents that others wrote.
@@ -220,9 +220,9 @@ fn point(store: &Store, dir: &str, name: &str, id: &str) -> Result<()> {
     let (tmp, refs) = (store.dir("tmp")?, store.dir(dir)?);
     loop {
         let draft = hex::encode(&hex::random(8));
-        symlinkat(id, &tmp, draft.as_str()).tried(format_args!("name an image {name}"))?;
+        at::symlink(id, tmp.as_fd(), &draft).tried(format_args!("name an image {name}"))?;
         fault::point("image:drafted");
-        match renameat(&tmp, draft.as_str(), &refs, name) {
+        match at::rename_into(tmp.as_fd(), &draft, refs.as_fd(), name) {
             Err(Errno::NOENT) => {} // a sweeper took it for a leftover
             other => break other.tried(format_args!("name an image {name}"))?,
         }

@@ -4,14 +4,14 @@
 //! under it.
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{fault, io};
+use crate::kernel::{at, fault, io};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fstat, inotify, openat, renameat, seek, statat};
+use rustix::fs::{AtFlags, OFlags, SeekFrom, fstat, inotify, seek};
 use rustix::io::{Errno, pread};
 
 /// Bytes that a reader holds: more than any line has that we wrote. A longer one is garbage, and skipped.
@@ -28,7 +28,7 @@ fn file_name(name: &str, slot: u32) -> String {
 /// Opens the newest file for appending, and makes it when it is missing.
 pub fn append(dir: BorrowedFd<'_>, name: &str) -> core::result::Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    openat(dir, name, flags, Mode::from(0o600))
+    at::make(dir, name, flags, 0o600)
 }
 
 /// Puts the files one further, `files_max` of them stay, and opens a new one. Only for who alone writes there. When this
@@ -36,11 +36,11 @@ pub fn append(dir: BorrowedFd<'_>, name: &str) -> core::result::Result<OwnedFd, 
 pub fn rotate(dir: BorrowedFd<'_>, name: &str, files_max: u32) -> core::result::Result<OwnedFd, Errno> {
     let fresh = format!(".{name}");
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat(dir, fresh.as_str(), flags, Mode::from(0o600))?;
+    let file = at::make(dir, &fresh, flags, 0o600)?;
     fault::point("rotate:made");
     shift(dir, name, files_max)?;
     fault::point("rotate:shifted");
-    renameat(dir, fresh.as_str(), dir, name)?;
+    at::rename(dir, &fresh, name)?;
     fault::point("rotate:done");
     Ok(file)
 }
@@ -48,11 +48,11 @@ pub fn rotate(dir: BorrowedFd<'_>, name: &str, files_max: u32) -> core::result::
 /// Makes room at slot 0, up to the first slot that is free: that one was left by a kill half-way. Without a free one the
 /// oldest file is replaced.
 fn shift(dir: BorrowedFd<'_>, name: &str, files_max: u32) -> core::result::Result<(), Errno> {
-    let is_taken = |slot: &u32| statat(dir, file_name(name, *slot).as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    let is_taken = |slot: &u32| at::stat(dir, &file_name(name, *slot), AtFlags::SYMLINK_NOFOLLOW).is_ok();
     let oldest = files_max.saturating_sub(1);
     let free = (0..oldest).find(|slot| !is_taken(slot)).unwrap_or(oldest);
     for slot in (0..free).rev() {
-        renameat(dir, file_name(name, slot).as_str(), dir, file_name(name, slot + 1).as_str())?;
+        at::rename(dir, &file_name(name, slot), &file_name(name, slot + 1))?;
         fault::point("rotate:moved");
     }
     Ok(())
@@ -204,7 +204,7 @@ impl Reader {
     }
 
     fn at(&self, slot: u32) -> Option<Identity> {
-        statat(&self.dir, file_name(self.name, slot).as_str(), AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(identity)
+        at::stat(self.dir.as_fd(), &file_name(self.name, slot), AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(identity)
     }
 
     fn too_fast(&self) -> Error {
@@ -236,7 +236,7 @@ impl Reader {
     /// Opens the file in a slot, if it is the wanted one.
     fn open_slot(&self, slot: u32, wanted: Option<Identity>) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = openat(&self.dir, file_name(self.name, slot).as_str(), flags, Mode::empty()).ok()?;
+        let file = at::open(self.dir.as_fd(), &file_name(self.name, slot), flags).ok()?;
         let is_wanted = |wanted| fstat(&file).is_ok_and(|stat| identity(&stat) == wanted);
         wanted.is_none_or(is_wanted).then_some(file)
     }

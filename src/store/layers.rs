@@ -7,7 +7,7 @@ use super::{Store, gzip, trash};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::Source;
-use crate::kernel::{fault, file};
+use crate::kernel::{at, fault, file};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -192,7 +192,7 @@ pub fn prove(store: &Store, diff_id: &str, notes: bool) -> Result<Proof> {
 
 /// Whether a program of this name is in one of the directories of `path` (as in $PATH), seen through the layers.
 pub fn has_program(store: &Store, layers: &[String], path: &str, program: &str) -> bool {
-    use rustix::fs::{AtFlags, FileType, OFlags, statat};
+    use rustix::fs::{AtFlags, FileType, OFlags};
     let mut roots = Vec::new();
     for layer in layers.iter().rev() {
         let Ok(diff) = file::open_dir_at(store.layers.as_fd(), &format!("{layer}/diff")) else { return false };
@@ -202,7 +202,7 @@ pub fn has_program(store: &Store, layers: &[String], path: &str, program: &str) 
         // The uppermost layer that has the name decides; there a whiteout (a 0:0 device) says that it is gone.
         for root in &roots {
             let Ok(dir) = file::open_in_root(root.as_fd(), dir, OFlags::PATH | OFlags::DIRECTORY) else { continue };
-            let Ok(stat) = statat(&dir, program, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = at::stat(dir.as_fd(), program, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let kind = FileType::from_raw_mode(stat.st_mode);
             return kind == FileType::Symlink || kind == FileType::RegularFile && stat.st_mode & 0o111 != 0;
         }

@@ -3,15 +3,15 @@
 
 use super::Store;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, hex};
+use crate::kernel::{at, file, hex};
 use alloc::string::String;
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock, fsync, renameat_with, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock, fsync, renameat_with};
 use rustix::io::Errno;
 
 /// Reserves the name for the container. Its directory must be in place already.
 pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
-    match symlinkat(id, &store.names, name) {
+    match at::symlink(id, store.names.as_fd(), name) {
         Err(Errno::EXIST) => {}
         other => return other.tried(format_args!("reserve the name {name}")),
     }
@@ -19,7 +19,7 @@ pub fn reserve(store: &Store, name: &str, id: &str) -> Result<()> {
     let _lock = lock(store)?;
     loop {
         free(store, name)?;
-        match symlinkat(id, &store.names, name) {
+        match at::symlink(id, store.names.as_fd(), name) {
             Err(Errno::EXIST) => {} // somebody without the lock was faster; now it has a living holder
             other => return other.tried(format_args!("reserve the name {name}")),
         }
@@ -39,7 +39,7 @@ fn free(store: &Store, name: &str) -> Result<()> {
              You have to remove (or rename) that container to be able to reuse that name."
         )));
     }
-    match unlinkat(&store.names, name, AtFlags::empty()) {
+    match at::remove(store.names.as_fd(), name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(Error::os(format_args!("replace the stale name {name}"), errno)),
     }
@@ -77,7 +77,7 @@ pub fn release(store: &Store, name: &str, id: &str) -> Result<()> {
     if holder(store, name).as_deref() != Some(id) {
         return Ok(());
     }
-    match unlinkat(&store.names, name, AtFlags::empty()) {
+    match at::remove(store.names.as_fd(), name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(Error::os(format_args!("release the name {name}"), errno)),
     }

@@ -3,7 +3,7 @@
 
 use super::{Store, only_one};
 use crate::error::{Error, Result, escaped};
-use crate::kernel::{file, hex, order};
+use crate::kernel::{at, file, hex, order};
 use crate::spec::Spec;
 use crate::spec::ip;
 use crate::spec::map::Map;
@@ -170,7 +170,7 @@ pub fn write(store: &Store, network: &Network) -> Result<()> {
 
 /// Removes the record; its bridge must be gone. The caller holds the lock.
 pub fn remove(store: &Store, name: &str) -> Result<()> {
-    match rustix::fs::unlinkat(store.dir("networks")?, name, AtFlags::empty()) {
+    match at::remove(store.dir("networks")?.as_fd(), name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(store.locate("networks", Error::tried("remove", name, errno))),
     }

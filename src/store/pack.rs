@@ -43,7 +43,7 @@ pub enum Form {
 /// and what is mounted in the tree is an empty directory. An entry that vanishes meanwhile is left out.
 pub fn pack(dir: BorrowedFd<'_>, form: Form, skip: &dyn Fn(&str) -> bool, sink: &mut dyn Sink) -> Result<()> {
     let mut walk = Walk::new(form, skip, sink);
-    let top = openat(dir, ".", DIRECTORY, Mode::empty()).tried("open the directory to pack")?;
+    let top = openat(dir, c".", DIRECTORY, Mode::empty()).tried("open the directory to pack")?;
     let stat = fstat(&top).tried("look at the directory to pack")?;
     let notes = walk.attributes(&top)?;
     walk.enter(top, &stat, &notes)?;
@@ -397,7 +397,7 @@ impl<'a> Walk<'a> {
         let Some(level) = self.stack.last_mut() else { return Ok(()) };
         if level.fd.is_none() {
             let what = || format!("go back to {}", shown(&self.path[..level.path_bytes]));
-            let fd = openat(&*below, "..", DIRECTORY, Mode::empty()).tried_with(what)?;
+            let fd = openat(&*below, c"..", DIRECTORY, Mode::empty()).tried_with(what)?;
             if id(&fstat(&fd).tried_with(what)?) != level.id {
                 return Err(Error::new(format_args!("{}: it was moved while it was packed", what())));
             }

@@ -5,13 +5,13 @@
 
 use super::tar::{self, BLOCK_BYTES, Block, Entry, Kind, Parser, Step, shown};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
 use crate::kernel::io::{self, Sink, Source};
+use crate::kernel::{at, file};
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
 /// The file in a layer's directory.
@@ -212,7 +212,7 @@ struct Reader {
 impl Reader {
     /// Opens the skeleton and tells the bytes of the archive.
     fn open(layer: BorrowedFd<'_>) -> Result<(Self, u64)> {
-        let fd = openat(layer, NAME, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let fd = at::open(layer, NAME, OFlags::RDONLY);
         let fd = fd.tried(format_args!("open {NAME}"))?;
         let mut reader = Self { fd, buf: vec![0; BUFFER_BYTES], at: 0, end: 0 };
         let (magic, size): ([u8; 8], [u8; 8]) = (reader.array()?, reader.array()?);

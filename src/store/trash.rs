@@ -2,12 +2,12 @@
 
 use super::Store;
 use crate::error::{Result, Tried};
-use crate::kernel::{file, hex};
+use crate::kernel::{at, file, hex};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FlockOperation, flock, fstat, renameat};
+use rustix::fs::{FlockOperation, flock, fstat};
 use rustix::io::Errno;
 
 /// A directory being made in `tmp/`. The flock on it tells sweepers that its maker lives.
@@ -42,7 +42,7 @@ pub fn draft(store: &Store) -> Result<Draft> {
 impl Draft {
     /// Moves the finished directory to its place; `EXIST` or `NOTEMPTY` when there is one already.
     pub fn place(self, into: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-        renameat(&self.tmp, self.name.as_str(), into, name).tried(format_args!("put {name} in its place"))?;
+        at::rename_into(self.tmp.as_fd(), &self.name, into, name).tried(format_args!("put {name} in its place"))?;
         Ok(self.dir)
     }
 
@@ -57,7 +57,7 @@ impl Draft {
 pub fn throw(store: &Store, dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
     let trash = store.dir("trash")?;
     let there = format!("{name}.{}", hex::encode(&hex::random(4)));
-    match renameat(dir, name, &trash, there.as_str()) {
+    match at::rename_into(dir, name, trash.as_fd(), &there) {
         Ok(()) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(crate::error::Error::os(format_args!("remove {name}"), errno)),

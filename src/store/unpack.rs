@@ -105,7 +105,7 @@ pub fn mark_opaque(root: BorrowedFd<'_>, paths: &[Vec<u8>]) -> Result<()> {
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()), // a later entry replaced it
                 other => other?,
             };
-            set_opaque(&openat(&dir, ".", DIRECTORY, Mode::empty())?)
+            set_opaque(&openat(&dir, c".", DIRECTORY, Mode::empty())?)
         };
         mark().tried_with(|| format!("make the directory {} opaque", shown(path)))?;
     }
@@ -254,7 +254,7 @@ impl<'a> Tree<'a> {
             if entry.kind != Kind::Directory {
                 return Err(Error::new(format_args!("{}: the root can only be a directory", shown(&entry.name))));
             }
-            let root = openat(self.root, ".", DIRECTORY, Mode::empty()).tried("open the root directory")?;
+            let root = openat(self.root, c".", DIRECTORY, Mode::empty()).tried("open the root directory")?;
             return self.dress_directory(path, &root, entry, false);
         }
         if let Some(why) = unwanted(entry) {

@@ -2,7 +2,7 @@
 
 use super::{Store, containers, events, trash};
 use crate::error::{Error, Result};
-use crate::kernel::{fault, file, hex, order, time};
+use crate::kernel::{at, fault, file, hex, order, time};
 use crate::spec::Spec;
 use crate::spec::map::Map;
 use crate::spec::record::{from_json, record, to_json};
@@ -57,7 +57,7 @@ pub fn path(store: &Store, name: &str) -> String {
 /// What is known about a volume; `None` when there is none of this name.
 pub fn get(store: &Store, name: &str) -> Result<Option<Volume>> {
     let volumes = store.dir("volumes")?;
-    let stat = match rustix::fs::statat(&volumes, name, AtFlags::SYMLINK_NOFOLLOW) {
+    let stat = match at::stat(volumes.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(store.locate("volumes", Error::os(format_args!("look at {name}"), errno))),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Source};
-use crate::kernel::{file, hex};
+use crate::kernel::{at, file, hex};
 use crate::store::tar::{self, BLOCK_BYTES, Kind, Parser, Step, shown};
 use crate::store::unpack::Limits;
 use crate::store::{Store, gzip};
@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom, fstat};
 use rustix::io::Errno;
 
 /// Files in one archive, and bytes of their names. A large collection of images has hundreds.
@@ -93,8 +93,8 @@ fn spool(store: &Store, from: &OwnedFd, limits: &Limits, progress: &mut dyn FnMu
     let tmp = store.dir("tmp")?;
     let name = hex::encode(&hex::random(8));
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let to = openat(&tmp, &name, flags, Mode::from(0o600)).tried("make a file for the archive")?;
-    let _ = unlinkat(&tmp, &name, AtFlags::empty()); // a sweeper may have been faster
+    let to = at::make(tmp.as_fd(), &name, flags, 0o600).tried("make a file for the archive")?;
+    let _ = at::remove(tmp.as_fd(), &name, AtFlags::empty()); // a sweeper may have been faster
     // A file may have been read from already, a pipe has no other place.
     let _ = rustix::fs::seek(from, SeekFrom::Start(0));
     let mut source = io::File { fd: from.as_fd(), name: "the archive" };

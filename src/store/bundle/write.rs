@@ -5,7 +5,7 @@ use super::{TRAILER_BYTES, VERSION, damaged, number, open_file, own, text};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::{self, Sink, Source};
-use crate::kernel::{fault, file};
+use crate::kernel::{at, fault, file};
 use crate::store::images;
 use crate::store::pack::{self, Form};
 use crate::store::{Store, layers, skeleton};
@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use miniserde::json::{self, Number, Object, Value};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, fchmod, fsync, ftruncate, openat, renameat, seek, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, fchmod, fsync, ftruncate, seek};
 
 /// Writes this program with these images (name, empty without one, and id) behind it to a file of mode 0755, beside the
 /// path and renamed over it. With an entry, the arguments of `run`, the file is what the first image runs so. Who holds
@@ -26,20 +26,20 @@ pub fn write(store: &Store, wanted: &[(String, String)], entry: &[&str], path: &
     let what = format!("write {path}");
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
     let dir = file::open_dir(if dir.is_empty() { "/" } else { dir })?;
-    if let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    if let Ok(stat) = at::stat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
         && FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
     {
         return Err(Error::new(format_args!("cannot {what}: it is there, and not a regular file")));
     }
     let beside = format!(".{name}.{}", hex::encode(&hex::random(4)));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = openat(&dir, beside.as_str(), flags, Mode::from(0o600)).tried(&what)?;
+    let file = at::make(dir.as_fd(), &beside, flags, 0o600).tried(&what)?;
     let mut out = Out { fd: file.as_fd(), what: &what, at: 0, hash: Hash::default(), buf: Vec::new() };
     let place = || {
         fchmod(&file, Mode::from(0o755))?;
         fsync(&file)?;
         fault::point("bundle:written");
-        renameat(&dir, beside.as_str(), &dir, name)
+        at::rename(dir.as_fd(), &beside, name)
     };
     let done = content(store, wanted, entry, &mut out).and_then(|()| place().tried(&what));
     if done.is_err() {

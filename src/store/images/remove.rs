@@ -4,11 +4,12 @@ use super::super::reference::Reference;
 use super::super::{Store, bundle, containers, events, trash};
 use super::{Found, collect, find_stored, get, has_children, missing, parent, references};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::fault;
+use crate::kernel::{at, fault};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rustix::fs::{AtFlags, unlinkat};
+use rustix::fd::AsFd;
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 /// What [`remove`] did.
@@ -76,7 +77,7 @@ fn delete(store: &Store, id: String, force: bool, prunes: bool, is_quiet: bool, 
         for reference in &names {
             untag(store, &id, reference, removed)?;
         }
-        match unlinkat(&store.images, id.as_str(), AtFlags::empty()) {
+        match at::remove(store.images.as_fd(), &id, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno).tried_with(|| format!("remove the image {}", &id[..12])),
         }
@@ -137,7 +138,7 @@ fn names(store: &Store, id: &str) -> Result<Vec<Reference>> {
 }
 
 fn untag(store: &Store, id: &str, reference: &Reference, removed: &mut Removed) -> Result<()> {
-    match unlinkat(store.dir("refs")?, reference.file_name(), AtFlags::empty()) {
+    match at::remove(store.dir("refs")?.as_fd(), &reference.file_name(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => {
             let error = Error::os(format_args!("remove the name {}", reference.text()), errno);

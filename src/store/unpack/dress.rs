@@ -12,9 +12,9 @@ type Answer<T> = core::result::Result<T, Errno>;
 
 /// Marks a directory as one that hides what is below it.
 pub fn set_opaque(fd: &OwnedFd) -> Answer<()> {
-    match fsetxattr(fd, "trusted.overlay.opaque", b"y", XattrFlags::empty()) {
+    match fsetxattr(fd, c"trusted.overlay.opaque", b"y", XattrFlags::empty()) {
         // In a user namespace overlays have their marks elsewhere (option userxattr).
-        Err(Errno::PERM) => fsetxattr(fd, "user.overlay.opaque", b"y", XattrFlags::empty()),
+        Err(Errno::PERM) => fsetxattr(fd, c"user.overlay.opaque", b"y", XattrFlags::empty()),
         other => other,
     }
 }
