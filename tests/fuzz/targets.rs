@@ -5,6 +5,7 @@ use mydocker::error::Result;
 use mydocker::kernel::io::Source;
 use mydocker::kernel::{file, hex};
 use mydocker::life::log;
+use mydocker::spec::ip;
 use mydocker::spec::record::{self, Part};
 use mydocker::spec::{Spec, State};
 use mydocker::store::archive::{place, plan};
@@ -17,6 +18,7 @@ use mydocker::store::{self, bundle, gzip, reference};
 use mydocker::walls::seccomp;
 use rustix::fd::{AsFd, AsRawFd};
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A parser and how to get far into it.
@@ -153,6 +155,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "state", run: |input| document(input, State::created), mend: leave, words: JSON },
     Target { name: "volume", run: |input| document(input, Volume::default), mend: leave, words: JSON },
     Target { name: "network", run: network, mend: leave, words: NETWORK },
+    Target {
+        name: "address",
+        run: address,
+        mend: leave,
+        words: &["::", ":", "::ffff:", "1.2.3.4", "0", "255", "fe80"],
+    },
     Target { name: "archive", run: archive, mend: leave, words: ARCHIVE },
     Target { name: "bundle", run: carried, mend: leave, words: BUNDLE },
     Target { name: "seccomp", run: profile, mend: leave, words: JSON },
@@ -186,6 +194,20 @@ fn network(input: &[u8]) -> String {
     }
     let _ = (network.gateway(false), network.gateway(true), network.option("x"));
     shape
+}
+
+/// An IP address: as the standard library reads and writes it.
+fn address(input: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(input) else { return "no text".to_owned() };
+    let wanted: Option<IpAddr> = text.parse().ok();
+    assert_eq!(ip::read(text), wanted, "{text:?}");
+    wanted.map_or_else(
+        || "no address".to_owned(),
+        |wanted| {
+            assert_eq!(ip::text(wanted), wanted.to_string());
+            text.chars().map(|c| if c.is_ascii_hexdigit() { 'x' } else { c }).collect()
+        },
+    )
 }
 
 fn leave(_: &mut [u8], _: &mut Random) {}
