@@ -10,6 +10,7 @@ use super::decide::network::joins;
 use super::filter::{self, Filter};
 use super::prune::{self, Filters, Pruned};
 use super::read::network as words;
+use super::run::note_forwarding;
 use super::shape::{picked, put_labels, put_string, put_text};
 use super::{OK, complain, each, human, known_containers, open_store, print, print_list, read};
 use miniserde::json::Value;
@@ -19,6 +20,7 @@ use mydocker::life::{connect as rewire, network as life};
 use mydocker::spec::Endpoint;
 use mydocker::store::networks::{self, DEFAULT, Network};
 use mydocker::store::{Store, containers};
+use mydocker::walls::net::bridge::forwards;
 
 /// `network create NETWORK`
 pub fn create(parsed: &Parsed) -> Result<u8> {
@@ -185,7 +187,9 @@ pub fn connect(parsed: &Parsed) -> Result<u8> {
     if driver(&network) == "bridge" {
         joins(&store, &network.name, &mut endpoint).map_err(|error| error.exit(1))?;
     }
+    let before = forwards();
     rewire::connect(&store, &container, &network, endpoint)?;
+    note_forwarding(before);
     Ok(OK)
 }
 

@@ -192,12 +192,20 @@ fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Sta
     begin(store, container, change, &wanted, false).map(Some)
 }
 
-/// Starts it. That the host passes packets on from now on is told: it does so also when no container is there any more.
-fn begin(store: &Store, container: Container, change: OwnedFd, wanted: &Attach, fresh: bool) -> Result<Started> {
-    let is_nothing_new = container.spec.network != Network::Bridge || forwards();
-    let started = start::start(store, container, change, wanted, fresh);
-    if !is_nothing_new && forwards() {
-        note("switched net.ipv4.ip_forward on: containers reach other hosts through this one");
+/// Tells that the host passes packets on from now on: it does so also when no container is there any more.
+pub fn note_forwarding(before: [bool; 2]) {
+    let after = forwards();
+    for (at, key) in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"].iter().enumerate() {
+        if after[at] && !before[at] {
+            note(&["switched ", key, " on: containers reach other hosts through this one"].concat());
+        }
     }
+}
+
+/// Starts it.
+fn begin(store: &Store, container: Container, change: OwnedFd, wanted: &Attach, fresh: bool) -> Result<Started> {
+    let before = if container.spec.network == Network::Bridge { forwards() } else { [true; 2] };
+    let started = start::start(store, container, change, wanted, fresh);
+    note_forwarding(before);
     started
 }

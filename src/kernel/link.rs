@@ -287,7 +287,7 @@ pub fn is_unknown_kind(errno: Errno) -> bool {
 pub fn check_name(name: &str) -> Result<()> {
     if name.is_empty()
         || name.len() > NAME_BYTES_MAX
-        || name.contains(|c: char| matches!(c, '/' | ':') || c.is_whitespace())
+        || name.contains(|c: char| matches!(c, '/' | ':' | '%') || c.is_whitespace())
         || matches!(name, "." | "..")
     {
         return Err(Error::new(format_args!("\"{}\" cannot be the name of a network link", escaped(name))));

@@ -48,6 +48,10 @@ pub fn disconnect(store: &Store, container: &Container, network: &Network, force
         if network.name == "host" && spec.network == spec::Network::Host {
             return Err(Error::new(HOSTS));
         }
+        if network.name == "none" && spec.network == spec::Network::None {
+            spec.network = spec::Network::Bridge; // on no network yet
+            return Ok(());
+        }
         if !networks::is_on(spec, &network.name) {
             let what = format!("container {} is not connected to network {}", spec.name, network.name);
             return Err(Error::new(what));

@@ -92,7 +92,7 @@ pub fn announce(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()>
         let mut lines = text::own(spec, attached);
         if meet(store, spec, attached, &mut lines)? {
             let is_old = |line: &str| text::is_own(line, spec, attached) || text::is_of_network(line, attached);
-            edit(store, &spec.id, &is_old, &lines)?;
+            let _ = edit(store, &spec.id, &is_old, &lines); // what it made of its own file is its own affair
         }
     }
     Ok(())
@@ -123,7 +123,9 @@ pub fn part(store: &Store, spec: &Spec, attached: &Attached) -> Result<()> {
     let _lock = networks::lock(store)?;
     let is_of_network = |line: &str| text::is_of_network(line, attached);
     forget(store, spec, &attached.network, &|line| text::is_about(line, spec) && is_of_network(line))?;
-    edit(store, &spec.id, &|line| text::is_own(line, spec, attached) || is_of_network(line), "")
+    // What it made of its own file is its own affair.
+    let _ = edit(store, &spec.id, &|line| text::is_own(line, spec, attached) || is_of_network(line), "");
+    Ok(())
 }
 
 /// The lock of the networks, where there is anything to do.

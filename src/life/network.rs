@@ -52,6 +52,10 @@ pub fn settled(store: &Store, network: Network) -> Result<Network> {
 /// Makes a network as it was asked for; an empty IPv6 subnet is any. What is missing is chosen, and all that is there must
 /// be free.
 pub fn make(store: &Store, mut network: Network) -> Result<Network> {
+    if store.is_rootless {
+        let why = "networks need root, as they need links of the host: use --network none or --network host";
+        return Err(Error::new(why));
+    }
     let _lock = networks::lock(store)?;
     let name = network.name.clone();
     if networks::get(store, &name)?.is_some() {
@@ -146,7 +150,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
         let what = format!("error while removing network: network {name} has active endpoints ({list})");
         return Err(Error::new(what));
     }
-    if !network.id.is_empty() {
+    if !network.id.is_empty() && !store.is_rootless {
         bridge::remove(&network)?;
     }
     networks::remove(store, &name)?;

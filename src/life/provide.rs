@@ -4,6 +4,7 @@
 use super::control::{self, Message};
 use super::{exec, hosts, packing};
 use crate::error::{Error, Result};
+use crate::kernel::fault;
 use crate::spec::record::{from_json, to_json};
 use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::{Store, containers};
@@ -84,6 +85,7 @@ pub fn provide(
     let mut attached = Vec::new();
     if spec.network == Network::Bridge {
         attached = net::endpoint::attach(store, spec, pid)?;
+        fault::point("monitor:attached");
         prepared.published.open(spec, &attached)?;
         hosts::write(store, spec, &attached)?;
         for attached in &attached {

@@ -68,9 +68,13 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         Ok(_) => Err(Error::new(format_args!("the monitor of container {name} gave a strange answer"))),
         Err(error) => {
             // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.
-            if fresh {
-                process::wait(monitor.pidfd.as_fd());
+            process::wait(monitor.pidfd.as_fd());
+            if !container.is_alive().unwrap_or(true) {
+                let _ = super::hosts::withdraw(store, &container.spec, &[]);
                 let _ = crate::walls::release(&container.spec);
+                let _ = crate::walls::release_links(store, &container.spec, &[]);
+            }
+            if fresh {
                 let _ = super::remove::dispose(store, &container.spec, true);
                 let _ = crate::store::trash::sweep(store);
             }

@@ -3,7 +3,7 @@
 
 use super::{Store, only_one};
 use crate::error::{Error, Result, escaped};
-use crate::kernel::{at, file, hex, order};
+use crate::kernel::{at, file, hex, link, order};
 use crate::spec::Spec;
 use crate::spec::ip;
 use crate::spec::map::Map;
@@ -120,7 +120,8 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Network>> {
     };
     let mut network = Network::default();
     let is_read = core::str::from_utf8(&text).is_ok_and(|text| from_json(&mut network, text));
-    if is_read && network.name == name && hex::is(&network.id, 64) {
+    let has_link = network.link.is_empty() || link::check_name(&network.link).is_ok();
+    if is_read && network.name == name && hex::is(&network.id, 64) && has_link {
         return Ok(Some(network));
     }
     Err(Error::new(format_args!("the record {}/networks/{name} is damaged", store.root_path)))

@@ -8,7 +8,8 @@ use std::fs;
 /// The steps of a start that the command itself takes.
 const MAKING: [&str; 3] = ["create:filled", "create:placed", "create:named"];
 /// The steps of a start that the monitor or the first process takes.
-const STARTING: [&str; 5] = ["monitor:alive", "monitor:prepared", "monitor:cloned", "init:born", "init:walled"];
+const STARTING: [&str; 6] =
+    ["monitor:alive", "monitor:prepared", "monitor:cloned", "monitor:attached", "init:born", "init:walled"];
 const ENDING: [&str; 3] = ["monitor:ended", "monitor:written", "monitor:released"];
 
 /// Runs a command in which every process dies that reaches the step.

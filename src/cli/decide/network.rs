@@ -189,6 +189,15 @@ pub fn ports(job: &mut Job<'_>) -> Result<()> {
         let note = ["Published ports are discarded when using ", spec.network.word(), " network mode"];
         job.made.notes.push(note.concat());
     }
+    if !spec.ports.is_empty() {
+        let mut leads_out = false;
+        for endpoint in &spec.endpoints {
+            leads_out |= !networks::find(job.store, &endpoint.network)?.is_internal;
+        }
+        if !leads_out {
+            job.made.notes.push("Published ports lead nowhere: the container is on internal networks only".to_owned());
+        }
+    }
     Ok(())
 }
 

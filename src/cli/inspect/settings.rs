@@ -44,6 +44,13 @@ pub fn settings(store: &Store, spec: &Spec, state: &State) -> Object {
         let mut known = Object::new();
         if let Some(attached) = state.networks.iter().find(|attached| runs && attached.network == endpoint.network) {
             known = record(attached);
+            // Its record has one only where the default route goes through it.
+            if let Ok(Some(network)) = networks::get(store, &attached.network)
+                && !network.is_internal
+            {
+                put_string(&mut known, "gateway", network.gateway);
+                put_string(&mut known, "gateway6", network.gateway6.unwrap_or_default());
+            }
             put_string(&mut known, "endpoint", network::endpoint_id(&spec.id, &attached.network_id));
             if endpoint.network == networks::DEFAULT {
                 o.clone_from(&known);

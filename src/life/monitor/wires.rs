@@ -7,6 +7,7 @@ use crate::kernel::link;
 use crate::spec::Attached;
 use crate::store::networks;
 use crate::walls::net::endpoint;
+use crate::walls::net::ports::{self, Published};
 use alloc::format;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -17,6 +18,9 @@ impl Monitor<'_> {
     pub(super) fn rewire(&mut self, container: &Container) -> Result<()> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let (store, spec, init) = (self.store, &container.spec, run.child.pidfd.as_fd());
+        if run.published.bound.is_empty() {
+            run.published = ports::prepare(store, spec)?; // it may lead out for the first time
+        }
         let before = core::mem::take(&mut self.state.networks);
         let mut result = Ok(());
         let mut left: Vec<Attached> = Vec::new();
@@ -54,7 +58,13 @@ impl Monitor<'_> {
         if left.iter().all(|attached| attached.gateway.is_empty()) {
             result = result.and(lead_out(store, init, &mut left));
         }
+        // Ports lead to one that can be reached from outside.
+        if left.iter().all(|attached| attached.gateway.is_empty()) {
+            run.relays.end();
+            run.published = Published::default();
+        }
         result = result.and(run.published.open(spec, &left));
+        self.state.ports.clone_from(&run.published.bound);
         self.state.networks = left;
         result.and(container.note_state(self.store, &self.state, false))
     }

@@ -150,8 +150,12 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
             let why = format!("the host has a link {} that is no bridge", network.link);
             return Err(Error::new(format_args!("cannot use network {}: {why}", network.name)));
         }
-        // Switched on last: it is complete.
-        Some(found) if found.is_up => return Ok(found),
+        // Switched on last: it is complete, but somebody may have flushed its rules.
+        Some(found) if found.is_up => return ensure_rules(socket, network).map(|()| found),
+        // Switched off by somebody while containers are on it: they would lose their way with it.
+        Some(found) if members_of(socket, found.index)?.iter().any(|member| member.is_there) => {
+            return equip(socket, network, &found).map(|()| found);
+        }
         Some(found) => link::remove(socket, found.index).tried_to("remove the link", &network.link)?,
         None => {}
     }
@@ -191,30 +195,47 @@ fn is_taken(store: &Store, network: &Network) -> Result<bool> {
     Ok(true)
 }
 
-fn make(socket: &Socket, network: &Network) -> Result<Link> {
-    let links = link::all(socket, None)?;
-    let mut uplink = None;
+/// The link that leads to the world.
+fn uplink(socket: &Socket) -> Result<Option<Link>> {
+    let mut links = link::all(socket, None)?;
     for route in link::routes(socket)? {
-        if route.to.is_none() {
-            uplink = uplink.or_else(|| links.iter().find(|link| link.index == route.link));
+        if let (None, Some(at)) = (route.to, links.iter().position(|link| link.index == route.link)) {
+            return Ok(Some(links.swap_remove(at)));
         }
     }
+    Ok(None)
+}
+
+fn make(socket: &Socket, network: &Network) -> Result<Link> {
     let asked = network.option(networks::OPTION_MTU).and_then(|text| text.parse().ok());
-    let mtu = asked.or(uplink.map(|link| link.mtu)).unwrap_or(MTU);
+    let mtu = match asked {
+        Some(mtu) => mtu,
+        None => uplink(socket)?.map_or(MTU, |link| link.mtu),
+    };
     link::make_bridge(socket, &network.link, mtu)
         .map_err(|errno| explain(errno, "bridge", "make the bridge", &network.link))?;
     let Some(bridge) = link::find(socket, &network.link)? else {
         return Err(Error::new(format_args!("the bridge {} has gone", network.link)));
     };
+    equip(socket, network, &bridge).map(|()| bridge)
+}
+
+/// Gives a bridge all that it needs, and switches it on.
+fn equip(socket: &Socket, network: &Network, bridge: &Link) -> Result<()> {
+    // A container must not tell the host where the world is (router advertisements). A kernel without IPv6 has no such file.
+    match file::write_at(CWD, &["/proc/sys/net/ipv6/conf/", &network.link, "/accept_ra"].concat(), "0") {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(Error::tried("close the bridge to router advertisements", &network.link, errno)),
+    }
     forward(network)?;
     add_address(socket, bridge.index, network.gateway(false)?, network.subnet()?.prefix)?;
     if let Some(subnet6) = network.subnet6()? {
         add_address(socket, bridge.index, network.gateway(true)?, subnet6.prefix)?;
     }
-    let bridged_uplink = uplink.filter(|link| link.is_bridge).map(|link| link.name.as_str());
-    add_rules(network, bridged_uplink)?;
-    link::up(socket, bridge.index)?;
-    Ok(bridge)
+    ensure_rules(socket, network)?;
+    let path = ["/proc/sys/net/ipv4/conf/", &network.link, "/route_localnet"].concat();
+    set(&path, "switch on published ports on localhost")?;
+    link::up(socket, bridge.index)
 }
 
 fn add_address(socket: &Socket, index: u32, address: IpAddr, prefix: u8) -> Result<()> {
@@ -227,19 +248,19 @@ fn add_address(socket: &Socket, index: u32, address: IpAddr, prefix: u8) -> Resu
 /// Where the kernel is told whether it passes packets on.
 const FORWARDING: [&str; 2] = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
 
-/// Whether the host passes IPv4 packets on.
-pub fn forwards() -> bool {
-    file::read_text(FORWARDING[0]).is_ok_and(|text| text.starts_with('1'))
+/// Whether the host passes packets on, those of IPv4 and of IPv6.
+pub fn forwards() -> [bool; 2] {
+    FORWARDING.map(|path| file::read_text(path).is_ok_and(|text| text.starts_with('1')))
 }
 
-/// Makes the host pass packets on, and lets its own connections from 127.0.0.1 through published ports be answered.
+/// Makes the host pass packets on.
 fn forward(network: &Network) -> Result<()> {
-    set(&format!("/proc/sys/net/ipv4/conf/{}/route_localnet", network.link), "switch on published ports on localhost")?;
     if network.is_internal {
         return Ok(());
     }
-    for (path, is_wanted) in FORWARDING.iter().zip([true, network.subnet6.is_some()]) {
-        if is_wanted && !file::read_text(path).is_ok_and(|text| text.starts_with('1')) {
+    let is_wanted = [true, network.subnet6.is_some()];
+    for (at, path) in FORWARDING.iter().enumerate() {
+        if is_wanted[at] && !forwards()[at] {
             set(path, "switch on forwarding (or use --network host, or network create --internal)")?;
         }
     }
@@ -258,22 +279,40 @@ pub fn table_of(id: &str) -> String {
 /// The chain of iptables(8) in which other programs decide what passes: its table and our comment there.
 const FOREIGN: (&str, &str) = ("filter", "FORWARD");
 
+/// Makes the rules that are missing: those of a new bridge, and those that somebody has flushed.
+fn ensure_rules(socket: &Socket, network: &Network) -> Result<()> {
+    let (filter, table) = (filter()?, table_of(&network.id));
+    if !nft::has(&filter, nft::INET, &table, "") {
+        let bridged = uplink(socket)?.filter(|link| link.is_bridge);
+        add_rules(&filter, network, bridged.as_ref().map(|link| link.name.as_str()))?;
+    }
+    // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
+    for family in [nft::IPV4, nft::IPV6] {
+        let (foreign, chain) = FOREIGN;
+        let has_rule = || nft::rules(&filter, family, foreign, chain, &table).is_ok_and(|rules| !rules.is_empty());
+        if nft::has(&filter, family, foreign, chain) && !has_rule() {
+            let mut batch = Batch::new(family, foreign);
+            batch.insert_rule(chain, &Rule::default().is_marked().verdict(Verdict::Accept), &table);
+            batch.commit(&filter).tried_to("let others' filters pass packets of network", &network.name)?;
+        }
+    }
+    Ok(())
+}
+
 /// The network's table: who may reach whom, and whose address packets get on their way out.
-fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
-    let socket = filter()?;
+fn add_rules(socket: &Socket, network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
     let (table, bridge) = (table_of(&network.id), network.link.as_str());
     let mut batch = Batch::new(nft::INET, &table);
-    if nft::has(&socket, nft::INET, &table, "") {
-        batch.remove_table(); // what a kill has left
-    }
     batch.make_table(0);
     for hook in [Hook::Raw, Hook::Forward, Hook::Postrouting] {
         batch.make_chain(hook);
     }
     let four = || Rule::default().version(nft::IPV4);
-    // route_localnet must not open the host's loopback to a container that writes packets of its own.
-    let forged = Rule::default().comes_through(bridge, false).version(nft::IPV4).destination(&[127, 0, 0, 0], 8, false);
-    batch.add_rule(Hook::Raw, &forged.verdict(Verdict::Drop));
+    // route_localnet must not open the host's loopback to a container that writes packets of its own, nor let it pose as
+    // the host.
+    let forged = || Rule::default().comes_through(bridge, false).version(nft::IPV4);
+    batch.add_rule(Hook::Raw, &forged().destination(&[127, 0, 0, 0], 8, false).verdict(Verdict::Drop));
+    batch.add_rule(Hook::Raw, &forged().source(&[127, 0, 0, 0], 8, false).verdict(Verdict::Drop));
     for rule in passing(network, bridged_uplink) {
         batch.add_rule(Hook::Forward, &rule);
     }
@@ -289,16 +328,7 @@ fn add_rules(network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
             batch.add_rule(Hook::Postrouting, &own().goes_through(bridge, true).masquerade());
         }
     }
-    batch.commit(&socket).map_err(|errno| explain(errno, nft::MODULES, "make the rules of network", &network.name))?;
-    // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
-    for family in [nft::IPV4, nft::IPV6] {
-        if nft::has(&socket, family, FOREIGN.0, FOREIGN.1) {
-            let mut batch = Batch::new(family, FOREIGN.0);
-            batch.insert_rule(FOREIGN.1, &Rule::default().is_marked().verdict(Verdict::Accept), &table);
-            batch.commit(&socket).tried_to("let others' filters pass packets of network", &network.name)?;
-        }
-    }
-    Ok(())
+    batch.commit(socket).map_err(|errno| explain(errno, nft::MODULES, "make the rules of network", &network.name))
 }
 
 /// The rules for packets that pass from or to the network's bridge.
@@ -308,7 +338,14 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     let pass = |rule: Rule| rule.mark().verdict(Verdict::Accept);
     // Others' chains hear of these too where the kernel filters bridged packets (br_netfilter), and of a published port's way
     // back to its own network.
-    let mut rules = Vec::from([pass(from().goes_through(bridge, false))]);
+    let within = || from().goes_through(bridge, false);
+    let mut rules = Vec::new();
+    if network.option(networks::OPTION_ICC) == Some("false") {
+        // By the bridge nothing passes between its ports; by way of the host only what is published.
+        rules.extend([pass(within().is_of_a_connection(false)), pass(within().is_of_a_connection(true))]);
+        rules.push(within().verdict(Verdict::Drop));
+    }
+    rules.push(pass(within()));
     if network.is_internal {
         rules.extend([from().verdict(Verdict::Drop), to().verdict(Verdict::Drop)]);
         return rules;

@@ -83,6 +83,9 @@ fn make(
         let pair = link::Pair { name: &name, bridge: bridge.index, mtu, pid, peer, address: hardware(endpoint, ip) };
         match link::make_pair(socket, &pair) {
             Ok(()) => {}
+            Err(Errno::EXIST) if link::find(socket, &name)?.is_none() => {
+                return Err(Error::new(format_args!("the container has a link {peer} of its own")));
+            }
             // A link on no bridge any more, of a container that is just ending; or another store's.
             Err(Errno::EXIST) if endpoint.ip.is_none() => {
                 after = position;
