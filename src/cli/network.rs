@@ -188,7 +188,7 @@ pub fn connect(parsed: &Parsed) -> Result<u8> {
         joins(&store, &network.name, &mut endpoint).map_err(|error| error.exit(1))?;
     }
     let before = forwards();
-    rewire::connect(&store, &container, &network, endpoint)?;
+    rewire::connect(&store, &container, &network, endpoint).map_err(|error| error.exit(1))?;
     note_forwarding(before);
     Ok(OK)
 }

@@ -69,7 +69,8 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         Err(error) => {
             // A monitor that was killed could not clean up after itself. For one that was not, this finds nothing to do.
             process::wait(monitor.pidfd.as_fd());
-            if !container.is_alive().unwrap_or(true) {
+            // Another one may be alive; and of a killed one the child, which shares its lock, may take a moment to die.
+            if fresh || !container.is_alive().unwrap_or(true) {
                 let _ = super::hosts::withdraw(store, &container.spec, &[]);
                 let _ = crate::walls::release(&container.spec);
                 let _ = crate::walls::release_links(store, &container.spec, &[]);

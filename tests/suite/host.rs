@@ -107,6 +107,7 @@ impl Host {
         let net = Netns::new();
         // As on a host that has had a container: the first one switches it on, and says so.
         net.set("ipv4/ip_forward", "1");
+        net.set("ipv6/conf/all/forwarding", "1");
         Self { store, run_dir, dir, net, binary: binary.to_owned(), ids: Mutex::default() }
     }
 

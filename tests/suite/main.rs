@@ -39,6 +39,7 @@ mod load;
 mod logs;
 mod names;
 mod neighbours;
+mod netcare;
 mod netflags;
 mod netlife;
 mod netshow;

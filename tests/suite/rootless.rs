@@ -88,6 +88,7 @@ fn it_runs_with_one_id() {
     }
     home.fails("run --rm --network bridge busybox true", 125, "network bridge needs root");
     home.fails("create --network nosuch busybox true", 125, "network nosuch needs root");
+    home.fails("network create mine", 1, "networks need root");
     assert_eq!(
         home.ok("run --rm --read-only --tmpfs /run busybox sh -c 'touch /run/a; touch /b 2>/dev/null || echo ro'"),
         "ro"

@@ -1,0 +1,127 @@
+//! Networks whose surroundings do what they should not: somebody flushes rules and switches bridges off, containers spoil
+//! their links and files, ports change with the networks.
+
+use crate::host::Host;
+use crate::netns::{FAR, HOST, Server, World, traffic};
+use crate::process::until;
+use std::time::Instant;
+
+fn bridge(h: &Host, network: &str) -> String {
+    format!("md-{}", &h.ok(&["network", "inspect", "-f", "{{.Id}}", network])[..12])
+}
+
+#[test]
+fn a_container_does_not_tell_the_host_where_the_world_is() {
+    let h = Host::new();
+    h.idle("--name web");
+    let bridge = bridge(&h, "bridge");
+    assert_eq!(h.net.get(&format!("ipv6/conf/{bridge}/accept_ra")), "0");
+    // Neither to 127.0.0.0/8 nor from there does a packet come in by the bridge.
+    let rules = h.net.sh("nft list ruleset");
+    for what in ["daddr", "saddr"] {
+        assert!(rules.contains(&format!("iifname \"{bridge}\" ip {what} 127.0.0.0/8 drop")), "{rules}");
+    }
+}
+
+#[test]
+fn rules_that_were_flushed_come_back() {
+    let Some(w) = World::new() else { return };
+    let _far = Server::new(&w.other, &format!("{FAR}:7"));
+    w.idle(&format!("--name aa {}", World::tool()));
+    let before = w.net.sh("nft -s list ruleset");
+    w.net.sh("nft flush ruleset");
+    w.ok("run --rm busybox true");
+    assert_eq!(w.net.sh("nft -s list ruleset"), before);
+    assert_eq!(w.asked("aa", &format!("who tcp {FAR}:7")), HOST);
+}
+
+#[test]
+fn a_bridge_that_was_switched_off_keeps_its_containers() {
+    let h = Host::new();
+    for name in ["aa", "bb"] {
+        h.idle(&format!("--name {name}"));
+    }
+    h.net.sh(&format!("ip link set {} down", bridge(&h, "bridge")));
+    h.idle("--name cc");
+    for name in ["aa", "cc"] {
+        h.ok(&format!("exec {name} ping -c 1 -W 5 bb"));
+    }
+}
+
+#[test]
+fn a_link_of_the_containers_own_is_in_nobodys_way() {
+    let h = Host::new();
+    h.ok("network create --subnet 11.0.0.0/8 large");
+    h.idle("--name aa --cap-add NET_ADMIN");
+    h.ok("exec aa ip link add eth1 type bridge");
+    let started = Instant::now();
+    h.run("network connect large aa").fails(1, "the container has a link eth1 of its own");
+    assert!(started.elapsed().as_secs() < 30, "it tried all addresses");
+    assert_eq!(h.ok("inspect -f '{{len .NetworkSettings.Networks}}' aa"), "1");
+    h.ok("exec aa ip link del eth1");
+    h.ok("network connect large aa");
+    h.ok("exec aa ip addr show eth1");
+}
+
+#[test]
+fn a_spoiled_hosts_file_keeps_nobody_on_a_network() {
+    let h = Host::new();
+    h.ok("network create one");
+    h.idle("--name aa --network one");
+    h.ok("exec aa sh -c 'dd if=/dev/zero of=/etc/hosts bs=1M count=2 2>/dev/null'");
+    h.ok("network connect bridge aa");
+    h.ok("network disconnect one aa");
+    assert_eq!(h.ok("exec aa sh -c 'ls /sys/class/net | tr \"\\n\" \" \"'"), "eth1 lo ");
+}
+
+#[test]
+fn ports_follow_the_networks() {
+    let Some(w) = World::new() else { return };
+    w.ok("network create out");
+    w.ok("network create --internal in");
+    let output =
+        w.run(&format!("run -d --name web --network in -p 8080:80 {} busybox traffic answer 80", World::tool()));
+    assert!(output.err.contains("Published ports lead nowhere"), "{output:?}");
+    assert_eq!(output.code, 0);
+    assert_eq!(w.ok("port web"), "");
+    w.ok("network connect out web");
+    assert_eq!(w.ok("port web"), "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080");
+    until("it listens", || w.ok("logs web").contains("ready"));
+    traffic(&w.other, &format!("who tcp {HOST}:8080"));
+    w.ok("network disconnect out web");
+    assert_eq!((w.ok("port web"), w.field("web", "Ports")), (String::new(), "80/tcp".to_owned()));
+    w.serve("other", "-p 8080:80", "80"); // the port is free again
+    // A port that is in use refuses the network, and nothing changes.
+    w.run("network connect out web").fails(1, "port is already allocated");
+    assert_eq!(w.field("web", "Networks"), "in");
+}
+
+#[test]
+fn forwarding_of_both_kinds_is_told() {
+    let h = Host::new();
+    h.net.set("ipv4/ip_forward", "0");
+    h.net.set("ipv6/conf/all/forwarding", "0");
+    h.ok("network create --internal in");
+    h.ok("network create --ipv6 six");
+    assert_eq!(h.run("run -d --name aa --network in busybox sleep 1000").err, "");
+    let told = h.run("network connect six aa").err;
+    for key in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"] {
+        assert_eq!(told.matches(&format!("switched {key} on")).count(), 1, "{told}");
+    }
+    assert_eq!((h.net.get("ipv4/ip_forward"), h.net.get("ipv6/conf/all/forwarding")), ("1".into(), "1".into()));
+    assert_eq!(h.run("run --rm --network six busybox true").err, "");
+}
+
+#[test]
+fn from_none_to_a_network() {
+    let h = Host::new();
+    h.ok("network create one");
+    h.idle("--name aa --network none");
+    h.run("network connect one aa").fails(1, "none");
+    h.ok("network disconnect none aa");
+    h.ok("network connect one aa");
+    h.ok("exec aa ip addr show eth0");
+    let shown = h.ok("inspect -f '{{.NetworkSettings.Networks.one.Gateway}}' aa");
+    assert!(shown.ends_with(".1"), "{shown}");
+    h.run("network create -o com.docker.network.bridge.name=br%d two").fails(1, "cannot be the name");
+}
