@@ -5,6 +5,7 @@
 pub mod at;
 pub mod bpf;
 pub mod caps;
+pub mod conntrack;
 pub mod fault;
 pub mod file;
 pub mod hex;

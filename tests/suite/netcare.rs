@@ -2,9 +2,10 @@
 //! their links and files, ports change with the networks.
 
 use crate::host::Host;
-use crate::netns::{FAR, HOST, Server, World, traffic};
+use crate::netns::{FAR, HOST, OTHER, Server, World, traffic};
 use crate::process::until;
-use std::time::Instant;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 fn bridge(h: &Host, network: &str) -> String {
     format!("md-{}", &h.ok(&["network", "inspect", "-f", "{{.Id}}", network])[..12])
@@ -124,4 +125,25 @@ fn from_none_to_a_network() {
     let shown = h.ok("inspect -f '{{.NetworkSettings.Networks.one.Gateway}}' aa");
     assert!(shown.ends_with(".1"), "{shown}");
     h.run("network create -o com.docker.network.bridge.name=br%d two").fails(1, "cannot be the name");
+}
+
+#[test]
+fn datagrams_find_the_container_that_has_the_port_now() {
+    let Some(w) = World::new() else { return };
+    let client = w.other.inside(|| UdpSocket::bind((OTHER, 6000)).unwrap());
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let asks = || {
+        client.send_to(b"w", (HOST, 7777)).unwrap();
+        client.recv(&mut [0; 100]).unwrap()
+    };
+    w.serve("web", "-p 7777:7777/udp", "7777");
+    asks();
+    let old = w.ip("web");
+    w.ok("rm -f web");
+    until("its link has gone", || w.net.our_links().is_empty());
+    // Another one has its address, and the client has said nothing since.
+    w.idle("--name other");
+    assert_eq!(w.ip("other"), old);
+    w.serve("web", "-p 7777:7777/udp", "7777");
+    asks();
 }

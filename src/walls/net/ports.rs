@@ -4,9 +4,9 @@
 //! crash. What the rules do not lead away arrives at that socket, and `life/forward.rs` passes it on.
 
 use crate::error::{EXIT_ENGINE, Error, Result, escaped};
-use crate::kernel::link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule};
+use crate::kernel::{conntrack, link};
 use crate::spec::ip;
 use crate::spec::{Attached, Bound, Network, Protocol, Publish, Spec};
 use crate::store::{Store, networks};
@@ -219,19 +219,27 @@ impl Published {
             Err(Errno::OPNOTSUPP | Errno::INVAL) => self.make_rules(&socket, spec, 0),
             done => done,
         };
-        self.rules = Some(socket);
         done.map_err(|errno| {
             super::bridge::explain(errno, nft::MODULES, "lead published ports to container", &spec.name)
-        })
+        })?;
+        let mut ports = Vec::new();
+        for bound in &self.bound {
+            if bound.protocol == Protocol::Udp {
+                ports.push(bound.host_port as u16);
+            }
+        }
+        forget(&socket, &ports);
+        self.rules = Some(socket);
+        Ok(())
     }
 
     /// Makes the table anew, in one step.
     fn make_rules(&self, socket: &Socket, spec: &Spec, flags: u32) -> core::result::Result<(), Errno> {
         let table = table(spec);
         let mut batch = Batch::new(nft::INET, &table);
-        // Made so that it can be removed, whether it was there or not.
-        batch.make_table(flags);
-        batch.remove_table();
+        if nft::has(socket, nft::INET, &table, "") {
+            batch.remove_table();
+        }
         batch.make_table(flags);
         for hook in [Hook::Prerouting, Hook::Output] {
             batch.make_chain(hook);
@@ -284,13 +292,30 @@ fn table(spec: &Spec) -> String {
     ["mydocker-", &spec.id[..12]].concat()
 }
 
+/// Who sends datagrams to these ports is led anew.
+fn forget(socket: &Socket, ports: &[u16]) {
+    if !ports.is_empty() {
+        conntrack::forget_udp(socket, ports);
+    }
+}
+
 /// Anyone: removes what does not go with the monitor. Idempotent.
 pub fn release(spec: &Spec) -> Result<()> {
     if asked(spec).is_empty() {
         return Ok(());
     }
     let Ok(socket) = nft::open() else { return Ok(()) }; // without nf_tables there is nothing
+    let mut ports = Vec::new();
+    for publish in &spec.ports {
+        if publish.protocol == Protocol::Udp && publish.host_first == publish.host_last {
+            ports.push(publish.host_first as u16);
+        }
+    }
+    forget(&socket, &ports);
     let table = table(spec);
+    if !nft::has(&socket, nft::INET, &table, "") {
+        return Ok(());
+    }
     let mut batch = Batch::new(nft::INET, &table);
     batch.remove_table();
     match batch.commit(&socket) {
