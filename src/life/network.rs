@@ -151,7 +151,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
         return Err(Error::new(what));
     }
     if !network.id.is_empty() && !store.is_rootless {
-        bridge::remove(&network)?;
+        bridge::remove(store, &network)?;
     }
     networks::remove(store, &name)?;
     events::network(store, "destroy", &network.id, &name, "");

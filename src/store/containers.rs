@@ -306,10 +306,12 @@ pub fn is_going(store: &Store, id: &str) -> bool {
     GONE.iter().any(|gone| file::exists_at(store.containers.as_fd(), &format!("{id}/{gone}")))
 }
 
-/// Whether a monitor lives in this directory.
+/// Whether a monitor lives in this directory; also when that cannot be found out.
 pub fn is_alive(store: &Store, id: &str) -> bool {
-    file::open_dir_at(store.containers.as_fd(), id)
-        .is_ok_and(|dir| lock::held(dir.as_fd(), "lock", LOCK_LIFE).unwrap_or(false))
+    match file::open_dir_at(store.containers.as_fd(), id) {
+        Ok(dir) => lock::held(dir.as_fd(), "lock", LOCK_LIFE).unwrap_or(true),
+        Err(error) => !error.is(Errno::NOENT),
+    }
 }
 
 /// Whether a monitor lives in this directory, or a command changes it.

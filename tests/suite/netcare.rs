@@ -147,3 +147,16 @@ fn datagrams_find_the_container_that_has_the_port_now() {
     w.serve("web", "-p 7777:7777/udp", "7777");
     asks();
 }
+
+#[test]
+fn the_link_of_a_dead_container_keeps_no_bridge() {
+    let h = Host::new();
+    h.idle("--name aa");
+    // As of one whose monitor was killed, before the kernel has taken it away.
+    let (bridge, id) = (bridge(&h, "bridge"), "f".repeat(64));
+    h.net.sh("ip link add mdac11ff01 type veth peer name ghost");
+    h.net.sh(&format!("ip link set mdac11ff01 master {bridge} alias 'mydocker {id} '"));
+    h.ok("rm -f aa");
+    until("the bridge has gone", || !h.net.our_links().contains(&bridge));
+    h.net.sh("ip link del mdac11ff01");
+}

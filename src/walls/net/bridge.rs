@@ -8,7 +8,7 @@ use crate::kernel::nft::{self, Batch, Hook, Rule, Verdict};
 use crate::kernel::{file, hex, link, time};
 use crate::spec::ip;
 use crate::store::networks::{self, Network};
-use crate::store::{self, Store};
+use crate::store::{self, Store, containers};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -167,7 +167,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         let bridge = match make(socket, network) {
             Ok(bridge) => bridge,
             Err(error) => {
-                let _ = remove(network); // the first error is the one that tells
+                let _ = remove(store, network); // the first error is the one that tells
                 return Err(error);
             }
         };
@@ -175,7 +175,7 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
         if !is_taken(store, network)? {
             return Ok(bridge);
         }
-        remove(network)?;
+        remove(store, network)?;
     }
     Err(Error::new(format_args!("cannot find a free subnet for network {}: others take them all", network.name)))
 }
@@ -362,15 +362,20 @@ fn passing(network: &Network, bridged_uplink: Option<&str>) -> Vec<Rule> {
     rules
 }
 
+/// Whether a member still needs the network. One whose monitor was killed never said that it has ended.
+pub fn needs(store: &Store, member: &Member) -> bool {
+    member.is_there && containers::is_alive(store, &member.id)
+}
+
 /// Takes a network's bridge away with its rules, unless a container is on it. The caller holds the lock of the networks.
-pub fn remove(network: &Network) -> Result<()> {
+pub fn remove(store: &Store, network: &Network) -> Result<()> {
     if network.id.is_empty() {
         return Ok(());
     }
     let socket = link::open()?;
     let bridge = link::find(&socket, &network.link)?.filter(|link| link.is_bridge);
     if let Some(bridge) = &bridge {
-        if members_of(&socket, bridge.index)?.iter().any(|member| member.is_there) {
+        if members_of(&socket, bridge.index)?.iter().any(|member| needs(store, member)) {
             return Ok(());
         }
         // A bridge that is switched on is complete. This one is not from here on.

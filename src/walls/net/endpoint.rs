@@ -38,7 +38,7 @@ pub fn plug(store: &Store, id: &str, endpoint: &Endpoint, pid: i32, link: &str, 
     let (ip, ip6, mtu) = match made {
         Ok(made) => made,
         Err(error) => {
-            let _ = bridge::remove(&network); // the first error is the one that tells
+            let _ = bridge::remove(store, &network); // the first error is the one that tells
             return Err(error);
         }
     };
@@ -221,8 +221,8 @@ pub fn is_left(store: &Store, spec: &Spec) -> bool {
     let is_left = |endpoint: &Endpoint| -> Result<bool> {
         let Some(network) = networks::get(store, &endpoint.network)? else { return Ok(false) };
         let Some(members) = bridge::members_if_up(&network)? else { return Ok(false) };
-        let is_there = |member: &bridge::Member| member.is_there;
-        Ok(!members.iter().any(is_there) || members.iter().any(|member| is_there(member) && member.id == spec.id))
+        let is_own = |member: &bridge::Member| member.is_there && member.id == spec.id;
+        Ok(!members.iter().any(|member| bridge::needs(store, member)) || members.iter().any(is_own))
     };
     spec.network == Kind::Bridge && spec.endpoints.iter().any(|endpoint| is_left(endpoint).unwrap_or(false))
 }
@@ -236,7 +236,7 @@ pub fn cut(store: &Store, id: &str, name: &str) -> Result<()> {
             let _ = link::remove(&link::open()?, member.index); // it may be going by itself
         }
     }
-    bridge::remove(&network)
+    bridge::remove(store, &network)
 }
 
 /// Takes a container whose processes have ended off one network. Idempotent.
@@ -254,5 +254,5 @@ fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
             let _ = link::set_port(&socket, &bridge::port_name(ip), &bridge::port_alias(id, "", false), false);
         }
     }
-    bridge::remove(&network)
+    bridge::remove(store, &network)
 }
