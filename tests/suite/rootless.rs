@@ -1,10 +1,11 @@
 //! A caller who is not root: needs setpriv (util-linux) and user namespaces.
 
 use crate::host::{binary, busybox_tar, copy_program, is_v1};
-use crate::process::until;
+use crate::process::{soon, until};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const NOBODY: u32 = 65_534;
 
@@ -61,10 +62,9 @@ impl Drop for Home {
         if !ids.is_empty() {
             self.run(&format!("rm -f -v {}", ids.replace('\n', " ")));
         }
-        let removed = fs::remove_dir_all(&self.0);
-        if !std::thread::panicking() {
-            removed.unwrap();
-        }
+        // The last monitor may still be sweeping in it.
+        let is_gone = soon(Duration::from_secs(20), || fs::remove_dir_all(&self.0).is_ok() || !self.0.exists());
+        assert!(is_gone || std::thread::panicking(), "{} stays", self.0.display());
     }
 }
 
