@@ -3,12 +3,11 @@
 
 use super::netlink::{Message, Socket, attribute};
 use alloc::vec::Vec;
+use linux_raw_sys::netlink as raw;
 
 const SUBSYSTEM: u16 = 1;
 const GET: u16 = 1;
 const DELETE: u16 = 2;
-const NLM_F_DUMP: u32 = 0x300;
-const NESTED: u16 = 1 << 15;
 /// CTA_TUPLE_ORIG: where the first packet came from and went to. Of that CTA_TUPLE_PROTO, and its parts.
 const FIRST_PACKET: u16 = 1;
 const PROTOCOL: u16 = 2;
@@ -31,12 +30,12 @@ pub fn forget_udp(socket: &Socket, ports: &[u16]) {
                 old.push(tuple.to_vec());
             }
         };
-        if socket.dump(&Message::new(SUBSYSTEM << 8 | GET, NLM_F_DUMP, &header), &mut each).is_err() {
+        if socket.dump(&Message::new(SUBSYSTEM << 8 | GET, raw::NLM_F_DUMP, &header), &mut each).is_err() {
             return; // a kernel that cannot tell
         }
         for tuple in &old {
             let mut message = Message::new(SUBSYSTEM << 8 | DELETE, 0, &header);
-            message.put(FIRST_PACKET | NESTED, tuple);
+            message.nest(FIRST_PACKET, &mut |parts| parts.raw(tuple));
             let _ = socket.ask(message); // it may have ended by itself
         }
     }

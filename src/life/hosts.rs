@@ -197,8 +197,8 @@ fn edit(store: &Store, id: &str, is_gone: &dyn Fn(&str) -> bool, more: &str) -> 
     put(file.as_fd(), &new)
 }
 
-/// Gives a file that is mounted somewhere, and is at its beginning, another content. Whoever reads it meanwhile finds it complete, if with blank
-/// lines at its end: never empty, and no rest of an old line.
+/// Gives a file that is mounted somewhere, and is at its beginning, another content. Whoever reads it meanwhile finds it
+/// complete, if with blank lines at its end: never empty, and no rest of an old line.
 fn put(file: BorrowedFd<'_>, text: &[u8]) -> Result<()> {
     let write = || {
         let old = rustix::fs::fstat(file)?.st_size as usize;

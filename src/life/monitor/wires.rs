@@ -5,7 +5,7 @@ use super::{Container, Monitor};
 use crate::error::{Result, Tried};
 use crate::kernel::link;
 use crate::spec::Attached;
-use crate::store::networks;
+use crate::store::{Store, networks};
 use crate::walls::net::endpoint;
 use crate::walls::net::ports::{self, Published};
 use alloc::format;
@@ -71,7 +71,7 @@ impl Monitor<'_> {
 }
 
 /// The way out of a container whose last one has gone.
-fn lead_out(store: &crate::store::Store, init: BorrowedFd<'_>, left: &mut [Attached]) -> Result<()> {
+fn lead_out(store: &Store, init: BorrowedFd<'_>, left: &mut [Attached]) -> Result<()> {
     for attached in left {
         if let Some(network) = networks::get(store, &attached.network)?.filter(|network| !network.is_internal) {
             attached.gateway = network.gateway;

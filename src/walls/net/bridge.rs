@@ -258,9 +258,9 @@ fn forward(network: &Network) -> Result<()> {
     if network.is_internal {
         return Ok(());
     }
-    let is_wanted = [true, network.subnet6.is_some()];
+    let (is_wanted, is_so) = ([true, network.subnet6.is_some()], forwards());
     for (at, path) in FORWARDING.iter().enumerate() {
-        if is_wanted[at] && !forwards()[at] {
+        if is_wanted[at] && !is_so[at] {
             set(path, "switch on forwarding (or use --network host, or network create --internal)")?;
         }
     }
@@ -307,7 +307,6 @@ fn add_rules(socket: &Socket, network: &Network, bridged_uplink: Option<&str>) -
     for hook in [Hook::Raw, Hook::Forward, Hook::Postrouting] {
         batch.make_chain(hook);
     }
-    let four = || Rule::default().version(nft::IPV4);
     // route_localnet must not open the host's loopback to a container that writes packets of its own, nor let it pose as
     // the host.
     let forged = || Rule::default().comes_through(bridge, false).version(nft::IPV4);
@@ -316,7 +315,7 @@ fn add_rules(socket: &Socket, network: &Network, bridged_uplink: Option<&str>) -
     for rule in passing(network, bridged_uplink) {
         batch.add_rule(Hook::Forward, &rule);
     }
-    let answered = four().source(&[127, 0, 0, 0], 8, false).goes_through(bridge, false);
+    let answered = Rule::default().version(nft::IPV4).source(&[127, 0, 0, 0], 8, false).goes_through(bridge, false);
     batch.add_rule(Hook::Postrouting, &answered.masquerade());
     let mut subnets = Vec::from([(nft::IPV4, network.subnet()?)]);
     subnets.extend(network.subnet6()?.map(|subnet| (nft::IPV6, subnet)));

@@ -170,8 +170,7 @@ fn written(hardware: [u8; 6]) -> String {
 
 /// child, or a helper of the monitor in the container's network: switches one of its links on.
 pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
-    let missing = || Error::new(format_args!("the link {} of network {} has gone", attached.link, attached.network));
-    let index = link::find(socket, &attached.link)?.ok_or_else(missing)?.index;
+    let index = index_of(socket, attached)?;
     if attached.ip6.is_empty() {
         // A kernel without IPv6 has no such file.
         let _ = file::write_at(CWD, &format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", attached.link), "1");
@@ -183,14 +182,22 @@ pub fn enter(socket: &Socket, attached: &Attached) -> Result<()> {
     give(&attached.ip, attached.prefix)?;
     give(&attached.ip6, attached.prefix6)?;
     link::up(socket, index)?;
-    lead_out(socket, attached)
+    make_routes(socket, index, attached)
 }
 
-/// The same process: makes the default routes that go through one of its links.
+/// A helper of the monitor there: the default routes go through this link from now on.
 pub fn lead_out(socket: &Socket, attached: &Attached) -> Result<()> {
+    make_routes(socket, index_of(socket, attached)?, attached)
+}
+
+fn index_of(socket: &Socket, attached: &Attached) -> Result<u32> {
+    let missing = || Error::new(format_args!("the link {} of network {} has gone", attached.link, attached.network));
+    Ok(link::find(socket, &attached.link)?.ok_or_else(missing)?.index)
+}
+
+fn make_routes(socket: &Socket, index: u32, attached: &Attached) -> Result<()> {
     for gateway in [&attached.gateway, &attached.gateway6] {
         if let Some(ip) = ip::read(gateway) {
-            let index = link::find(socket, &attached.link)?.map_or(0, |link| link.index);
             link::add_default_route(socket, index, ip).tried_to("make the default route through", gateway)?;
         }
     }

@@ -3,12 +3,13 @@
 //! A port is ours because a socket of the monitor's is bound to it: the kernel keeps that book, and it is right after any
 //! crash. What the rules do not lead away arrives at that socket, and `life/forward.rs` passes it on.
 
+use super::bridge;
 use crate::error::{EXIT_ENGINE, Error, Result, escaped};
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule};
 use crate::kernel::{conntrack, link};
 use crate::spec::ip;
-use crate::spec::{Attached, Bound, Network, Protocol, Publish, Spec};
+use crate::spec::{Attached, Bound, Network, Protocol, Publish, Spec, port};
 use crate::store::{Store, networks};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -63,13 +64,7 @@ fn asked(spec: &Spec) -> Vec<Publish> {
     let mut asked = spec.ports.clone();
     let exposed: &[String] = if spec.publish_all == Some(true) { &spec.exposed } else { &[] };
     for text in exposed {
-        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let protocol = match protocol {
-            "udp" => Protocol::Udp,
-            "sctp" => Protocol::Sctp,
-            _ => Protocol::Tcp,
-        };
-        let Ok(port) = port.parse() else { continue };
+        let Some((port, protocol)) = port::read(text) else { continue };
         if !asked.iter().any(|other| (other.port, other.protocol) == (port, protocol)) {
             asked.push(Publish { port, protocol, ..Publish::default() });
         }
@@ -87,15 +82,6 @@ fn host_ip(store: &Store, spec: &Spec) -> Result<Option<String>> {
         }
     }
     Ok(None)
-}
-
-/// The name of a protocol.
-fn word(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Sctp => "sctp",
-    }
 }
 
 /// A socket of this kind that is close-on-exec and never blocks.
@@ -134,7 +120,7 @@ fn take(ip: IpAddr, port: u16, protocol: Protocol) -> core::result::Result<(Owne
 /// Why a port cannot be had.
 fn refused(ip: IpAddr, ports: &str, protocol: Protocol, errno: Errno) -> Error {
     let (open, close) = if ip.is_ipv6() { ("[", "]") } else { ("", "") };
-    let what = format!("Bind for {open}{}{close}:{ports}/{} failed", ip::text(ip), word(protocol));
+    let what = format!("Bind for {open}{}{close}:{ports}/{} failed", ip::text(ip), protocol.word());
     let why = match errno {
         Errno::ADDRINUSE => "port is already allocated: another container or program of this host uses it",
         Errno::ADDRNOTAVAIL => "cannot assign requested address: this host does not have it",
@@ -212,16 +198,14 @@ impl Published {
         self.targets = way.map_or([None; 2], |way| [ip::read(&way.ip), ip::read(&way.ip6)]);
         let socket = match self.rules.take() {
             Some(socket) => socket,
-            None => super::bridge::filter()?,
+            None => bridge::filter()?,
         };
         let done = match self.make_rules(&socket, spec, nft::OWNER) {
             // A kernel before 5.12: the table is for `release` to remove.
             Err(Errno::OPNOTSUPP | Errno::INVAL) => self.make_rules(&socket, spec, 0),
             done => done,
         };
-        done.map_err(|errno| {
-            super::bridge::explain(errno, nft::MODULES, "lead published ports to container", &spec.name)
-        })?;
+        done.map_err(|errno| bridge::explain(errno, nft::MODULES, "lead published ports to container", &spec.name))?;
         let mut ports = Vec::new();
         for bound in &self.bound {
             if bound.protocol == Protocol::Udp {
@@ -235,7 +219,7 @@ impl Published {
 
     /// Makes the table anew, in one step.
     fn make_rules(&self, socket: &Socket, spec: &Spec, flags: u32) -> core::result::Result<(), Errno> {
-        let table = table(spec);
+        let table = bridge::table_of(&spec.id);
         let mut batch = Batch::new(nft::INET, &table);
         if nft::has(socket, nft::INET, &table, "") {
             batch.remove_table();
@@ -287,11 +271,6 @@ impl Published {
     }
 }
 
-/// The name of a container's own table of rules.
-fn table(spec: &Spec) -> String {
-    ["mydocker-", &spec.id[..12]].concat()
-}
-
 /// Who sends datagrams to these ports is led anew.
 fn forget(socket: &Socket, ports: &[u16]) {
     if !ports.is_empty() {
@@ -312,7 +291,7 @@ pub fn release(spec: &Spec) -> Result<()> {
         }
     }
     forget(&socket, &ports);
-    let table = table(spec);
+    let table = bridge::table_of(&spec.id);
     if !nft::has(&socket, nft::INET, &table, "") {
         return Ok(());
     }
@@ -346,7 +325,7 @@ mod tests {
         spec.exposed = ["80/tcp", "80/udp", "81", "82/sctp", "x/tcp"].map(ToOwned::to_owned).into();
         assert_eq!(asked(&spec).len(), 1);
         spec.publish_all = Some(true);
-        let found: Vec<_> = asked(&spec).iter().map(|p| (p.host_first, p.port, word(p.protocol))).collect();
+        let found: Vec<_> = asked(&spec).iter().map(|p| (p.host_first, p.port, p.protocol.word())).collect();
         assert_eq!(found, [(8080, 80, "tcp"), (0, 80, "udp"), (0, 81, "tcp"), (0, 82, "sctp")]);
         spec.network = Network::Host;
         assert!(asked(&spec).is_empty());
