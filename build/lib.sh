@@ -6,7 +6,12 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 target=${CARGO_TARGET_DIR:-$root/target}
 case $target in /*) ;; *) target=$root/$target ;; esac
-musl=$(uname -m)-unknown-linux-musl
+# MYDOCKER_ARCH=aarch64 builds for that machine instead of this one. What is made for another machine than this one has its
+# name as a suffix.
+arch=${MYDOCKER_ARCH:-$(uname -m)}
+musl=$arch-unknown-linux-musl
+suffix=
+[ "$arch" = "$(uname -m)" ] || suffix=-$arch
 export CARGO_TARGET_DIR="$target" CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 
 fail() {
@@ -65,6 +70,16 @@ need_cargo() {
         why=$(rustup target add "$musl" 2>&1) || fail "no Rust target $musl: rustup cannot download it ($(last "$why"))"
     fi
     why=$(cargo fetch --quiet --locked 2>&1) || fail "no crates (no network?): $(last "$why")"
+}
+
+# What runs programs of $arch here: env(1) on a machine of that kind, else QEMU. Not installed: the package would make the
+# kernel start such programs by itself.
+emulator() {
+    if [ -z "$suffix" ]; then
+        echo env
+    else
+        "$root/build/package" "$(dpkg --print-architecture)" qemu-user "qemu-$arch"
+    fi
 }
 
 user_home() { getent passwd "${SUDO_USER:-$(id -un)}" | cut -d: -f6; }

@@ -13,12 +13,22 @@ use rustix::io::Errno;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// The tests of this program have threads.
+#[cfg(not(test))]
+#[global_allocator]
+static HEAP: mydocker::kernel::heap::Heap = mydocker::kernel::heap::Heap::new();
+
+const SIGCHLD: i32 = 17;
+/// The flag before the verb that has us tell how long everything took.
+const TIMING: &str = "--debug-timing";
 /// Exit code when the reader of our output has gone: what SIGPIPE would have made of us.
 const EXIT_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
     // Descriptors that we inherited are for nobody whom we execute. A path like /dev/fd/63 may still name one of them.
     sys::close_from(3, true);
+    // An init may ignore the end of its children, and so would we: then nobody tells us their exit codes.
+    sys::set_signal(SIGCHLD, false);
     // Whoever calls us may have another mask; ours decides about directories of the store and of images.
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     match dispatch(std::env::args_os().skip(1).collect()) {
@@ -32,6 +42,15 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
+    // Before anything is thought about, which would be thought about twice. What fails here fails again where it is told.
+    let is_timed = args.first().is_some_and(|arg| arg == TIMING);
+    if is_timed {
+        cli::set_timing();
+    }
+    let verb = args.get(usize::from(is_timed)).and_then(|arg| arg.to_str());
+    if rustix::process::geteuid().is_root() && verb.is_some_and(|verb| is_in("run exec start", verb)) {
+        let _ = cli::seal();
+    }
     if let Some(mut entry) = bundle::entry()? {
         entry.append(&mut args);
         args = entry;
@@ -48,8 +67,12 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
     }
     let Some((verb, count)) = verbs::find(&words) else { return group(&words) };
     match args::parse(verb, args.split_off(count))? {
-        Outcome::Run(parsed) => (verb.run)(&parsed),
-        Outcome::Help => print(&args::help(verb)).map(|()| OK),
+        Outcome::Run(parsed) => {
+            let done = (verb.run)(&parsed);
+            cli::tell_timing();
+            done
+        }
+        Outcome::Help => print(&cli::help::help(verb)).map(|()| OK),
     }
 }
 
@@ -75,9 +98,14 @@ fn places(args: &[OsString]) -> Result<usize> {
             "--root" => Some(&mut root),
             "--run-root" => Some(&mut run),
             _ if first == "--debug" => None,
+            TIMING if value.is_none() => {
+                cli::set_timing();
+                at += 1;
+                continue;
+            }
             _ if !first.starts_with("--") || matches!(name, "--help" | "--version") => break,
             _ => {
-                let known = ["--root", "--run-root", "--debug", "--help", "--version"];
+                let known = ["--root", "--run-root", "--debug", TIMING, "--help", "--version"];
                 let near = nearest::did_you_mean(name, &known, ["", ""]);
                 return Err(bad(format!("unknown flag: {}{near}", human::escaped(name))));
             }
@@ -128,7 +156,7 @@ fn help(args: &[OsString]) -> Result<u8> {
     let words = words(args);
     let text = match (words.first(), verbs::find(&words)) {
         (None, _) => verbs::overview(),
-        (_, Some((verb, _))) => args::help(verb),
+        (_, Some((verb, _))) => cli::help::help(verb),
         (_, None) => return group(&words),
     };
     print(&text).map(|()| OK)

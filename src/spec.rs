@@ -8,6 +8,7 @@ pub use network::{Attached, Bound, Endpoint, Network, Protocol, Publish};
 use record::{record, words};
 
 pub mod ip;
+pub mod json;
 pub mod map;
 pub mod network;
 pub mod port;
@@ -123,6 +124,8 @@ pub struct Spec {
     pub oom_score_adj: Option<i32>,
     /// Whether a process of ours reaps orphans and forwards signals as its pid 1.
     pub init: bool,
+    /// The names of containers that it is started after when the host starts, and stopped before when that goes down.
+    pub after: Vec<String>,
 }
 
 /// When a container is started again after its end, and how often.
@@ -405,6 +408,8 @@ pub struct State {
     pub pid: i32,
     /// Nanoseconds since 1970 UTC; 0 for never.
     pub started: i64,
+    /// The same moment by the clock that nobody sets: nanoseconds since the machine was started, its sleep counted.
+    pub started_up: Option<i64>,
     /// Nanoseconds since 1970 UTC; 0 for never.
     pub finished: i64,
     /// Exit code of the last run; 128+n when signal n ended it.
@@ -417,6 +422,8 @@ pub struct State {
     pub restarts: u32,
     /// Whether a person (not its own end) stopped it last.
     pub was_stopped: bool,
+    /// Whether it ended only because the host did: `shutdown` ended it, or its monitor was lost.
+    pub ended_with_host: Option<bool>,
     /// What is known of its health; `None` when nobody asks.
     pub health: Option<Checked>,
     /// The networks that it is on while it runs.
@@ -467,7 +474,7 @@ record! {
         stdin, auto_remove, network, network_of, endpoints, ports, publish_all, exposed, extra_hosts, links, dns,
         dns_search, dns_options, domainname, mounts, limits, labels, stop_signal, stop_timeout, restart, health, log, groups,
         umask, security, ids, namespaces, read_only, shm_bytes, devices, device_rules, sysctls, ulimits,
-        oom_score_adj, init
+        oom_score_adj, init, after
     }
     Restart { policy, retries_max }
     Health { test, interval_ns, timeout_ns, start_period_ns, start_interval_ns, retries }
@@ -485,8 +492,8 @@ record! {
     }
     Throttle { device, what, rate }
     State {
-        version, status, pid, started, finished, exit_code, oom_killed, error, restarts, was_stopped, health, networks,
-        ports
+        version, status, pid, started, started_up, finished, exit_code, oom_killed, error, restarts, was_stopped, ended_with_host, health,
+        networks, ports
     }
     Checked { status, failing_streak, log }
     Check { start, end, exit_code, output }
@@ -510,12 +517,14 @@ impl State {
             status: Status::Created,
             pid: 0,
             started: 0,
+            started_up: None,
             finished: 0,
             exit_code: 0,
             oom_killed: false,
             error: String::new(),
             restarts: 0,
             was_stopped: false,
+            ended_with_host: None,
             health: None,
             networks: Vec::new(),
             ports: Vec::new(),

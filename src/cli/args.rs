@@ -1,16 +1,14 @@
 //! The arguments of a verb: a table of flags, and docker's (pflag's) rules for reading them.
 
+use super::help;
 use super::human::visible;
 use super::nearest::did_you_mean;
 use super::read::{bad, nth, wrong, wrongs};
-use core::fmt::Write as _;
 use core::str::Split;
 use lexopt::Arg;
 use mydocker::error::{Error, Result};
 use std::ffi::OsString;
 
-/// Columns of a help text.
-const HELP_COLUMNS: usize = 80;
 /// So many flags a verb with many has.
 const FLAGS_USUAL: usize = 80;
 /// The value of a flag that takes all arguments after it, whatever they look like.
@@ -18,22 +16,19 @@ pub const REST: &str = "RUN-ARG...";
 /// Most words of a verb that takes any number of them.
 pub const MANY: u8 = u8::MAX;
 
-/// One flag of a verb: a line of [`super::flags`].
+/// One flag of a verb: a line of [`super::help`].
 #[derive(Clone, Copy)]
 pub struct Flag {
     /// All spellings with their dashes, and blanks between them.
-    names: &'static str,
+    pub names: &'static str,
     /// The rest of the line.
     rest: &'static str,
 }
 
 /// One verb of the command line.
 pub struct Verb {
-    /// A line each: its spellings with commas between them; `[OPTIONS] IMAGE [COMMAND] [ARG...]`; what it does. All further
-    /// ones are examples and notes for `help VERB`.
-    pub text: &'static str,
-    /// The flags in the order of the help: texts with a line for each, see [`super::flags`].
-    pub flags: &'static [&'static str],
+    /// Its spellings with commas between them; [`super::help`] has the rest of it under the first one.
+    pub names: &'static str,
     /// Fewest and most words ([`MANY`] for no limit).
     pub words: (u8, u8),
     /// Whether flags stop at the first word (run, create, exec).
@@ -137,7 +132,7 @@ pub enum Outcome {
 
 impl Flag {
     /// Takes a line of the table apart. Each start of a verb does so with all of its flags: no more than is needed.
-    fn read(line: &'static str) -> Flag {
+    pub fn read(line: &'static str) -> Flag {
         let is_end = |two: &[u8]| two[0] == b' ' && two[1] != b'-';
         let (names, rest) = line.split_at(line.as_bytes().windows(2).position(is_end).unwrap_or(line.len()));
         Flag { names, rest }
@@ -180,13 +175,9 @@ impl Flag {
 }
 
 impl Verb {
-    fn line(&self, at: usize) -> &'static str {
-        self.text.splitn(4, '\n').nth(at).unwrap_or_default()
-    }
-
     /// All spellings; may be two words (`container ls`).
     pub fn names(&self) -> Split<'static, char> {
-        self.line(0).split(',')
+        self.names.split(',')
     }
 
     /// As it is called.
@@ -194,34 +185,11 @@ impl Verb {
         self.names().next().unwrap_or_default()
     }
 
-    /// What is typed after it.
-    pub fn usage(&self) -> &'static str {
-        self.line(1)
-    }
-
-    /// One line.
-    pub fn about(&self) -> &'static str {
-        self.line(2)
-    }
-
-    /// Examples and notes, "" for none.
-    pub fn long(&self) -> &'static str {
-        self.line(3)
-    }
-
-    /// Its flags, read.
+    /// Its flags, as much of them as parsing needs.
     pub fn known(&self) -> Vec<Flag> {
         let mut known = Vec::with_capacity(FLAGS_USUAL);
-        for text in self.flags {
-            known.extend(text.lines().map(Flag::read));
-        }
+        help::add_flags(help::FLAGS, self.name(), &mut known);
         known
-    }
-
-    /// Its name and what is typed after it.
-    fn spelled(&self) -> String {
-        let end = if self.usage().is_empty() { "" } else { " " };
-        [self.name(), end, self.usage()].concat()
     }
 }
 
@@ -229,7 +197,11 @@ impl Verb {
 pub fn parse(verb: &'static Verb, args: Vec<OsString>) -> Result<Outcome> {
     for arg in &args {
         if arg.to_str().is_none() {
-            return Err(bad(format!("argument \"{}\" is not UTF-8", arg.as_encoded_bytes().escape_ascii())));
+            let mut shown = String::new();
+            for byte in arg.as_encoded_bytes() {
+                shown.extend(byte.escape_ascii().map(char::from));
+            }
+            return Err(bad(["argument \"", &shown, "\" is not UTF-8"].concat()));
         }
     }
     let mut parser = lexopt::Parser::from_args(args);
@@ -305,8 +277,10 @@ fn text(arg: OsString) -> String {
 /// `-name` or `-name=bird`, a long flag with one dash.
 fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
     let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
-    let is_one = name.len() > 2 && !name.starts_with("--");
-    parsed.find(name).filter(|_| is_one).map(|flag| (flag, value))
+    if name.len() < 3 || name.starts_with("--") {
+        return None;
+    }
+    parsed.find(name).map(|flag| (flag, value))
 }
 
 /// The flag of `--name`; `None` for `--help`.
@@ -380,60 +354,7 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
     let shown = if number == 0 { "no".to_owned() } else { number.to_string() };
     let plural = if number == 1 { "" } else { "s" };
     let what = "'mydocker {}' {} {} argument{}; usage: mydocker {}";
-    Err(wrongs(what, &[verb.name(), wants, &shown, plural, &verb.spelled()]).exit(1))
-}
-
-/// The help text of a verb, as docker lays it out.
-pub fn help(verb: &Verb) -> String {
-    let mut text = ["Usage:  mydocker ", &verb.spelled(), "\n\n", verb.about(), "\n"].concat();
-    let mut before = "\nAliases:\n  mydocker ";
-    if verb.names().nth(1).is_some() {
-        for name in verb.names() {
-            text.extend([before, name]);
-            before = ", mydocker ";
-        }
-        text.push('\n');
-    }
-    let mut shown = Vec::new();
-    let mut width = 0;
-    for flag in verb.known() {
-        if !flag.help().is_empty() {
-            let indent = if flag.letter().is_some() { "  " } else { "      " };
-            let mut typed = [indent, &flag.spelled(), " ", flag.value()].concat();
-            typed.truncate(typed.trim_end().len());
-            width = width.max(typed.chars().count());
-            shown.push((typed, flag.help()));
-        }
-    }
-    if width > 0 {
-        text.push_str("\nOptions:\n");
-    }
-    for (typed, help) in &shown {
-        let _ = write!(text, "{typed:0$}", width + 3); // a String takes everything
-        wrap(&mut text, help, width + 3);
-    }
-    if !verb.long().is_empty() {
-        text.extend(["\n", verb.long().trim_end(), "\n"]);
-    }
-    text
-}
-
-/// Appends the words in lines that begin at the column `indent`; the first line is already there.
-fn wrap(text: &mut String, words: &str, indent: usize) {
-    let mut column = indent;
-    for word in words.split_whitespace() {
-        let width = word.chars().count();
-        if column > indent && column + 1 + width > HELP_COLUMNS {
-            let _ = write!(text, "\n{:indent$}", ""); // a String takes everything
-            column = indent;
-        } else if column > indent {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += width;
-    }
-    text.push('\n');
+    Err(wrongs(what, &[verb.name(), wants, &shown, plural, &help::spelled(verb)]).exit(1))
 }
 
 #[cfg(test)]
@@ -441,25 +362,8 @@ mod tests {
     use super::*;
     use std::os::unix::ffi::OsStringExt;
 
-    const FLAGS: &str = "\
--d --detach  What the flag is good for
--i --interactive  What the flag is good for
--t --tty  What the flag is good for
--name --name NAME  What the flag is good for
--m -mem --memory bytes  What the flag is good for
--p --publish list  What the flag is good for
--h --hostname string  What the flag is good for
---net -net --network network  What the flag is good for
---rm  What the flag is good for
-";
-    static RUN: Verb = Verb {
-        text: "run,container run\n[OPTIONS] IMAGE [COMMAND] [ARG...]\nRun a command in a new container",
-        flags: &[FLAGS],
-        words: (1, MANY),
-        stops: true,
-        run: |_| Ok(0),
-    };
-    static PS: Verb = Verb { text: "ps", flags: &["-n --last int  So many"], words: (0, 1), stops: false, ..RUN };
+    static RUN: Verb = Verb { names: "run,container run", words: (1, MANY), stops: true, run: |_| Ok(0) };
+    static PS: Verb = Verb { names: "ps", words: (0, 1), stops: false, ..RUN };
 
     fn os(line: &str) -> Vec<OsString> {
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect()
@@ -528,31 +432,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_well_formed() {
-        for verb in super::super::verbs::VERBS {
-            for flag in verb.known() {
-                let names = flag.names.split(' ').all(|name| name.len() > 1 && name.starts_with('-'));
-                assert!(names && flag.key().len() > 1, "{}: {}", verb.name(), flag.names);
-                assert_eq!(flag.help().trim(), flag.help(), "{}: {}", verb.name(), flag.names);
-                assert!(!flag.value().contains(' '), "{}: {}", verb.name(), flag.names);
-            }
-        }
-    }
-
-    #[test]
     fn reading_values() {
         let Ok(Outcome::Run(parsed)) = parse(&RUN, os("-d -d=false -m 5x -p a -p b img")) else { panic!() };
         assert!(!parsed.on("detach") && parsed.given("detach") && !parsed.given("tty"));
         assert_eq!(parsed.all("publish"), ["a", "b"]);
         let error = parsed.read("memory", super::super::read::bytes).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("invalid argument \"5x\" for \"-m, --memory\" flag: invalid suffix: 'x'"));
-    }
-
-    #[test]
-    fn help_of_a_verb() {
-        let text = help(&RUN);
-        assert!(text.starts_with("Usage:  mydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun a command"));
-        assert!(text.contains("\n  -d, --detach            What the flag is good for\n"), "{text}");
-        assert!(text.contains("\n      --network network   What"), "{text}");
     }
 }

@@ -163,7 +163,7 @@ fn healthcheck(mut rest: &str, health: &mut HealthConfig) -> Option<()> {
 /// A JSON array of words.
 fn list(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
-    record::from_json(&mut words, text).then_some(words)
+    (text.trim_start().starts_with('[') && record::from_json(&mut words, text)).then_some(words)
 }
 
 /// `A=b C="d e"`, or the old form `A value with blanks`.

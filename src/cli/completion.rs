@@ -2,40 +2,9 @@
 
 use super::args::{Flag, Parsed, Verb};
 use super::verbs::{self, VERBS};
-use super::{OK, human, print};
+use super::{OK, help, human, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::spec::text;
-
-const BASH: &str = r#"_mydocker() {
-    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" word flags="" things=""
-    local containers="mydocker ps -a --format {{.Names}}" images="mydocker images -f dangling=false --format {{.Repository}}:{{.Tag}}"
-    local networks="mydocker network ls --format {{.Name}}"
-    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case "$word" in -*) continue ;; esac
-        case "$verb" in "" | container | image | network | system | volume) verb="${verb:+$verb }$word" ;; *) break ;; esac
-    done
-    case "$verb" in
-@CASES
-    esac
-    case "$verb $prev" in
-@VALUES
-    esac
-    case "$cur$things" in
-    -*) things="" ;;
-    *CONTAINER)
-        things="$($containers 2>/dev/null)" flags=""
-        case "$verb" in network*) things="$things $($networks 2>/dev/null)" ;; esac
-        ;;
-    *IMAGE) things="$($images 2>/dev/null)" flags="" ;;
-    *NAME) things="$($containers 2>/dev/null) $($images 2>/dev/null)" flags="" ;;
-    *NETWORK) things="$($networks 2>/dev/null)" flags="" ;;
-    *VOLUME) things="$(mydocker volume ls -q 2>/dev/null)" flags="" ;;
-    *FILE) compopt -o default 2>/dev/null; COMPREPLY=(); return ;;
-    esac
-    COMPREPLY=($(compgen -W "$flags $things" -- "$cur"))
-}
-complete -F _mydocker mydocker
-"#;
 
 /// `completion bash|zsh|fish|man`
 pub fn completion(parsed: &Parsed) -> Result<u8> {
@@ -60,17 +29,10 @@ fn add(text: &mut String, parts: &[&str]) {
     }
 }
 
-/// Its flags as they are typed, without the ones that help does not show.
-fn flags(verb: &Verb) -> Vec<Flag> {
-    let mut flags = verb.known();
-    flags.retain(|flag| !flag.help().is_empty());
-    flags
-}
-
 /// What its words are: a kind of things that can be listed, or files.
 fn things(verb: &Verb) -> &'static str {
     let kinds = "CONTAINER IMAGE VOLUME NETWORK FILE NAME";
-    kinds.split(' ').find(|kind| verb.usage().contains(kind)).unwrap_or("FILE")
+    kinds.split(' ').find(|kind| text::has(verb.usage(), kind)).unwrap_or("FILE")
 }
 
 /// What a flag's value may be, after what help calls it. `NETWORK` is a kind of things.
@@ -112,7 +74,7 @@ fn bash() -> String {
     let mut first_words = Vec::new();
     for verb in VERBS {
         let mut all = String::new();
-        for flag in flags(verb) {
+        for flag in verb.shown() {
             let long = [" --", flag.key()].concat();
             let words = values(flag);
             if !words.is_empty() {
@@ -129,17 +91,17 @@ fn bash() -> String {
             first_words.extend(name.split(' ').next());
         }
     }
-    let all = verbs::in_order(first_words).join(" ") + " help --root --run-root --debug";
+    let all = verbs::in_order(first_words).join(" ") + " help --root --run-root --debug --debug-timing";
     case(&mut cases, "\"\"", &all, "\"\"");
     for group in verbs::groups() {
         case(&mut cases, group, &verbs::of_group(group).join(" "), "\"\"");
     }
-    text::replace(&text::replace(BASH, "@CASES\n", &cases), "@VALUES\n", &values_of)
+    text::replace(&text::replace(help::text("completion.bash"), "@CASES\n", &cases), "@VALUES\n", &values_of)
 }
 
 /// Text between single quotes of fish.
 fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+    format!("'{}'", text::replace(&text::replace(text, "\\", "\\\\"), "'", "\\'"))
 }
 
 fn fish() -> String {
@@ -164,7 +126,7 @@ fn fish() -> String {
             _ => " -F\n",
         };
         add(&mut text, &[&condition, words]);
-        for flag in flags(verb) {
+        for flag in verb.shown() {
             text.push_str(&condition);
             if let Some(letter) = flag.letter() {
                 add(&mut text, &[" -s ", letter]);
@@ -181,7 +143,7 @@ fn fish() -> String {
 
 /// Text of a manual page, man(7): nothing of it is a request or an escape.
 fn plain(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('…', "...");
+    let escaped = text::replace(&text::replace(&text::replace(text, "\\", "\\e"), "-", "\\-"), "…", "...");
     let mut plain = String::new();
     for line in escaped.lines() {
         let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
@@ -191,28 +153,18 @@ fn plain(text: &str) -> String {
 }
 
 fn man() -> String {
-    let mut text = concat!(
-        ".TH MYDOCKER 1 \"\" \"mydocker ",
-        env!("CARGO_PKG_VERSION"),
-        "\"\n.SH NAME\nmydocker \\- containers in one file, without a daemon\n.SH SYNOPSIS\n.B mydocker\n\
-         [\\-\\-root DIR] [\\-\\-run\\-root DIR] [\\-\\-debug] VERB [OPTIONS] ...\n.SH VERBS\n"
-    )
-    .to_owned();
+    let mut verbs = String::new();
     for verb in VERBS {
-        add(&mut text, &[".SS mydocker ", verb.name(), " ", &plain(verb.usage()), &plain(verb.about())]);
-        for flag in flags(verb) {
+        add(&mut verbs, &[".SS mydocker ", verb.name(), " ", &plain(verb.usage()), &plain(verb.about())]);
+        for flag in verb.shown() {
             let spelled = plain(&format!("{} {}", flag.spelled(), flag.value()));
-            add(&mut text, &[".TP\n.B ", &spelled, &plain(flag.help())]);
+            add(&mut verbs, &[".TP\n.B ", &spelled, &plain(flag.help())]);
         }
         if !verb.long().is_empty() {
-            add(&mut text, &[".PP\n.nf\n", &plain(verb.long()), ".fi\n"]);
+            add(&mut verbs, &[".PP\n.nf\n", &plain(verb.long()), ".fi\n"]);
         }
     }
-    text.push_str(
-        ".SH EXIT STATUS\nThat of the command; 125 an error of mydocker, 126 the command is not executable, 127 it is not\n\
-         found, 128+n it was killed by signal n.\n.SH ENVIRONMENT\nMYDOCKER_ROOT, MYDOCKER_RUN: \\-\\-root and \\-\\-run\\-root.\n",
-    );
-    text
+    text::replace(&text::replace(help::text("mydocker.1"), "@VERSION", env!("CARGO_PKG_VERSION")), "@VERBS\n", &verbs)
 }
 
 #[cfg(test)]
@@ -225,7 +177,7 @@ mod tests {
         for verb in VERBS {
             assert!(bash.contains(&format!("\"{}\"", verb.name())), "{}", verb.name());
             assert!(man.contains(&format!(".SS mydocker {} ", verb.name())), "{}", verb.name());
-            for name in flags(verb).into_iter().map(Flag::key) {
+            for name in verb.shown().into_iter().map(Flag::key) {
                 assert!(bash.contains(&format!("--{name}")), "{name}");
                 assert!(verb.name().contains(' ') || fish.contains(&format!(" -l {name} ")), "{name}");
             }

@@ -6,7 +6,7 @@ use super::images::few;
 use super::progress::Progress;
 use super::{OK, human, note, open_store, print_error, seal};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{file, sys};
+use mydocker::kernel::{at, file, sys};
 use mydocker::life::copy::{self, Copied, Copy};
 use mydocker::store::containers;
 use rustix::fd::AsFd;
@@ -73,7 +73,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
 fn bytes_of(path: &str) -> Option<u64> {
     match file::open_dir(path) {
         Ok(dir) => file::tree_bytes(dir.as_fd()).ok(),
-        Err(_) => rustix::fs::stat(path).ok().map(|stat| stat.st_size as u64),
+        Err(_) => at::look(path).ok().map(|stat| stat.st_size as u64),
     }
 }
 

@@ -17,7 +17,7 @@ use super::images::import_file;
 use super::read::{self, bad, wrong, wrongs};
 use super::words;
 use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
-use mydocker::kernel::{file, hex, time};
+use mydocker::kernel::{at, file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
 use mydocker::spec::map::Map;
 use mydocker::spec::port::Range;
@@ -41,11 +41,11 @@ const GID_MAX: u64 = 2_147_483_647;
 /// What the kernel adds to a process's badness, proc(5).
 const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
 const SIGTERM: i32 = 15;
-/// The names of what this binary, and so its containers, run on.
-const PLATFORMS: [&str; 4] = if cfg!(target_arch = "x86_64") {
-    ["linux/amd64", "linux", "amd64", ""]
+/// The names of what this binary, and so its containers, run on, after an optional `linux/`.
+const PLATFORMS: [&str; 5] = if cfg!(target_arch = "x86_64") {
+    ["amd64", "x86_64", "x86-64", "linux", ""]
 } else {
-    ["linux/arm64", "linux", "arm64", ""]
+    ["arm64", "aarch64", "arm64/v8", "linux", ""]
 };
 
 /// What was decided.
@@ -160,15 +160,15 @@ fn refuse_sources(job: &mut Job<'_>) -> Result<()> {
         }
     }
     let platform = job.parsed.last("platform").unwrap_or_default();
-    if PLATFORMS.contains(&platform) {
+    if PLATFORMS.contains(&platform.strip_prefix("linux/").unwrap_or(platform)) {
         return Ok(());
     }
-    Err(wrongs("platform {} does not run here: this host is {}", &[platform, PLATFORMS[0]]))
+    Err(wrongs("platform {} does not run here: this host is linux/{}", &[platform, PLATFORMS[0]]))
 }
 
 fn refuse_cidfile(job: &mut Job<'_>) -> Result<()> {
     match job.parsed.last("cidfile") {
-        Some(path) if rustix::fs::stat(path).err() != Some(Errno::NOENT) => {
+        Some(path) if at::look(path).err() != Some(Errno::NOENT) => {
             Err(wrong("container ID file found, make sure the other container isn't running or delete {}", path))
         }
         _ => Ok(()),
@@ -334,7 +334,7 @@ fn image(job: &mut Job<'_>) -> Result<()> {
 fn rootfs(spec: &mut Spec, dir: &str) -> Result<()> {
     let real = file::real_path(dir).map_err(|errno| Error::tried("use --rootfs", dir, errno))?;
     let path = real.ok_or_else(|| bad("cannot use --rootfs: the path is not UTF-8"))?;
-    let is_dir = rustix::fs::stat(path.as_str()).is_ok_and(|stat| file::is_directory(&stat));
+    let is_dir = at::look(&path).is_ok_and(|stat| file::is_directory(&stat));
     if !is_dir || path == "/" {
         return Err(wrong("cannot use --rootfs {}: it must be a directory, and not /", dir));
     }
@@ -356,6 +356,12 @@ fn with_image(job: &mut Job<'_>, word: &str, mut image: Box<Image>) -> Result<()
         return Err(wrong("image {} has no layers: there is nothing to run in it", word));
     }
     word.clone_into(&mut spec.image);
+    let (own, made_for) = (images::architecture(), image.architecture.as_deref().unwrap_or_default());
+    if !made_for.is_empty() && made_for != own {
+        let note =
+            ["image ", word, " is made for ", made_for, " and this machine is ", own, ": its programs may not run"];
+        job.made.notes.push(note.concat());
+    }
     if let Some(config) = &mut image.config {
         core::mem::swap(&mut job.config, config);
     }
@@ -370,7 +376,7 @@ fn find(job: &mut Job<'_>, word: &str) -> Result<Option<Box<Image>>> {
     let word = bundle::entry_image().unwrap_or(word);
     let is_archive_name = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| word.ends_with(end));
     let is_path = ["./", "../", "/"].iter().any(|start| word.starts_with(start));
-    let id = if is_archive_name || is_path || word.contains('/') && rustix::fs::stat(word).is_ok() {
+    let id = if is_archive_name || is_path || word.contains('/') && at::look(word).is_ok() {
         import_file(store, word, job.parsed.on("quiet"))?
     } else {
         store.lock_images(false)?;
@@ -396,7 +402,7 @@ fn names(job: &mut Job<'_>) -> Result<()> {
         made.spec.cwd = workdir(dir)?;
     }
     parsed.last("user").unwrap_or_default().clone_into(&mut made.spec.user);
-    Ok(())
+    parsed.list("after", |name| read::container_name(name).map(str::to_owned), &mut made.spec.after)
 }
 
 /// Checks a working directory: docker wants it absolute.
@@ -442,12 +448,16 @@ fn from_our_env(key: &str) -> Option<String> {
 
 /// Adds the environment that was asked for: `-e` beats files, later beats earlier.
 pub fn env(parsed: &Parsed, all: &mut Vec<String>) -> Result<()> {
+    let mut asked = Vec::new();
     for path in parsed.all("env-file") {
-        merge_env(all, &read::env_file(path, &read_flag_file(path)?, &from_our_env)?);
+        asked.append(&mut read::env_file(path, &read_flag_file(path)?, &from_our_env)?);
     }
     for text in parsed.all("env") {
-        merge_env(all, read::env(text, &from_our_env)?.as_slice());
+        if let Some(entry) = read::env(text, &from_our_env)? {
+            asked.push(entry);
+        }
     }
+    merge_env(all, &asked);
     Ok(())
 }
 

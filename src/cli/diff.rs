@@ -4,6 +4,7 @@ use super::args::Parsed;
 use super::{OK, human, open_store, print};
 use mydocker::error::Result;
 use mydocker::life::diff::{self, Change};
+use mydocker::spec::text;
 use mydocker::store::containers;
 
 /// `diff CONTAINER`
@@ -12,7 +13,7 @@ pub fn diff(parsed: &Parsed) -> Result<u8> {
     let container = containers::find(&store, parsed.word(0))?;
     let mut text = String::new();
     for Change { path, kind } in diff::diff(&store, &container)? {
-        let path = String::from_utf8_lossy(&path).replace('\0', "/");
+        let path = text::replace(&String::from_utf8_lossy(&path), "\0", "/");
         text.extend([char::from(kind), ' ']);
         text.push_str(&human::visible(&path));
         text.push('\n');

@@ -4,9 +4,10 @@ use super::args::Parsed;
 use super::shape::{is_in, picked};
 use super::template::{Template, unescape};
 use super::{OK, human, open_store, print, read};
-use miniserde::json::{self, Number, Value};
+use miniserde::json::{Number, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{process, time};
+use mydocker::spec::json::tree;
 use mydocker::spec::text;
 use mydocker::store::{events, journal};
 use rustix::event::{PollFd, PollFlags};
@@ -42,7 +43,7 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
         let left_ms = until.map_or(-1, time::ms_until);
         let mut text = String::new();
         while let Some(line) = reader.line()? {
-            let Some(event) = Event::read(line).filter(|event| wanted.has(event)) else { continue };
+            let Some(event) = Event::read(line.trim_ascii_end()).filter(|event| wanted.has(event)) else { continue };
             let shown = if is_json {
                 event.text
             } else if format.is_empty() {
@@ -67,7 +68,11 @@ fn filter(text: &str) -> Result<(&str, &str)> {
     if is_in(FILTERS, key) {
         return Ok((key, value));
     }
-    Err(Error::new(format_args!("invalid filter '{}': known are {}", human::visible(key), FILTERS.replace(' ', ", "))))
+    Err(Error::new(format_args!(
+        "invalid filter '{}': known are {}",
+        human::visible(key),
+        text::replace(FILTERS, " ", ", ")
+    )))
 }
 
 impl Wanted<'_> {
@@ -98,7 +103,7 @@ impl Event {
     #[inline(never)]
     fn read(line: &[u8]) -> Option<Self> {
         let text = core::str::from_utf8(line).ok()?;
-        let mut event = Self { text: text.to_owned(), at: 0, all: json::from_str(text).ok()? };
+        let mut event = Self { text: text.to_owned(), at: 0, all: tree::value(text)? };
         match event.find(&["timeNano"]) {
             Some(Value::Number(Number::I64(at))) => event.at = *at,
             Some(Value::Number(Number::U64(at))) => event.at = *at as i64,
@@ -166,7 +171,8 @@ impl Event {
             }
             "image" => {
                 let name = self.attribute(if kind == key { "name" } else { "image" });
-                is(name, name.rsplit_once(':')) || kind == key && id.trim_start_matches("sha256:").starts_with(value)
+                is(name, name.rsplit_once(':'))
+                    || kind == key && id.strip_prefix("sha256:").unwrap_or(id).starts_with(value)
             }
             "container" | "network" | "volume" => {
                 let is_named = kind != "volume" && self.attribute("name").starts_with(value);

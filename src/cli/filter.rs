@@ -4,6 +4,7 @@ use super::args::boolean;
 use super::human::escaped;
 use super::pattern::{self, Pattern};
 use mydocker::error::{Error, Result};
+use mydocker::spec::text;
 
 /// One filter.
 pub struct Filter {
@@ -24,7 +25,7 @@ pub fn parse(typed: &str, keys: &'static str) -> Result<Filter> {
         return Err(Error::new(format_args!("bad format of filter '{shown}' (expected name=value)")));
     };
     let Some(key) = keys.split(' ').find(|known| *known == key) else {
-        let known = keys.replace(' ', ", ");
+        let known = text::replace(keys, " ", ", ");
         return Err(Error::new(format_args!("Invalid filter '{}': known are {known}", escaped(key))));
     };
     let bad = |why: &str| Error::new(format_args!("Invalid filter '{shown}': {why}"));

@@ -3,13 +3,13 @@
 use super::args::Parsed;
 use super::{OK, each, open_store, read};
 use mydocker::error::Result;
+use mydocker::life::control::Purpose;
+use mydocker::life::stop::STOP_SECONDS;
 use mydocker::life::{remove, rename, stop};
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, containers};
 use rustix::fd::OwnedFd;
 
-/// Seconds between the stop signal and SIGKILL, docker's.
-const STOP_SECONDS: i64 = 10;
 const SIGKILL: i32 = 9;
 
 /// How `stop` and `restart` end a container.
@@ -26,12 +26,12 @@ impl Ending {
     }
 
     /// Begins to end a container. What comes back is waited on with [`stop::await_end`].
-    pub fn begin(&self, store: &Store, container: &Container, stays: bool) -> Result<Option<OwnedFd>> {
+    pub fn begin(&self, store: &Store, container: &Container, purpose: Purpose) -> Result<Option<OwnedFd>> {
         let spec = &container.spec;
         let seconds = self.seconds.or(spec.stop_timeout).unwrap_or(STOP_SECONDS);
         // Without time to react there is no point in asking.
         let signal = if seconds == 0 { SIGKILL } else { self.signal.unwrap_or(spec.stop_signal) };
-        stop::stop(store, container, signal, seconds.saturating_mul(1000), stays)
+        stop::stop(store, container, signal, seconds.saturating_mul(1000), purpose)
     }
 }
 
@@ -42,12 +42,13 @@ pub fn stop(parsed: &Parsed) -> Result<u8> {
     // All are told before any is waited for.
     let mut begun = Vec::new();
     for word in &parsed.words {
-        begun.push(containers::find(&store, word).and_then(|container| ending.begin(&store, &container, false)));
+        let begin = |container: Container| Ok((ending.begin(&store, &container, Purpose::End)?, container.spec.id));
+        begun.push(containers::find(&store, word).and_then(begin));
     }
     let mut begun = begun.into_iter();
     each(&parsed.words, &mut |word| {
-        if let Some(Some(socket)) = begun.next().transpose()? {
-            stop::await_end(&socket)?;
+        if let Some((socket, id)) = begun.next().transpose()? {
+            stop::finish(&store, &id, socket)?;
         }
         Ok(word.to_owned())
     })
@@ -95,8 +96,10 @@ pub fn rename(parsed: &Parsed) -> Result<u8> {
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (force, with_volumes) = (parsed.on("force"), parsed.on("volumes"));
-    each(&parsed.words, &mut |word| match remove::remove(&store, word, force, with_volumes) {
+    let done = each(&parsed.words, &mut |word| match remove::remove(&store, word, force, with_volumes) {
         Err(error) if force && containers::is_missing(&error) => Ok(String::new()), // perhaps it went by itself
         removed => removed.map(|()| word.to_owned()),
-    })
+    });
+    remove::sweep_later(&store);
+    done
 }

@@ -112,6 +112,9 @@ const BIDI: [std::ops::RangeInclusive<char>; 3] =
 /// Foreign text for a message: what is no visible character escaped, so that it stays one line, moves no cursor, and
 /// cannot pretend to be something else.
 pub fn visible(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() || BIDI.iter().any(|range| range.contains(&char)) {

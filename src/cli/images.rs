@@ -11,7 +11,7 @@ use super::exec::enter_user_namespace_of;
 use super::progress::{self, Progress};
 use super::{OK, Opened, change, each, human, load, note, open_store, print, ps, read};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
-use mydocker::kernel::{io, sys, time};
+use mydocker::kernel::{at, io, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::life::export;
 use mydocker::life::unpacking;
@@ -121,8 +121,7 @@ pub fn import_file(store: &Store, path: &str, is_quiet: bool) -> Result<String> 
 }
 
 fn open_archive(path: &str) -> Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags};
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(format_args!("open {path}"))
+    at::open(rustix::fs::CWD, path, rustix::fs::OFlags::RDONLY).tried_to("open", path)
 }
 
 /// `import FILE|- [REFERENCE]`
@@ -251,7 +250,7 @@ pub fn commit(parsed: &Parsed) -> Result<u8> {
     change::apply(&mut config, &parsed.all("change"))?;
     let archive = output(parsed);
     let mut progress = Progress::new("Committing", parsed.on("quiet"));
-    progress.expect(&|| Some(ps::sizes(&store, &container).ok()?.0));
+    progress.expect(&|| Some(ps::sizes(&store, &container.spec).ok()?.0));
     let request = Commit {
         config,
         message: parsed.last("message").unwrap_or(""),

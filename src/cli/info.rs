@@ -52,17 +52,17 @@ pub fn version(parsed: &Parsed) -> Result<u8> {
 pub fn info(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let mut o = object(ALWAYS);
-    let (found, errors) = containers::all(&store)?;
-    put_number(&mut o, "ContainersDamaged", errors.len() as i64);
     let [mut running, mut created, mut exited] = [0; 3];
-    for container in &found {
-        match remove::settle(&store, container)?.map(|state| state.status) {
+    let errors = containers::each(&store, &mut |spec| {
+        match remove::settled(&store, &spec)?.map(|state| state.status) {
             Some(Status::Running | Status::Restarting) => running += 1,
             Some(Status::Created) => created += 1,
             Some(Status::Exited) => exited += 1,
             None => {}
         }
-    }
+        Ok(())
+    })?;
+    put_number(&mut o, "ContainersDamaged", errors.len() as i64);
     let memory = proc::machine().memory_kib * 1024;
     let online = file::read_text("/sys/devices/system/cpu/online").unwrap_or_default();
     let cpus = read::cpu_list(online.trim(), "").map_or(1, |list| list.len());

@@ -5,12 +5,12 @@ use super::images::note_left_out;
 use super::progress::Progress;
 use super::{OK, open_store, print};
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
-use mydocker::kernel::{file, io, sys};
+use mydocker::kernel::{at, file, io, sys};
 use mydocker::life::unpacking;
 use mydocker::store::archive::{self, Loaded};
 use mydocker::store::{Store, images, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, OFlags};
 use rustix::termios::isatty;
 use std::cell::RefCell;
 
@@ -23,7 +23,7 @@ pub fn load(parsed: &Parsed) -> Result<u8> {
         }
         sys::stdin().try_clone_to_owned().map_err(|_| Error::new("cannot read the standard input"))?
     } else {
-        open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(format_args!("open {path}"))?
+        at::open(CWD, path, OFlags::RDONLY).tried_to("open", path)?
     };
     let store = open_store()?;
     let mut tell = |loaded: Loaded| -> Result<()> {

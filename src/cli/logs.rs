@@ -3,7 +3,8 @@
 use super::args::Parsed;
 use super::{OK, open_store, read};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{io, process, sys, time};
+use mydocker::kernel::io::{self, Gathered};
+use mydocker::kernel::{process, sys, time};
 use mydocker::life::control::{self, Message};
 use mydocker::life::log::{self, Record};
 use mydocker::life::stop;
@@ -13,8 +14,10 @@ use mydocker::store::journal::{self, Reader};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::AsFd;
 
-/// Bytes that are written at once.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes that are written at once: a pipe's fill, so that its reader works while we do.
+const CHUNK_BYTES: usize = 64 << 10;
+/// More than that and a record.
+const OUT_BYTES: usize = 512 << 10;
 
 /// `logs [-f] [-t] [-n N] [--since TIME] [--until TIME] [--details] CONTAINER`
 pub fn logs(parsed: &Parsed) -> Result<u8> {
@@ -37,7 +40,7 @@ pub fn logs(parsed: &Parsed) -> Result<u8> {
         with_details: parsed.on("details"),
         is_inside: [false; 2],
         is_shown: [true; 2],
-        out: Vec::new(),
+        out: Gathered::new(OUT_BYTES),
         is_out_stderr: false,
     };
     if parsed.on("follow") {
@@ -87,7 +90,7 @@ struct Copier {
     /// Whether the last piece of each stream left its line unfinished, and whether that line is shown.
     is_inside: [bool; 2],
     is_shown: [bool; 2],
-    out: Vec<u8>,
+    out: Gathered,
     is_out_stderr: bool,
 }
 
@@ -108,34 +111,31 @@ impl Copier {
         let is_first = !self.is_inside[stream];
         self.is_inside[stream] = !record.is_whole;
         if is_first {
-            self.is_shown[stream] = self.since.as_deref().is_none_or(|since| record.time >= since)
-                && self.until.as_deref().is_none_or(|until| record.time <= until);
+            self.is_shown[stream] = self.since.as_deref().is_none_or(|since| record.time >= since.as_bytes())
+                && self.until.as_deref().is_none_or(|until| record.time <= until.as_bytes());
         }
         if !self.is_shown[stream] {
             return Ok(());
         }
-        if record.is_stderr != self.is_out_stderr || self.out.len() > CHUNK_BYTES {
+        if record.is_stderr != self.is_out_stderr || self.out.room() < OUT_BYTES - CHUNK_BYTES {
             self.flush()?;
             self.is_out_stderr = record.is_stderr;
         }
         if is_first && self.with_times {
-            self.out.extend_from_slice(record.time.as_bytes());
-            self.out.push(b' ');
+            self.out.add(record.time);
+            self.out.add(b" ");
         }
         if is_first && self.with_details {
-            self.out.push(b' '); // docker's list of labels to log with each line, which is empty
+            self.out.add(b" "); // docker's list of labels to log with each line, which is empty
         }
-        self.out.extend_from_slice(record.content);
-        if record.is_whole {
-            self.out.push(b'\n');
-        }
+        self.out.add(record.content);
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
         let to = if self.is_out_stderr { sys::stderr() } else { sys::stdout() };
-        let done = io::write_all(to, &self.out).map_err(|errno| Error::os("write our output", errno));
-        self.out.clear();
+        let done = io::write_all(to, self.out.bytes()).map_err(|errno| Error::os("write our output", errno));
+        self.out.cut(0);
         done
     }
 }

@@ -3,8 +3,10 @@
 
 pub mod args;
 pub mod attach;
+pub mod boot;
 pub mod bundle;
 pub mod change;
+pub mod check;
 pub mod completion;
 pub mod cp;
 pub mod decide;
@@ -13,7 +15,7 @@ pub mod events;
 pub mod exec;
 pub mod filter;
 pub mod finish;
-pub mod flags;
+pub mod help;
 pub mod human;
 pub mod images;
 pub mod info;
@@ -42,8 +44,10 @@ pub mod words;
 
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{io, process, seal, sys};
-use mydocker::store::containers::{self, Container};
+use mydocker::kernel::timing::Timing;
+use mydocker::kernel::{io, process, seal, sys, time};
+use mydocker::spec::Spec;
+use mydocker::store::containers;
 use mydocker::store::{self, Store};
 use mydocker::walls::ids;
 use std::ops::Deref;
@@ -66,11 +70,40 @@ pub fn debug(text: impl FnOnce() -> String) {
     }
 }
 
+static TIMING: OnceLock<Timing> = OnceLock::new();
+/// How the program that executes itself anew tells itself when it did that.
+const BEGUN: &str = "MYDOCKER_TIMING";
+
+/// Begins to take the time of all steps, from the flag before the verb.
+pub fn set_timing() {
+    if TIMING.get().is_some() {
+        return;
+    }
+    let timing = TIMING.get_or_init(Timing::begin);
+    if let Some(moment) = std::env::var(BEGUN).ok().and_then(|moment| moment.parse().ok()) {
+        timing.mark_at(moment, "until seal::ensure");
+    }
+    timing.mark("main");
+}
+
+/// Tells what [`set_timing`] asked for.
+pub fn tell_timing() {
+    if let Some(timing) = TIMING.get() {
+        timing.mark("end");
+        print_error(&timing.lines());
+    }
+}
+
 static PLACES: OnceLock<(String, String)> = OnceLock::new();
 
 /// Remembers where the store is, from the flags before the verb.
 pub fn set_places(root: String, run: String) {
     let _ = PLACES.set((root, run)); // called once, by main
+}
+
+/// Where the store is, and its run directory.
+fn places() -> (&'static str, &'static str) {
+    PLACES.get().map_or((store::ROOT, store::RUN), |(root, run)| (root, run))
 }
 
 /// The store, open until the process ends: a verb has nothing to move or to close.
@@ -95,14 +128,21 @@ pub fn open_store() -> Result<Opened> {
 
 /// Opens the store with just the powers that we have.
 pub fn open_store_as_we_are() -> Result<Opened> {
-    let (root, run) = PLACES.get().map_or((store::ROOT, store::RUN), |(root, run)| (root, run));
-    Ok(Opened(Box::leak(Box::new(store::open(root, run)?))))
+    let (root, run) = places();
+    let mut store = store::open(root, run)?;
+    store.timing = TIMING.get().copied().unwrap_or_default();
+    Ok(Opened(Box::leak(Box::new(store))))
 }
+
+static SEALED: OnceLock<()> = OnceLock::new();
 
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
 /// root gets its user namespace before.
 pub fn seal() -> Result<()> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    if SEALED.get().is_some() {
+        return Ok(());
+    }
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
@@ -120,7 +160,12 @@ pub fn seal() -> Result<()> {
         keep(b"MYDOCKER_ROOT", root.as_bytes());
         keep(b"MYDOCKER_RUN", run.as_bytes());
     }
-    seal::ensure(&argv, &envp)
+    if TIMING.get().is_some() {
+        keep(BEGUN.as_bytes(), time::monotonic_ns().to_string().as_bytes());
+    }
+    seal::ensure(&argv, &envp)?;
+    let _ = SEALED.set(()); // nobody was faster: there is one thread
+    Ok(())
 }
 
 /// Writes an answer to the standard output.
@@ -148,9 +193,10 @@ pub fn complain(error: &Error, code: &mut u8) {
     *code = 1;
 }
 
-/// All containers, newest first. What is damaged is told of, and makes the exit code 1.
-pub fn known_containers(store: &Store, code: &mut u8) -> Result<Vec<Container>> {
-    let (found, errors) = containers::all(store)?;
+/// What was asked of all containers. What is damaged is told of, and makes the exit code 1.
+#[allow(clippy::vec_box)] // as they are read: one is a kilobyte
+pub fn known_specs(store: &Store, code: &mut u8) -> Result<Vec<Box<Spec>>> {
+    let (found, errors) = containers::specs(store)?;
     for error in &errors {
         complain(error, code);
     }

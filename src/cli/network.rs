@@ -12,7 +12,7 @@ use super::prune::{self, Filters, Pruned};
 use super::read::network as words;
 use super::run::note_forwarding;
 use super::shape::{picked, put_labels, put_string, put_text};
-use super::{OK, complain, each, human, known_containers, open_store, print, print_list, read};
+use super::{OK, complain, each, human, known_specs, open_store, print, print_list, read};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{order, time};
@@ -63,8 +63,8 @@ fn all(store: &Store, code: &mut u8) -> Result<Vec<Network>> {
 /// The names of networks that containers are to be on, running or not.
 fn used(store: &Store, code: &mut u8) -> Result<Vec<String>> {
     let mut used = Vec::new();
-    for user in &known_containers(store, code)? {
-        for endpoint in &user.spec.endpoints {
+    for user in &known_specs(store, code)? {
+        for endpoint in &user.endpoints {
             used.push(endpoint.network.clone());
         }
     }

@@ -2,14 +2,14 @@
 
 use super::args::Parsed;
 use super::images::gone;
-use super::{OK, complain, human, known_containers, open_store, print, ps, read};
+use super::{OK, complain, human, open_store, print, ps, read};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
 use mydocker::spec::map::Map;
 use mydocker::store::images::Image;
-use mydocker::store::{Store, containers, images, layers};
+use mydocker::store::{Store, containers, images, layers, trash};
 
 /// Bytes of an answer to a question.
 const ANSWER_BYTES: usize = 256;
@@ -111,28 +111,24 @@ pub fn containers(parsed: &Parsed) -> Result<u8> {
 /// Removes the containers that do not run.
 pub fn stopped(store: &Store, filters: &Filters<'_>) -> Result<Pruned> {
     let mut pruned = Pruned::new("Deleted Containers:");
-    for container in &known_containers(store, &mut pruned.code)? {
-        let spec = &container.spec;
-        let prune = || -> Result<Option<u64>> {
-            let state = ps::state(store, container)?;
-            let is_over = state.is_some_and(|(state, _)| matches!(state.status, Status::Created | Status::Exited));
-            if !is_over || !filters.fit(spec.created, Some(&spec.labels)) {
-                return Ok(None);
-            }
-            let (own, _) = ps::sizes(store, container).unwrap_or_default(); // unknown is not worth an error
-            remove::remove(store, &spec.id, false, false).map(|()| Some(own))
-        };
-        match prune() {
-            Ok(Some(own)) => {
+    for row in &ps::all(store, &mut pruned.code)? {
+        let spec = &row.spec;
+        let is_over = matches!(row.state.status, Status::Created | Status::Exited);
+        if !is_over || !filters.fit(spec.created, Some(&spec.labels)) {
+            continue;
+        }
+        let (own, _) = ps::sizes(store, spec).unwrap_or_default(); // unknown is not worth an error
+        match remove::remove(store, &spec.id, false, false) {
+            Ok(()) => {
                 pruned.bytes += own;
                 pruned.deleted.push(spec.id.clone());
             }
-            Ok(None) => {}
             // Somebody else was faster, or is making it right now.
             Err(error) if containers::is_missing(&error) => {}
             Err(error) => complain(&error, &mut pruned.code),
         }
     }
+    trash::sweep(store)?; // what is told to be free is free
     Ok(pruned)
 }
 
@@ -209,9 +205,9 @@ fn size_of(store: &Store, image: &Image) -> u64 {
 }
 
 fn is_used(store: &Store, id: &str) -> Result<bool> {
-    let (all, errors) = containers::all(store)?;
+    let (all, errors) = containers::specs(store)?;
     if let Some(error) = errors.into_iter().next() {
         return Err(Error::new(format_args!("cannot tell whether image {} is in use: {error}", human::short(id))));
     }
-    Ok(all.iter().any(|container| container.spec.image_id == id))
+    Ok(all.iter().any(|spec| spec.image_id == id))
 }

@@ -4,16 +4,16 @@ mod filter;
 
 use super::args::Parsed;
 use super::shape::{add_word, picked, put_labels, put_string, put_text};
-use super::{OK, complain, human, inspect, known_containers, note, open_store, ports, print_list, read};
+use super::{OK, complain, human, inspect, note, open_store, ports, print_list, read};
 use filter::Filter;
-use miniserde::json::Value;
+use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
-use mydocker::kernel::{file, time};
+use mydocker::kernel::{file, order, time};
 use mydocker::life::remove;
-use mydocker::spec::{MountKind, Network, Spec, State, Status};
-use mydocker::store::containers::Container;
+use mydocker::spec::{MountKind, Network, Spec, State, Status, text};
+use mydocker::store::containers;
 use mydocker::store::{Store, layers};
-use mydocker::walls::cgroup::{self, Place};
+use mydocker::walls::cgroup::{Freezer, Place};
 use rustix::fd::AsFd;
 
 /// Characters of a command that are shown.
@@ -29,8 +29,8 @@ pub const HEADERS: &str = "ID CONTAINER ID,Image IMAGE,Command COMMAND,RunningFo
 
 /// A container, and what is true of it now.
 pub struct Row {
-    /// The container.
-    pub container: Container,
+    /// What was asked.
+    pub spec: Box<Spec>,
     /// Its state.
     pub state: State,
     /// Whether it stands still.
@@ -39,15 +39,18 @@ pub struct Row {
 
 /// Every container, newest first. What cannot be read is told, and makes the exit code 1.
 pub fn all(store: &Store, code: &mut u8) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for container in known_containers(store, code)? {
-        match state(store, &container) {
-            Ok(Some((state, is_paused))) => rows.push(Row { container, state, is_paused }),
-            Ok(None) => {}
-            Err(error) => complain(&error, code),
+    let (mut rows, freezer) = (Vec::new(), Freezer::default());
+    let errors = containers::each(store, &mut |spec| {
+        if let Some(state) = remove::settled(store, &spec)? {
+            let is_paused = is_paused(&spec, &state, &freezer);
+            rows.push(Row { spec, state, is_paused });
         }
+        Ok(())
+    })?;
+    for error in &errors {
+        complain(error, code);
     }
-    Ok(rows)
+    Ok(order::sorted(rows, &|a: &Row, b| a.spec.created > b.spec.created))
 }
 
 /// `ps [OPTIONS]`
@@ -68,22 +71,24 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     if is_quiet && !format.is_empty() {
         note("--format is ignored, because --quiet is there, too");
     }
-    let with_size = parsed.on("size") || format.contains(".Size");
+    let with_size = parsed.on("size") || text::has(format, ".Size");
+    let columns = [COLUMNS, if with_size { "\\t{{.Size}}" } else { "" }].concat();
+    let with_all = is_rare(format) || with_size;
     let mut code = OK;
     let (mut ids, mut values) = (String::new(), Vec::new());
-    for row in &all(&store, &mut code)? {
+    // They are not taken apart: that would take a tenth of the time, and the process ends.
+    for row in all(&store, &mut code)?.leak() {
         let is_on = matches!(row.state.status, Status::Running | Status::Restarting);
         if left == 0 || !(show_all || is_on) || !filter::fits(&filters, row) {
             continue;
         }
         left -= 1;
-        ids.extend([shown_id(&row.container.spec, full), "\n"]);
+        ids.extend([shown_id(&row.spec, full), "\n"]);
         if !is_quiet {
-            let sizes = if with_size { Some(sizes(&store, &row.container)?) } else { None };
-            values.push(value(row, full, sizes));
+            let sizes = if with_size { size_of(&store, &row.spec)? } else { None };
+            values.push(value(row, with_all, full, sizes));
         }
     }
-    let columns = [COLUMNS, if with_size { "\\t{{.Size}}" } else { "" }].concat();
     print_list(parsed, &ids, &columns, HEADERS, &values)?;
     Ok(code)
 }
@@ -92,25 +97,30 @@ fn shown_id(spec: &Spec, full: bool) -> &str {
     if full { &spec.id } else { human::short(&spec.id) }
 }
 
-/// What is true of a container now, and whether it is paused; `None` when it has just gone.
-pub fn state(store: &Store, container: &Container) -> Result<Option<(State, bool)>> {
-    let Some(state) = remove::settle(store, container)? else { return Ok(None) };
-    let is_paused = state.status == Status::Running && cgroup::is_frozen(Place::of(&container.spec));
-    Ok(Some((state, is_paused)))
+/// Whether a container stands still.
+pub fn is_paused(spec: &Spec, state: &State, freezer: &Freezer) -> bool {
+    state.status == Status::Running && freezer.holds(Place::of(spec))
 }
 
 /// Bytes of what a container changed, and of all its files together.
-pub fn sizes(store: &Store, container: &Container) -> Result<(u64, u64)> {
-    let spec = &container.spec;
+pub fn sizes(store: &Store, spec: &Spec) -> Result<(u64, u64)> {
     let own = match spec.rootfs {
         Some(_) => 0, // what it changed there is not told apart
-        None => file::tree_bytes(file::open_dir_at(container.dir.as_fd(), "upper")?.as_fd())?,
+        None => file::tree_bytes(file::open_dir_at(store.containers.as_fd(), &[&spec.id, "/upper"].concat())?.as_fd())?,
     };
     let mut all = own;
     for layer in &spec.layers {
         all += layers::size(store, layer)?;
     }
     Ok((own, all))
+}
+
+/// The same, nothing for one that was removed meanwhile.
+fn size_of(store: &Store, spec: &Spec) -> Result<Option<(u64, u64)>> {
+    match sizes(store, spec) {
+        Err(error) if file::exists_at(store.containers.as_fd(), &spec.id) => Err(error),
+        sizes => Ok(sizes.ok()),
+    }
 }
 
 /// docker's word for a state.
@@ -135,7 +145,10 @@ fn status(row: &Row) -> String {
                 Some(verdict) => (" (", verdict, ")"),
                 None => ("", "", ""),
             };
-            ["Up ", &human::duration(human::elapsed(state.started)), before, word, after].concat()
+            // The clock may have been set since: a machine without a battery begins in 1970.
+            let age = |up: i64| (time::since_boot() / time::SECOND - up / time::SECOND).max(0);
+            let seconds = state.started_up.map_or_else(|| human::elapsed(state.started), age);
+            ["Up ", &human::duration(seconds), before, word, after].concat()
         }
         Status::Exited | Status::Restarting => {
             let word = if state.status == Status::Exited { "Exited" } else { "Restarting" };
@@ -177,42 +190,55 @@ pub fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
-/// Its fields for a table or a template. `full`: nothing is shortened; `sizes` are those of [`sizes`].
-pub fn value(row: &Row, full: bool, sizes: Option<(u64, u64)>) -> Value {
-    let spec = &row.container.spec;
+/// The fields that are made only where a format asks for them.
+const RARE: &str = "CreatedAt State Label Mount LocalVolume Network StopSignal Platform Size";
+
+/// Whether a format shows one of these, or takes the row as a whole.
+fn is_rare(format: &str) -> bool {
+    let is_whole = |pair: &[u8]| pair[0] == b'$' || pair[0] == b'.' && !pair[1].is_ascii_alphabetic();
+    format == "json"
+        || format.as_bytes().windows(2).any(is_whole)
+        || RARE.split(' ').any(|field| text::has(format, field))
+}
+
+/// Its fields for a table or a template; `all`: those that are rarely asked for, too. `full`: nothing is shortened; `sizes`
+/// are those of [`sizes`].
+pub fn value(row: &Row, all: bool, full: bool, sizes: Option<(u64, u64)>) -> Value {
+    let spec = &row.spec;
     let cut = |text: &str, chars_max: usize| if full { text.to_owned() } else { cut(text, chars_max) };
     let mut command = String::new();
     for arg in spec.args() {
         command.extend([if command.is_empty() { "" } else { " " }, arg]);
     }
     let command = cut(&human::visible(&command), COMMAND_CHARS);
-    let (mut mounts, mut volumes) = (String::new(), 0);
-    for mount in &spec.mounts {
-        if mount.kind != MountKind::Tmpfs {
-            add_word(&mut mounts, &cut(&human::visible(&mount.source), MOUNT_CHARS));
+    let mut o = Object::new();
+    if all {
+        let (mut mounts, mut volumes) = (String::new(), 0);
+        for mount in &spec.mounts {
+            if mount.kind != MountKind::Tmpfs {
+                add_word(&mut mounts, &cut(&human::visible(&mount.source), MOUNT_CHARS));
+            }
+            volumes += u32::from(mount.is_volume());
         }
-        volumes += u32::from(mount.is_volume());
-    }
-    let mut o = picked("Platform -,PID - \"\",Size - \"0B\",", &Value::Null);
-    if let Some((own, all)) = sizes {
-        put_string(&mut o, "Size", format!("{} (virtual {})", human::size(own), human::size(all)));
-    }
-    if row.state.pid != 0 {
-        put_string(&mut o, "PID", row.state.pid.to_string());
+        o = picked("Platform -,Size - \"0B\",", &Value::Null);
+        if let Some((own, all)) = sizes {
+            put_string(&mut o, "Size", format!("{} (virtual {})", human::size(own), human::size(all)));
+        }
+        put_string(&mut o, "CreatedAt", time::plain(spec.created) + " +0000 UTC");
+        put_text(&mut o, "State", state_word(&row.state, row.is_paused));
+        put_labels(&mut o, &spec.labels);
+        put_string(&mut o, "Mounts", mounts);
+        put_string(&mut o, "LocalVolumes", volumes.to_string());
+        put_string(&mut o, "Networks", networks(spec));
+        put_string(&mut o, "StopSignal", read::signal_name(spec.stop_signal));
     }
     put_text(&mut o, "ID", shown_id(spec, full));
     put_string(&mut o, "Image", human::visible(&spec.image));
     put_string(&mut o, "Command", ["\"", &command, "\""].concat());
-    put_string(&mut o, "CreatedAt", time::plain(spec.created) + " +0000 UTC");
     put_string(&mut o, "RunningFor", human::ago(human::elapsed(spec.created)));
-    put_text(&mut o, "State", state_word(&row.state, row.is_paused));
     put_string(&mut o, "Status", status(row));
-    put_text(&mut o, "Names", &spec.name);
-    put_labels(&mut o, &spec.labels);
-    put_string(&mut o, "Mounts", mounts);
-    put_string(&mut o, "LocalVolumes", volumes.to_string());
-    put_string(&mut o, "Networks", networks(spec));
+    put_string(&mut o, "PID", if row.state.pid == 0 { String::new() } else { row.state.pid.to_string() });
     put_string(&mut o, "Ports", ports::text(ports::of(spec, &row.state)));
-    put_string(&mut o, "StopSignal", read::signal_name(spec.stop_signal));
+    put_text(&mut o, "Names", &spec.name);
     Value::Object(o)
 }

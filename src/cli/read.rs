@@ -14,6 +14,7 @@ use super::human::visible;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 pub use mydocker::kernel::words::place as nth;
 use mydocker::spec::map::Map;
+use mydocker::spec::text::is_alike;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -216,7 +217,7 @@ pub fn detach_keys(text: &str) -> Result<Vec<u8>> {
 
 /// A stream of `-a`, by its descriptor.
 pub fn stream(text: &str) -> Result<usize> {
-    let known = ["stdin", "stdout", "stderr"].iter().position(|name| text.eq_ignore_ascii_case(name));
+    let known = ["stdin", "stdout", "stderr"].iter().position(|name| is_alike(name, text));
     known.ok_or_else(|| bad("valid streams are STDIN, STDOUT and STDERR"))
 }
 

@@ -5,17 +5,19 @@ use super::decide::{self, Decision};
 use super::finish::Ending;
 use super::{OK, attach, debug, each, note, open_store, print, read, seal};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::kernel::file;
+use mydocker::kernel::{at, file};
 use mydocker::life::attach as connect;
+use mydocker::life::control::Purpose;
 use mydocker::life::create::{self, Created};
 use mydocker::life::relay::End;
 use mydocker::life::start::{self, Attach, Started};
 use mydocker::life::{remove, stop};
 use mydocker::spec::{Network, State, Status};
 use mydocker::store::containers::Container;
-use mydocker::store::{Store, containers, events, trash};
+use mydocker::store::{Store, containers, events, names, trash};
 use mydocker::walls::net::bridge::forwards;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD};
 
 /// Names that are tried before one that was generated is given up.
 const NAME_TRIES: u32 = 6;
@@ -30,11 +32,19 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
     }
     seal().map_err(engine)?;
     let store = open_store().map_err(engine)?;
-    let Created { container, change, made } = make(parsed, &store, !attached && !parsed.on("rm"))?;
+    store.timing.mark("open_store");
+    let Created { container, change, made } = make(parsed, &store)?;
+    store.timing.mark("create::create");
     let wanted = attach::wanted(&container.spec, streams);
     match begin(&store, container, change, &wanted, true) {
         Ok(Started { spec, pid, control, streams }) => {
+            store.timing.mark("start::start");
             debug(|| format!("running as process {pid}"));
+            if !spec.auto_remove {
+                let confirm = if attached { create::confirm_later } else { containers::confirm };
+                confirm(store.containers.as_fd(), &spec.id).map_err(engine)?;
+                store.timing.mark("confirm");
+            }
             if streams.stdout.is_none() && streams.stderr.is_none() {
                 print(&format!("{}\n", spec.id)).map_err(engine)?;
                 if streams.stdin.is_none() {
@@ -49,7 +59,7 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
         Err(error) => {
             made.undo(&store);
             if let Some(path) = parsed.last("cidfile") {
-                let _ = rustix::fs::unlink(path); // it may be what could not be written
+                let _ = at::remove(CWD, path, AtFlags::empty()); // it may be what could not be written
             }
             Err(engine(error))
         }
@@ -60,8 +70,9 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
 pub fn create(parsed: &Parsed) -> Result<u8> {
     streams(parsed)?;
     let store = open_store().map_err(engine)?;
-    let created = make(parsed, &store, true)?;
-    created.container.write_state(&store, &State::created(), true)?;
+    let created = make(parsed, &store)?;
+    created.container.write_state(&store, &State::created(), false)?;
+    containers::confirm(store.containers.as_fd(), &created.container.spec.id)?;
     print(&format!("{}\n", created.container.spec.id))?;
     Ok(OK)
 }
@@ -87,8 +98,16 @@ fn streams(parsed: &Parsed) -> Result<[bool; 3]> {
 }
 
 /// Decides, and makes the container. A generated name that is taken is replaced by another one.
-fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
+fn make(parsed: &Parsed, store: &Store) -> Result<Created> {
+    // Who holds the name may have been killed, with its monitor, before it could go away: a service that is started anew by
+    // an init, after a power cut, too.
+    if let Some(id) = parsed.last("name").and_then(|name| names::holder(store, name))
+        && let Ok(holder) = containers::find(store, &id)
+    {
+        let _ = remove::settle(store, &holder); // if it stays, its name is taken
+    }
     let Decision { mut spec, notes, is_name_generated } = decide::decide(parsed, store).map_err(engine)?;
+    store.timing.mark("decide::decide");
     for line in &notes {
         note(line);
     }
@@ -97,7 +116,7 @@ fn make(parsed: &Parsed, store: &Store, sync: bool) -> Result<Created> {
     let mut tries_left = if is_name_generated { NAME_TRIES } else { 1 };
     let created = loop {
         tries_left -= 1;
-        match create::create(store, &mut spec, sync) {
+        match create::create(store, &mut spec) {
             Err(_) if tries_left > 0 => {
                 let fresh = super::words::name(&mydocker::kernel::hex::random(4));
                 spec.name = if tries_left == 1 { spec.id[..12].to_owned() } else { fresh };
@@ -130,7 +149,7 @@ pub fn start(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
     let (is_attached, interactive) = (parsed.on("attach"), parsed.on("interactive"));
     if !(is_attached || interactive) {
-        return each(&parsed.words, &mut |word| start_one(&store, word, [false; 3]).map(|_| word.to_owned()));
+        return each(&parsed.words, &mut |word| start_for_good(&store, word).map(|_| word.to_owned()));
     }
     let [word] = &parsed.words[..] else {
         return Err(Error::new("you cannot start and attach multiple containers at once").exit(1));
@@ -155,18 +174,29 @@ pub fn restart(parsed: &Parsed) -> Result<u8> {
     seal()?;
     let store = open_store()?;
     each(&parsed.words, &mut |word| {
-        if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, true)? {
+        if let Some(socket) = ending.begin(&store, &containers::find(&store, word)?, Purpose::Again)? {
             stop::await_end(&socket)?;
         }
-        if let Some(started) = start_one(&store, word, [false; 3])? {
+        if let Some(started) = start_for_good(&store, word)? {
             events::container(&store, "restart", &started.spec, &[]);
         }
         Ok(word.to_owned())
     })
 }
 
+/// Starts a container of which `boot` is to know that it was started, and not stopped since.
+fn start_for_good(store: &Store, word: &str) -> Result<Option<Started>> {
+    let started = start_one(store, word, [false; 3])?;
+    if let Some(Started { spec, .. }) = &started
+        && !spec.auto_remove
+    {
+        containers::sync_state(store, &spec.id)?;
+    }
+    Ok(started)
+}
+
 /// Starts a container; `None` when it runs already. `streams`: which of its standard streams are to be connected.
-fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Started>> {
+pub fn start_one(store: &Store, word: &str, streams: [bool; 3]) -> Result<Option<Started>> {
     let container = containers::find(store, word)?;
     if streams[0] && container.spec.stdin && container.spec.tty {
         attach::refuse_non_terminal()?;

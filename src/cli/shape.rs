@@ -3,6 +3,7 @@
 use super::human::{behind, part};
 use super::inspect::moment;
 use miniserde::json::{self, Array, Number, Object, Value};
+use mydocker::spec::json::tree;
 use mydocker::spec::map::Map;
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
@@ -114,8 +115,8 @@ fn is_empty(value: &Value) -> bool {
 
 /// The object that a JSON text of ours is.
 pub fn object(json: &str) -> Object {
-    match json::from_str(json) {
-        Ok(Value::Object(object)) => object,
+    match tree::value(json) {
+        Some(Value::Object(object)) => object,
         _ => Object::new(), // what we wrote ourselves is one
     }
 }
@@ -142,7 +143,7 @@ fn rows(table: &mut &str, record: &Value) -> Object {
         let (key, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut value = if mark == b'(' { section(table, find(record, path)) } else { field(record, path) };
         if let (Value::Null, Some(default)) = (&value, words.next()) {
-            value = json::from_str(default).unwrap_or(Value::Null);
+            value = tree::value(default).unwrap_or(Value::Null);
         }
         put(&mut object, key, value);
     }

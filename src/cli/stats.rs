@@ -7,6 +7,7 @@ use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{process, sys};
 use mydocker::life::watch::{self, Sample};
+use mydocker::spec::text;
 use mydocker::store::Store;
 use mydocker::store::containers::{self, Container};
 
@@ -119,7 +120,7 @@ fn exists(store: &Store, watched: &Watched) -> bool {
 /// The lines over the ones that were there: home, each line cleared behind its end, and the screen below.
 fn redrawn(text: &str, is_first: bool) -> String {
     let begin = if is_first { "\u{1b}[2J\u{1b}[H" } else { "\u{1b}[H" };
-    format!("{begin}{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"))
+    format!("{begin}{}\u{1b}[J", text::replace(text, "\n", "\u{1b}[K\n"))
 }
 
 /// A container that does not run shows zeros once, and dashes in a stream, as docker has it.

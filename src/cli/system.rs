@@ -61,7 +61,7 @@ impl Stock {
             let Ok(data) = file::open_dir_at(dir.as_fd(), &format!("{name}/_data")) else { continue }; // removed meanwhile
             let mut links = 0;
             for row in &self.rows {
-                links += usize::from(volumes::is_mounted(&row.container.spec, &name));
+                links += usize::from(volumes::is_mounted(&row.spec, &name));
             }
             let bytes = file::tree_bytes(data.as_fd())?;
             self.volumes.push((name, bytes, links));
@@ -70,7 +70,7 @@ impl Stock {
     }
 
     fn users(&self, image: &str) -> usize {
-        self.rows.iter().filter(|row| row.container.spec.image_id == image).count()
+        self.rows.iter().filter(|row| row.spec.image_id == image).count()
     }
 
     /// The table's rows.
@@ -78,7 +78,7 @@ impl Stock {
         let mut shares = [Share::default(); 4];
         for layer in &file::names(store.layers.as_fd())? {
             let bytes = layers::size(store, layer).unwrap_or(0); // `system check` finds what is wrong with it
-            count(&mut shares[0], bytes, self.rows.iter().any(|row| row.container.spec.layers.contains(layer)));
+            count(&mut shares[0], bytes, self.rows.iter().any(|row| row.spec.layers.contains(layer)));
         }
         // It is images that are counted, and their layers that take room.
         shares[0][..2].fill(0);
@@ -115,7 +115,7 @@ impl Stock {
         let images = table::print(None, format, images::HEADERS, &rows)?;
         let mut rows = Vec::new();
         for row in &self.rows {
-            if let Value::Object(mut o) = ps::value(row, false, None) {
+            if let Value::Object(mut o) = ps::value(row, true, false, None) {
                 put_string(&mut o, "Size", human::size(own(store, row)));
                 rows.push(Value::Object(o));
             }
@@ -140,7 +140,7 @@ impl Stock {
 
 /// Bytes of what a container changed; none for one that was removed meanwhile, or is damaged.
 fn own(store: &Store, row: &Row) -> u64 {
-    ps::sizes(store, &row.container).unwrap_or_default().0
+    ps::sizes(store, &row.spec).unwrap_or_default().0
 }
 
 /// `system df`

@@ -1,5 +1,6 @@
 //! Tables as docker's tabwriter aligns them, and the driver of `--format`.
 
+use super::human::part;
 use super::shape::put_text;
 use super::template::{Template, unescape};
 use miniserde::json::{self, Object, Value};
@@ -10,32 +11,43 @@ const CELL_CHARS_MIN: usize = 10;
 /// Spaces between the widest cell and the next column.
 const PADDING: usize = 3;
 
+/// Blanks, to be written many at once.
+const BLANKS: &str = "                                ";
+
 /// Lines whose cells end with tabs, aligned. The last cell of a line is not padded, every other one is at least so wide.
 pub fn aligned(lines: &str, cell_chars_min: usize) -> String {
     let mut widths: Vec<usize> = Vec::new();
-    for mut line in lines.split_terminator('\n') {
-        let mut at = 0;
-        while let Some((cell, rest)) = line.split_once('\t') {
-            let width = (cell.chars().count() + PADDING).max(cell_chars_min);
-            match widths.get_mut(at) {
-                Some(known) => *known = width.max(*known),
-                None => widths.push(width),
+    let mut text = String::with_capacity(2 * lines.len());
+    // What is before a tab is a cell; once to measure, once to write.
+    for is_measured in [false, true] {
+        let (mut column, mut start, mut width) = (0, 0, 0);
+        for (at, byte) in lines.bytes().enumerate() {
+            if byte != b'\t' && byte != b'\n' {
+                width += usize::from(byte & 0xc0 != 0x80); // a character has one first byte
+                continue;
             }
-            (line, at) = (rest, at + 1);
-        }
-    }
-    let mut text = String::new();
-    for mut line in lines.split_terminator('\n') {
-        for width in &widths {
-            let Some((cell, rest)) = line.split_once('\t') else { break };
-            text.push_str(cell);
-            for _ in cell.chars().count()..*width {
-                text.push(' ');
+            if is_measured {
+                text.push_str(part(lines, start, at + usize::from(byte == b'\n')));
             }
-            line = rest;
+            if byte == b'\t' && is_measured {
+                let mut left = widths[column] - width;
+                while left > 0 {
+                    let some = part(BLANKS, 0, left.min(BLANKS.len()));
+                    text.push_str(some);
+                    left -= some.len();
+                }
+            } else if byte == b'\t' {
+                let width = (width + PADDING).max(cell_chars_min);
+                match widths.get_mut(column) {
+                    Some(known) => *known = width.max(*known),
+                    None => widths.push(width),
+                }
+            }
+            (column, start, width) = (if byte == b'\t' { column + 1 } else { 0 }, at + 1, 0);
         }
-        text.push_str(line);
-        text.push('\n');
+        if is_measured && !lines.is_empty() && !lines.ends_with('\n') {
+            text.extend([part(lines, start, lines.len()), "\n"]);
+        }
     }
     text
 }

@@ -9,6 +9,7 @@ use super::shape;
 use functions::{Function, VALUE_BYTES_MAX, call, kind, show, truth};
 use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
+use mydocker::spec::text;
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
 use std::borrow::Cow;
 
@@ -91,6 +92,10 @@ impl<'a> Run<'a> {
             match node {
                 Node::Text(text) => self.out.push_str(text),
                 Node::Show(pipe) => {
+                    if let Some(text) = plain(pipe, dot) {
+                        self.out.push_str(text);
+                        continue;
+                    }
                     let value = self.pipe(pipe, dot)?;
                     if pipe.names.is_empty() {
                         // What is there and null is a nil pointer; a key that a map does not have is made here.
@@ -303,6 +308,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The text that `{{.Name}}` stands for: most of what lists show is that.
+fn plain<'a>(pipe: &Pipe<'_>, dot: &'a Value) -> Option<&'a str> {
+    let ([], [command], Value::Object(map)) = (&pipe.names[..], &pipe.commands[..], dot) else { return None };
+    let [Term { base: Base::Dot, fields, .. }] = &command.terms[..] else { return None };
+    match (&fields[..], fields.first().and_then(|name| map.get(*name))) {
+        ([_], Some(Value::String(text))) => Some(text),
+        _ => None,
+    }
+}
+
 /// What `find` finds in a value.
 fn inside<'a>(value: &Seen<'a>, find: &dyn for<'b> Fn(&'b Value) -> Option<&'b Value>) -> Option<Seen<'a>> {
     match value {
@@ -341,10 +356,10 @@ pub fn unescape(format: &str) -> String {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;
     while !rest.is_empty() {
-        let open = rest.find("{{").unwrap_or(rest.len());
-        out.push_str(&part(rest, 0, open).replace("\\t", "\t").replace("\\n", "\n"));
+        let open = text::find(rest, "{{").unwrap_or(rest.len());
+        out.push_str(&text::replace(&text::replace(part(rest, 0, open), "\\t", "\t"), "\\n", "\n"));
         rest = behind(rest, open);
-        let close = rest.find("}}").map_or(rest.len(), |at| at + 2);
+        let close = text::find(rest, "}}").map_or(rest.len(), |at| at + 2);
         out.push_str(part(rest, 0, close));
         rest = behind(rest, close);
     }

@@ -4,7 +4,7 @@ use super::args::Parsed;
 use super::filter::{self, Filter};
 use super::prune::{self, Pruned};
 use super::shape::{picked, put_labels, put_string, put_text};
-use super::{OK, complain, each, human, known_containers, open_store, print, print_list, read};
+use super::{OK, complain, each, human, known_specs, open_store, print, print_list, read};
 use miniserde::json::Value;
 use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::{file, hex};
@@ -49,12 +49,12 @@ fn fits(filter: &Filter, name: &str, volume: &Volume, is_used: bool) -> bool {
 /// All volumes with what is known about each, and whether a container uses it. What is damaged is told of, and makes the
 /// exit code 1.
 fn all(store: &Store, code: &mut u8) -> Result<Vec<(String, Volume, bool)>> {
-    let users = known_containers(store, code)?;
+    let users = known_specs(store, code)?;
     let mut all = Vec::new();
     for name in volumes::names(store)? {
         match volumes::get(store, &name) {
             Ok(Some(known)) => {
-                let is_used = users.iter().any(|container| volumes::is_mounted(&container.spec, &name));
+                let is_used = users.iter().any(|spec| volumes::is_mounted(spec, &name));
                 all.push((name, known, is_used));
             }
             Ok(None) => {}
@@ -99,7 +99,7 @@ fn row(store: &Store, name: &str, volume: &Volume) -> Value {
 /// `volume rm VOLUME…`
 pub fn rm(parsed: &Parsed) -> Result<u8> {
     let store = open_store()?;
-    containers::all(&store)?; // finishes what killed commands left: half a container may seem to use a volume
+    containers::specs(&store)?; // finishes what killed commands left: half a container may seem to use a volume
     each(&parsed.words, &mut |name| {
         let is_gone = read::volume_name(name).is_ok() && volumes::remove(&store, name)?;
         if !is_gone && !parsed.on("force") {

@@ -9,6 +9,11 @@ use rustix::io::Errno;
 
 /// A name or a path as the kernel takes it.
 pub fn c(name: &str) -> Answer<CString> {
+    c_bytes(name.as_bytes())
+}
+
+/// The same for what need not be UTF-8.
+pub fn c_bytes(name: &[u8]) -> Answer<CString> {
     CString::new(name).map_err(|_| Errno::INVAL)
 }
 
@@ -50,6 +55,11 @@ pub fn link(path: &str, dir: BorrowedFd<'_>, name: &str) -> Answer<()> {
 /// symlinkat(2).
 pub fn symlink(target: &str, dir: BorrowedFd<'_>, name: &str) -> Answer<()> {
     rustix::fs::symlinkat(c(target)?.as_c_str(), dir, c(name)?.as_c_str())
+}
+
+/// stat(2) of a path, following symlinks.
+pub fn look(path: &str) -> Answer<Stat> {
+    stat(CWD, path, AtFlags::empty())
 }
 
 /// fstatat(2): `AtFlags::SYMLINK_NOFOLLOW`, or no flags to follow symlinks.

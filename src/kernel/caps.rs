@@ -1,5 +1,7 @@
 //! The names of capabilities. capabilities(7), linux/capability.h
 
+use crate::spec::text::is_alike;
+
 /// Every capability that Linux has, without `CAP_`, in the order of their numbers.
 pub const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
     NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT \
@@ -12,10 +14,10 @@ pub const COUNT: usize = 41;
 /// The number of a capability by its name: any case, `CAP_` may be left out.
 pub fn capability(name: &str) -> Option<u32> {
     let short = match name.split_at_checked("CAP_".len()) {
-        Some((prefix, short)) if prefix.eq_ignore_ascii_case("CAP_") => short,
+        Some((prefix, short)) if is_alike(prefix, "CAP_") => short,
         _ => name,
     };
-    NAMES.split(' ').position(|known| known.eq_ignore_ascii_case(short)).map(|bit| bit as u32)
+    NAMES.split(' ').position(|known| is_alike(known, short)).map(|bit| bit as u32)
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxFlags};
 use rustix::fs::{fsync, openat, openat2, readlinkat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -55,6 +56,22 @@ pub fn make_dir_at(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd
 pub fn read_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
     let file = at::open(dir, name, OFlags::RDONLY).tried_to("open", name)?;
     io::read_to_end(file.as_fd(), max_bytes).map_err(|e| e.said(format!("read {name}")))
+}
+
+/// The same for what its reader knows to be whole, as a record in JSON is, or what the kernel gives in one piece: when there is
+/// less than there was room for, nobody asks whether there is more.
+pub fn read_small_at(dir: BorrowedFd<'_>, name: &str, max_bytes: usize) -> Result<Vec<u8>> {
+    let file = at::open(dir, name, OFlags::RDONLY).tried_to("open", name)?;
+    let mut all = Vec::new();
+    loop {
+        let count = io::read_more(file.as_fd(), &mut all).map_err(|e| e.said(format!("read {name}")))?;
+        if all.len() > max_bytes {
+            return Err(Error::tried("read", name, Errno::FBIG));
+        }
+        if count == 0 || all.len() < all.capacity() {
+            return Ok(all);
+        }
+    }
 }
 
 /// The whole content of a file by path, as text (invalid UTF-8 replaced).
@@ -152,7 +169,7 @@ pub fn link_target(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
 
 /// The path of what is found at a path, without symlinks; `None` if it has none any more, or one that is not UTF-8.
 pub fn real_path(path: &str) -> core::result::Result<Option<String>, Errno> {
-    let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let found = at::open(CWD, path, OFlags::PATH)?;
     let path = link_target(CWD, &format!("/proc/self/fd/{}", found.as_raw_fd()));
     Ok(path.filter(|path| path.starts_with('/') && exists_at(CWD, path)))
 }
@@ -167,8 +184,8 @@ pub fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 /// Opens the directory anew, so that the position of `dir` does not matter.
 pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
     let own = at::open(dir, ".", OFlags::DIRECTORY | OFlags::RDONLY).tried("open a directory")?;
-    let mut buf: Vec<u8> = Vec::with_capacity(8192);
-    let mut iter = RawDir::new(own, buf.spare_capacity_mut());
+    let mut room = [const { MaybeUninit::uninit() }; 8192];
+    let mut iter = RawDir::new(own, &mut room);
     let mut all = Vec::new();
     while let Some(entry) = iter.next() {
         let entry = entry.tried("read a directory")?;
@@ -411,6 +428,16 @@ pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::res
         path.extend(target);
     }
     Err(Errno::LOOP)
+}
+
+/// What the kernel says of the mount that an open file or directory is on. proc_pid_mountinfo(5)
+pub fn mount_of(place: BorrowedFd<'_>) -> Result<String> {
+    let what = "look at the mount point";
+    let stat = rustix::fs::statx(place, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).tried(what)?;
+    let id = format!("{} ", stat.stx_mnt_id);
+    let text = read_text("/proc/self/mountinfo")?;
+    let line = text.lines().find(|line| line.starts_with(&id));
+    line.map(ToOwned::to_owned).ok_or_else(|| Error::os(what, Errno::NOENT))
 }
 
 /// Whether there is something at this name.

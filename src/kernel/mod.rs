@@ -1,6 +1,6 @@
 //! GROUND: Linux and byte formats. Has never heard of a container.
 //!
-//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`).
+//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`, `heap.rs`, `unwind.rs`).
 
 pub mod at;
 pub mod bpf;
@@ -8,6 +8,7 @@ pub mod caps;
 pub mod conntrack;
 pub mod fault;
 pub mod file;
+pub mod heap;
 pub mod hex;
 pub mod io;
 pub mod link;
@@ -21,6 +22,7 @@ pub mod ring;
 pub mod seal;
 pub mod sys;
 pub mod time;
+pub mod timing;
 #[cfg(all(target_env = "musl", panic = "abort", not(test)))]
 mod unwind;
 pub mod words;

@@ -2,6 +2,7 @@
 //! acknowledgement, or by many messages of a dump.
 
 use crate::error::{Result, Tried};
+use crate::kernel::{file, process, time};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -15,6 +16,8 @@ use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, So
 const HEADER_BYTES: usize = 16;
 /// The kernel makes no longer packets of a dump.
 const PACKET_BYTES_MAX: usize = 32 << 10;
+/// How long a module may take until it is there.
+const LOADING_MS_MAX: i64 = 10_000;
 /// The attribute holds attributes.
 const NESTED: u16 = 1 << 15;
 
@@ -103,6 +106,11 @@ impl Message {
     }
 }
 
+/// Whether any module of the kernel's is just being loaded. proc_modules(5)
+fn is_loading() -> bool {
+    file::read_text("/proc/modules").is_ok_and(|all| all.contains(" Loading "))
+}
+
 /// Gets the kind of a message and what follows its header.
 type Hearer<'a> = &'a mut dyn FnMut(u16, &[u8]) -> core::result::Result<(), Errno>;
 
@@ -132,12 +140,36 @@ impl Socket {
             // What does not fit is refused. Without the right to it the usual size must do.
             let _ = set_socket_send_buffer_size_force(&self.fd, packet.len());
         }
-        self.converse(&packet, &mut |_| {})
+        self.converse(&Message { bytes: packet }, &mut |_| {})
     }
 
-    /// Says a packet. `each` gets the family's header with the attributes of what is answered before the acknowledgement.
-    fn converse(&self, packet: &[u8], each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
-        send_all(&self.fd, packet)?;
+    /// Says a packet, again when the kernel lacks a module for it that is being loaded: it asks modprobe, and busybox's answers
+    /// at once when somebody else has begun, as of two containers that start at the same time.
+    fn converse(&self, packet: &Message, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
+        let deadline = time::monotonic_ms() + LOADING_MS_MAX;
+        let mut is_first = true;
+        loop {
+            let answer = self.exchange(packet, each);
+            if !matches!(answer, Err(Errno::OPNOTSUPP | Errno::NOENT)) {
+                return answer;
+            }
+            // It may be there since we were refused. NOENT is an everyday answer, and what it answers is slow.
+            let mut is_new = is_first && answer == Err(Errno::OPNOTSUPP);
+            is_first = false;
+            while is_loading() && time::monotonic_ms() < deadline {
+                process::wait_for(&mut [], 2); // there is no event for that: a poll without descriptors is a timer
+                is_new = true;
+            }
+            if !is_new {
+                return answer;
+            }
+        }
+    }
+
+    /// Says a packet once, of which one message asks for an acknowledgement. `each` gets the family's header with the
+    /// attributes of what is answered before that.
+    pub fn exchange(&self, packet: &Message, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
+        send_all(&self.fd, &packet.bytes)?;
         let mut answer = None;
         while answer.is_none() {
             self.hear(RecvFlags::empty(), &mut |kind, body| {
@@ -163,7 +195,7 @@ impl Socket {
     /// The same; `each` gets the family's header with the attributes of what is answered.
     pub fn get(&self, mut message: Message, each: &mut dyn FnMut(&[u8])) -> core::result::Result<(), Errno> {
         message.expect_answer();
-        self.converse(&message.bytes, each)
+        self.converse(&message, each)
     }
 
     /// Asks for all of a kind by a message with NLM_F_DUMP; `each` gets the family's header with the attributes of every one.

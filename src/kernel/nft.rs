@@ -182,7 +182,9 @@ pub fn has(socket: &Socket, family: u8, table: &str, chain: &str) -> bool {
     if !chain.is_empty() {
         message.put_str(3, chain);
     }
-    socket.ask(message).is_ok()
+    // Not [`Socket::ask`], which looks whether a module is on its way when something is not there.
+    message.expect_answer();
+    socket.exchange(&message, &mut |_| {}).is_ok()
 }
 
 /// A comment as nft(8) keeps it with a rule: kind 0, length, text with NUL.

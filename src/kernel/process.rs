@@ -7,9 +7,10 @@ use alloc::format;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, makedev, mknodat};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, getrlimit, setrlimit, waitid};
 
 /// A child process that we are the parent of.
 pub struct Child {
@@ -26,6 +27,16 @@ pub fn spawn(namespaces: u32, cgroup: Option<BorrowedFd<'_>>, body: &mut dyn FnM
         Clone::Child => match body() {},
         Clone::Parent(pid, pidfd) => Ok(Child { pid, pidfd }),
     }
+}
+
+/// Does something in a process of its own that nobody needs to wait for: it holds no terminal, and nobody's input or output.
+/// Its exit code tells whether it went well.
+pub fn aside(work: &mut dyn FnMut() -> Result<()>) -> Result<Child> {
+    spawn(0, None, &mut || {
+        let _ = rustix::process::setsid();
+        let done = null_stdio(7).and_then(|()| work());
+        sys::exit(i32::from(done.is_err()))
+    })
 }
 
 /// What a child function returns: nothing, ever.
@@ -101,16 +112,37 @@ pub fn wait_for_each(fds: &mut [PollFd<'_>], limit_ms: i64) -> Vec<bool> {
 /// or a link to where the container cannot go but we can (`/proc/<pid>/root`): only the kernel's own device is believed.
 pub fn null_stdio(which: u8) -> Result<()> {
     let what = ["open /dev/null", "look at /dev/null"];
-    let Some(null) = super::file::open_device("dev/null", OFlags::RDWR | OFlags::NOCTTY, (1, 3), what)? else {
-        return Err(Error::new(
-            "cannot use /dev/null: it is not the null device; put it back or start the container anew",
-        ));
+    let null = match super::file::open_device("dev/null", OFlags::RDWR | OFlags::NOCTTY, (1, 3), what) {
+        Ok(Some(null)) => null,
+        Ok(None) => {
+            let way = "mknod -m 666 /dev/null c 1 3, or start the container anew";
+            return Err(Error::new(format_args!("cannot use /dev/null: it is not the null device ({way})")));
+        }
+        Err(error) if error.is(Errno::NOENT) => own_null().map_err(|_| error)?,
+        Err(error) => return Err(error),
     };
     set_stdio([
         (which & 1 != 0).then(|| null.as_fd()),
         (which & 2 != 0).then(|| null.as_fd()),
         (which & 4 != 0).then(|| null.as_fd()),
     ])
+}
+
+/// A null device where /dev has none: in a file system that is mounted nowhere.
+fn own_null() -> sys::Answer<OwnedFd> {
+    let fs = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&fs)?;
+    let dir = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    mknodat(&dir, c"null", FileType::CharacterDevice, Mode::from(0o600), makedev(1, 3))?;
+    chmodat(&dir, c"null", Mode::from(0o666), AtFlags::empty())?; // also for who is not root: mknod obeys the umask
+    super::at::open(dir.as_fd(), "null", OFlags::RDWR | OFlags::NOCTTY)
+}
+
+/// Lets this process have as many open files as the hard limit allows. Returns what it was, for those that it executes.
+pub fn lift_open_files() -> Rlimit {
+    let old = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: old.maximum, ..old });
+    old
 }
 
 /// Puts descriptors in the places of standard input, output and error.

@@ -9,11 +9,16 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 const SLOT_BYTES: usize = 256 << 10;
-const SLOTS: usize = 16;
+/// As many as a machine with a little more than 512 MB has; a smaller one has fewer. They even out files of different sizes, one of which
+/// keeps the one side busy, and one the other.
+const SLOTS_MAX: usize = 16;
+const SLOTS_MIN: usize = 4;
+const MACHINE_BYTES_FOR_SLOT: u64 = 32 << 20;
 
 /// Both sides, before the fork.
 pub struct Ring {
     memory: Shared,
+    slots: usize,
     giver: OwnedFd,
     taker: OwnedFd,
 }
@@ -21,15 +26,22 @@ pub struct Ring {
 impl Ring {
     /// Makes one. After a fork the two processes take a side each.
     pub fn new() -> Result<Self> {
-        let memory = sys::shared_memory(SLOTS * SLOT_BYTES).tried("get shared memory")?;
+        let machine = rustix::system::sysinfo();
+        #[allow(clippy::useless_conversion)] // narrower on other machines
+        let bytes = u64::from(machine.totalram) * u64::from(machine.mem_unit);
+        Self::of((bytes / MACHINE_BYTES_FOR_SLOT).clamp(SLOTS_MIN as u64, SLOTS_MAX as u64) as usize)
+    }
+
+    fn of(slots: usize) -> Result<Self> {
+        let memory = sys::shared_memory(slots * SLOT_BYTES).tried("get shared memory")?;
         let (giver, taker) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .tried("make a socket")?;
-        Ok(Self { memory, giver, taker })
+        Ok(Self { memory, slots, giver, taker })
     }
 
     /// The side that gives. The other one is closed.
     pub fn giver(self) -> Giver {
-        Giver { memory: self.memory, socket: self.giver, slot: 0, is_free: SLOTS }
+        Giver { memory: self.memory, slots: self.slots, socket: self.giver, slot: 0, is_free: self.slots }
     }
 
     /// The descriptor of the side that takes.
@@ -39,13 +51,14 @@ impl Ring {
 
     /// The side that takes, through this copy of [`Ring::taker_fd`]. It is the only one that stays open.
     pub fn taker(self, socket: BorrowedFd<'_>) -> Taker<'_> {
-        Taker { memory: self.memory, socket, slot: SLOTS - 1, at: 0, end: 0, has_slot: false }
+        Taker { memory: self.memory, slots: self.slots, socket, slot: self.slots - 1, at: 0, end: 0, has_slot: false }
     }
 }
 
 /// The side that gives; `is_free` slots wait to be filled. That it is dropped is the end of what it gives.
 pub struct Giver {
     memory: Shared,
+    slots: usize,
     socket: OwnedFd,
     slot: usize,
     is_free: usize,
@@ -68,7 +81,7 @@ impl Giver {
     pub fn give(&mut self, bytes: usize) -> Result<&[u8]> {
         io::write_all(&self.socket, &(bytes as u32).to_ne_bytes()).map_err(gone)?;
         let from = self.slot * SLOT_BYTES;
-        self.slot = (self.slot + 1) % SLOTS;
+        self.slot = (self.slot + 1) % self.slots;
         self.is_free -= 1;
         Ok(self.memory.part(from, bytes))
     }
@@ -77,6 +90,7 @@ impl Giver {
 /// The side that takes.
 pub struct Taker<'a> {
     memory: Shared,
+    slots: usize,
     socket: BorrowedFd<'a>,
     slot: usize,
     at: usize,
@@ -99,7 +113,7 @@ impl Source for Taker<'_> {
             }
             let got = got.tried(TALK)?;
             self.has_slot = got > 0;
-            (self.slot, self.at) = ((self.slot + 1) % SLOTS, 0);
+            (self.slot, self.at) = ((self.slot + 1) % self.slots, 0);
             self.end = (u32::from_ne_bytes(size) as usize).min(SLOT_BYTES);
         }
         let n = buf.len().min(self.end - self.at);
@@ -123,8 +137,8 @@ mod tests {
     use alloc::vec;
 
     /// A child gives `slots` of them, each full of its number, and goes; we begin to take when it is gone or not.
-    fn given(slots: usize, taken_before: bool) -> alloc::vec::Vec<u8> {
-        let mut ring = Some(Ring::new().unwrap());
+    fn given(of: usize, slots: usize, taken_before: bool) -> alloc::vec::Vec<u8> {
+        let mut ring = Some(Ring::of(of).unwrap());
         let child = process::spawn(0, None, &mut || {
             let mut giver = ring.take().unwrap().giver();
             for n in 0..slots {
@@ -156,13 +170,14 @@ mod tests {
 
     #[test]
     fn what_is_given_comes_in_order() {
-        for (slots, taken_before) in [(0, false), (1, false), (SLOTS, false), (SLOTS, true), (3 * SLOTS + 1, true)] {
-            for _ in 0..2 {
+        const MAX: usize = SLOTS_MAX;
+        for (slots, taken_before) in [(0, false), (1, false), (SLOTS_MIN, false), (MAX, true), (3 * MAX + 1, true)] {
+            for of in [SLOTS_MIN, SLOTS_MAX] {
                 let mut wanted = vec![];
                 for n in 0..slots {
                     wanted.resize(wanted.len() + SLOT_BYTES - n, n as u8);
                 }
-                assert!(given(slots, taken_before) == wanted);
+                assert!(given(of, slots, taken_before) == wanted);
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result, Tried};
 use alloc::ffi::CString;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, StatVfsMountFlags};
+use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 const OURSELVES: &str = "/proc/self/exe";
@@ -14,7 +15,12 @@ const OURSELVES: &str = "/proc/self/exe";
 /// descriptors but the standard streams closed: a monitor would hold what we inherited open for ever.
 pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
     let what = "seal our own program file";
-    let own = at::open(rustix::fs::CWD, OURSELVES, OFlags::RDONLY).tried(what)?;
+    let own = at::open(rustix::fs::CWD, OURSELVES, OFlags::RDONLY).map_err(|errno| match errno {
+        Errno::NOENT => {
+            Error::new("there is no /proc here, which is needed for all that runs: mount -t proc proc /proc")
+        }
+        _ => Error::os(what, errno),
+    })?;
     let is_read_only = rustix::fs::fstatvfs(&own).tried(what)?.f_flag.contains(StatVfsMountFlags::RDONLY);
     if is_read_only || rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
         drop(own);

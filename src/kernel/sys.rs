@@ -167,7 +167,7 @@ pub fn block_signals(set: SignalSet) {
 
 /// rt_sigaction(2): the default disposition (`ignore` false) or SIG_IGN (`ignore` true).
 pub fn set_signal(signal: i32, ignore: bool) {
-    // handler, flags, restorer, mask: all words on both architectures (aarch64 has no restorer; the zero is then mask).
+    // handler, flags, restorer, mask: all words on both architectures.
     let action: [usize; 4] = [usize::from(ignore), 0, 0, 0];
     // SAFETY: a pointer to a kernel_sigaction whose handler is SIG_DFL or SIG_IGN; SIGKILL and SIGSTOP are refused.
     let _ = unsafe { syscall(raw::__NR_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, 8, 0]) };
@@ -302,6 +302,14 @@ fn mount_attributes(fd: BorrowedFd<'_>, recursive: bool, attr: raw::mount_attr) 
         syscall(raw::__NR_mount_setattr, [fd, path, flags as usize, attr, size_of::<raw::mount_attr>()])?;
     }
     Ok(())
+}
+
+/// Has the kernel begin to write a file's bytes from this one on to the disk, and waits for none of them.
+/// sync_file_range(2); a file system that cannot says so, and nothing depends on it.
+pub fn begin_to_sync(fd: BorrowedFd<'_>, from: u64) {
+    const WRITE: usize = 2; // SYNC_FILE_RANGE_WRITE of linux/fs.h
+    // SAFETY: plain numbers; 0 bytes are all up to the end.
+    let _ = unsafe { syscall(raw::__NR_sync_file_range, [fd.as_raw_fd() as usize, from as usize, 0, WRITE, 0]) };
 }
 
 /// keyctl(2), KEYCTL_JOIN_SESSION_KEYRING: a new, empty session keyring without a name.
@@ -461,6 +469,20 @@ impl Shared {
         unsafe { core::slice::from_raw_parts_mut(self.start.add(from), bytes.min(self.bytes - from)) }
     }
 }
+
+impl Shared {
+    /// A word of it, for all processes at once; the last one where it ends. The memory has one word at least.
+    #[allow(clippy::cast_ptr_alignment)] // a mapping begins at a page
+    pub fn word(&self, at: usize) -> &core::sync::atomic::AtomicU64 {
+        let at = at.min(self.bytes / 8 - 1);
+        // SAFETY: inside the mapping, which is aligned to a page and lives as long as `self`. Who works with words does so
+        // through this function only.
+        unsafe { &*self.start.cast::<core::sync::atomic::AtomicU64>().add(at) }
+    }
+}
+
+// SAFETY: without `&mut` there are only words, which are atomic.
+unsafe impl Sync for Shared {}
 
 impl Drop for Shared {
     fn drop(&mut self) {

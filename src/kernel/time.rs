@@ -3,7 +3,7 @@
 use super::sys;
 use alloc::format;
 use alloc::string::String;
-use linux_raw_sys::general::{CLOCK_MONOTONIC, CLOCK_REALTIME};
+use linux_raw_sys::general::{CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME};
 
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -21,6 +21,11 @@ pub fn monotonic_ms() -> i64 {
 /// The same clock in nanoseconds.
 pub fn monotonic_ns() -> i64 {
     sys::clock(CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds since the machine was started, its sleep counted too. It never jumps either.
+pub fn since_boot() -> i64 {
+    sys::clock(CLOCK_BOOTTIME)
 }
 
 /// Milliseconds from now to a moment, rounded up; 0 when it has come.

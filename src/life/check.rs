@@ -206,7 +206,7 @@ impl Look<'_> {
             Err(_) if !file::exists_at(store.containers.as_fd(), id) => return,
             Err(_) if containers::is_going(store, id) => {
                 if !containers::is_busy(store, id) {
-                    let what = format_args!("left over: container {id}, whose removal was not finished");
+                    let what = format_args!("left over: container {id}, whose making or removal was not finished");
                     self.find(what, Remedy::Settle, id);
                 }
                 return;

@@ -91,7 +91,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     fault::point("commit:paused");
     let mut read = || {
         if let Some(path) = commit.archive {
-            write_archive(store, container, is_running.then_some(state.pid), path, commit.progress)?;
+            write_archive(store, container, is_running.then_some(state.pid), path, true, commit.progress)?;
         }
         let mut add = |source: &mut dyn io::Source| {
             layers::add(store, &mut io::Counted::new(source, commit.progress), &unpacking::limits())
@@ -170,12 +170,14 @@ pub fn is_ours(path: &str) -> bool {
     matches!(path, "proc" | "sys" | "dev" | "etc/hosts" | "etc/hostname" | "etc/resolv.conf" | containers::MARK)
 }
 
-/// Writes all that the container sees as a flat tar, beside the path and renamed over it.
+/// Writes all that the container sees as a flat tar, beside the path and renamed over it. What it replaces is always safe;
+/// `syncs`: so is the new one.
 pub(super) fn write_archive(
     store: &Store,
     container: &Container,
     pid: Option<i32>,
     path: &str,
+    syncs: bool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     // Whatever else is there must not become a file.
@@ -193,7 +195,7 @@ pub(super) fn write_archive(
             pack::pack(root.as_fd(), Form::Flat, &|_| false, &mut counted)
         };
         in_child(0, &mut work)?;
-        fsync(out).tried_to("sync", path)
+        if syncs { fsync(out).tried_to("sync", path) } else { Ok(()) }
     })
 }
 

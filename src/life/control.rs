@@ -4,6 +4,7 @@
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{at, file, io};
+use crate::spec::Verdict;
 use crate::store::{Store, containers};
 use alloc::format;
 use alloc::string::String;
@@ -25,6 +26,17 @@ const BACKLOG: i32 = 64;
 /// Name of the monitor's socket in `<run>/<id>/`.
 const SOCKET: &str = "ctl";
 
+/// What a container is ended for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A person wants it to end.
+    End,
+    /// The same, but it is started again at once: it stays even if it was to go away with its end.
+    Again,
+    /// The host goes down: at its next start the container is as if it had never ended.
+    Shutdown,
+}
+
 /// A sentence.
 pub enum Message {
     /// monitor: the command is running, with this pid. child: this process (a descriptor comes with it) is to become it.
@@ -37,11 +49,14 @@ pub enum Message {
     Done,
     /// command: send this signal to the first process.
     Signal(i32),
-    /// command: stop with this signal, and after so many milliseconds (negative: never) with SIGKILL. With true it stays
-    /// even if it was to go away with its end: it is to be started again.
-    Stop(i32, i64, bool),
+    /// command: stop with this signal, and after so many milliseconds (negative: never) with SIGKILL.
+    Stop(i32, i64, Purpose),
     /// command: tell me when it has ended.
     Wait,
+    /// command: tell me its health now, and whenever that changes.
+    Watch,
+    /// monitor: this is its health.
+    Health(Verdict),
     /// command: the terminal has so many rows and columns.
     Resize(u16, u16),
     /// command: stand still until I say otherwise or hang up.
@@ -60,7 +75,8 @@ pub enum Message {
     Eof,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
-    /// monitor: here is a detached mount (a descriptor comes with it).
+    /// monitor: here is a detached mount, or the file by which a cgroup is joined; command: here is the root (a descriptor
+    /// comes with it).
     Tree,
     /// monitor: this is one of your links; the text is an [`crate::spec::Attached`].
     Attached(String),
@@ -76,8 +92,10 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Exited(code) => (b'X', &[i64::from(*code)], ""),
         Message::Done => (b'D', &[], ""),
         Message::Signal(signal) => (b'K', &[i64::from(*signal)], ""),
-        Message::Stop(signal, limit_ms, stays) => (b'T', &[i64::from(*signal), *limit_ms, i64::from(*stays)], ""),
+        Message::Stop(signal, limit_ms, purpose) => (b'T', &[i64::from(*signal), *limit_ms, *purpose as i64], ""),
         Message::Wait => (b'W', &[], ""),
+        Message::Watch => (b'B', &[], ""),
+        Message::Health(verdict) => (b'C', &[*verdict as i64], ""),
         Message::Resize(rows, columns) => (b'R', &[i64::from(*rows), i64::from(*columns)], ""),
         Message::Freeze => (b'F', &[], ""),
         Message::Thaw => (b'U', &[], ""),
@@ -113,8 +131,13 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'X' => Message::Exited(number(0)? as i32),
         b'D' => Message::Done,
         b'K' => Message::Signal(number(0)? as i32),
-        b'T' => Message::Stop(number(0)? as i32, number(1)?, number(2)? != 0),
+        b'T' => {
+            let purposes = [Purpose::End, Purpose::Again, Purpose::Shutdown];
+            Message::Stop(number(0)? as i32, number(1)?, *purposes.get(number(2)? as usize)?)
+        }
         b'W' => Message::Wait,
+        b'B' => Message::Watch,
+        b'C' => Message::Health(*Verdict::EACH.get(number(0)? as usize)?),
         b'R' => Message::Resize(number(0)? as u16, number(1)? as u16),
         b'F' => Message::Freeze,
         b'U' => Message::Thaw,
@@ -295,6 +318,17 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).tried("make a pipe")
 }
 
+/// What the kernel holds of a stream that says much.
+pub const PIPE_BYTES: usize = 256 << 10;
+
+/// Makes a pipe of ours larger: fewer and longer turns for both its sides. Not every user may have that, and what is a
+/// terminal has none: then it stays as it is. `F_SETPIPE_SZ`, pipe(7)
+pub fn widen(pipe: BorrowedFd<'_>) {
+    if rustix::pipe::fcntl_getpipe_size(pipe).is_ok_and(|now| now < PIPE_BYTES) {
+        let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+    }
+}
+
 /// Makes reads and writes answer `EAGAIN` instead of waiting. Only for descriptors whose other users want that too.
 pub fn nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     let flags = rustix::fs::fcntl_getfl(fd).tried("read descriptor flags")?;
@@ -308,33 +342,26 @@ pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> core::result::Result<OwnedFd
     at::open(rustix::fs::CWD, &path, flags | OFlags::NONBLOCK | OFlags::NOCTTY)
 }
 
-/// Reads what is there; `None` when nothing is there now, an empty vector at the end.
-pub fn read_some(fd: BorrowedFd<'_>, max_bytes: usize) -> Option<Vec<u8>> {
-    let mut buf = alloc::vec![0u8; max_bytes];
-    match io::read(fd, &mut buf) {
-        Ok(n) => {
-            buf.truncate(n);
-            Some(buf)
-        }
+/// Reads what is there; `None` when nothing is there now, 0 at the end.
+pub fn read_some(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Option<usize> {
+    match io::read(fd, buf) {
         Err(Errno::AGAIN) => None,
-        Err(_) => Some(Vec::new()), // EIO: the last holder of a terminal's other side is gone; that is its end
+        read => Some(read.unwrap_or(0)), // EIO: the last holder of a terminal's other side is gone; that is its end
     }
 }
 
-/// Writes what can be written now, and takes it off. An error is for good: `EPIPE`, or `EIO` of a terminal.
-pub fn write_some(to: &OwnedFd, waiting: &mut Vec<u8>) -> core::result::Result<(), Errno> {
+/// Writes what can be written now, and tells how much that was. An error is for good: `EPIPE`, or `EIO` of a terminal.
+pub fn write_some(to: BorrowedFd<'_>, bytes: &[u8]) -> core::result::Result<usize, Errno> {
     let mut done = 0;
-    let mut result = Ok(());
-    while result.is_ok() && done < waiting.len() {
-        match rustix::io::write(to, &waiting[done..]) {
+    while done < bytes.len() {
+        match rustix::io::write(to, &bytes[done..]) {
             Ok(n) => done += n,
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => break,
-            Err(errno) => result = Err(errno),
+            Err(errno) => return Err(errno),
         }
     }
-    waiting.drain(..done);
-    result
+    Ok(done)
 }
 
 #[cfg(test)]
@@ -346,7 +373,10 @@ mod tests {
         let error = Error::os("do it", Errno::NOENT).exit(127);
         let Some(Message::Failed(back)) = decode(&encode(&Message::Failed(error))) else { panic!() };
         assert!(back.what == "do it" && back.is(Errno::NOENT) && back.code == Some(127));
-        assert!(matches!(decode(&encode(&Message::Stop(15, -1, true))), Some(Message::Stop(15, -1, true))));
+        let stop = Message::Stop(15, -1, Purpose::Shutdown);
+        assert!(matches!(decode(&encode(&stop)), Some(Message::Stop(15, -1, Purpose::Shutdown))));
+        let health = Message::Health(Verdict::Unhealthy);
+        assert!(matches!(decode(&encode(&health)), Some(Message::Health(Verdict::Unhealthy))));
         assert!(matches!(decode(&encode(&Message::Resize(24, 80))), Some(Message::Resize(24, 80))));
         assert!(decode(b"").is_none() && decode(b"X123").is_none() && decode(b"?").is_none());
         let long = Error::new("x".repeat(9999));

@@ -2,7 +2,7 @@
 
 use super::{hosts, packing, remove, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, fault, file, io};
+use crate::kernel::{at, fault, file, io, process, sys};
 use crate::spec::{Mount, MountKind, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::pack::{self, Form};
@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
@@ -46,20 +46,16 @@ pub struct Created {
     pub made: Made,
 }
 
-/// Makes the container, which takes the spec when all went well. Complete, or nothing. With `sync` it survives a power cut
-/// when this returns.
-pub fn create(store: &Store, spec: &mut Box<Spec>, sync: bool) -> Result<Created> {
+/// Makes the container, which takes the spec when all went well. Complete, or nothing. A power cut may take it back until it
+/// is confirmed ([`containers::confirm`]).
+pub fn create(store: &Store, spec: &mut Box<Spec>) -> Result<Created> {
     let [hosts, resolv] = hosts::begin(store, spec)?;
     let hostname = format!("{}\n", spec.hostname);
     let files = [("hosts", &*hosts), ("hostname", &hostname), ("resolv.conf", &resolv)];
     let (container, change) = containers::create(store, spec, &files)?;
     // The record names the volumes before they exist: a kill in between leaves none that nobody knows of.
     let mut made = Made::default();
-    let mut fill = || {
-        sources(store, &container, &mut made)?;
-        if sync { rustix::fs::syncfs(&container.dir).tried("sync the new container to disk") } else { Ok(()) }
-    };
-    let filled = fill();
+    let filled = sources(store, &container, &mut made);
     events::container(store, "create", &container.spec, &[]);
     match filled {
         Ok(()) => Ok(Created { container, change, made }),
@@ -141,7 +137,27 @@ fn fill_volume(store: &Store, container: &Container, mount: &Mount, volume: &Own
         |source: &mut dyn io::Source| unpacking::unpack(source, data.as_fd(), &unpacking::limits()).map(drop);
     packing::packed(&mut writer, &mut reader)?;
     fault::point("volume:filled");
-    file::remove_tree(volume.as_fd(), FILLING)
+    // What goes away with the container needs nothing of this; nor does a volume with nothing in it.
+    let is_kept = mount.kind == MountKind::Volume || !container.spec.auto_remove;
+    let is_kept = is_kept && !file::entries(data.as_fd())?.is_empty();
+    if is_kept {
+        // The content before the mark goes: else a power cut leaves half of it, and nobody knows.
+        rustix::fs::syncfs(volume).tried("sync it to disk")?;
+    }
+    file::remove_tree(volume.as_fd(), FILLING)?;
+    // The mark before the first change: else it is filled once more, over what somebody has written meanwhile.
+    if is_kept { rustix::fs::fsync(volume).tried("sync it to disk") } else { Ok(()) }
+}
+
+/// command: puts a container that begins in the foreground on disk, in a process of its own: nobody waits for that. See
+/// [`containers::confirm`].
+pub fn confirm_later(containers: BorrowedFd<'_>, id: &str) -> Result<()> {
+    let mut work = || {
+        // The locks and streams of its maker must not live longer than that.
+        sys::close_from_but(containers);
+        containers::confirm(containers, id)
+    };
+    process::aside(&mut work).map(drop)
 }
 
 fn make_host_dirs(path: &str, made: &mut Made) -> Result<()> {

@@ -66,6 +66,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
         process::wait(child.pidfd.as_fd()); // it has handed over, or failed
     }
     drop(init);
+    store.timing.mark("control::await_program");
     let Awaited { terminal, program } = awaited?;
     let command = exec.args.join(" ");
     for action in ["exec_create", "exec_start"] {
@@ -107,7 +108,7 @@ fn keep(pidfd: &OwnedFd, master: &OwnedFd) -> Result<()> {
             let mut fds = [end, said];
             process::wait_for(&mut fds, -1);
             let has_ended = !fds[0].revents().is_empty();
-            if has_ended || control::read_some(master.as_fd(), 4096).is_some_and(|bytes| bytes.is_empty()) {
+            if has_ended || control::read_some(master.as_fd(), &mut [0; 4096]) == Some(0) {
                 sys::exit(0);
             }
         }
@@ -126,7 +127,9 @@ pub fn launch(
     oom_score: &str,
 ) -> Result<(Child, OwnedFd)> {
     let spec = &container.spec;
+    store.timing.mark("exec::open_init");
     let joined = cgroup::open(Place::of(spec))?;
+    store.timing.mark("cgroup::open");
     let filter = walls::filter(spec, &joined)?;
     let mut env = program::environment(&spec.hostname, exec.tty || spec.tty, &spec.env);
     program::merge_env(&mut env, &exec.env);
@@ -146,7 +149,9 @@ pub fn launch(
         is_outside: spec.namespaces.pid.of != Owner::Host,
         filter: filter.as_ref(),
         terminal: exec.tty.then(relay::terminal_size),
+        timing: store.timing,
     };
+    store.timing.mark("filter");
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some((stdio, sync));
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
@@ -220,6 +225,7 @@ fn enter(
     // What this process hands on to the program's, others will be able to look into.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     sys::retitle(b"mydocker");
+    program.timing.mark("born");
     cgroup::join(joined).map_err(|error| {
         let has_ended = error.is(Errno::NODEV) || error.is(Errno::NOENT); // and its cgroup with it, at this moment
         if has_ended { not_running(&program.spec.id) } else { error }
@@ -229,6 +235,7 @@ fn enter(
         Errno::SRCH => not_running(&program.spec.id), // it has just ended
         errno => Error::os("enter the container", errno),
     })?;
+    program.timing.mark("exec::enter");
     if program.spec.ids.is_some() {
         walls::ids::enter()?;
     }

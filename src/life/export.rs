@@ -20,7 +20,7 @@ pub fn export(store: &Store, container: &Container, path: Option<&str>, progress
     let state = container.state(store)?;
     let pid = (state.status == Status::Running).then_some(state.pid);
     match path {
-        Some(path) => commit::write_archive(store, container, pid, path, progress)?,
+        Some(path) => commit::write_archive(store, container, pid, path, false, progress)?,
         None => {
             let mut work = || {
                 let root = commit::see(store, container, pid)?;

@@ -33,6 +33,8 @@ const NS_PER_MS: i64 = 1_000_000;
 struct Probe {
     /// Nanoseconds since 1970 UTC.
     began: i64,
+    /// How long the run had lasted then.
+    ran_ns: i64,
     /// Becomes the program, or has it born.
     child: Child,
     awaited: Awaited,
@@ -53,6 +55,8 @@ struct Probe {
 /// What looks after the health of one run.
 pub struct Prober {
     probe: Option<Probe>,
+    /// When the run began, in monotonic nanoseconds: the clock on the wall may be set meanwhile.
+    born: i64,
     /// When the next check is due, or when the one under way has taken too long; monotonic milliseconds.
     at: Option<i64>,
 }
@@ -74,7 +78,12 @@ pub fn unknown() -> Checked {
 impl Prober {
     /// For a run that begins now.
     pub fn new(health: &Health) -> Self {
-        Self { probe: None, at: Some(due(health, Verdict::Starting, 0)) }
+        Self { probe: None, born: time::monotonic_ns(), at: Some(due(health, Verdict::Starting, 0)) }
+    }
+
+    fn next_due(&self, health: &Health, state: &State) -> i64 {
+        let status = state.health.as_ref().map_or(Verdict::Starting, |checked| checked.status);
+        due(health, status, time::monotonic_ns() - self.born)
     }
 
     /// When it wants a turn at the latest, in monotonic milliseconds.
@@ -106,7 +115,7 @@ impl Prober {
         let Some(probe) = &mut self.probe else {
             match self.at {
                 _ if is_frozen => {}
-                None => self.at = Some(next_due(health, state)),
+                None => self.at = Some(self.next_due(health, state)),
                 Some(_) if is_due => return self.begin(room, health, state),
                 Some(_) => {}
             }
@@ -118,27 +127,27 @@ impl Prober {
             self.at = None;
         }
         let Some(end) = probe.follow() else { return false };
-        let verdict = if probe.is_void { None } else { Some(probe.verdict(health, end)) };
-        self.probe = None;
-        if let Some(check) = verdict {
-            note(health, state, check);
+        if !probe.is_void {
+            note(health, state, probe.ran_ns, probe.verdict(health, end));
         }
-        self.at = Some(next_due(health, state));
+        self.probe = None;
+        self.at = Some(self.next_due(health, state));
         true
     }
 
     /// True when it has failed already.
     fn begin(&mut self, room: &Room<'_>, health: &Health, state: &mut State) -> bool {
-        let began = time::now();
-        match launch(room, health, began) {
+        let (began, ran_ns) = (time::now(), time::monotonic_ns() - self.born);
+        match launch(room, health, began, ran_ns) {
             Ok(probe) => {
                 self.probe = Some(probe);
                 self.at = Some(time::monotonic_ms() + health.timeout_ns / NS_PER_MS);
                 false
             }
             Err(error) => {
-                note(health, state, Check { start: began, end: time::now(), exit_code: -1, output: error.to_string() });
-                self.at = Some(next_due(health, state));
+                let check = Check { start: began, end: time::now(), exit_code: -1, output: error.to_string() };
+                note(health, state, ran_ns, check);
+                self.at = Some(self.next_due(health, state));
                 true
             }
         }
@@ -175,7 +184,7 @@ pub struct Room<'a> {
     pub oom_score: &'a str,
 }
 
-fn launch(room: &Room<'_>, health: &Health, began: i64) -> Result<Probe> {
+fn launch(room: &Room<'_>, health: &Health, began: i64, ran_ns: i64) -> Result<Probe> {
     let mut args = Vec::new();
     if health.test.first().is_some_and(|kind| kind == "CMD-SHELL") {
         args.push("/bin/sh".to_owned());
@@ -199,6 +208,7 @@ fn launch(room: &Room<'_>, health: &Health, began: i64) -> Result<Probe> {
     let (child, sync) = exec::launch(room.store, room.container, &exec, room.init, stdio, room.oom_score)?;
     Ok(Probe {
         began,
+        ran_ns,
         child,
         awaited: Awaited::default(),
         sync: Some(sync),
@@ -257,9 +267,11 @@ impl Probe {
 
     /// Takes what it says, as much as a pipe holds; most of what is too much is only taken.
     fn listen(&mut self) {
+        let mut buf = [0; OUTPUT_BYTES_MAX];
         for _ in 0..PIPE_BYTES / OUTPUT_BYTES_MAX {
-            let Some(bytes) = control::read_some(self.output.as_fd(), OUTPUT_BYTES_MAX) else { return };
-            if bytes.is_empty() {
+            let Some(n) = control::read_some(self.output.as_fd(), &mut buf) else { return };
+            let bytes = &buf[..n];
+            if n == 0 {
                 self.is_silent = true;
                 return;
             }
@@ -286,13 +298,13 @@ impl Probe {
     }
 }
 
-/// Adds a check to what is known, as docker does: failures do not count while it starts, a success ends the start.
-fn note(health: &Health, state: &mut State, check: Check) {
-    let started = state.started;
+/// Adds a check, begun when the run had lasted so long, to what is known, as docker does: failures do not count while it
+/// starts, a success ends the start.
+fn note(health: &Health, state: &mut State, ran_ns: i64, check: Check) {
     let checked = state.health.get_or_insert_with(unknown);
     if check.exit_code == 0 {
         (checked.status, checked.failing_streak) = (Verdict::Healthy, 0);
-    } else if checked.status != Verdict::Starting || check.start - started >= health.start_period_ns {
+    } else if checked.status != Verdict::Starting || ran_ns >= health.start_period_ns {
         checked.failing_streak += 1;
         if checked.failing_streak >= health.retries {
             checked.status = Verdict::Unhealthy;
@@ -302,11 +314,6 @@ fn note(health: &Health, state: &mut State, check: Check) {
         checked.log.remove(0);
     }
     checked.log.push(check);
-}
-
-fn next_due(health: &Health, state: &State) -> i64 {
-    let status = state.health.as_ref().map_or(Verdict::Starting, |checked| checked.status);
-    due(health, status, time::now() - state.started)
 }
 
 /// When the next check is due, in monotonic milliseconds.
@@ -333,13 +340,9 @@ mod tests {
 
     /// Checks at these moments after the start end with these codes: the verdict and the streak.
     fn after(checks: &[(i64, i32)]) -> (Verdict, u32, usize) {
-        let mut state = State { started: 1000, ..State::created() };
+        let mut state = State::created();
         for (at, exit_code) in checks {
-            note(
-                &health(),
-                &mut state,
-                Check { start: 1000 + at, end: 0, exit_code: *exit_code, output: String::new() },
-            );
+            note(&health(), &mut state, *at, Check { start: 0, end: 0, exit_code: *exit_code, output: String::new() });
         }
         let checked = state.health.unwrap();
         (checked.status, checked.failing_streak, checked.log.len())

@@ -9,25 +9,34 @@ use crate::kernel::sys;
 use crate::spec::{Owner, Spec};
 use crate::store::Store;
 use crate::walls::privs::Identity;
-use crate::walls::{self, Prepared};
+use crate::walls::{self, Late, Prepared};
+use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::DumpableBehavior;
 use rustix::termios::Winsize;
 
+/// What the starting command has for the first process.
+pub struct Start {
+    /// The size of its terminal, 0 × 0 when it has none.
+    pub size: Winsize,
+    /// Where the root may come from: [`walls::mount::root_early`].
+    pub root: Option<OwnedFd>,
+}
+
 /// child: walls, then the command. Reports once if something fails. The current directory is the container's.
-pub fn run(store: &Store, spec: &Spec, prepared: &Prepared, stdio: Stdio, size: Winsize, sync: &OwnedFd) -> ! {
-    match start(store, spec, prepared, stdio, size, sync.as_fd()) {
+pub fn run(store: &Store, spec: &Spec, prepared: &Prepared, stdio: Stdio, start: &Start, sync: &OwnedFd) -> ! {
+    match enter(store, spec, prepared, stdio, start, sync.as_fd()) {
         Ok(never) => match never {},
         Err(error) => program::fail(sync.as_fd(), error),
     }
 }
 
-fn start(
+fn enter(
     store: &Store,
     spec: &Spec,
     prepared: &Prepared,
     stdio: Stdio,
-    size: Winsize,
+    Start { size, root }: &Start,
     sync: BorrowedFd<'_>,
 ) -> Result<Never> {
     if !program::die_with_parent(sync) {
@@ -36,11 +45,17 @@ fn start(
     // Until execve this process has our memory and our binary: nobody in the container may look into it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     fault::point("init:born");
+    store.timing.mark("born");
     if spec.namespaces.pid.of == Owner::Container {
         sys::retitle(b"mydocker"); // others may look into what it becomes
     }
     let given = provide::take(spec, sync)?;
-    walls::enter(store, spec, prepared, given)?;
+    walls::enter(store, spec, prepared, given, &mut |late| match (late, root) {
+        (Late::Groups, _) => provide::take_trees(sync),
+        (Late::Root, Some(root)) => provide::take_trees(root.as_fd()),
+        (Late::Root, None) => Ok(Vec::new()),
+        (Late::Links, _) => provide::take_links(sync).map(|()| Vec::new()),
+    })?;
     // Becoming the root of a user namespace has cleared the death signal.
     if spec.ids.is_some() && !program::die_with_parent(sync) {
         sys::exit(1);
@@ -60,7 +75,8 @@ fn start(
         is_first: true,
         is_outside: spec.namespaces.pid.of == Owner::Container,
         filter: prepared.filter.as_ref(),
-        terminal: spec.tty.then_some(size),
+        terminal: spec.tty.then_some(*size),
+        timing: store.timing,
     };
     program::become_program(&program, stdio, &prepared.cgroup, sync)
 }

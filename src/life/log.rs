@@ -9,7 +9,8 @@
 //! the journal's (`store/journal.rs`).
 
 use crate::error::{Result, Tried};
-use crate::kernel::{io, time};
+use crate::kernel::io::{self, Gathered};
+use crate::kernel::time;
 use crate::spec;
 use crate::store::journal::{self, From, Reader};
 use alloc::vec::Vec;
@@ -18,6 +19,8 @@ use rustix::io::{Errno, pread};
 
 /// A line is cut into pieces of this size, so that memory stays bounded.
 const LINE_BYTES_MAX: usize = 16 << 10;
+/// How many bytes of records are written at once.
+pub const RECORDS_BYTES: usize = 128 << 10;
 /// What the files are called in the container's directory.
 const NAME: &str = "log";
 
@@ -54,10 +57,11 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends records. Those that do not fit into the file any more go to the next one.
-    fn append(&mut self, records: &[u8]) -> Result<()> {
-        let mut rest = records;
-        while !rest.is_empty() {
+    /// Appends the records that were gathered: none is left. Those that do not fit into the file any more go to the next one.
+    pub fn append(&mut self, records: &mut Gathered) -> Result<()> {
+        let mut rest: &[u8] = records.bytes();
+        let mut result = Ok(());
+        while !rest.is_empty() && result.is_ok() {
             let fits = self.fitting(rest);
             if fits == 0
                 && let Ok(file) = journal::rotate(self.dir.as_fd(), NAME, self.files_max)
@@ -67,10 +71,11 @@ impl Log {
             }
             // No other file could be made: rather one that is too large than nothing.
             let (now, later) = rest.split_at(if fits == 0 { rest.len() } else { fits });
-            self.write(now).tried("write the log")?;
+            result = self.write(now).tried("write the log");
             rest = later;
         }
-        Ok(())
+        records.cut(0);
+        result
     }
 
     /// Bytes of the first records that fit into the file; one that is larger than a file fits into an empty one.
@@ -83,7 +88,7 @@ impl Log {
         match in_room {
             Some(end) => end + 1,
             None if self.bytes > 0 => 0,
-            None => records.iter().position(|byte| *byte == b'\n').map_or(records.len(), |end| end + 1),
+            None => io::newline(records).map_or(records.len(), |end| end + 1),
         }
     }
 
@@ -112,49 +117,66 @@ impl Stream {
         Self { name, partial: Vec::new() }
     }
 
-    /// Appends what the container wrote: whole lines at once, an unfinished one when it is long enough.
-    pub fn write(&mut self, log: &mut Log, bytes: &[u8]) -> Result<()> {
+    /// Makes records of what the container wrote: of whole lines at once, of an unfinished one when it is long enough. They
+    /// are added to `records`; when those are many they are appended to the log. What is left there is the caller's to append.
+    pub fn write(&mut self, log: &mut Log, mut bytes: &[u8], records: &mut Gathered) -> Result<()> {
+        let mut result = Ok(());
         if log.file.is_none() {
-            return Ok(());
+            return result;
         }
-        let stamp = time::rfc3339(time::now());
-        let mut out = Vec::with_capacity(bytes.len() + 64);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let room = LINE_BYTES_MAX - self.partial.len();
-            let window = &rest[..rest.len().min(room)];
-            if let Some(end) = window.iter().position(|b| *b == b'\n') {
-                self.partial.extend_from_slice(&rest[..end]);
-                self.record(&mut out, &stamp, b'F');
-                rest = &rest[end + 1..];
-            } else {
-                self.partial.extend_from_slice(window);
-                rest = &rest[window.len()..];
-                if self.partial.len() == LINE_BYTES_MAX {
-                    self.record(&mut out, &stamp, b'P');
-                }
+        let mut head = head(self.name);
+        while !bytes.is_empty() {
+            if records.room() < HEAD_BYTES + LINE_BYTES_MAX + 1 {
+                result = result.and(log.append(records));
             }
+            let begin = records.bytes().len();
+            let room = LINE_BYTES_MAX - self.partial.len();
+            let window = &bytes[..bytes.len().min(room)];
+            head[KIND] = b'F';
+            records.add(&head);
+            records.add(&self.partial);
+            let (taken, is_whole) = records.add(window);
+            if !is_whole && taken < room {
+                records.cut(begin);
+                self.partial.extend_from_slice(window);
+                break;
+            }
+            if !is_whole {
+                records.bytes()[begin + KIND] = b'P';
+                records.add(b"\n");
+            }
+            if !self.partial.is_empty() {
+                self.partial = Vec::new();
+            }
+            bytes = &bytes[taken..];
         }
-        log.append(&out)
+        result
     }
 
     /// At the end of the stream: what is left becomes a piece without a newline.
-    pub fn finish(&mut self, log: &mut Log) -> Result<()> {
-        let mut out = Vec::new();
-        if !self.partial.is_empty() {
-            self.record(&mut out, &time::rfc3339(time::now()), b'P');
+    pub fn finish(&mut self, log: &mut Log, records: &mut Gathered) -> Result<()> {
+        let partial = core::mem::take(&mut self.partial);
+        let before = log.append(records);
+        if !partial.is_empty() {
+            for part in [&head(self.name)[..], &partial, b"\n"] {
+                records.add(part);
+            }
         }
-        log.append(&out)
+        before.and(log.append(records))
     }
+}
 
-    fn record(&mut self, out: &mut Vec<u8>, stamp: &str, kind: u8) {
-        out.extend_from_slice(stamp.as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(self.name.as_bytes());
-        out.extend_from_slice(&[b' ', kind, b' ']);
-        out.append(&mut self.partial);
-        out.push(b'\n');
-    }
+/// Bytes of a record before its content, and the place of the kind among them.
+const HEAD_BYTES: usize = 40;
+const KIND: usize = 38;
+
+/// How the pieces of lines of this moment begin.
+fn head(stream: &str) -> [u8; HEAD_BYTES] {
+    let mut head = [b' '; HEAD_BYTES];
+    head[..30].copy_from_slice(time::rfc3339(time::now()).as_bytes());
+    head[31..KIND - 1].copy_from_slice(stream.as_bytes());
+    head[KIND] = b'P';
+    head
 }
 
 /// One record of a log.
@@ -164,12 +186,12 @@ pub struct Record<'a> {
     /// Whether a newline follows the content.
     pub is_whole: bool,
     /// RFC 3339 with nine digits.
-    pub time: &'a str,
-    /// The bytes as the container wrote them.
+    pub time: &'a [u8],
+    /// The bytes as the container wrote them; of a whole line with its newline, if that was given.
     pub content: &'a [u8],
 }
 
-/// Reads one record, given without its newline. `None` for a torn one, as a power cut can leave: readers skip it.
+/// Reads one record, given with or without its newline. `None` for a torn one, as a power cut can leave: readers skip it.
 pub fn parse(line: &[u8]) -> Option<Record<'_>> {
     // time, stream and kind are of fixed or known length: 30 + 1 + 6 + 1 + 1 + 1
     if line.len() < 40 || line[30] != b' ' || line[37] != b' ' || line[39] != b' ' {
@@ -185,7 +207,11 @@ pub fn parse(line: &[u8]) -> Option<Record<'_>> {
         b'P' => false,
         _ => return None,
     };
-    Some(Record { is_stderr, is_whole, time: core::str::from_utf8(&line[..30]).ok()?, content: &line[40..] })
+    let mut content = &line[40..];
+    if !is_whole {
+        content = content.strip_suffix(b"\n").unwrap_or(content);
+    }
+    Some(Record { is_stderr, is_whole, time: &line[..30], content })
 }
 
 /// Reads the log in a container's directory: all of it, or from where the last `tail` lines begin, of both streams
@@ -205,17 +231,41 @@ pub fn read(dir: OwnedFd, tail: Option<u64>) -> Result<Reader> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn records_come_back() {
-        let mut stream = Stream::new("stderr");
-        let mut out = Vec::new();
-        stream.partial = b"a \xff b".to_vec();
-        stream.record(&mut out, "2026-11-21T23:20:13.431986999Z", b'P');
-        let record = parse(&out[..out.len() - 1]).unwrap();
-        assert!(record.is_stderr && !record.is_whole && record.content == b"a \xff b");
-        assert_eq!(record.time, "2026-11-21T23:20:13.431986999Z");
-        assert!(stream.partial.is_empty());
+        // What was read at once, and how often; then what the records have, in which kinds.
+        let long = [b'x'; LINE_BYTES_MAX];
+        let mut longer = long.to_vec();
+        longer.extend_from_slice(b"y\n");
+        for (read, times, wanted) in [
+            (&b"a \xff b\nc"[..], 1, &[(&b"a \xff b"[..], true), (b"c", false)][..]),
+            (b"\n", 2, &[(b"", true), (b"", true)]),
+            (b"ab", 3, &[(b"ababab", false)]),
+            (b"ab\nc", 2, &[(b"ab", true), (b"cab", true), (b"c", false)]),
+            (&long, 1, &[(&long, false)]),
+            (&longer, 2, &[(&long, false), (b"y", true), (&long, false), (b"y", true)]),
+            (b"", 1, &[]),
+        ] {
+            let file = rustix::fs::memfd_create(c"log", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+            let dir = rustix::io::dup(&file).unwrap();
+            let asked = spec::Log { is_kept: false, ..spec::Log::default() };
+            let mut log = Log { file: Some(file), ..Log::open(dir, &asked).unwrap() };
+            let (mut stream, mut records) = (Stream::new("stderr"), Gathered::new(RECORDS_BYTES));
+            for _ in 0..times {
+                stream.write(&mut log, read, &mut records).unwrap();
+            }
+            stream.finish(&mut log, &mut records).unwrap();
+            let mut text = vec![0; log.bytes as usize];
+            assert_eq!(pread(log.file.unwrap(), &mut text, 0), Ok(text.len()));
+            let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+            assert!(lines.len() == wanted.len() + 1 && lines[wanted.len()].is_empty());
+            for (line, (content, is_whole)) in lines.into_iter().zip(wanted) {
+                let record = parse(line).unwrap();
+                assert!(record.is_stderr && record.is_whole == *is_whole && record.content == *content);
+            }
+        }
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! command  create · start (forks the monitor) · attach · relay, keys · exec · stop, kill, pause, wait · update · watch · remove
-//!          · network, connect · commit · export · check (the store) · packing, unpacking (children that handle archives)
+//!          · boot, shutdown (all at once, in sequence) · network, connect · commit · export · check (the store)
+//!          · needs (the host) · packing, unpacking (children that handle archives)
 //! monitor  monitor (one per container: logs, reaps, answers, removes) · run (how one run begins) · restart (when it does
 //!          so again) · health (its checks) · stream · forward (published ports) · provide (what its child cannot get itself)
 //! child    init, program (what becomes the container's process), reaper (pid 1 under --init): these return `!`
 //! ```
 
 pub mod attach;
+pub mod boot;
 pub mod check;
 pub mod commit;
 pub mod connect;
@@ -25,6 +27,7 @@ pub mod init;
 pub mod keys;
 pub mod log;
 pub mod monitor;
+pub mod needs;
 pub mod network;
 pub mod packing;
 pub mod program;
@@ -35,6 +38,8 @@ pub mod remove;
 pub mod rename;
 pub mod restart;
 pub mod run;
+pub mod sequence;
+pub mod shutdown;
 pub mod start;
 pub mod stop;
 pub mod stream;

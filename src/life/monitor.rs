@@ -2,12 +2,14 @@
 //! takes everything down at the end, and may start it again (`restart`). As long as it lives it holds `LOCK_LIFE`: that is
 //! what "running" means.
 
+mod clients;
 mod still;
 mod wires;
 
 use super::control::{self, Message};
 use super::health::{self, Prober, Room};
 use super::hosts;
+use super::init::Start;
 use super::log::Log;
 use super::restart::{self, Action, Event, Past, Phase};
 use super::run::{self, Run, STARTER};
@@ -18,14 +20,17 @@ use crate::spec::{Attached, Restart, Spec, State, Status};
 use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, events, trash};
 use crate::walls;
-use crate::walls::cgroup::{self, Place};
+use crate::walls::cgroup::{self, Joined, Place};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::termios::Winsize;
 
+/// What every monitor calls itself, 15 bytes at most: prctl(2) `PR_SET_NAME`.
+pub const NAME: &CStr = c"mydocker-mon";
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 /// How often a monitor that is to remove its container looks whether the one who works with it is done.
@@ -49,6 +54,8 @@ pub struct Order {
     pub stderr: Option<OwnedFd>,
     /// The size of the starter's terminal, 0 × 0 when it has none.
     pub size: Winsize,
+    /// Where the first process may get its root from.
+    pub root: Option<OwnedFd>,
     /// Whether the container was made for this start: then a start that fails removes it.
     pub fresh: bool,
 }
@@ -59,6 +66,7 @@ struct Client {
     number: u32,
     socket: OwnedFd,
     is_waiting: bool,
+    is_watching: bool,
     is_freezing: bool,
 }
 
@@ -71,6 +79,8 @@ struct Monitor<'a> {
     listener: OwnedFd,
     log: Log,
     clients: Vec<Client>,
+    /// Which file the record was in when we read it.
+    seen: Option<(u64, i64, u64)>,
     /// The number of the one who came last.
     last_client: u32,
     state: State,
@@ -96,11 +106,11 @@ struct Monitor<'a> {
 
 /// monitor: all runs of a container until nobody wants another one. Forked by the starting command.
 pub fn run(store: &Store, order: Order) -> ! {
-    let Order { mut container, change, control, stdin, stdout, stderr, size, fresh } = order;
+    let Order { mut container, change, control, stdin, stdout, stderr, size, root, fresh } = order;
     sys::block_signals(!0);
     // Neither can fail for a fresh fork; a monitor with the wrong name or session would still work.
     let _ = rustix::process::setsid();
-    let _ = rustix::thread::set_name(c"mydocker-mon");
+    let _ = rustix::thread::set_name(NAME);
     let alive = process::null_stdio(7).and_then(|()| {
         rustix::process::fchdir(&container.dir).tried("enter the container's directory")?;
         take_life(&container)
@@ -109,17 +119,26 @@ pub fn run(store: &Store, order: Order) -> ! {
         Ok(life) => life,
         Err(error) => give_up(store, &container, None, control.as_fd(), fresh, error),
     };
+    // As long as nobody can change it; an older one may have been changed since it was read.
+    let seen = if fresh { container.record_now() } else { None };
     drop(change);
     fault::point("monitor:alive");
-    let begun = run::begin(store, &container, [stdin, stdout, stderr], size)
-        .and_then(|run| Monitor::open(store, &container, run, size));
+    store.timing.mark("alive");
+    let mut desk = None;
+    let mut meanwhile = || {
+        desk = Some(Desk::open(store, &container, seen)?);
+        Ok(())
+    };
+    let begun = run::begin(store, &container, [stdin, stdout, stderr], Start { size, root }, &mut meanwhile)
+        .and_then(|run| Monitor::open(store, &container, run, desk, size));
     let mut monitor = match begun {
         Ok(monitor) => monitor,
         Err(error) => give_up(store, &container, Some(life), control.as_fd(), fresh, error),
     };
     monitor.life = Some(life);
+    store.timing.mark("Monitor::open");
     let _ = control::send(control.as_fd(), &Message::Started(monitor.state.pid)); // a starter that is gone needs no answer
-    monitor.clients.push(Client { number: STARTER, socket: control, is_waiting: true, is_freezing: false });
+    monitor.clients.push(Client { is_waiting: true, ..Client::new(STARTER, control) });
     fault::point("monitor:started");
     loop {
         let hold = monitor.live(&mut container);
@@ -150,9 +169,9 @@ fn take_life(container: &Container) -> Result<OwnedFd> {
 }
 
 /// Takes away what a run had. Errors would hide the one that matters; what is left is found by the next command.
-fn take_down(store: &Store, spec: &Spec, attached: &[Attached]) {
+fn take_down(store: &Store, spec: &Spec, attached: &[Attached], cgroup: &Joined) {
     let _ = hosts::withdraw(store, spec, attached);
-    let _ = walls::release(spec);
+    let _ = walls::release_prepared(spec, cgroup);
 }
 
 /// What is told of a run that could not begin.
@@ -171,7 +190,7 @@ fn give_up(
     error: Error,
 ) -> ! {
     if life.is_some() {
-        take_down(store, &container.spec, &[]);
+        take_down(store, &container.spec, &[], &Joined::default());
         if fresh {
             let _ = super::remove::dispose(store, &container.spec, true);
         } else if let Ok(mut state) = container.state(store) {
@@ -204,17 +223,34 @@ fn protect_from_oom() {
     let _ = file::write_at(rustix::fs::CWD, OOM_SCORE, "-999");
 }
 
+/// What a monitor needs for its work. It is there before the command runs: who connects early waits for an answer.
+struct Desk {
+    signals: OwnedFd,
+    listener: OwnedFd,
+    log: Log,
+    /// See [`Monitor::oom_score`].
+    oom_score: String,
+    /// See [`Monitor::seen`]; `None` if nothing is certain.
+    seen: Option<(u64, i64, u64)>,
+}
+
+impl Desk {
+    fn open(store: &Store, container: &Container, seen: Option<(u64, i64, u64)>) -> Result<Self> {
+        Ok(Self {
+            seen,
+            signals: sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?,
+            listener: control::listen_at(store, &container.spec.id)?,
+            log: Log::open(process::duplicate(&container.dir)?, &container.spec.log)?,
+            oom_score: file::read_text(OOM_SCORE).unwrap_or_default(),
+        })
+    }
+}
+
 impl<'a> Monitor<'a> {
-    /// What it needs for its work, and the record that the first run is under way. Ends the run if something fails.
-    fn open(store: &'a Store, container: &Container, run: Run, size: Winsize) -> Result<Self> {
-        let desk = || {
-            let signals = sys::signalfd(sys::signal_bit(SIGTERM)).tried("watch signals")?;
-            let listener = control::listen_at(store, &container.spec.id)?;
-            Ok((signals, listener, Log::open(process::duplicate(&container.dir)?, &container.spec.log)?))
-        };
-        let (signals, listener, log) = match desk() {
-            Ok(desk) => desk,
-            Err(error) => return Err(run::end(&run.child, error)),
+    /// The record that the first run is under way. Ends the run if that fails.
+    fn open(store: &'a Store, container: &Container, run: Run, desk: Option<Desk>, size: Winsize) -> Result<Self> {
+        let Some(Desk { signals, listener, log, oom_score, seen }) = desk else {
+            return Err(run::end(&run.child, Error::new("the monitor is not ready")));
         };
         let mut monitor = Self {
             store,
@@ -223,6 +259,7 @@ impl<'a> Monitor<'a> {
             listener,
             log,
             clients: Vec::new(),
+            seen,
             last_client: STARTER,
             state: State::created(),
             attached: Vec::new(),
@@ -234,7 +271,7 @@ impl<'a> Monitor<'a> {
             start_at: None,
             lingering: Vec::new(),
             size,
-            oom_score: file::read_text(OOM_SCORE).unwrap_or_default(),
+            oom_score,
         };
         monitor.enter(container, run).map(|()| monitor)
     }
@@ -246,6 +283,7 @@ impl<'a> Monitor<'a> {
             pid: run.child.pid,
             status: Status::Running,
             started: time::now(),
+            started_up: Some(time::since_boot()),
             finished: self.state.finished,
             restarts: self.past.restarts,
             health: container.spec.health.as_ref().map(|_| health::unknown()),
@@ -281,12 +319,13 @@ impl<'a> Monitor<'a> {
         self.state.ports.clear();
         // The limit itself may have come later than our copy of the record.
         self.state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
-        let ran_ms = (self.state.finished - self.state.started) / (time::SECOND / 1000);
+        let ran_ms = time::monotonic_ms() - run.began_ms;
         self.happens(spec.restart, Event::Ended(exit_code, ran_ms));
         let goes_on = self.action != Action::Leave;
         self.state.status = if goes_on { Status::Restarting } else { Status::Exited };
         self.state.restarts = self.past.restarts;
         fault::point("monitor:ended");
+        self.store.timing.mark("saw the end");
         // Errors from here on have nobody to hear them; what is left undone the next command finds and does.
         if goes_on || self.stays || !spec.auto_remove {
             let _ = container.write_state(self.store, &self.state, false);
@@ -297,10 +336,12 @@ impl<'a> Monitor<'a> {
         // Reaped only now: until here its pid could not become another process's.
         process::wait(run.child.pidfd.as_fd());
         fault::point("monitor:written");
+        self.store.timing.mark("wrote it down");
         run.relays.end();
         drop(run.published);
-        take_down(self.store, spec, &self.attached);
+        take_down(self.store, spec, &self.attached, &run.cgroup);
         fault::point("monitor:released");
+        self.store.timing.mark("take_down");
         if let Some(prober) = run.prober {
             prober.end();
         }
@@ -325,20 +366,26 @@ impl<'a> Monitor<'a> {
         fault::point("monitor:again");
         self.reread(container);
         let _ = file::write_at(rustix::fs::CWD, OOM_SCORE, &self.oom_score); // what is not allowed was not changed
-        let begun = run::begin(self.store, container, [None, None, None], self.size);
+        let start = Start { size: self.size, root: None };
+        let begun = run::begin(self.store, container, [None, None, None], start, &mut || Ok(()));
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),
             Err(error) => {
-                take_down(self.store, &container.spec, &[]);
+                take_down(self.store, &container.spec, &[], &Joined::default());
                 note_failure(&mut self.state, &error);
                 self.happens(container.spec.restart, Event::Failed);
             }
         }
     }
 
-    fn reread(&self, container: &mut Container) {
+    /// Reads the record again if it is another one than last time: whoever changes it puts a new file in its place.
+    fn reread(&mut self, container: &mut Container) {
+        let now = container.record_now();
+        if now.is_some() && now == self.seen {
+            return;
+        }
         if let Ok(fresh) = containers::open(self.store, &container.spec.id) {
-            container.spec = fresh.spec;
+            (container.spec, self.seen) = (fresh.spec, now);
         }
     }
 
@@ -359,6 +406,15 @@ impl<'a> Monitor<'a> {
         self.happens(container.spec.restart, Event::Stopped);
     }
 
+    /// The host goes down: it ends, and is not started again before the host is. What a person said before stays true.
+    fn goes_down(&mut self, container: &Container) {
+        if self.state.ended_with_host.is_none() {
+            self.state.ended_with_host = Some(true);
+            let _ = container.note_state(self.store, &self.state, false); // it ends all the same
+        }
+        self.happens(container.spec.restart, Event::Stopped);
+    }
+
     /// Takes everything away, and only then tells who waits.
     fn leave(mut self, container: &mut Container, hold: Option<OwnedFd>) -> ! {
         let is_removed = container.spec.auto_remove && !self.stays;
@@ -367,6 +423,7 @@ impl<'a> Monitor<'a> {
             self.reread(container); // a rename that was under way is over now
             let _ = super::remove::dispose(self.store, &container.spec, true);
         }
+        self.store.timing.mark("remove::dispose");
         // In this order: who is cut off by the listener's end must not find the container "running" still.
         drop(self.life.take());
         self.accept(); // who came while we were at it
@@ -437,7 +494,7 @@ impl<'a> Monitor<'a> {
         drop(fds);
         if ready[0] {
             while sys::next_signal(self.signals.as_fd()).is_some() {
-                self.happens(container.spec.restart, Event::Stopped);
+                self.goes_down(container); // the init of the host ends everything so
                 let _ = self.signal(&container.spec, container.spec.stop_signal); // nobody asked for an answer
             }
         }
@@ -479,6 +536,7 @@ impl<'a> Monitor<'a> {
                 if let Some(now) = verdict(&self.state).filter(|now| Some(*now) != before) {
                     let action = format!("health_status: {}", health::word(now));
                     events::container(self.store, &action, &container.spec, &[]);
+                    clients::tell_health(&self.clients, now);
                 }
                 let _ = container.note_state(self.store, &self.state, false); // a full disk changes nobody's health
             }
@@ -510,91 +568,5 @@ impl<'a> Monitor<'a> {
             let _ = output.pump(&mut self.log, true); // its part of the log is complete
             output.has_reader()
         });
-    }
-
-    fn accept(&mut self) {
-        use rustix::net::{SocketFlags, accept_with};
-        while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
-            self.last_client += 1;
-            self.clients.push(Client { number: self.last_client, socket, is_waiting: false, is_freezing: false });
-        }
-    }
-
-    /// One sentence of one client; a client that hangs up or talks nonsense is forgotten.
-    fn listen_to(&mut self, at: usize, container: &Container) {
-        let spec = &container.spec;
-        let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
-            return self.forget(at, spec);
-        };
-        let done = match message {
-            Message::Signal(signal) => {
-                if signal == SIGKILL || signal == spec.stop_signal {
-                    self.stopped_by_person(container);
-                }
-                self.signal(spec, signal)
-            }
-            Message::Stop(signal, limit_ms, stays) => {
-                self.clients[at].is_waiting = true;
-                self.stays |= stays;
-                self.is_stopping |= signal != SIGKILL || limit_ms >= 0; // else it is to be removed
-                self.stopped_by_person(container);
-                if self.signal(spec, signal).is_ok()
-                    && limit_ms >= 0
-                    && signal != SIGKILL
-                    && let Some(run) = &mut self.run
-                {
-                    let at = time::monotonic_ms().saturating_add(limit_ms);
-                    run.kill_at = Some(run.kill_at.map_or(at, |other| other.min(at)));
-                }
-                return;
-            }
-            Message::Wait => {
-                self.clients[at].is_waiting = true;
-                return;
-            }
-            Message::Resize(rows, columns) => {
-                if let Some(run) = &self.run {
-                    run.input.resize(rows, columns);
-                }
-                return;
-            }
-            Message::Eof => {
-                if let Some(run) = &mut self.run {
-                    run.end_input(self.clients[at].number);
-                }
-                return;
-            }
-            Message::Stream(which) => match (&mut self.run, fd) {
-                (Some(run), Some(pipe)) => run.connect(self.clients[at].number, which, pipe),
-                (None, _) => Err(super::is_restarting(&spec.id)),
-                (_, None) => Err(Error::new("no pipe came with the wish to be attached")), // EMFILE
-            },
-            Message::Freeze => self.freeze(spec).map(|()| self.clients[at].is_freezing = true),
-            Message::Thaw => {
-                self.clients[at].is_freezing = false;
-                self.thaw(spec);
-                Ok(())
-            }
-            Message::Rewire => self.rewire(container),
-            Message::Pause => self.pause(spec),
-            Message::Unpause => self.unpause(spec),
-            _ => return self.forget(at, spec),
-        };
-        let answer = done.map_or_else(Message::Failed, |()| Message::Done);
-        if control::send(self.clients[at].socket.as_fd(), &answer).is_err() {
-            self.forget(at, spec);
-        }
-    }
-
-    fn forget(&mut self, at: usize, spec: &Spec) {
-        let client = self.clients.remove(at);
-        if let Some(run) = &mut self.run {
-            run.end_input(client.number);
-            run.outputs.iter_mut().for_each(|output| output.forget(client.number));
-        }
-        self.lingering.iter_mut().for_each(|output| output.forget(client.number));
-        if client.is_freezing {
-            self.thaw(spec);
-        }
     }
 }

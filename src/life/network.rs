@@ -117,7 +117,9 @@ pub fn users(store: &Store, network: &Network, stopped_too: bool) -> Result<Vec<
         return Ok(users);
     }
     for member in bridge::members(network)? {
-        if !users.iter().any(|(id, _)| *id == member.id) {
+        // The link of one that has ended is on its way out of the kernel.
+        let has_ended = || containers::open(store, &member.id).is_ok_and(|it| it.is_alive().is_ok_and(|alive| !alive));
+        if !users.iter().any(|(id, _)| *id == member.id) && !has_ended() {
             users.push((member.id, String::new()));
         }
     }

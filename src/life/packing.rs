@@ -12,6 +12,7 @@ pub type Writer<'a> = dyn FnMut(&mut dyn io::Sink) -> Result<()> + 'a;
 /// Runs `writer` in a child whose output is what `reader` reads. Errors of the writer win: the reader's is their echo.
 pub fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<T>) -> Result<T> {
     let (read, write) = control::pipe()?;
+    control::widen(write.as_fd());
     let mut read = Some(read);
     let mut work = || writer(&mut io::File { fd: write.as_fd(), name: "the archive" });
     let (child, sync) = spawn(0, &mut work, &mut || drop(read.take()))?;

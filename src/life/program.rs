@@ -6,6 +6,7 @@ use super::reaper;
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result, Tried, escaped};
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys::{self, Clone};
+use crate::kernel::timing::Timing;
 use crate::kernel::{at, file};
 use crate::spec::Spec;
 use crate::walls;
@@ -44,6 +45,8 @@ pub struct Program<'a> {
     pub is_outside: bool,
     /// Whether it gets a terminal of its own, of this size (0 × 0: unknown).
     pub terminal: Option<Winsize>,
+    /// What takes how long.
+    pub timing: Timing,
 }
 
 /// What the program's standard streams are when it has no terminal.
@@ -97,7 +100,9 @@ pub fn become_program(
     }
     drop(stdio);
     enter_cwd(program.cwd)?;
+    program.timing.mark("program::enter_cwd");
     let user = walls::become_user(program.spec, &program.identity, cgroup)?;
+    program.timing.mark("become_user");
     let mut env = program.env.clone();
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
@@ -120,6 +125,7 @@ pub fn become_program(
     }
     sys::reset_signals();
     lock()?;
+    program.timing.mark("lock");
     Err(exec(&program.args, &env))
 }
 
@@ -222,14 +228,42 @@ pub fn environment(hostname: &str, tty: bool, own: &[String]) -> Vec<String> {
     env
 }
 
-/// Adds entries; one with a key that is there already replaces it in its place.
+/// Adds entries; one with a key that is there already replaces it in its place. Each is looked for in a few places only,
+/// however many there are.
 pub fn merge_env(env: &mut Vec<String>, more: &[String]) {
+    // At least half of them stay empty.
+    let mut places = alloc::vec![0; ((env.len() + more.len()) * 2).next_power_of_two()];
+    for (at, known) in env.iter().enumerate() {
+        let number = place(&mut places, env, known);
+        if *number == 0 {
+            *number = at + 1;
+        }
+    }
     for entry in more {
-        let key = entry.split('=').next().unwrap_or(entry);
-        let same = |old: &&mut String| old.split('=').next() == Some(key);
-        match env.iter_mut().find(same) {
-            Some(old) => old.clone_from(entry),
-            None => env.push(entry.clone()),
+        let number = place(&mut places, env, entry);
+        if let Some(known) = env.get_mut(number.wrapping_sub(1)) {
+            known.clone_from(entry);
+        } else {
+            env.push(entry.clone());
+            *number = env.len();
+        }
+    }
+}
+
+fn key(entry: &str) -> &[u8] {
+    entry.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
+}
+
+/// Where the number of the entry with the same key is, or would be; numbers begin with 1.
+#[inline(never)]
+fn place<'a>(places: &'a mut [usize], env: &[String], entry: &str) -> &'a mut usize {
+    let name = key(entry);
+    let mut hash = name.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31) ^ usize::from(*byte));
+    loop {
+        hash = hash.wrapping_add(1);
+        let at = hash & (places.len() - 1);
+        if places[at] == 0 || env.get(places[at] - 1).is_some_and(|known| key(known) == name) {
+            return &mut places[at];
         }
     }
 }
@@ -246,6 +280,14 @@ mod tests {
     fn environments_merge_in_place() {
         let env = environment("h", false, &strings(&["A=1", "PATH=/x", "A=2", "B="]));
         assert_eq!(env, strings(&["PATH=/x", "HOSTNAME=h", "A=2", "B="]));
+        // The first of two is the one that programs see.
+        let mut env = strings(&["A=1", "A=2"]);
+        merge_env(&mut env, &strings(&["", "A=3", "AB", "=x"]));
+        assert_eq!(env, strings(&["A=3", "A=2", "=x", "AB"]));
+        let many = |round: usize| (0..1000).map(|at| format!("KEY{at}={round}")).collect::<Vec<_>>();
+        let mut env = many(1);
+        merge_env(&mut env, &many(2));
+        assert_eq!(env, many(2));
     }
 
     #[test]

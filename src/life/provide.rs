@@ -4,15 +4,17 @@
 use super::control::{self, Message};
 use super::{exec, hosts, packing};
 use crate::error::{Error, Result};
-use crate::kernel::fault;
+use crate::kernel::{fault, link, process};
 use crate::spec::record::{from_json, to_json};
 use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::{Store, containers};
 use crate::walls::join::Joined;
-use crate::walls::{Given, Prepared, ids, mount, net};
+use crate::walls::mount::Given;
+use crate::walls::{Prepared, cgroup, ids, mount, net};
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::thread::ThreadNameSpaceType;
 
 /// The namespaces of other containers that the child joins.
@@ -43,7 +45,7 @@ fn owner(store: &Store, spec: &Spec, id: &str, kinds: ThreadNameSpaceType) -> Re
 
 /// Whether the child waits for something that [`provide`] sends.
 fn is_needed(spec: &Spec) -> bool {
-    spec.ids.is_some() || shares_memory(spec) || shares_pids(spec) || spec.network == Network::Bridge
+    spec.ids.is_some() || shares_memory(spec) || shares_pids(spec)
 }
 
 /// A /proc shows the pid namespace of who mounts it: that of another container is a copy of its own.
@@ -55,16 +57,10 @@ fn shares_memory(spec: &Spec) -> bool {
     spec.namespaces.ipc.of == Owner::Container && spec.shm_bytes.is_some()
 }
 
-/// monitor: sends the child what it waits for. Returns its links.
-pub fn provide(
-    store: &Store,
-    spec: &Spec,
-    pid: i32,
-    prepared: &mut Prepared,
-    sync: BorrowedFd<'_>,
-) -> Result<Vec<Attached>> {
+/// monitor: sends the child what it waits for before all else.
+pub fn provide(store: &Store, spec: &Spec, pid: i32, prepared: &Prepared, sync: BorrowedFd<'_>) -> Result<()> {
     if !is_needed(spec) {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let joins = &prepared.joins;
     for (is_wanted, kinds, path) in [
@@ -79,21 +75,64 @@ pub fn provide(
         let namespace = ids::prepare(pid, range)?;
         help(&mut || {
             ids::adopt(range)?;
-            send(sync, &mount::sources(store, spec, Some(namespace.as_fd()))?)
+            send(sync, &mount::sources(store, spec, Some(namespace.as_fd()), None)?)
         })?;
     }
-    let mut attached = Vec::new();
-    if spec.network == Network::Bridge {
-        attached = net::endpoint::attach(store, spec, pid)?;
-        fault::point("monitor:attached");
-        prepared.published.open(spec, &attached)?;
-        hosts::write(store, spec, &attached)?;
-        for attached in &attached {
-            control::send(sync, &Message::Attached(to_json(attached)))?;
-        }
+    control::send(sync, &Message::Done)
+}
+
+/// monitor, the last: puts the child on its networks, and tells it. Returns its links.
+pub fn provide_links(
+    store: &Store,
+    spec: &Spec,
+    pid: i32,
+    prepared: &mut Prepared,
+    sync: BorrowedFd<'_>,
+) -> Result<Vec<Attached>> {
+    if spec.network != Network::Bridge {
+        return Ok(Vec::new());
     }
-    control::send(sync, &Message::Done)?;
+    let attached = match net::endpoint::attach(store, spec, pid) {
+        Err(_) if process::readable(sync, 0) => return Ok(Vec::new()), // see `if_heard`: that is why there is no such process
+        done => done?,
+    };
+    fault::point("monitor:attached");
+    prepared.published.open(spec, &attached)?;
+    let mut told = Ok(());
+    for one in &attached {
+        told = told.and_then(|()| control::send(sync, &Message::Attached(to_json(one))));
+    }
+    // While it sets them up: the files are mounted already, but nobody reads them before it has heard that this is done.
+    hosts::write(store, spec, &attached)?;
+    if_heard(told.and_then(|()| control::send(sync, &Message::Done)))?;
     Ok(attached)
+}
+
+/// The child may have ended meanwhile. What it said before tells why, and is heard next.
+fn if_heard(sent: Result<()>) -> Result<()> {
+    match sent {
+        Err(error) if error.is(Errno::PIPE) => Ok(()),
+        sent => sent,
+    }
+}
+
+/// monitor: makes the cgroups that the child needs only now, and sends them.
+pub fn provide_groups(spec: &Spec, prepared: &Prepared, sync: BorrowedFd<'_>) -> Result<()> {
+    if !prepared.cgroup.is_late() {
+        return Ok(());
+    }
+    let groups = cgroup::make_late(&prepared.cgroup, spec)?;
+    if_heard(send(sync, &groups).and_then(|()| control::send(sync, &Message::Done)))
+}
+
+/// child: takes what was sent up to another message, or the end: what [`provide_groups`] sends (less if no file
+/// can be opened any more, or the monitor ends), or the root from the starting command.
+pub fn take_trees(from: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
+    let mut trees = Vec::new();
+    while let Some((Message::Tree, fd)) = control::receive(from)? {
+        trees.extend(fd);
+    }
+    Ok(trees)
 }
 
 /// Runs `work` in a process that may enter namespaces, and waits for it.
@@ -115,22 +154,21 @@ pub fn take(spec: &Spec, sync: BorrowedFd<'_>) -> Result<Given> {
     if !is_needed(spec) {
         return Ok(given);
     }
-    let mut trees = Vec::new();
-    loop {
-        match control::receive(sync)? {
-            Some((Message::Tree, fd)) => trees.extend(fd),
-            Some((Message::Attached(text), _)) => {
-                let mut attached = Attached::default();
-                from_json(&mut attached, &text);
-                given.attached.push(attached);
-            }
-            _ => break,
-        }
-    }
-    let mut trees = trees.into_iter();
-    let mounts = &mut given.mounts;
-    mounts.shm = if shares_memory(spec) { trees.next() } else { None };
-    mounts.proc = if shares_pids(spec) { trees.next() } else { None };
-    mounts.sources = spec.ids.is_some().then(|| trees.collect());
+    let mut trees = take_trees(sync)?.into_iter();
+    given.shm = if shares_memory(spec) { trees.next() } else { None };
+    given.proc = if shares_pids(spec) { trees.next() } else { None };
+    given.sources = spec.ids.is_some().then(|| trees.collect());
     Ok(given)
+}
+
+/// child: sets up the links that [`provide_links`] tells of, until it has no more to say. A monitor that ends takes the child
+/// with it.
+pub fn take_links(sync: BorrowedFd<'_>) -> Result<()> {
+    let socket = link::open()?;
+    while let Some((Message::Attached(text), _)) = control::receive(sync)? {
+        let mut attached = Attached::default();
+        from_json(&mut attached, &text);
+        net::endpoint::enter(&socket, &attached)?;
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
-/// Bytes moved at once.
+/// Bytes moved at once, and what a pipe(7) has room for at first.
 const CHUNK_BYTES: usize = 64 << 10;
 /// How long a program may take to begin to draw anew for a size that is not ours.
 const REDRAW_MS: i64 = 100;
@@ -114,11 +114,13 @@ struct Flow {
     is_full: bool,
     /// Whether the kernel may move the bytes without showing them to us, splice(2).
     splices: bool,
+    /// Whether we have tried to make the pipe between us and the process a larger one.
+    is_wide: bool,
 }
 
 impl Flow {
     fn new(from: OwnedFd, to: OwnedFd, splices: bool) -> Self {
-        Self { from, to, waiting: Vec::new(), is_full: false, splices }
+        Self { from, to, waiting: Vec::new(), is_full: false, splices, is_wide: false }
     }
 
     fn awaits(&self) -> (BorrowedFd<'_>, PollFlags) {
@@ -131,14 +133,20 @@ impl Flow {
     }
 
     /// Moves what can be moved now; `filter` changes what was read. False at the end. The error is that of `to`.
-    fn step(&mut self, filter: &mut dyn FnMut(&mut Vec<u8>)) -> core::result::Result<bool, Errno> {
+    fn step(&mut self, is_input: bool, filter: &mut dyn FnMut(&mut Vec<u8>)) -> core::result::Result<bool, Errno> {
         if self.is_full {
             self.is_full = false;
             return self.write().map(|()| true);
         }
         if self.splices {
-            match splice(&self.from, None, &self.to, None, CHUNK_BYTES, SpliceFlags::NONBLOCK) {
-                Ok(n) => return Ok(n > 0),
+            match splice(&self.from, None, &self.to, None, control::PIPE_BYTES, SpliceFlags::NONBLOCK) {
+                Ok(n) => {
+                    if n >= CHUNK_BYTES && !self.is_wide {
+                        control::widen(if is_input { self.to.as_fd() } else { self.from.as_fd() });
+                        self.is_wide = true;
+                    }
+                    return Ok(n > 0);
+                }
                 Err(Errno::INTR) => return Ok(true),
                 Err(Errno::AGAIN) => {
                     self.is_full = true; // `from` was readable
@@ -148,19 +156,18 @@ impl Flow {
                 Err(_) => self.splices = false, // a terminal, or a file to append to
             }
         }
-        match control::read_some(self.from.as_fd(), CHUNK_BYTES) {
-            Some(bytes) => {
-                let is_open = !bytes.is_empty();
-                self.waiting = bytes;
-                filter(&mut self.waiting);
-                self.write().map(|()| is_open || self.is_full)
-            }
-            None => Ok(true),
+        self.waiting.resize(CHUNK_BYTES, 0);
+        let n = control::read_some(self.from.as_fd(), &mut self.waiting);
+        self.waiting.truncate(n.unwrap_or(0));
+        if n.is_some() {
+            filter(&mut self.waiting);
         }
+        self.write().map(|()| n != Some(0) || self.is_full)
     }
 
     fn write(&mut self) -> core::result::Result<(), Errno> {
-        control::write_some(&self.to, &mut self.waiting)?;
+        let done = control::write_some(self.to.as_fd(), &self.waiting)?;
+        self.waiting.drain(..done);
         self.is_full = !self.waiting.is_empty();
         Ok(())
     }
@@ -334,7 +341,7 @@ impl Relay<'_> {
         let Some(flow) = &mut self.flows[at] else { return Ok(()) };
         let (keys, has_detached) = (&mut self.keys, &mut self.has_detached);
         let is_raw = self.raw.is_some();
-        let stepped = flow.step(&mut |bytes: &mut Vec<u8>| {
+        let stepped = flow.step(at == 0, &mut |bytes: &mut Vec<u8>| {
             if at == 0 && is_raw {
                 let typed = core::mem::take(bytes);
                 *has_detached = keys.filter(&typed, bytes);

@@ -1,62 +1,102 @@
 //! The end of containers: what a dead monitor left is put right, and everything about a container goes away.
 
 use super::{control, hosts, stop};
-use crate::error::{Error, Result};
-use crate::kernel::{fault, file, process, sys, time};
+use crate::error::{Error, Result, Tried};
+use crate::kernel::{fault, file, process, time};
 use crate::spec::{Spec, State, Status};
 use crate::store::containers::{self, Container};
-use crate::store::{Store, events, images, names, trash};
+use crate::store::{Store, events, images, trash};
 use crate::walls;
 use alloc::borrow::ToOwned;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
 
 /// The true state of a container. One whose monitor died (only SIGKILL or a power cut can do that) is put right first:
 /// nothing of it runs any more, and its record says so. `None`: it was to go away with its end, and now it has.
 pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
-    let state = container.state(store)?;
-    let is_there = || file::exists_at(store.containers.as_fd(), &container.spec.id);
-    if state.status == Status::Created && !is_there() {
-        return Ok(None); // what it had become went away with it
+    let look = || known(store, &container.spec, container.dir.as_fd(), "");
+    let (mut state, mut is_sure) = look()?;
+    let change = if is_sure { None } else { container.try_change(store) };
+    if change.is_some() {
+        (state, is_sure) = look()?;
     }
-    let is_over = |state: &State| matches!(state.status, Status::Created | Status::Exited);
-    if is_over(&state) || container.is_alive()? {
-        return Ok(Some(state));
+    match state {
+        Some(state) if !is_sure => put_right(store, container, state, change.is_some()),
+        state => Ok(state),
     }
-    let ended = |mut state: State| {
-        state.networks.clear();
-        state.ports.clear();
-        // Between two runs its end is known already.
-        let is_known = state.status == Status::Restarting;
-        State {
-            status: Status::Exited,
-            pid: 0,
-            exit_code: if is_known { state.exit_code } else { 137 },
-            finished: if is_known { state.finished } else { time::now() },
-            error: "its monitor was killed".to_owned(),
-            ..state
-        }
-    };
-    let Some(_change) = container.try_change(store) else {
-        return Ok(is_there().then(|| ended(state))); // somebody is at it: the truth is known, the putting right is theirs
-    };
-    let state = container.state(store)?;
-    if is_over(&state) || container.is_alive()? {
-        return Ok(Some(state));
+}
+
+/// The same for what [`containers::each`] shows. It is opened only where something is to be put right or to be told.
+pub fn settled(store: &Store, spec: &Spec) -> Result<Option<State>> {
+    if let Ok((state, true)) = known(store, spec, store.containers.as_fd(), &[&spec.id, "/"].concat()) {
+        return Ok(state);
     }
-    let _ = hosts::withdraw(store, &container.spec, &state.networks); // a name too many harms less than a container that stays
-    walls::release(&container.spec)?;
-    walls::release_links(store, &container.spec, &state.networks)?;
-    fault::point("settle:released");
-    events::container(store, "die", &container.spec, &[("exitCode", "137")]);
-    events::networks(store, "disconnect", &container.spec.id, &state.networks);
-    if container.spec.auto_remove {
-        dispose(store, &container.spec, true)?;
-        trash::sweep(store)?;
+    match containers::open(store, &spec.id) {
+        Err(error) if error.is(Errno::NOENT) => Ok(None),
+        container => settle(store, &container?),
+    }
+}
+
+/// The state of a container, and whether that is true: its monitor lives, or is not needed. `dir` and `path` as for
+/// [`containers::state_in`].
+fn known(store: &Store, spec: &Spec, dir: BorrowedFd<'_>, path: &str) -> Result<(Option<State>, bool)> {
+    let found = containers::state_in(store, dir, path, &spec.id)?;
+    // What was found by its path is there.
+    let is_found = found.is_some() && !path.is_empty();
+    let state = found.unwrap_or_else(State::created);
+    if state.status == Status::Created && !is_found && !is_there(store, spec) {
+        return Ok((None, true)); // what it had become went away with it
+    }
+    let is_over = matches!(state.status, Status::Created | Status::Exited) && !is_cut_off(store, spec, &state);
+    let is_sure = is_over || containers::lives_in(dir, path)?;
+    Ok((Some(state), is_sure))
+}
+
+fn is_there(store: &Store, spec: &Spec) -> bool {
+    file::exists_at(store.containers.as_fd(), &spec.id)
+}
+
+/// Whether who made it to start it at once was killed in between.
+fn is_cut_off(store: &Store, spec: &Spec, state: &State) -> bool {
+    state.status == Status::Created && spec.auto_remove && containers::is_unconfirmed(store, &spec.id)
+}
+
+/// A container whose monitor died. Where somebody else is at it, the truth is known, and the putting right is theirs.
+fn put_right(store: &Store, container: &Container, mut state: State, is_ours: bool) -> Result<Option<State>> {
+    let is_cut_off = is_cut_off(store, &container.spec, &state);
+    if !is_ours && !is_there(store, &container.spec) {
         return Ok(None);
     }
-    let state = ended(state);
-    // On a full or read-only disk it cannot be written down, but it is true all the same.
-    let _ = container.write_state(store, &state, false);
+    if is_ours {
+        let _ = hosts::withdraw(store, &container.spec, &state.networks); // a name too many harms less than a container that stays
+        walls::release(&container.spec)?;
+        walls::release_links(store, &container.spec, &state.networks)?;
+        fault::point("settle:released");
+        if !is_cut_off {
+            events::container(store, "die", &container.spec, &[("exitCode", "137")]);
+        }
+        events::networks(store, "disconnect", &container.spec.id, &state.networks);
+        if container.spec.auto_remove {
+            dispose(store, &container.spec, true)?;
+            trash::sweep(store)?;
+            return Ok(None);
+        }
+    }
+    if is_cut_off {
+        return Ok(Some(state));
+    }
+    state.networks.clear();
+    state.ports.clear();
+    // Between two runs its end is known already.
+    if state.status != Status::Restarting {
+        (state.exit_code, state.finished) = (137, time::now());
+    }
+    (state.status, state.pid, state.ended_with_host) = (Status::Exited, 0, Some(true));
+    "its monitor was killed".clone_into(&mut state.error);
+    if is_ours {
+        // On a full or read-only disk it cannot be written down, but it is true all the same.
+        let _ = container.write_state(store, &state, false);
+    }
     Ok(Some(state))
 }
 
@@ -75,7 +115,7 @@ pub fn dispose(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> {
     result
 }
 
-/// `rm`: removes a container. A running one only by `force`, which kills it.
+/// `rm`: removes a container. A running one only by `force`, which kills it. What it had on disk goes with the next sweep.
 pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Result<()> {
     let id = containers::resolve(store, word)?;
     let container = match containers::find(store, &id) {
@@ -94,7 +134,10 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
         if !is_running()? {
             break change;
         }
-        let monitor = stop::dial(store, &container)?;
+        let monitor = match stop::dial(store, &container) {
+            Err(_) => stop::kill_mute(store, &container).map(|()| None)?,
+            Ok(monitor) => monitor,
+        };
         if !container.spec.auto_remove {
             stop::kill_and_wait(monitor)?;
             break change;
@@ -106,8 +149,15 @@ pub fn remove(store: &Store, word: &str, force: bool, with_volumes: bool) -> Res
     let container = containers::open(store, &id)?;
     walls::release(&container.spec)?;
     dispose(store, &container.spec, with_volumes)?;
-    trash::sweep(store)?;
+    if !container.spec.auto_remove {
+        sync(store)?;
+    }
     release_links_later(store, &container.spec)
+}
+
+/// What has left the list of containers does not come back with a power cut.
+fn sync(store: &Store) -> Result<()> {
+    rustix::fs::fsync(&store.containers).tried("sync the containers")
 }
 
 /// Does what nobody needs to wait for in a process of its own, if there is anything to do: a monitor that is just ending does
@@ -116,12 +166,12 @@ fn release_links_later(store: &Store, spec: &Spec) -> Result<()> {
     if !walls::net::endpoint::is_left(store, spec) {
         return Ok(());
     }
-    let mut work = || {
-        let _ = rustix::process::setsid();
-        let _ = process::null_stdio(7).and_then(|()| walls::release_links(store, spec, &[]));
-        sys::exit(0)
-    };
-    process::spawn(0, None, &mut work).map(drop)
+    process::aside(&mut || walls::release_links(store, spec, &[])).map(drop)
+}
+
+/// Deletes what was removed, in a process of its own. What is not deleted now goes with the next command that removes.
+pub fn sweep_later(store: &Store) {
+    let _ = process::aside(&mut || trash::sweep(store));
 }
 
 /// Why a container that runs is not removed without force.
@@ -142,12 +192,6 @@ fn remove_damaged(store: &Store, id: &str) -> Result<()> {
     // Its monitor knows what it started, and must be done before its things are taken away.
     stop::kill_and_wait(control::dial(store, id)?)?;
     walls::release_lost(id)?;
-    for name in file::names(store.names.as_fd())? {
-        if names::holder(store, &name).as_deref() == Some(id) {
-            names::release(store, &name, id)?;
-        }
-    }
-    containers::remove_run_dir(store, id)?;
-    trash::throw(store, store.containers.as_fd(), id)?;
-    trash::sweep(store)
+    containers::remove_lost(store, id)?;
+    sync(store)
 }

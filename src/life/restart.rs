@@ -5,7 +5,7 @@
 //! | it runs | waits or leaves, as the policy has it | stays: its end will follow | | |
 //! | it waits | | leaves | starts it | leaves |
 
-use crate::spec::{Policy, Restart};
+use crate::spec::{Policy, Restart, State, Status};
 
 /// The wait before the first start after an end; each further one is twice as long.
 const WAIT_MS_MIN: i64 = 100;
@@ -85,6 +85,18 @@ pub fn next(restart: Restart, past: &mut Past, phase: Phase, event: Event) -> Ac
     }
 }
 
+/// Whether a container is to be started when its host starts, as docker's daemon has it. `state`: how it ended.
+pub fn at_boot(restart: Restart, state: &State) -> bool {
+    let with_host = state.ended_with_host == Some(true);
+    state.status != Status::Created
+        && match restart.policy {
+            Policy::No => false,
+            Policy::Always => true,
+            Policy::UnlessStopped => !state.was_stopped,
+            Policy::OnFailure => !state.was_stopped && (with_host || wants(restart, state.exit_code, state.restarts)),
+        }
+}
+
 /// Whether the policy wants another run after an end that nobody asked for.
 fn wants(restart: Restart, exit_code: i32, restarts: u32) -> bool {
     match restart.policy {
@@ -128,6 +140,32 @@ mod tests {
         assert_eq!((ends(on_failure(2), &mut past, 1, 0), past.restarts), (Action::Leave, 2));
         let unless = Restart { policy: Policy::UnlessStopped, retries_max: 0 };
         assert_eq!(ends(unless, &mut Past::default(), 0, 0), Action::Wait(100));
+    }
+
+    #[test]
+    fn when_the_host_starts() {
+        let policies = [Policy::No, Policy::OnFailure, Policy::Always, Policy::UnlessStopped];
+        // What was: exit code, restarts, whether a person stopped it, whether it ended with the host. And who is started: on
+        // failure, on failure but not more than twice, always, unless stopped.
+        for (exit_code, restarts, was_stopped, with_host, wanted) in [
+            (0, 0, false, None, [false, false, true, true]),
+            (0, 0, false, Some(true), [true, true, true, true]),
+            (1, 0, false, None, [true, true, true, true]),
+            (1, 2, false, None, [true, false, true, true]),
+            (1, 2, false, Some(true), [true, true, true, true]),
+            (143, 0, true, None, [false, false, true, false]),
+            (137, 0, true, Some(true), [false, false, true, false]),
+        ] {
+            let mut state = State { exit_code, restarts, was_stopped, ended_with_host: with_host, ..State::created() };
+            for (at, policy) in [1, 1, 2, 3].into_iter().enumerate() {
+                let restart = Restart { policy: policies[policy], retries_max: if at == 1 { 2 } else { 0 } };
+                state.status = Status::Exited;
+                assert_eq!(at_boot(restart, &state), wanted[at], "{exit_code} {restarts} {was_stopped} {at}");
+                assert!(!at_boot(Restart::default(), &state));
+                state.status = Status::Created;
+                assert!(!at_boot(restart, &state), "never started");
+            }
+        }
     }
 
     #[test]

@@ -3,24 +3,24 @@
 use super::control::{self, Awaited};
 use super::forward::Relays;
 use super::health::Prober;
-use super::init;
+use super::init::{self, Start};
 use super::program::Stdio;
 use super::provide;
 use super::stream::{Input, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{at, fault, sys};
+use crate::kernel::{at, fault, sys, time};
 use crate::spec::{Attached, Spec};
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::walls;
+use crate::walls::cgroup::Joined;
 use crate::walls::net::ports::Published;
 use alloc::format;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::termios::Winsize;
 
 /// The number of the client that started the container.
 pub const STARTER: u32 = 0;
@@ -30,6 +30,8 @@ const SIGKILL: i32 = 9;
 pub struct Run {
     /// Its first process.
     pub child: Child,
+    /// When it began, in monotonic milliseconds: the clock on the wall may be set meanwhile.
+    pub began_ms: i64,
     /// Its mount namespace: held, its teardown is not in the way between the command's exit and our noticing.
     pub hold: Option<OwnedFd>,
     /// What it says.
@@ -40,6 +42,8 @@ pub struct Run {
     pub stdin_once: bool,
     /// How it is on its networks at first; then its state tells.
     pub attached: Vec<Attached>,
+    /// Its cgroups.
+    pub cgroup: Joined,
     /// The ports of the host that lead to it.
     pub published: Published,
     /// Those who pass on what the kernel does not.
@@ -85,15 +89,33 @@ struct Ends {
     typed: Option<OwnedFd>,
 }
 
-/// Makes the walls, the streams and the first process, and waits until that has become the command.
-pub fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3], size: Winsize) -> Result<Run> {
+/// Makes the walls, the streams and the first process, and waits until that has become the command. `meanwhile` is what else
+/// can be done while the child is at work.
+pub fn begin(
+    store: &Store,
+    container: &Container,
+    streams: [Option<OwnedFd>; 3],
+    start: Start,
+    meanwhile: &mut dyn FnMut() -> Result<()>,
+) -> Result<Run> {
     let spec = &container.spec;
     let mut prepared = walls::prepare(store, spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
-    let (child, sync, ends) = make_child(store, spec, &prepared, streams, size)?;
+    let (child, sync, ends) = make_child(store, spec, &prepared, streams, &start)?;
+    drop(start); // what is left of it is the child's
+    let hold = at::open(rustix::fs::CWD, &format!("/proc/{}/ns/mnt", child.pid), OFlags::RDONLY).ok();
     fault::point("monitor:cloned");
-    let provided = provide::provide(store, spec, child.pid, &mut prepared, sync.as_fd());
-    let awaited = provided.and_then(|attached| Ok((attached, control::await_program(sync.as_fd())?)));
+    store.timing.mark("clone");
+    let provided = provide::provide(store, spec, child.pid, &prepared, sync.as_fd());
+    let awaited = provided.and_then(|()| {
+        provide::provide_groups(spec, &prepared, sync.as_fd())?;
+        store.timing.mark("provide_groups");
+        let attached = provide::provide_links(store, spec, child.pid, &mut prepared, sync.as_fd())?;
+        store.timing.mark("provide_links");
+        meanwhile()?;
+        store.timing.mark("Desk::open");
+        Ok((attached, control::await_program(sync.as_fd())?))
+    });
     let (attached, child, terminal) = match awaited {
         Ok((attached, Awaited { terminal, program: None })) => (attached, child, terminal),
         Ok((attached, Awaited { terminal, program: Some(program) })) => {
@@ -102,8 +124,9 @@ pub fn begin(store: &Store, container: &Container, streams: [Option<OwnedFd>; 3]
         }
         Err(error) => return Err(end(&child, error)),
     };
+    store.timing.mark("control::await_program");
     let mut run = complete(child, ends, terminal)?;
-    (run.attached, run.published) = (attached, prepared.published);
+    (run.hold, run.attached, run.published, run.cgroup) = (hold, attached, prepared.published, prepared.cgroup);
     Ok(run)
 }
 
@@ -119,7 +142,7 @@ fn make_child(
     spec: &Spec,
     prepared: &walls::Prepared,
     [stdin, stdout, stderr]: [Option<OwnedFd>; 3],
-    size: Winsize,
+    start: &Start,
 ) -> Result<(Child, OwnedFd, Ends)> {
     let clients = [stdout, stderr];
     let mut ends = Ends { sources: [None, None], clients, held_stdin: None, stdin_once: false, typed: None };
@@ -147,7 +170,7 @@ fn make_child(
     let child = process::spawn(walls::namespaces(spec), cgroup, &mut || {
         let Some((stdio, sync, ends)) = moved.take() else { sys::exit(1) };
         drop((sync, ends));
-        init::run(store, spec, prepared, stdio, size, &child_sync)
+        init::run(store, spec, prepared, stdio, start, &child_sync)
     })
     .map_err(|error| match error.errno {
         // cgroups(7), "delegation": whoever is not root moves nobody across the border of its own tree.
@@ -188,19 +211,20 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
             output.add(STARTER, client);
         }
     }
-    let path = format!("/proc/{}/ns/mnt", child.pid);
     Ok(Run {
-        hold: at::open(rustix::fs::CWD, &path, OFlags::RDONLY).ok(),
+        hold: None,
         outputs,
         input,
         stdin_once,
         attached: Vec::new(),
         published: Published::default(),
+        cgroup: Joined::default(),
         relays: Relays::default(),
         prober: None,
         is_paused: false,
         kill_at: None,
         has_ended: false,
+        began_ms: time::monotonic_ms(),
         child,
     })
 }

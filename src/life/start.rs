@@ -4,10 +4,11 @@ use super::control::{self, Message};
 use super::monitor::{self, Order};
 use super::relay::Streams;
 use crate::error::{Error, Result};
-use crate::kernel::process;
-use crate::spec::Spec;
+use crate::kernel::{fault, process};
+use crate::spec::{Network, Spec};
 use crate::store::Store;
 use crate::store::containers::Container;
+use crate::walls;
 use alloc::boxed::Box;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::termios::Winsize;
@@ -50,8 +51,11 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
     let name = container.spec.name.clone();
     let (streams, [stdin, stdout, stderr]) = pipes(attach, container.spec.tty)?;
     let (control, monitor_control) = control::pair()?;
-    let order = Order { container, change, control: monitor_control, stdin, stdout, stderr, size: attach.size, fresh };
-    let mut moved = Some((order, (control, streams)));
+    let (root, child_root) = control::pair()?;
+    let (size, root_from) = (attach.size, Some(child_root));
+    let order =
+        Order { container, change, control: monitor_control, stdin, stdout, stderr, size, root: root_from, fresh };
+    let mut moved = Some((order, (control, streams, root)));
     let monitor = process::spawn(0, None, &mut || match moved.take() {
         Some((order, ours)) => {
             drop(ours);
@@ -59,10 +63,21 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         }
         None => crate::kernel::sys::exit(1),
     })?;
-    let Some((order, (control, streams))) = moved else { crate::kernel::sys::exit(1) };
+    let Some((order, (control, streams, root))) = moved else { crate::kernel::sys::exit(1) };
     // Our copies of the monitor's ends go, the change lock not before the monitor has given its answer.
-    let Order { change, container, control: monitors, .. } = order;
-    drop(monitors);
+    let Order { change, container, control: monitors, root: roots, .. } = order;
+    drop((monitors, roots));
+    fault::point("start:forked");
+    // The monitor has the process to make first, and we have nothing to do.
+    if let Some(tree) = walls::mount::root_early(store, &container) {
+        let _ = control::send_with(root.as_fd(), &Message::Tree, Some(tree.as_fd())); // whom it does not reach needs none
+    }
+    drop(root);
+    store.timing.mark("mount::root_early");
+    if container.spec.network == Network::Bridge {
+        walls::net::bridge::raise_early(store, &container.spec, &|| process::readable(control.as_fd(), 0));
+        store.timing.mark("bridge::raise_early");
+    }
     match control::answer(control.as_fd()) {
         Ok(Message::Started(pid)) => Ok(Started { spec: container.spec, pid, control, streams }),
         Ok(_) => Err(Error::new(format_args!("the monitor of container {name} gave a strange answer"))),
@@ -72,8 +87,8 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
             // Another one may be alive; and of a killed one the child, which shares its lock, may take a moment to die.
             if fresh || !container.is_alive().unwrap_or(true) {
                 let _ = super::hosts::withdraw(store, &container.spec, &[]);
-                let _ = crate::walls::release(&container.spec);
-                let _ = crate::walls::release_links(store, &container.spec, &[]);
+                let _ = walls::release(&container.spec);
+                let _ = walls::release_links(store, &container.spec, &[]);
             }
             if fresh {
                 let _ = super::remove::dispose(store, &container.spec, true);

@@ -3,14 +3,23 @@
 use super::control;
 use super::log;
 use crate::error::Result;
+use crate::kernel::io::Gathered;
 use crate::kernel::process;
+use alloc::vec;
 use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::termios::Winsize;
 
-/// Bytes moved at once.
+/// Bytes that are read at once, and what a pipe(7) has room for at first.
 const CHUNK_BYTES: usize = 64 << 10;
+/// The same of what people type.
+const TYPED_BYTES: usize = 4 << 10;
+/// So much of a stream is moved before everything else gets its turn. An empty line is a record of 41 bytes in the log.
+const TURN_BYTES: usize = 128 << 10;
+/// The same at the end: as much as a pipe holds.
+const LAST_BYTES: usize = 1 << 20;
 /// So much may wait for one reader before it holds the container, and with it the other readers, back: docker's limit.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
@@ -21,6 +30,27 @@ struct Reader {
     /// Non-blocking.
     to: OwnedFd,
     waiting: Vec<u8>,
+    /// How much of that it has taken.
+    taken: usize,
+}
+
+impl Reader {
+    /// Gives it these bytes after all that waits, as far as it takes them now. An error is the end.
+    fn give(&mut self, bytes: &[u8]) -> core::result::Result<(), Errno> {
+        if self.waiting.is_empty() {
+            let taken = control::write_some(self.to.as_fd(), bytes)?;
+            self.waiting.extend_from_slice(&bytes[taken..]);
+            return Ok(());
+        }
+        self.waiting.extend_from_slice(bytes);
+        self.taken += control::write_some(self.to.as_fd(), &self.waiting[self.taken..])?;
+        if self.taken == self.waiting.len() {
+            (self.waiting, self.taken) = (Vec::new(), 0);
+        } else if self.taken > WAITING_BYTES_MAX / 2 {
+            self.waiting.drain(..core::mem::take(&mut self.taken));
+        }
+        Ok(())
+    }
 }
 
 /// One output stream of a container. A reader that is slow holds the container back, as a pipe would; one that is gone
@@ -28,6 +58,8 @@ struct Reader {
 pub struct Output {
     /// Non-blocking; `None` after its end.
     source: Option<OwnedFd>,
+    /// Whether it was given a larger pipe.
+    is_wide: bool,
     readers: Vec<Reader>,
     log: log::Stream,
 }
@@ -35,13 +67,13 @@ pub struct Output {
 impl Output {
     /// A stream from `source` (non-blocking) to the log as `name`.
     pub fn new(source: Option<OwnedFd>, name: &'static str) -> Self {
-        Self { source, readers: Vec::new(), log: log::Stream::new(name) }
+        Self { source, is_wide: false, readers: Vec::new(), log: log::Stream::new(name) }
     }
 
     /// From now on it goes to this pipe, too, until the client is forgotten. The pipe must be non-blocking.
     pub fn add(&mut self, of: u32, to: OwnedFd) {
         if self.source.is_some() {
-            self.readers.push(Reader { of, to, waiting: Vec::new() });
+            self.readers.push(Reader { of, to, waiting: Vec::new(), taken: 0 });
         }
     }
 
@@ -70,45 +102,57 @@ impl Output {
     }
 
     fn is_held_back(&self) -> bool {
-        self.readers.iter().any(|reader| reader.waiting.len() >= WAITING_BYTES_MAX)
+        self.readers.iter().any(|reader| reader.waiting.len() - reader.taken >= WAITING_BYTES_MAX)
     }
 
     /// Moves what can be moved now. `is_last`: the container has ended, so what is not there now never comes.
     pub fn pump(&mut self, log: &mut log::Log, is_last: bool) -> Result<()> {
+        self.give(b"");
         let mut result = Ok(());
-        self.flush();
-        // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back.
-        while (is_last || !self.is_held_back())
+        let Some(source) = &self.source else { return result };
+        if !is_last && (self.is_held_back() || !process::readable(source.as_fd(), 0)) {
+            return result;
+        }
+        // Neither stays: a container that is silent costs no memory.
+        let (mut chunk, mut records, mut moved) = (vec![0; CHUNK_BYTES], Gathered::new(log::RECORDS_BYTES), 0);
+        // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back, nor
+        // who has outlived the container and writes on.
+        let mut has_ended = is_last;
+        while moved < if is_last { LAST_BYTES } else { TURN_BYTES }
+            && (is_last || !self.is_held_back())
             && let Some(source) = &self.source
         {
-            match control::read_some(source.as_fd(), CHUNK_BYTES) {
-                None if !is_last => return result,
-                Some(bytes) if !bytes.is_empty() => {
-                    result = result.and(self.log.write(log, &bytes));
-                    for reader in &mut self.readers {
-                        reader.waiting.extend_from_slice(&bytes);
-                    }
-                    self.flush();
-                    if !is_last {
-                        return result; // everybody gets a turn
-                    }
+            let Some(n) = control::read_some(source.as_fd(), &mut chunk) else { break };
+            if n == CHUNK_BYTES && !self.is_wide {
+                control::widen(source.as_fd());
+                for reader in &self.readers {
+                    control::widen(reader.to.as_fd());
                 }
-                _ => {
-                    result = result.and(self.log.finish(log));
-                    self.source = None;
-                    self.flush();
-                }
+                self.is_wide = true;
+            }
+            result = result.and(self.log.write(log, &chunk[..n], &mut records));
+            if !self.readers.is_empty() {
+                result = result.and(log.append(&mut records)); // nobody has seen what is not in the log
+            }
+            self.give(&chunk[..n]);
+            moved += n;
+            has_ended |= n == 0;
+            if n == 0 || n < CHUNK_BYTES && !is_last {
+                break;
             }
         }
-        result
+        if has_ended {
+            result = result.and(self.log.finish(log, &mut records));
+            self.source = None;
+            self.give(b"");
+        }
+        result.and(log.append(&mut records))
     }
 
-    fn flush(&mut self) {
+    fn give(&mut self, bytes: &[u8]) {
         let is_open = self.source.is_some();
         // Closing the pipe is how its reader learns of the end.
-        self.readers.retain_mut(|reader| {
-            control::write_some(&reader.to, &mut reader.waiting).is_ok() && (is_open || !reader.waiting.is_empty())
-        });
+        self.readers.retain_mut(|reader| reader.give(bytes).is_ok() && (is_open || !reader.waiting.is_empty()));
     }
 }
 
@@ -124,7 +168,9 @@ pub fn linger(outputs: &mut [Output]) {
         }
         process::wait_for(&mut fds, -1);
         drop(fds);
-        outputs.iter_mut().for_each(Output::flush);
+        for output in &mut *outputs {
+            output.give(b"");
+        }
     }
 }
 
@@ -181,20 +227,21 @@ impl Input {
     pub fn pump(&mut self) {
         let Some(sink) = &self.sink else { return };
         if self.waiting.is_empty() {
-            self.sources.retain(|source| match control::read_some(source.as_fd(), CHUNK_BYTES) {
-                Some(bytes) => {
-                    self.waiting.extend_from_slice(&bytes);
-                    !bytes.is_empty()
+            self.sources.retain(|source| {
+                let mut buf = [0; TYPED_BYTES];
+                loop {
+                    let n = control::read_some(source.as_fd(), &mut buf);
+                    self.waiting.extend_from_slice(&buf[..n.unwrap_or(0)]);
+                    if n != Some(TYPED_BYTES) || self.waiting.len() >= CHUNK_BYTES {
+                        return n != Some(0);
+                    }
                 }
-                None => true,
             });
         }
-        if control::write_some(sink, &mut self.waiting).is_err() {
-            if rustix::termios::isatty(sink) {
-                self.waiting.clear(); // nobody holds its other side now; somebody may again
-            } else {
-                self.close(); // those who send learn it from their pipes
-            }
+        match control::write_some(sink.as_fd(), &self.waiting) {
+            Ok(n) => drop(self.waiting.drain(..n)),
+            Err(_) if rustix::termios::isatty(sink) => self.waiting.clear(), // nobody holds its other side now; somebody may again
+            Err(_) => self.close(),                                          // those who send learn it from their pipes
         }
     }
 }

@@ -98,6 +98,9 @@ fn report(archive: &mut dyn io::Source, limits: &Limits) -> Result<()> {
         text.push(0);
     };
     put(b'b', got.bytes.to_string().as_bytes());
+    for number in got.tally.iter().flatten() {
+        put(b't', number.to_string().as_bytes());
+    }
     for what in &got.left_out {
         put(b'l', what.as_bytes());
     }
@@ -109,15 +112,17 @@ fn report(archive: &mut dyn io::Source, limits: &Limits) -> Result<()> {
 
 fn read_report(text: &[u8]) -> Result<Unpacked> {
     let mut got = Unpacked::default();
-    let mut is_whole = false;
+    let (mut is_whole, mut tally) = (false, Vec::new());
     for record in text.split(|byte| *byte == 0) {
         let shown = || String::from_utf8_lossy(&record[1..]);
         match record.first() {
             Some(b'b') => (got.bytes, is_whole) = (shown().parse().unwrap_or(0), true),
+            Some(b't') => tally.extend(shown().parse::<u64>().ok()),
             Some(b'l') => got.left_out.push(shown().into_owned()),
             Some(b'o') => got.opaque.push(record[1..].to_vec()),
             _ => {}
         }
     }
+    got.tally = tally.try_into().ok();
     if is_whole { Ok(got) } else { Err(Error::new("the process that unpacks the archive was killed")) }
 }

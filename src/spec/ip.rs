@@ -1,6 +1,7 @@
 //! IP addresses as text. The standard library's way from text and back is five times as long: it also reads ports and
 //! zones, and writes into columns.
 
+use super::text;
 use alloc::format;
 use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr};
@@ -11,7 +12,7 @@ pub fn read(text: &str) -> Option<IpAddr> {
         return Some(IpAddr::V4(four.into()));
     }
     let mut groups = [0; 8];
-    match text.split_once("::") {
+    match text::cut(text, "::") {
         None if fill(text, &mut groups)? < 8 => return None,
         None => {}
         Some((head, tail)) => {

@@ -1,6 +1,7 @@
 //! Ports of containers as text: `80/tcp`.
 
 use super::Protocol;
+use super::text::is_alike;
 use alloc::format;
 use alloc::string::String;
 
@@ -8,7 +9,7 @@ impl Protocol {
     /// The protocol of this name, which is tcp if there is none.
     pub fn named(word: &str) -> Option<Self> {
         let word = if word.is_empty() { "tcp" } else { word };
-        Self::WORDS.iter().position(|known| known.eq_ignore_ascii_case(word)).map(|at| Self::EACH[at])
+        Self::WORDS.iter().position(|known| is_alike(known, word)).map(|at| Self::EACH[at])
     }
 }
 

@@ -1,19 +1,20 @@
 //! How records become JSON, and JSON becomes records again. One walk for all of them, over the parts that a record names:
 //! derived code for each type was four times as large.
 
+use crate::spec::json::Reader;
 use crate::spec::map::{Map, Set};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use miniserde::json::{self, Number, Value};
+use miniserde::json::{self, Object, Value};
 
 /// A piece of a record.
 pub trait Part {
     /// Appends it as JSON.
     fn write(&self, text: &mut String);
 
-    /// Becomes what was read, `None` where there was nothing. False if that is something else.
-    fn read(&mut self, json: Option<Value>) -> bool;
+    /// Becomes what comes next, or what stands for nothing (`None`). False if that is something else.
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool;
 }
 
 /// A structure that is kept as a JSON object. Implemented by [`record!`].
@@ -37,7 +38,45 @@ pub fn to_json(record: &dyn Part) -> String {
 
 /// Fills the record from JSON. False if that is not such a record; then anything may be in it.
 pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
-    json::from_str(text).is_ok_and(|json| record.read(Some(json)))
+    let mut json = Reader::new(text);
+    record.read(Some(&mut json)) && json.is_over()
+}
+
+/// What most records of a kind have in common: the text of an empty one. What stands in another one as it stands here is not
+/// read: of the parts of a container's record few were ever asked for.
+pub struct Usual {
+    /// Its parts, each with a comma before it, and the bracket behind the last one.
+    text: String,
+    /// Where each part ends, and where its name begins among the names.
+    parts: Vec<(usize, usize)>,
+    /// The part that is passed over.
+    passed: usize,
+}
+
+impl Usual {
+    /// The one of an empty record. In others the part with the name `passed` is passed over, whatever is in it.
+    pub fn of(empty: &dyn Record, passed: &str) -> Self {
+        let mut usual = Self { text: String::new(), parts: Vec::new(), passed: usize::MAX };
+        let (mut names, mut name_at) = (empty.names().split(' '), 0);
+        empty.each(&mut |part| {
+            let name = names.next().unwrap_or_default();
+            if name == passed {
+                usual.passed = usual.parts.len();
+            }
+            usual.text.extend([",\"", name, "\":"]);
+            part.write(&mut usual.text);
+            usual.parts.push((usual.text.len(), name_at));
+            name_at += name.len() + 1;
+        });
+        usual.text.push('}');
+        usual
+    }
+}
+
+/// [`from_json`] for a record that is as empty as the one that is usual, where one is given.
+pub fn from_json_as(record: &mut dyn Record, text: &str, usual: Option<&Usual>) -> bool {
+    let mut json = Reader::new(text);
+    read_record(record, Some(&mut json), usual) && json.is_over()
 }
 
 /// Texts as parts of an object, without its braces.
@@ -60,15 +99,35 @@ fn write_record(record: &dyn Record, text: &mut String) {
     text.push_str(if before == "{\"" { "{}" } else { "}" });
 }
 
-fn read_record(record: &mut dyn Record, json: Option<Value>) -> bool {
-    let Some(Value::Object(mut object)) = json else { return false };
-    let mut names = record.names().split(' ');
+fn read_record(record: &mut dyn Record, json: Option<&mut Reader<'_>>, usual: Option<&Usual>) -> bool {
+    let Some(json) = json else { return false };
+    let Some(start) = json.enter() else { return false };
+    let all = record.names();
+    // What is before `alike` in the usual text is here, too.
+    let (mut names, mut at, mut from, mut alike) = (all, 0, 0, 0);
     let mut is_read = true;
     record.each_mut(&mut |part| {
-        let json = object.get_mut(names.next().unwrap_or_default());
-        is_read &= part.read(json.map(|json| core::mem::replace(json, Value::Null)));
+        let mut is_passed = false;
+        if let Some(usual) = usual
+            && let Some((to, name_at)) = usual.parts.get(at)
+        {
+            if alike <= from {
+                alike = from + json.alike(usual.text.get(from..).unwrap_or_default());
+            }
+            is_passed = at == usual.passed;
+            let before = core::mem::replace(&mut from, *to);
+            at += 1;
+            // The comma behind it is the same, or the bracket: nothing is missing.
+            if *to < alike {
+                return json.pass(to - before);
+            }
+            names = all.get(*name_at..).unwrap_or_default();
+        }
+        let is_there = is_read && json.find_first(&mut names, start);
+        is_read =
+            is_read && if is_passed { !is_there || json.skip() } else { part.read(is_there.then_some(&mut *json)) };
     });
-    is_read
+    is_read && json.leave()
 }
 
 /// A list of parts of one kind.
@@ -101,21 +160,32 @@ fn write_list(list: &dyn List, text: &mut String) {
     text.push_str(if at == 0 { "[]" } else { "]" });
 }
 
-/// A list that is missing is empty: the record is older than it.
-fn read_list(list: &mut dyn List, json: Option<Value>) -> bool {
+/// A list that is missing is empty: the record is older than it. A single part is a list of one: old images have a command of
+/// one word as a text.
+fn read_list(list: &mut dyn List, json: Option<&mut Reader<'_>>) -> bool {
     let Some(json) = json else { return true };
-    let Value::Array(read) = json else { return false };
-    let mut is_read = true;
-    for json in read {
-        is_read &= list.add().is_some_and(|part| part.read(Some(json)));
+    let mut add = |json: &mut Reader<'_>| list.add().is_some_and(|part| part.read(Some(json)));
+    if !json.take(b'[') {
+        return add(json);
     }
-    is_read
+    while json.next(b']') {
+        if !add(json) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Which of the words it is.
-pub fn read_word(json: Option<&Value>, words: &[&str]) -> Option<usize> {
-    let Some(Value::String(read)) = json else { return None };
-    words.iter().position(|word| word == read)
+pub fn read_word(json: Option<&mut Reader<'_>>, words: &[&str]) -> Option<usize> {
+    let read = json?.string()?;
+    words.iter().position(|word| *word == read)
+}
+
+/// A whole number.
+fn read_number(json: Option<&mut Reader<'_>>) -> Option<i128> {
+    let word = json?.word();
+    word.parse::<u64>().map(i128::from).or_else(|_| word.parse::<i64>().map(i128::from)).ok()
 }
 
 impl<R: Record> Part for R {
@@ -123,8 +193,8 @@ impl<R: Record> Part for R {
         write_record(self, text);
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
-        read_record(self, json)
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        read_record(self, json, None)
     }
 }
 
@@ -133,10 +203,11 @@ impl Part for String {
         text.push_str(&json::to_string(self));
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
-        let Some(Value::String(read)) = json else { return false };
-        *self = read;
-        true
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        let read = json.and_then(Reader::string);
+        let is_read = read.is_some();
+        *self = read.unwrap_or_default();
+        is_read
     }
 }
 
@@ -145,10 +216,10 @@ impl Part for bool {
         text.push_str(if *self { "true" } else { "false" });
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
-        let Some(Value::Bool(read)) = json else { return false };
-        *self = read;
-        true
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        let word = json.map_or("", Reader::word);
+        *self = word == "true";
+        *self || word == "false"
     }
 }
 
@@ -159,12 +230,8 @@ macro_rules! numbers {
                 let _ = write!(text, "{self}"); // a String takes everything
             }
 
-            fn read(&mut self, json: Option<Value>) -> bool {
-                let read = match json {
-                    Some(Value::Number(Number::U64(number))) => Self::try_from(number).ok(),
-                    Some(Value::Number(Number::I64(number))) => Self::try_from(number).ok(),
-                    _ => None,
-                };
+            fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+                let read = read_number(json).and_then(|number| Self::try_from(number).ok());
                 *self = read.unwrap_or_default();
                 read.is_some()
             }
@@ -182,11 +249,12 @@ impl<T: Part + Default> Part for Option<T> {
         }
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
-        match json {
-            None | Some(Value::Null) => true,
-            json => self.insert(T::default()).read(json),
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        let Some(json) = json else { return true };
+        if json.peek() == b'n' {
+            return json.word() == "null";
         }
+        self.insert(T::default()).read(Some(json))
     }
 }
 
@@ -195,9 +263,32 @@ impl<T: Part + Default> Part for Vec<T> {
         write_list(self, text);
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
         read_list(self, json)
     }
+}
+
+/// Hands over the keys of an object with their values, in order: put into a [`Map`] in any other, those of an image that has
+/// 100,000 labels would take minutes.
+fn read_map(
+    json: Option<&mut Reader<'_>>,
+    value: fn(&mut Reader<'_>) -> Option<Value>,
+    add: &mut dyn FnMut(String, Value),
+) -> bool {
+    let Some(json) = json else { return false };
+    if json.enter().is_none() {
+        return false;
+    }
+    let mut all = Object::new();
+    while json.next(b'}') {
+        let Some(key) = json.string().filter(|_| json.take(b':')) else { return false };
+        let Some(value) = value(json) else { return false };
+        all.insert(key, value);
+    }
+    for (key, value) in all {
+        add(key, value);
+    }
+    true
 }
 
 impl Part for Map<String, String> {
@@ -213,13 +304,12 @@ impl Part for Map<String, String> {
         text.push_str(if before == '{' { "{}" } else { "}" });
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
-        let Some(Value::Object(read)) = json else { return false };
-        for (key, json) in read {
-            let Value::String(value) = json else { return false };
-            self.insert(key, value);
-        }
-        true
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        read_map(json, |json| json.string().map(Value::String), &mut |key, value| {
+            if let Value::String(value) = value {
+                self.insert(key, value);
+            }
+        })
     }
 }
 
@@ -236,13 +326,9 @@ impl Part for Set<String> {
         text.push_str(if before == '{' { "{}" } else { "}" });
     }
 
-    fn read(&mut self, json: Option<Value>) -> bool {
-        let Some(Value::Object(read)) = json else { return false };
-        for (key, json) in read {
-            let Value::Object(_) = json else { return false };
-            self.insert(key, ());
-        }
-        true
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        let empty = |json: &mut Reader<'_>| (json.peek() == b'{' && json.skip()).then_some(Value::Null);
+        read_map(json, empty, &mut |key, _| self.insert(key, ()))
     }
 }
 
@@ -293,8 +379,8 @@ macro_rules! words {
                 text.extend(["\"", self.word(), "\""]);
             }
 
-            fn read(&mut self, json: Option<miniserde::json::Value>) -> bool {
-                let found = $crate::spec::record::read_word(json.as_ref(), Self::WORDS);
+            fn read(&mut self, json: Option<&mut $crate::spec::json::Reader<'_>>) -> bool {
+                let found = $crate::spec::record::read_word(json, Self::WORDS);
                 *self = found.map_or(*self, |at| Self::EACH[at]);
                 found.is_some()
             }
@@ -317,9 +403,9 @@ mod tests {
         let text = to_json(&state);
         assert_eq!(
             text,
-            "{\"version\":4,\"status\":\"created\",\"pid\":0,\"started\":0,\"finished\":0,\"exit_code\":0,\
+            "{\"version\":4,\"status\":\"created\",\"pid\":0,\"started\":0,\"started_up\":null,\"finished\":0,\"exit_code\":0,\
              \"oom_killed\":false,\"error\":\"\\\"x\\\"\\n\",\"restarts\":0,\"was_stopped\":false,\
-             \"health\":{\"status\":\"healthy\",\"failing_streak\":0,\"log\":[]},\"networks\":[],\"ports\":[]}"
+             \"ended_with_host\":null,\"health\":{\"status\":\"healthy\",\"failing_streak\":0,\"log\":[]},\"networks\":[],\"ports\":[]}"
         );
         let mut again = State::created();
         assert!(from_json(&mut again, &text));
@@ -330,6 +416,33 @@ mod tests {
         let mut again = crate::spec::Spec::default();
         assert!(from_json(&mut again, &to_json(&spec)));
         assert_eq!(to_json(&again), to_json(&spec));
+    }
+
+    #[test]
+    fn as_most_of_its_kind() {
+        let empty = crate::spec::Spec::default();
+        let usual = Usual::of(&empty, "env");
+        let mut spec = crate::spec::Spec { env: alloc::vec!["A=}".into()], umask: 18, ..Default::default() };
+        spec.labels.insert("a".into(), "b".into());
+        let text = to_json(&spec);
+        let blanks = text.replace(",\"", " ,\n\"").replace(':', ": ");
+        let turned = alloc::format!("{{\"after\":[\"x\"],{}", &text[1..]).replace(",\"after\":[]", "");
+        for (text, after) in [(&text, 0), (&blanks, 0), (&turned, 1)] {
+            let mut again = crate::spec::Spec::default();
+            assert!(from_json_as(&mut again, text, Some(&usual)), "{text}");
+            assert!(again.env.is_empty() && again.after.len() == after);
+            (again.env, again.after) = (spec.env.clone(), Vec::new());
+            assert_eq!(to_json(&again), to_json(&spec));
+        }
+        for end in 0..text.len() {
+            assert!(!from_json_as(&mut crate::spec::Spec::default(), &text[..end], Some(&usual)), "{end}");
+        }
+        for (from, to) in
+            [("\"tty\":false", "\"tty\":falsey"), ("\"version\":0", "\"version\":0x"), ("[\"A=}\"]", "[\"A=}]")]
+        {
+            let text = text.replace(from, to);
+            assert!(!from_json_as(&mut crate::spec::Spec::default(), &text, Some(&usual)), "{text}");
+        }
     }
 
     #[test]
@@ -345,5 +458,18 @@ mod tests {
             from_json(&mut restart, "{\"policy\":\"always\",\"retries_max\":1}") && restart.policy.word() == "always"
         );
         assert!(!from_json(&mut restart, "{\"policy\":\"Always\",\"retries_max\":1}"));
+    }
+
+    #[test]
+    fn many_labels_in_the_worst_order() {
+        let mut text = String::from("{\"0\":\"first\"");
+        for at in (1..300_000).rev() {
+            let _ = write!(text, ",\"{at:06}\":\"\"");
+        }
+        text.push_str(",\"0\":\"last\"}");
+        let mut labels: Map<String, String> = Map::new();
+        // Were each put in its place in turn, this would take minutes.
+        assert!(labels.read(Some(&mut Reader::new(&text))));
+        assert!(labels.len() == 300_000 && labels.get("0").is_some_and(|value| value == "last"));
     }
 }

@@ -2,15 +2,25 @@
 
 use alloc::string::String;
 
+/// Where the wanted text begins.
+pub fn find(text: &str, wanted: &str) -> Option<usize> {
+    (0..text.len()).find(|at| text.as_bytes()[*at..].starts_with(wanted.as_bytes()))
+}
+
 /// What is before and after the first place where `between` is.
 pub fn cut<'a>(text: &'a str, between: &str) -> Option<(&'a str, &'a str)> {
-    let at = (0..text.len()).find(|at| text.as_bytes()[*at..].starts_with(between.as_bytes()))?;
+    let at = find(text, between)?;
     Some((&text[..at], &text[at + between.len()..]))
 }
 
 /// Whether the one is somewhere in the other.
 pub fn has(text: &str, wanted: &str) -> bool {
-    cut(text, wanted).is_some()
+    find(text, wanted).is_some()
+}
+
+/// Whether they are the same but for the case of the letters A to Z.
+pub fn is_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b))
 }
 
 /// The text with `new` wherever `old` is.
@@ -29,8 +39,10 @@ mod tests {
 
     #[test]
     fn as_the_standard_library() {
-        for text in ["", "a", "ab", "aab", "abab", "xéaéb", "é", "--a --b"] {
+        for text in ["", "a", "ab", "aab", "abab", "xéaéb", "é", "É", "A", "--a --b"] {
             for wanted in ["a", "ab", "é", "--", "abc", "b"] {
+                assert_eq!(find(text, wanted), text.find(wanted));
+                assert_eq!(is_alike(text, wanted), text.eq_ignore_ascii_case(wanted));
                 assert_eq!(cut(text, wanted), text.split_once(wanted));
                 assert_eq!(has(text, wanted), text.contains(wanted));
                 assert_eq!(replace(text, wanted, "a-"), text.replace(wanted, "a-"));

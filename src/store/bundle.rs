@@ -21,15 +21,16 @@ use super::{Store, layers};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::Source;
-use crate::kernel::{fault, file, sys};
+use crate::kernel::{at, fault, file, sys};
+use crate::spec::json::tree;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use miniserde::json::{self, Number, Value};
+use miniserde::json::{Number, Value};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
 const TRAILER_BYTES: usize = 96;
@@ -112,7 +113,7 @@ pub fn open(path: &str) -> Result<Option<Bundle>> {
 }
 
 fn open_file(path: &str) -> Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(format_args!("open {path}"))
+    at::open(CWD, path, OFlags::RDONLY).tried_to("open", path)
 }
 
 fn damaged(name: &str, why: &str) -> Error {
@@ -141,7 +142,7 @@ fn read(file: OwnedFd, name: &str, mark: u32) -> Result<Option<Bundle>> {
     if hex::sha256(&text) != digest {
         return Err(damaged(name, "its index does not have the sha256 that its end says"));
     }
-    let index = core::str::from_utf8(&text).ok().and_then(|text| json::from_str::<Value>(text).ok());
+    let index = core::str::from_utf8(&text).ok().and_then(tree::value);
     let index =
         index.filter(|index| is_sound(index, at)).ok_or_else(|| damaged(name, "its index contradicts itself"))?;
     if mark != if list(&index, "entry").is_empty() { MARK_IMAGES } else { MARK_ENTRY } {
@@ -164,7 +165,7 @@ fn is_sound(index: &Value, at: u64) -> bool {
 /// Where the index is, how long, and its sha256: from the last bytes of a file of `bytes` bytes.
 fn trailer(tail: &[u8], bytes: u64) -> core::result::Result<(u64, usize, String), &'static str> {
     const NONE: &str = "its end is cut off, or something was added to it";
-    let trailer = &tail[tail.len().checked_sub(TRAILER_BYTES).ok_or(NONE)?..];
+    let trailer = tail.last_chunk::<TRAILER_BYTES>().ok_or(NONE)?;
     let word = |at: usize| trailer[at..at + 8].iter().rfold(0, |n, byte| n << 8 | u64::from(*byte));
     let (at, length) = (word(16), word(24));
     if trailer[..8] != MAGIC {

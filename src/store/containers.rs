@@ -1,16 +1,17 @@
 //! Containers on disk: their records, how they appear and disappear, and how they are found.
 
-use super::{Store, ids_in, names, only_one, trash};
-use crate::error::{Error, Result, escaped};
+use super::{Store, base, ids_in, names, only_one, trash};
+use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{at, fault, file, hex, lock, order, time};
-use crate::spec::record::{Part, from_json, texts, to_json};
-use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, RECORD_VERSION_MIN, Spec, State};
+use crate::spec::record::{Usual, from_json_as, texts, to_json};
+use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, RECORD_VERSION_MIN, Spec, State, Status};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fsync, syncfs};
 use rustix::io::Errno;
 
 /// The byte of `lock` that the monitor holds for as long as it lives: the container is running.
@@ -20,6 +21,10 @@ pub const LOCK_CHANGE: i64 = 1;
 
 /// What scripts look for at the top of a root to learn that they are in a container: docker's name for it.
 pub const MARK: &str = ".dockerenv";
+
+/// Mode of a record that was never synced: nobody was promised anything of that container. One that was changed is synced.
+const UNCONFIRMED: u32 = 0o400;
+const CONFIRMED: u32 = 0o600;
 
 /// A container as found on disk.
 pub struct Container {
@@ -32,6 +37,9 @@ pub struct Container {
 /// Puts a new container on disk: directory, records, name. It appears complete or not at all. The caller holds
 /// [`LOCK_CHANGE`] (the returned descriptor) until it is done with it. The spec is taken only when all went well.
 pub fn create(store: &Store, spec: &mut Box<Spec>, files: &[(&str, &str)]) -> Result<(Container, OwnedFd)> {
+    if spec.rootfs.is_none() {
+        let _ = base::ensure(store); // it saves time, no more
+    }
     let draft = trash::draft(store)?;
     let fill = || -> Result<OwnedFd> {
         let dir = draft.dir.as_fd();
@@ -47,7 +55,8 @@ pub fn create(store: &Store, spec: &mut Box<Spec>, files: &[(&str, &str)]) -> Re
         if spec.log.is_kept {
             file::create_at(dir, "log", b"", 0o600)?; // now, so that a disk that is full later keeps nothing from starting
         }
-        file::create_at(dir, "config.json", to_json(&**spec).as_bytes(), 0o600)?;
+        // Read-only until [`confirm`]. The content may be on disk long after the name is.
+        file::create_at(dir, "config.json", to_json(&**spec).as_bytes(), UNCONFIRMED)?;
         fault::point("create:filled");
         Ok(lock_file)
     };
@@ -66,6 +75,48 @@ pub fn create(store: &Store, spec: &mut Box<Spec>, files: &[(&str, &str)]) -> Re
     }
     fault::point("create:named");
     Ok((Container { spec: core::mem::replace(spec, Spec::empty()), dir }, lock_file))
+}
+
+/// Puts a new container on disk, with its name, its volumes, and the state that it is in: a power cut does not take it back.
+/// `containers` is the store's. All of the file system, because that is one flush: a dozen files and directories are a dozen,
+/// and a name, which is a symlink, cannot be synced by itself.
+pub fn confirm(containers: BorrowedFd<'_>, id: &str) -> Result<()> {
+    syncfs(containers).tried("sync the new container to disk")?;
+    // Only who finds an empty record asks for the mode. It may be gone already.
+    let _ = at::c(&[id, "/config.json"].concat())
+        .and_then(|record| chmodat(containers, record.as_c_str(), Mode::from_raw_mode(CONFIRMED), AtFlags::empty()));
+    Ok(())
+}
+
+/// Puts the state of a container on disk. One that is gone has none.
+pub fn sync_state(store: &Store, id: &str) -> Result<()> {
+    let sync = || {
+        let dir = at::open(store.containers.as_fd(), id, OFlags::DIRECTORY | OFlags::RDONLY)?;
+        fsync(at::open(dir.as_fd(), "state.json", OFlags::RDONLY | OFlags::NOFOLLOW)?)?;
+        fsync(dir)
+    };
+    match sync() {
+        Err(Errno::NOENT) => Ok(()),
+        done => done.tried("sync the container's state to disk"),
+    }
+}
+
+/// Whether a file has no content: a name may reach the disk before the bytes do, and a power cut may come in between.
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+/// Whether nobody was promised anything of a container: its making may have been cut off.
+pub fn is_unconfirmed(store: &Store, id: &str) -> bool {
+    at::stat(store.containers.as_fd(), &[id, "/config.json"].concat(), AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| stat.st_mode & 0o777 == UNCONFIRMED)
+}
+
+/// Whether a power cut came before the record of a new container was on disk, and before anybody was told of it.
+fn is_unwritten(store: &Store, id: &str) -> bool {
+    let record = [id, "/config.json"].concat();
+    is_unconfirmed(store, id)
+        && file::read_at(store.containers.as_fd(), &record, file::RECORD_BYTES_MAX).is_ok_and(|bytes| is_blank(&bytes))
 }
 
 /// Puts a changed record in the place of the old one, durably. The caller holds [`LOCK_CHANGE`].
@@ -114,6 +165,15 @@ fn finish_removal(store: &Store, spec: &Spec, with_volumes: bool) -> Result<()> 
     volumes.and(thrown).and(name).and(run)
 }
 
+/// Takes a container without a readable record off the disk: everything that its id leads to.
+pub fn remove_lost(store: &Store, id: &str) -> Result<()> {
+    while let Some(name) = names::of(store, id)? {
+        names::release(store, &name, id)?;
+    }
+    remove_run_dir(store, id)?;
+    trash::throw(store, store.containers.as_fd(), id).map(drop)
+}
+
 /// Removes `<run>/<id>/`.
 pub fn remove_run_dir(store: &Store, id: &str) -> Result<()> {
     match file::open_dir(&store.run_path) {
@@ -130,14 +190,40 @@ pub fn open(store: &Store, id: &str) -> Result<Container> {
 
 fn open_as(store: &Store, id: &str, name: &str) -> Result<Container> {
     let dir = file::open_dir_at(store.containers.as_fd(), id)?;
-    let text = read_record(store, &dir, id, name)?;
+    Ok(Container { spec: spec_in(store, dir.as_fd(), "", id, name, None)?, dir })
+}
+
+/// What was asked of a container. `dir` and `path` as for [`state_in`]; with `usual` its variables are passed over.
+fn spec_in(
+    store: &Store,
+    dir: BorrowedFd<'_>,
+    path: &str,
+    id: &str,
+    name: &str,
+    usual: Option<&Usual>,
+) -> Result<Box<Spec>> {
+    let text = read_record(store, dir, id, &[path, name].concat())?;
     let mut spec = Spec::empty();
-    parse(store, id, name, &text, &mut *spec)?;
+    if !from_json_as(&mut *spec, &text, usual) {
+        return Err(unreadable(store, id, name));
+    }
     // The record decides which directories are used, mounted and removed: it must be about this place.
     if !(RECORD_VERSION_MIN..=RECORD_VERSION).contains(&spec.version) || spec.id != id || !is_contained(&spec) {
         return Err(damaged(store, id, name, "it does not fit this version of mydocker or this place"));
     }
-    Ok(Container { spec, dir })
+    Ok(spec)
+}
+
+/// What most records have in common: those of what was asked, and those of what happened.
+fn usual(store: &Store) -> &(Usual, Usual) {
+    store.usual.get_or_init(|| (Usual::of(&*Spec::empty(), "env"), Usual::of(&State::created(), "")))
+}
+
+/// What was asked of a container that is in order, without opening its directory. What is not, [`look`] sees to.
+fn glance(store: &Store, id: &str) -> Option<Box<Spec>> {
+    let usual = Some(&usual(store).0);
+    let spec = spec_in(store, store.containers.as_fd(), &[id, "/"].concat(), id, "config.json", usual).ok()?;
+    leads_to(store, &spec).then_some(spec)
 }
 
 /// Whether everything in the record that becomes a path in the store, or of the host's kernel, stays in its place.
@@ -169,17 +255,14 @@ fn is_contained(spec: &Spec) -> bool {
         })
 }
 
-fn read_record(store: &Store, dir: &OwnedFd, id: &str, name: &str) -> Result<String> {
-    let bytes = file::read_at(dir.as_fd(), name, file::RECORD_BYTES_MAX)
+fn read_record(store: &Store, dir: BorrowedFd<'_>, id: &str, name: &str) -> Result<String> {
+    let bytes = file::read_small_at(dir, name, file::RECORD_BYTES_MAX)
         .map_err(|e| store.locate(&format!("containers/{id}"), e))?;
     String::from_utf8(bytes).map_err(|_| damaged(store, id, name, "it is not text"))
 }
 
-fn parse(store: &Store, id: &str, name: &str, text: &str, record: &mut dyn Part) -> Result<()> {
-    if from_json(record, text) {
-        return Ok(());
-    }
-    Err(damaged(store, id, name, "it is not the JSON that it should be"))
+fn unreadable(store: &Store, id: &str, name: &str) -> Error {
+    damaged(store, id, name, "it is not the JSON that it should be")
 }
 
 fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
@@ -187,16 +270,48 @@ fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
     Error::new(format_args!("the record {}/containers/{id}/{name} is damaged: {why}; {remedy}", store.root_path))
 }
 
+/// What happened last to a container, as written in `dir`, or in the container's directory there (`path` is its name and a
+/// slash). `None` when nothing is written.
+pub fn state_in(store: &Store, dir: BorrowedFd<'_>, path: &str, id: &str) -> Result<Option<State>> {
+    let mut state = State::created();
+    match read_record(store, dir, id, &[path, "state.json"].concat()) {
+        // A power cut came between a change and its way to the disk: what it was is not known, but it had begun.
+        Ok(text) if is_blank(text.as_bytes()) => state.status = Status::Running,
+        Ok(text) if from_json_as(&mut state, &text, Some(&usual(store).1)) => {}
+        Ok(_) => return Err(unreadable(store, id, "state.json")),
+        Err(error) if error.is(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(Some(state))
+}
+
+/// The same of the container with this id, by its path.
+pub fn state_of(store: &Store, id: &str) -> Result<State> {
+    let state = state_in(store, store.containers.as_fd(), &[id, "/"].concat(), id)?;
+    Ok(state.unwrap_or_else(State::created))
+}
+
+/// Whether the monitor of a container lives, by the same two ways to its directory.
+pub fn lives_in(dir: BorrowedFd<'_>, path: &str) -> Result<bool> {
+    lock::held(dir, &[path, "lock"].concat(), LOCK_LIFE)
+}
+
+/// Whether the monitor of the container with this id lives.
+pub fn lives(store: &Store, id: &str) -> Result<bool> {
+    lives_in(store.containers.as_fd(), &[id, "/"].concat())
+}
+
 impl Container {
     /// What happened last, as written. Ask [`Container::is_alive`] before believing `running`.
     pub fn state(&self, store: &Store) -> Result<State> {
-        let mut state = State::created();
-        match read_record(store, &self.dir, &self.spec.id, "state.json") {
-            Ok(text) => parse(store, &self.spec.id, "state.json", &text, &mut state)?,
-            Err(error) if error.is(Errno::NOENT) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(state)
+        let state = state_in(store, self.dir.as_fd(), "", &self.spec.id)?;
+        Ok(state.unwrap_or_else(State::created))
+    }
+
+    /// Which file its record is in now: another one after every change.
+    pub fn record_now(&self) -> Option<(u64, i64, u64)> {
+        let stat = at::stat(self.dir.as_fd(), "config.json", AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some((stat.st_ino, stat.st_mtime, stat.st_mtime_nsec as u64))
     }
 
     /// Whether it may have run once.
@@ -207,7 +322,7 @@ impl Container {
 
     /// Whether its monitor lives.
     pub fn is_alive(&self) -> Result<bool> {
-        lock::held(self.dir.as_fd(), "lock", LOCK_LIFE)
+        lives_in(self.dir.as_fd(), "")
     }
 
     /// Takes [`LOCK_CHANGE`] so that no other command changes the container at the same time, when its turn has come.
@@ -301,23 +416,20 @@ pub fn ids(store: &Store) -> Result<Vec<String>> {
     ids_in(&store.containers)
 }
 
-/// Whether a removal of this directory has begun: nobody needs what it refers to.
+/// Whether a removal of this directory has begun, or its making was cut off: nobody needs what it refers to.
 pub fn is_going(store: &Store, id: &str) -> bool {
     GONE.iter().any(|gone| file::exists_at(store.containers.as_fd(), &format!("{id}/{gone}")))
+        || is_unwritten(store, id)
 }
 
 /// Whether a monitor lives in this directory; also when that cannot be found out.
 pub fn is_alive(store: &Store, id: &str) -> bool {
-    match file::open_dir_at(store.containers.as_fd(), id) {
-        Ok(dir) => lock::held(dir.as_fd(), "lock", LOCK_LIFE).unwrap_or(true),
-        Err(error) => !error.is(Errno::NOENT),
-    }
+    lives(store, id).unwrap_or(true)
 }
 
 /// Whether a monitor lives in this directory, or a command changes it.
 pub fn is_busy(store: &Store, id: &str) -> bool {
-    let Ok(dir) = file::open_dir_at(store.containers.as_fd(), id) else { return false };
-    let held = |byte| lock::held(dir.as_fd(), "lock", byte).unwrap_or(true);
+    let held = |byte| lock::held(store.containers.as_fd(), &[id, "/lock"].concat(), byte).unwrap_or(true);
     held(LOCK_LIFE) || held(LOCK_CHANGE)
 }
 
@@ -337,6 +449,10 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
                 }
                 return Ok(None);
             }
+            if is_unwritten(store, id) && !is_busy(store, id) {
+                remove_lost(store, id)?;
+                trash::sweep(store)?;
+            }
             // It may have gone completely between our looks.
             if file::exists_at(store.containers.as_fd(), id) { Err(error) } else { Ok(None) }
         }
@@ -345,7 +461,11 @@ fn look(store: &Store, id: &str) -> Result<Option<Container>> {
 
 /// Whether its name leads to it.
 pub fn is_named(store: &Store, container: &Container) -> bool {
-    names::holder(store, &container.spec.name).as_deref() == Some(&container.spec.id)
+    leads_to(store, &container.spec)
+}
+
+fn leads_to(store: &Store, spec: &Spec) -> bool {
+    file::link_target(store.names.as_fd(), &spec.name).as_ref() == Some(&spec.id)
 }
 
 /// A directory without a name: its maker is at work, or was killed before it could reserve the name, or the store was
@@ -407,16 +527,38 @@ pub fn find(store: &Store, word: &str) -> Result<Container> {
     look(store, &resolve(store, word)?)?.ok_or_else(|| missing(word))
 }
 
-/// Every container, newest first, and one error for each that cannot be read.
-pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
-    let (mut found, mut errors) = (Vec::new(), Vec::new());
+/// Shows what was asked of every container, but for its variables, in no order; one error for each that cannot be read, or that
+/// `see` has one for. None of them is open.
+pub fn each(store: &Store, see: &mut dyn FnMut(Box<Spec>) -> Result<()>) -> Result<Vec<Error>> {
+    let mut errors = Vec::new();
     for id in &ids(store)? {
-        match look(store, id) {
-            Ok(container) => found.extend(container),
-            Err(error) => errors.push(error),
-        }
+        let spec = match glance(store, id) {
+            Some(spec) => Ok(Some(spec)),
+            None => look(store, id).map(|container| container.map(|container| container.spec)),
+        };
+        errors.extend(spec.and_then(|spec| spec.map_or(Ok(()), &mut *see)).err());
     }
+    Ok(errors)
+}
+
+/// Every container, newest first, and one error for each that cannot be read. All are open.
+pub fn all(store: &Store) -> Result<(Vec<Container>, Vec<Error>)> {
+    let mut found = Vec::new();
+    let errors = each(store, &mut |spec| match open(store, &spec.id) {
+        Err(error) if error.is(Errno::NOENT) => Ok(()), // just removed
+        container => container.map(|container| found.push(container)),
+    })?;
     Ok((order::sorted(found, &|a, b| a.spec.created > b.spec.created), errors))
+}
+
+/// What [`each`] shows, in no order, and the errors.
+pub fn specs(store: &Store) -> Result<(Vec<Box<Spec>>, Vec<Error>)> {
+    let mut specs = Vec::new();
+    let errors = each(store, &mut |spec| {
+        specs.push(spec);
+        Ok(())
+    })?;
+    Ok((specs, errors))
 }
 
 /// The anonymous volumes of a container: the ones that go with it on request.

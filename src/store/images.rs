@@ -9,11 +9,10 @@ use super::{Store, bundle, containers, events, ids_in, layers, only_one, referen
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{at, fault, file, hex, order};
 use crate::spec::map::{Map, Set};
-use crate::spec::record::{Part, record, to_json};
+use crate::spec::record::{from_json, record, to_json};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::json::{self, Value};
 use rustix::fd::AsFd;
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -172,28 +171,17 @@ fn damaged(store: &Store, id: &str, why: &str) -> Error {
 /// The text of an image's configuration, which has its id as sha256.
 pub fn document(store: &Store, id: &str) -> Result<String> {
     let bytes =
-        file::read_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
+        file::read_small_at(store.images.as_fd(), id, file::RECORD_BYTES_MAX).map_err(|e| store.locate("images", e))?;
     if hex::sha256(&bytes) != id {
         return Err(damaged(store, id, "its content does not have this sha256"));
     }
     String::from_utf8(bytes).map_err(|_| damaged(store, id, "it is not text"))
 }
 
-/// Reads a configuration document. Old ones have a command of one word as a text, instead of as a list.
+/// Reads a configuration document.
 pub fn parse(document: &str) -> Option<Image> {
-    let mut json: Value = json::from_str(document).ok()?;
-    if let Value::Object(top) = &mut json
-        && let Some(Value::Object(config)) = top.get_mut("config")
-    {
-        for key in ["Entrypoint", "Cmd", "OnBuild", "Shell"] {
-            if let Some(word @ Value::String(_)) = config.get_mut(key) {
-                let text = core::mem::take(word);
-                *word = Value::Array([text].into_iter().collect());
-            }
-        }
-    }
     let mut image = Image::default();
-    image.read(Some(json)).then_some(image)
+    from_json(&mut image, document).then_some(image)
 }
 
 /// The image that this one was made from, if it is still here. What a document claims is believed if the layers agree.

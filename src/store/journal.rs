@@ -16,7 +16,9 @@ use rustix::io::{Errno, pread};
 
 /// Bytes that a reader holds: more than any line has that we wrote. A longer one is garbage, and skipped.
 const BUFFER_BYTES: usize = 256 << 10;
-/// Bytes that are read at once on the way back from the end.
+/// Bytes that are read at once: as much as stays in the processor's cache until it is written.
+const READ_BYTES: usize = 128 << 10;
+/// The same on the way back from the end.
 const BLOCK_BYTES: u64 = 64 << 10;
 /// How often a reader that is overtaken by the writer looks anew. Each time the writer fills a whole file in between.
 const LOOKS_MAX: u32 = 100;
@@ -51,6 +53,11 @@ fn shift(dir: BorrowedFd<'_>, name: &str, files_max: u32) -> core::result::Resul
     let is_taken = |slot: &u32| at::stat(dir, &file_name(name, *slot), AtFlags::SYMLINK_NOFOLLOW).is_ok();
     let oldest = files_max.saturating_sub(1);
     let free = (0..oldest).find(|slot| !is_taken(slot)).unwrap_or(oldest);
+    if free == oldest && oldest > 0 {
+        // Not left to the rename: ext4 writes what replaces a file to the disk at once (`auto_da_alloc`), and its writer waits.
+        let _ = at::remove(dir, &file_name(name, oldest), AtFlags::empty()); // it may be missing; else the rename replaces it
+        fault::point("rotate:removed");
+    }
     for slot in (0..free).rev() {
         at::rename(dir, &file_name(name, slot), &file_name(name, slot + 1))?;
         fault::point("rotate:moved");
@@ -101,12 +108,12 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The next line without its newline; `None` when no whole one is there now.
+    /// The next line with its newline; `None` when no whole one is there now.
     pub fn line(&mut self) -> Result<Option<&[u8]>> {
         loop {
-            if let Some(length) = self.buffer[self.rest.clone()].iter().position(|byte| *byte == b'\n') {
-                let line = self.rest.start..self.rest.start + length;
-                self.rest.start = line.end + 1;
+            if let Some(length) = io::newline(&self.buffer[self.rest.clone()]) {
+                let line = self.rest.start..=self.rest.start + length;
+                self.rest.start += length + 1;
                 if core::mem::take(&mut self.is_skipping) {
                     continue;
                 }
@@ -157,7 +164,8 @@ impl Reader {
 
     fn read(&mut self) -> Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
-        let n = io::read(file, &mut self.buffer[self.rest.end..]).tried("read the log")?;
+        let end = self.buffer.len().min(self.rest.end + READ_BYTES);
+        let n = io::read(file, &mut self.buffer[self.rest.end..end]).tried("read the log")?;
         self.rest.end += n;
         Ok(n > 0)
     }

@@ -57,7 +57,7 @@ pub fn unpack(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result
         let mut recorder = Recorder::new(&mut plain, draft.dir.as_fd())?;
         let got = (limits.unpacker)(&mut recorder, diff.as_fd(), limits)?;
         recorder.finish()?;
-        file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), diff.as_fd())?.as_bytes(), 0o600)?;
+        file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), got.tally, diff.as_fd())?.as_bytes(), 0o600)?;
         fault::point("layer:unpacked");
         syncfs(&diff).tried("sync the layer to disk")?;
         Ok(Layer { diff_id: got.diff_id, left_out: got.left_out })
@@ -100,10 +100,17 @@ pub fn exists(store: &Store, diff_id: &str) -> bool {
 }
 
 /// What the file `size` of a layer says: the bytes of its regular files, and then the [`file::tally`] of its tree, as
-/// they were when it was made. Layers of older versions have the first number only.
-fn note(bytes: Option<u64>, diff: BorrowedFd<'_>) -> Result<String> {
-    let [names, links, sum, files] = file::tally(diff)?;
-    Ok(format!("{} {names} {links} {sum}", bytes.unwrap_or(files)))
+/// they were when it was made. Who does not know them walks through the tree. Layers of older versions have the first
+/// number only.
+fn note(bytes: Option<u64>, tally: Option<[u64; 3]>, diff: BorrowedFd<'_>) -> Result<String> {
+    let ([names, links, sum], bytes) = match (tally, bytes) {
+        (Some(tally), Some(bytes)) => (tally, bytes),
+        _ => {
+            let [names, links, sum, files] = file::tally(diff)?;
+            ([names, links, sum], bytes.unwrap_or(files))
+        }
+    };
+    Ok(format!("{bytes} {names} {links} {sum}"))
 }
 
 /// Bytes of regular files in the layer.
@@ -114,7 +121,7 @@ pub fn size(store: &Store, diff_id: &str) -> Result<u64> {
 /// The numbers in the file `size`: one or four.
 fn noted(store: &Store, diff_id: &str) -> Result<Vec<u64>> {
     let name = format!("{diff_id}/size");
-    let text = file::read_at(store.layers.as_fd(), &name, 128).map_err(|e| store.locate("layers", e))?;
+    let text = file::read_small_at(store.layers.as_fd(), &name, 128).map_err(|e| store.locate("layers", e))?;
     let mut numbers = Vec::new();
     for word in core::str::from_utf8(&text).unwrap_or("").split(' ') {
         numbers.extend(word.parse::<u64>().ok());
@@ -144,7 +151,7 @@ pub fn verify(store: &Store, diff_id: &str) -> Result<Option<String>> {
 /// Makes the file `size` of a layer anew, from what is there.
 pub fn note_again(store: &Store, diff_id: &str) -> Result<()> {
     let diff = diff(store, diff_id)?;
-    let text = note(None, diff.as_fd())?;
+    let text = note(None, None, diff.as_fd())?;
     let layer = file::open_dir_at(store.layers.as_fd(), diff_id)?;
     file::replace_at(layer.as_fd(), "size", text.as_bytes(), true).map_err(|e| store.locate("layers", e))
 }

@@ -9,12 +9,14 @@
 //! <root>/layers/<diff-id>/  diff/ (the unpacked layer, never written again), size, packed (what it was then), skeleton
 //! <root>/volumes/<name>/    _data/ and volume.json; `filling` while it is filled
 //! <root>/networks/<name>    a network's record
+//! <root>/base/              below all layers: what we mount on
 //! <root>/tmp/ trash/        half-made and half-deleted things
 //! <run>/<id>/               containerInfo.json and the monitor's control socket
 //! <run>/events events.1     what happened, a line each
 //! ```
 
 pub mod archive;
+pub mod base;
 pub mod bundle;
 pub mod containers;
 pub mod events;
@@ -34,11 +36,14 @@ pub mod volumes;
 pub mod zstd;
 
 use crate::error::{Error, Result, Tried};
+use crate::kernel::timing::Timing;
 use crate::kernel::{file, hex, order, process};
+use crate::spec::record::Usual;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -66,6 +71,10 @@ pub struct Store {
     pub images: OwnedFd,
     /// `layers/`; its flock is held while an image of the program's own file is unpacked.
     pub layers: OwnedFd,
+    /// What most records of containers have in common, once somebody lists them.
+    usual: OnceCell<(Usual, Usual)>,
+    /// What takes how long, where somebody asked for that.
+    pub timing: Timing,
 }
 
 const DIRECTORIES: [&str; 10] =
@@ -92,10 +101,15 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
             names: sub("names")?,
             images: sub("images")?,
             layers: sub("layers")?,
+            usual: OnceCell::new(),
+            timing: Timing::default(),
             root,
         })
     };
-    open().map_err(|e| e.reword(&|what| format!("cannot use the store {root_path}: {what}")))
+    open().map_err(|e| {
+        let way = if e.is(Errno::ROFS) { " (--root DIRECTORY puts it elsewhere)" } else { "" };
+        e.reword(&|what| format!("cannot use the store {root_path}: {what}{way}"))
+    })
 }
 
 impl Store {
@@ -152,6 +166,20 @@ impl Store {
         // An unlock of our own open descriptor cannot fail.
         let _ = rustix::fs::flock(&self.containers, FlockOperation::Unlock);
     }
+}
+
+/// flock(2) of a directory, until the descriptor is closed. `boot` holds `<run>` alone while it works, and `shutdown` shares
+/// `<root>`, which tells a boot that nothing is to be started any more.
+pub fn hold(path: &str, is_shared: bool) -> Result<OwnedFd> {
+    let dir = file::open_dir(path)?;
+    let operation = if is_shared { FlockOperation::LockShared } else { FlockOperation::LockExclusive };
+    wait_for(&dir, operation, "lock a directory").map(|()| dir)
+}
+
+/// Whether somebody has [`hold`] of the directory, other than the boot that asks.
+pub fn is_held(path: &str) -> bool {
+    let dir = file::open_dir(path);
+    dir.is_ok_and(|dir| rustix::fs::flock(dir, FlockOperation::NonBlockingLockExclusive).is_err())
 }
 
 /// flock(2), tried again after a signal.

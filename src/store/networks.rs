@@ -2,7 +2,7 @@
 //! knows, from the links of its bridge.
 
 use super::{Store, only_one};
-use crate::error::{Error, Result, escaped};
+use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{at, file, hex, link, order};
 use crate::spec::Spec;
 use crate::spec::ip;
@@ -171,8 +171,9 @@ pub fn write(store: &Store, network: &Network) -> Result<()> {
 
 /// Removes the record; its bridge must be gone. The caller holds the lock.
 pub fn remove(store: &Store, name: &str) -> Result<()> {
-    match at::remove(store.dir("networks")?.as_fd(), name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+    let networks = store.dir("networks")?;
+    match at::remove(networks.as_fd(), name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => rustix::fs::fsync(&networks).tried("sync the networks"),
         Err(errno) => Err(store.locate("networks", Error::tried("remove", name, errno))),
     }
 }

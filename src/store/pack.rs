@@ -105,9 +105,7 @@ impl Out<'_> {
 
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            let room = self.room(bytes.len() as u64)?;
-            let n = room.len();
-            room.copy_from_slice(&bytes[..n]);
+            let n = io::copy(bytes, self.room(bytes.len() as u64)?);
             self.filled += n;
             bytes = &bytes[n..];
         }

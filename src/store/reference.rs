@@ -92,12 +92,12 @@ impl Reference {
 
     /// The file that stands for it in `refs/`: `+` is no character of a reference, so nothing is ambiguous.
     pub fn file_name(&self) -> String {
-        format!("{}:{}", self.name.replace('/', "+"), self.tag)
+        [&text::replace(&self.name, "/", "+"), ":", &self.tag].concat()
     }
 
     /// Back from [`Reference::file_name`].
     pub fn from_file_name(file: &str) -> Option<Self> {
-        parse(&file.replace('+', "/")).ok()
+        parse(&text::replace(file, "+", "/")).ok()
     }
 
     /// `name:tag`

@@ -134,8 +134,7 @@ impl<'a> Recorder<'a> {
                 continue;
             }
             let wanted = if self.padding > 0 { self.padding } else { BLOCK_BYTES };
-            let n = bytes.len().min(wanted - self.filled);
-            self.block[self.filled..self.filled + n].copy_from_slice(&bytes[..n]);
+            let n = io::copy(bytes, &mut self.block[self.filled..wanted]);
             self.filled += n;
             bytes = &bytes[n..];
             if self.filled == wanted {
@@ -240,8 +239,7 @@ impl Reader {
             if some.is_empty() {
                 return Err(damaged());
             }
-            into[filled..filled + some.len()].copy_from_slice(some);
-            filled += some.len();
+            filled += io::copy(some, &mut into[filled..]);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::Store;
 use crate::error::{Result, Tried};
 use crate::kernel::{at, file, hex};
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,19 +22,24 @@ pub struct Draft {
 
 /// Makes an empty, locked directory in `tmp/`.
 pub fn draft(store: &Store) -> Result<Draft> {
-    let tmp = store.dir("tmp")?;
+    draft_in(store.dir("tmp")?, "").map_err(|e| store.locate("tmp", e))
+}
+
+/// The same in a directory that need not be the store's. Its name begins with `prefix`.
+pub fn draft_in(tmp: OwnedFd, prefix: &str) -> Result<Draft> {
+    let links = |dir: &OwnedFd| Ok(fstat(dir).tried("look at a new directory")?.st_nlink);
     loop {
-        let name = hex::encode(&hex::random(8));
+        let name = prefix.to_owned() + &hex::encode(&hex::random(8));
         // A sweeper may come between any two of these calls: it takes the lock, or the directory. Then another one is made.
         let dir = match file::make_dir_at(tmp.as_fd(), &name, 0o700) {
-            Err(error) if error.is(Errno::NOENT) && file::exists_at(store.root.as_fd(), "tmp") => continue,
-            other => other.map_err(|e| store.locate("tmp", e))?,
+            Err(error) if error.is(Errno::NOENT) && links(&tmp)? > 0 => continue,
+            other => other?,
         };
         match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::AGAIN) => continue,
             other => other.tried("lock a new directory")?,
         }
-        if fstat(&dir).tried("look at a new directory")?.st_nlink > 0 {
+        if links(&dir)? > 0 {
             return Ok(Draft { name, dir, tmp });
         }
     }
@@ -68,17 +74,7 @@ pub fn throw(store: &Store, dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
 pub fn sweep(store: &Store) -> Result<()> {
     let trash = store.dir("trash")?;
     let _ = flock(&trash, FlockOperation::LockShared); // tells [`left`]; nothing depends on it
-    for name in &file::names(trash.as_fd())? {
-        let _ = file::remove_tree(trash.as_fd(), name);
-    }
-    let tmp = store.dir("tmp")?;
-    for name in &file::names(tmp.as_fd())? {
-        match file::open_dir_at(tmp.as_fd(), name) {
-            Ok(dir) if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() => {}
-            _ => drop(file::remove_tree(tmp.as_fd(), name)),
-        }
-    }
-    Ok(())
+    each(store, &mut |dir, _, name| drop(file::remove_tree(dir, name)))
 }
 
 /// What a killed command left in `tmp/` and `trash/`: nobody makes or deletes it at this moment.
@@ -86,18 +82,28 @@ pub fn left(store: &Store) -> Result<Vec<String>> {
     let mut left = Vec::new();
     let trash = store.dir("trash")?;
     let is_swept = flock(&trash, FlockOperation::NonBlockingLockExclusive).is_err();
-    for name in &file::names(trash.as_fd())? {
-        if !is_swept {
-            left.push(["trash/", name].concat());
+    each(store, &mut |dir, place, name| {
+        if !(is_swept && place == TRASH) && file::exists_at(dir, name) {
+            left.push([place, "/", name].concat());
         }
-    }
-    let tmp = store.dir("tmp")?;
-    for name in &file::names(tmp.as_fd())? {
-        let dir = file::open_dir_at(tmp.as_fd(), name);
-        let is_made = dir.is_ok_and(|dir| flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err());
-        if !is_made && file::exists_at(tmp.as_fd(), name) {
-            left.push(["tmp/", name].concat());
-        }
-    }
+    })?;
     Ok(left)
+}
+
+const TRASH: &str = "trash";
+
+/// Shows what lies in `trash/` and `tmp/`, but for what a living process is making: the directory, what it is called, and a name
+/// in it. Nobody takes it for himself meanwhile.
+fn each(store: &Store, see: &mut dyn FnMut(BorrowedFd<'_>, &str, &str)) -> Result<()> {
+    for place in [TRASH, "tmp"] {
+        let dir = store.dir(place)?;
+        for name in &file::names(dir.as_fd())? {
+            let made = if place == TRASH { None } else { file::open_dir_at(dir.as_fd(), name).ok() };
+            let is_ours = |dir: &OwnedFd| flock(dir, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if made.as_ref().is_none_or(is_ours) {
+                see(dir.as_fd(), place, name);
+            }
+        }
+    }
+    Ok(())
 }

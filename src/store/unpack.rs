@@ -5,26 +5,31 @@
 
 mod archive;
 mod dress;
+mod refuse;
 mod way;
 
 pub use dress::Owners;
 
 use super::tar::{self, Entry, Kind, Region, Time, shown};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::file;
 use crate::kernel::io::{self, Source};
+use crate::kernel::{at, file, sys};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use archive::{Archive, Stream};
+use core::ffi::CStr;
 use dress::{DEFAULT_ACL, dress, dress_at, set_acl, set_opaque, times};
+use refuse::{refuse_other_kind, unwanted};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat, fchmod, ftruncate, linkat};
 use rustix::fs::{futimens, makedev, mkdirat, mknodat, openat, renameat, seek, statat, symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
 use way::{Answer, BELOW, INSIDE, cut, open_below, resolve};
 
+/// So much of a large file is on its way to the disk while more is unpacked: all of a layer has to be there in the end.
+const SYNCED_BYTES_MIN: usize = 1 << 20;
 /// A shorter run of zeros is written: a block of most file systems.
 const HOLE_BYTES_MIN: usize = 4096;
 /// More than any image that fits the disks we know.
@@ -37,6 +42,8 @@ const ENTRIES_MAX: u64 = 10_000_000;
 const DIRECTORY_NAMES_BYTES_MAX: usize = 256 << 20;
 /// The names of opaque directories are, too.
 const OPAQUE_BYTES_MAX: usize = 1 << 20;
+/// A walk through a tree passes over what lies deeper than one path can say, and we count nothing near that.
+const COUNTED_PATH_BYTES_MAX: usize = 3000;
 /// Entries that were left out and are told by name.
 const LEFT_OUT_MAX: usize = 100;
 
@@ -72,6 +79,8 @@ pub struct Unpacked {
     pub left_out: Vec<String>,
     /// Paths of directories that hide what is below them.
     pub opaque: Vec<Vec<u8>>,
+    /// What [`file::tally`] would find, but for its fourth number; `None` when only a walk can tell.
+    pub tally: Option<[u64; 3]>,
 }
 
 /// Unpacks a tar archive into the empty directory `into`, and reads `source` to its end. The source gives plain bytes:
@@ -134,7 +143,7 @@ fn fill(tree: &mut Tree<'_>, archive: &mut Archive<'_>, first: Option<Entry>) ->
     }
     let diff_id = archive.finish()?;
     let (left_out, opaque) = (core::mem::take(&mut tree.left_out), core::mem::take(&mut tree.opaque));
-    Ok(Unpacked { diff_id, bytes: tree.bytes, left_out, opaque })
+    Ok(Unpacked { diff_id, bytes: tree.bytes, left_out, opaque, tally: tree.tally })
 }
 
 /// Where the entries of an archive go that is copied into a living tree.
@@ -206,6 +215,8 @@ struct Tree<'a> {
     opaque: Vec<Vec<u8>>,
     opaque_bytes: usize,
     bytes: u64,
+    /// Names, link counts and bytes as [`file::tally`] has them, until something is replaced.
+    tally: Option<[u64; 3]>,
     left_out: Vec<String>,
     left_out_more: u64,
 }
@@ -226,8 +237,19 @@ impl<'a> Tree<'a> {
             opaque: Vec::new(),
             opaque_bytes: 0,
             bytes: 0,
+            tally: Some([0; 3]),
             left_out: Vec::new(),
             left_out_more: 0,
+        }
+    }
+
+    /// Counts a new name of something with so many names before, or of a directory.
+    fn count(&mut self, names_before: Option<u64>, bytes: u64) {
+        if let Some([names, links, sum]) = &mut self.tally {
+            *names += 1;
+            // Each of them has one more now, and there is one more that has them all.
+            *links += names_before.map_or(0, |names| 2 * names + 1);
+            *sum = sum.wrapping_add(bytes);
         }
     }
 
@@ -262,6 +284,7 @@ impl<'a> Tree<'a> {
             return stream.skip(entry);
         }
         let parent = self.parent(parent).tried_with(|| format!("reach the directory of {}", shown(&path)))?;
+        let name = &*at::c_bytes(name).tried_with(|| format!("name {}", shown(&path)))?;
         let what = |verb: &str| format!("{verb} {}", shown(&path));
         if self.target.is_some() {
             refuse_other_kind(&parent, name, &path, entry)?;
@@ -276,8 +299,9 @@ impl<'a> Tree<'a> {
             Kind::File => self.file(&parent, name, entry, stream),
             Kind::HardLink => self.hard_link(&parent, name, entry),
             Kind::Symlink => {
-                self.make(&parent, name, &mut || symlinkat(entry.link.as_slice(), &*parent, name))
+                self.make(&parent, name, &mut || symlinkat(at::c_bytes(&entry.link)?.as_c_str(), &*parent, name))
                     .tried_with(|| what("make the symlink"))?;
+                self.count(Some(0), entry.link.len() as u64);
                 dress_at(&parent, name, entry, self.owners, self.target.is_none())
             }
             Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Other(_) => {
@@ -292,9 +316,11 @@ impl<'a> Tree<'a> {
                         self.leave_out(entry, "no permission to make devices");
                         Ok(())
                     }
-                    other => other
-                        .tried_with(|| what("make"))
-                        .and_then(|()| dress_at(&parent, name, entry, self.owners, self.target.is_none())),
+                    other => {
+                        other.tried_with(|| what("make"))?;
+                        self.count(Some(0), 0);
+                        dress_at(&parent, name, entry, self.owners, self.target.is_none())
+                    }
                 }
             }
         }
@@ -346,7 +372,7 @@ impl<'a> Tree<'a> {
     /// Makes a directory, or keeps the one that is there. A whiteout of the same archive hides only what lies below,
     /// so together the two are an opaque directory. Anything else is replaced if `replace`. Says whether it is new.
     fn directory(&mut self, parent: &OwnedFd, path: &[u8], replace: bool) -> Answer<(OwnedFd, bool)> {
-        let name = cut(path).1;
+        let name = &*at::c_bytes(cut(path).1)?;
         let mut opaque = false;
         let mut made = mkdirat(parent, name, Mode::from(0o755));
         if made == Err(Errno::EXIST) {
@@ -362,6 +388,8 @@ impl<'a> Tree<'a> {
             made = mkdirat(parent, name, Mode::from(0o755));
         }
         made?;
+        self.count(None, 0);
+        self.tally = self.tally.filter(|_| path.len() <= COUNTED_PATH_BYTES_MAX);
         let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
         if self.target.is_some() {
             fchmod(&fd, Mode::from(0o755))?; // whatever a default ACL says
@@ -381,11 +409,16 @@ impl<'a> Tree<'a> {
             return Ok(()); // AUFS's own
         }
         let fd = self.parent(parent).tried("reach its directory")?;
+        let c_name = &*at::c_bytes(name).tried("make the whiteout")?;
         let made = match name {
             b".wh..opq" => self.hide_below(parent),
-            name => match mknodat(&*fd, name, FileType::CharacterDevice, Mode::empty(), 0) {
+            name => match mknodat(&*fd, c_name, FileType::CharacterDevice, Mode::empty(), 0) {
+                Ok(()) => {
+                    self.count(Some(0), 0);
+                    Ok(())
+                }
                 // What this archive put there stays and hides the lower one by itself, a directory when opaque.
-                Err(Errno::EXIST) => match statat(&*fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::EXIST) => match statat(&*fd, c_name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                         self.hide_below(&[parent, b"/", name].concat())
                     }
@@ -407,7 +440,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
+    fn file(&mut self, parent: &OwnedFd, name: &CStr, entry: &Entry, stream: &mut Stream<'_>) -> Result<()> {
         let what = |verb: &str| format!("{verb} {}", shown(&entry.name));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // In a living tree somebody else could open it, before it is whose it is to be.
@@ -420,6 +453,7 @@ impl<'a> Tree<'a> {
         let fd = opened.tried_with(|| what("make"))?;
         let whole = [Region { offset: 0, bytes: entry.stored }];
         let mut has_holes = entry.regions.is_some();
+        let mut waiting = 0;
         for region in entry.regions.as_deref().unwrap_or(&whole) {
             if region.offset > 0 {
                 seek(&fd, SeekFrom::Start(region.offset)).tried_with(|| what("seek in"))?;
@@ -430,6 +464,11 @@ impl<'a> Tree<'a> {
                     has_holes = true;
                     return seek(&fd, SeekFrom::Current(bytes.len() as i64)).map(drop).tried_with(|| what("seek in"));
                 }
+                waiting += bytes.len();
+                if waiting > SYNCED_BYTES_MIN && self.target.is_none() {
+                    waiting = 0;
+                    sys::begin_to_sync(fd.as_fd(), 0);
+                }
                 io::write_all(&fd, bytes).tried_with(|| what("write"))
             })?;
         }
@@ -437,18 +476,20 @@ impl<'a> Tree<'a> {
             ftruncate(&fd, entry.size).tried_with(|| what("set the size of"))?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);
+        self.count(Some(0), entry.size);
         dress(&fd, entry, self.owners.of(entry, true), self.target.is_none(), made)?;
         futimens(&fd, &times(entry.mtime)).tried_with(|| what("set the time of"))
     }
 
     /// A second name for what an earlier entry made.
-    fn hard_link(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<()> {
+    fn hard_link(&mut self, parent: &OwnedFd, name: &CStr, entry: &Entry) -> Result<()> {
         let what = || format!("link {} to {}", shown(&entry.name), shown(&entry.link));
         let target = tar::path(&entry.link)?;
         let (target_parent, target_name) = cut(&target);
         let target_parent = resolve(self.root, target_parent, self.how).tried_with(what)?;
+        let target_name = &*at::c_bytes(target_name).tried_with(what)?;
         // An empty name is the root directory itself.
-        let looked = if target_name.is_empty() { b"." } else { target_name };
+        let looked = if target_name.is_empty() { c"." } else { target_name };
         let stat = statat(&target_parent, looked, AtFlags::SYMLINK_NOFOLLOW).tried_with(what)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory || is_whiteout(&stat) {
             return Err(Error::new(format_args!("{}: it is not a file", what())));
@@ -460,11 +501,14 @@ impl<'a> Tree<'a> {
         }
         // Without AT_SYMLINK_FOLLOW, linkat(2) links a symlink itself.
         let link = || linkat(&target_parent, target_name, parent, name, AtFlags::empty());
-        self.make(parent, name, &mut { link }).tried_with(what)
+        self.make(parent, name, &mut { link }).tried_with(what)?;
+        #[allow(clippy::useless_conversion)] // narrower on other machines
+        self.count(Some(u64::from(stat.st_nlink)), stat.st_size as u64);
+        Ok(())
     }
 
     /// Makes something, after removing what is there.
-    fn make(&mut self, parent: &OwnedFd, name: &[u8], make: &mut dyn FnMut() -> Answer<()>) -> Answer<()> {
+    fn make(&mut self, parent: &OwnedFd, name: &CStr, make: &mut dyn FnMut() -> Answer<()>) -> Answer<()> {
         match make() {
             Err(Errno::EXIST) => self.clear(parent, name).and_then(|()| make()),
             other => other,
@@ -472,8 +516,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Removes what is there, a tree too.
-    fn clear(&mut self, parent: &OwnedFd, name: &[u8]) -> Answer<()> {
-        self.last_parent = None; // it may go away with it
+    fn clear(&mut self, parent: &OwnedFd, name: &CStr) -> Answer<()> {
+        (self.last_parent, self.tally) = (None, None); // it may go away with it
         match unlinkat(parent, name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => {}
             other => return other,
@@ -485,7 +529,7 @@ impl<'a> Tree<'a> {
             Err(Errno::NOTEMPTY) => {}
             other => return other,
         }
-        renameat(parent, name, parent, REPLACED)?;
+        renameat(parent, name, parent, at::c(REPLACED)?.as_c_str())?;
         file::remove_tree(parent.as_fd(), REPLACED).map_err(|e| e.errno.unwrap_or(Errno::IO))
     }
 
@@ -504,8 +548,9 @@ impl<'a> Tree<'a> {
     fn set_directory_times(&mut self) -> Result<()> {
         for Directory { path, mtime, default_acl } in core::mem::take(&mut self.directories) {
             let (parent, name) = cut(&path);
-            let name = if name.is_empty() { b"." } else { name };
             let tried = |answer: Answer<()>| answer.tried_with(|| format!("set the time of {}", shown(&path)));
+            let Ok(name) = at::c_bytes(if name.is_empty() { b"." } else { name }) else { continue }; // it was made
+            let name = &*name;
             let parent = match &self.last_parent {
                 Some((last, fd)) if last == parent => Rc::clone(fd),
                 _ => match resolve(self.root, parent, self.how) {
@@ -540,29 +585,6 @@ impl<'a> Tree<'a> {
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
-/// In a copy a directory stays one, and what is none never becomes one.
-fn refuse_other_kind(parent: &OwnedFd, name: &[u8], path: &[u8], entry: &Entry) -> Result<()> {
-    let Ok(there) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
-    match (FileType::from_raw_mode(there.st_mode) == FileType::Directory, entry.kind == Kind::Directory) {
-        (true, false) => {
-            Err(Error::new(format_args!("cannot overwrite directory \"{}\" with non-directory", shown(path))))
-        }
-        (false, true) => {
-            Err(Error::new(format_args!("cannot overwrite non-directory \"{}\" with directory", shown(path))))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Why this entry is not made, if so. The devices that every container has anyway do no harm.
-fn unwanted(entry: &Entry) -> Option<&'static str> {
-    match (entry.kind, entry.device) {
-        (Kind::CharDevice, (1, 3 | 5 | 7 | 8 | 9) | (5, 0..=2)) => None,
-        (Kind::CharDevice | Kind::BlockDevice, _) => Some("device"),
-        (Kind::Other(_), _) => Some("socket or unknown type"),
-        _ => None,
-    }
-}
 
 /// Whether this is overlayfs' mark of something deleted.
 pub fn is_whiteout(stat: &Stat) -> bool {

@@ -1,7 +1,7 @@
 //! Volumes: `volumes/<name>/_data`, and `volume.json` beside it. Nothing here is ever removed on the way of something else.
 
 use super::{Store, containers, events, trash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, fault, file, hex, order, time};
 use crate::spec::Spec;
 use crate::spec::map::Map;
@@ -65,10 +65,12 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Volume>> {
     let path = format!("{name}/{RECORD}");
     let text = match file::read_at(volumes.as_fd(), &path, file::RECORD_BYTES_MAX) {
         // One that was made before there were records.
-        Err(error) if error.is(Errno::NOENT) => {
+        Ok(text) if !containers::is_blank(&text) => text,
+        Err(error) if !error.is(Errno::NOENT) => return Err(store.locate("volumes", error)),
+        // Or one whose making a power cut ended, before anybody was told of it.
+        _ => {
             return Ok(Some(Volume { created: stat.st_mtime * time::SECOND, labels: labels_of(hex::is(name, 64)) }));
         }
-        other => other.map_err(|e| store.locate("volumes", e))?,
     };
     let mut known = Volume::default();
     if !core::str::from_utf8(&text).is_ok_and(|text| from_json(&mut known, text)) {
@@ -140,7 +142,9 @@ pub fn remove(store: &Store, name: &str) -> Result<bool> {
     if !users.is_empty() {
         return Err(Error::new(format_args!("remove {name}: volume is in use - [{users}]")));
     }
-    throw(store, &lock, name)
+    let is_gone = throw(store, &lock, name)?;
+    rustix::fs::fsync(&lock).tried("sync the volumes")?; // before its content goes: what comes back would be half of it
+    Ok(is_gone)
 }
 
 /// Removes a volume together with the container that it was made for. It stays if another one may use it.

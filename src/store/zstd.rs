@@ -2,6 +2,7 @@
 
 use super::gzip::Input;
 use crate::error::{Error, Result};
+use crate::kernel::io::copy;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -36,10 +37,7 @@ struct Reader<'a, 'b> {
 impl io::Read for Reader<'_, '_> {
     fn read(&mut self, buf: &mut [u8]) -> core::result::Result<usize, io::Error> {
         match self.input.some(buf.len()) {
-            Ok(bytes) => {
-                buf[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
-            }
+            Ok(bytes) => Ok(copy(bytes, buf)),
             Err(error) => {
                 self.failed = Some(error);
                 Err(io::ErrorKind::Other.into())
@@ -87,8 +85,7 @@ impl Zstd {
             self.to = io::Read::read(&mut *self.decoder, &mut self.buf).unwrap_or(0); // from memory: it cannot fail
             self.sum.add(&self.buf[..self.to]);
         }
-        let n = buf.len().min(self.to - self.from);
-        buf[..n].copy_from_slice(&self.buf[self.from..self.from + n]);
+        let n = copy(&self.buf[self.from..self.to], buf);
         self.from += n;
         input.count(n as u64)?;
         Ok(n)
@@ -159,8 +156,7 @@ impl Xxh64 {
     fn add(&mut self, mut bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         if self.filled > 0 {
-            let n = bytes.len().min(32 - self.filled);
-            self.rest[self.filled..self.filled + n].copy_from_slice(&bytes[..n]);
+            let n = copy(bytes, &mut self.rest[self.filled..]);
             self.filled += n;
             bytes = &bytes[n..];
             if self.filled < 32 {
@@ -174,8 +170,7 @@ impl Xxh64 {
         for stripe in stripes {
             self.stripe(stripe);
         }
-        self.rest[..rest.len()].copy_from_slice(rest);
-        self.filled = rest.len();
+        self.filled = copy(rest, &mut self.rest);
     }
 
     fn stripe(&mut self, stripe: &[u8; 32]) {

@@ -1,10 +1,11 @@
-//! Control groups, v1 and v2: `mydocker-<id>` in every hierarchy that is mounted here, at its root or in the parent that
-//! was asked for. cgroups(7).
+//! Control groups, v1 and v2: `mydocker-<id>` in every hierarchy that is mounted here (where none is, in v2's), at its root or
+//! in the parent that was asked for. cgroups(7).
 //!
 //! Joining is cheap only in two ways, and both make the process be born limited: on v2 it is cloned into the cgroup, on
 //! v1 the new process itself writes `0` to `tasks` (any write to `cgroup.procs` waits for an RCU grace period, 7–12 ms).
 
 mod end;
+mod needs;
 mod place;
 mod rules;
 mod setter;
@@ -14,6 +15,7 @@ mod v2;
 mod values;
 
 pub use end::{release, release_lost};
+pub use needs::{Trial, try_out};
 pub use place::{Place, check_parent};
 pub use usage::{Usage, pids, usage};
 
@@ -24,10 +26,11 @@ use crate::spec::{Limits, Owner, Spec};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use linux_raw_sys::general::CLONE_NEWCGROUP;
-use place::{Group, hierarchies};
+use place::{Group, Hierarchy, hierarchies};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 use setter::Setter;
 
@@ -39,8 +42,12 @@ const FREEZE_WAIT_MS: i64 = 10_000;
 pub struct Joined {
     /// v2: the directory to be cloned into.
     pub into: Option<OwnedFd>,
-    /// v1: the `tasks` file of each hierarchy, and its mount option.
-    tasks: Vec<(OwnedFd, String)>,
+    /// v1: the mount option of each hierarchy that is joined,
+    controllers: Vec<String>,
+    /// and the `tasks` file of each.
+    tasks: Vec<OwnedFd>,
+    /// v1: where the cgroups are still to be made, by [`make_late`] while the child builds other walls.
+    late: Vec<Hierarchy>,
     /// v2: whether a program decides about devices.
     is_filtered: bool,
 }
@@ -48,26 +55,49 @@ pub struct Joined {
 impl Joined {
     /// Whether there is nothing to join: no hierarchy, or none for us.
     pub fn is_empty(&self) -> bool {
-        self.into.is_none() && self.tasks.is_empty()
+        self.into.is_none() && self.controllers.is_empty()
+    }
+
+    /// Whether [`make_late`] has something to do, whose outcome the child waits for.
+    pub fn is_late(&self) -> bool {
+        !self.late.is_empty()
     }
 
     /// Whether the kernel checks every opening of a device node here. Where nothing does, nobody may make one.
     pub fn filters_devices(&self) -> bool {
-        self.is_filtered || self.tasks.iter().any(|(_, controllers)| controllers.split(',').any(|c| c == "devices"))
+        self.is_filtered || self.controllers.iter().any(|some| some.split(',').any(|c| c == "devices"))
     }
 }
 
 /// monitor: makes the container's cgroups, sets its limits, and says which devices it may open. A limit that can't be set
 /// is an error. Nothing to join comes out where no hierarchy is mounted, or where a root of a user namespace may not make
-/// a cgroup; then nothing may have been asked for.
+/// a cgroup; then nothing may have been asked for. On v1, where a cgroup is joined by its process itself, and there are many,
+/// the host's root makes them late.
 pub fn prepare(spec: &Spec) -> Result<Joined> {
-    let (place, limits) = (Place::of(spec), &spec.limits);
+    let place = Place::of(spec);
     check_parent(place.parent)?;
-    let rules = rules::of(spec)?;
     let all = hierarchies()?;
-    values::refuse_unset(&all, limits)?;
+    values::refuse_unset(&all, &spec.limits)?;
     let mut joined = Joined::default();
-    for hierarchy in &all {
+    if all.iter().all(|hierarchy| !hierarchy.v2) && process::is_in_first_user_namespace() {
+        joined.controllers = all.iter().map(|hierarchy| hierarchy.controllers.clone()).collect();
+        joined.late = all;
+        return Ok(joined);
+    }
+    make(&all, spec, &mut joined).map(|()| joined)
+}
+
+/// monitor: makes those that are late. Returns the `tasks` file of each, for the child.
+pub fn make_late(prepared: &Joined, spec: &Spec) -> Result<Vec<OwnedFd>> {
+    let mut joined = Joined::default();
+    make(&prepared.late, spec, &mut joined)?;
+    Ok(joined.tasks)
+}
+
+fn make(all: &[Hierarchy], spec: &Spec, joined: &mut Joined) -> Result<()> {
+    let (place, limits) = (Place::of(spec), &spec.limits);
+    let rules = rules::of(spec)?;
+    for hierarchy in all {
         let group = match hierarchy.make(place) {
             Err(error) if is_refused(&error) && !process::is_in_first_user_namespace() => {
                 if values::is_nothing(limits) {
@@ -94,13 +124,19 @@ pub fn prepare(spec: &Spec) -> Result<Joined> {
         if let Some(rules) = rules.as_ref().filter(|_| hierarchy.has("devices")) {
             v1::filter_devices(&group, rules)?;
         }
-        joined.tasks.push((open_tasks(&group)?, hierarchy.controllers.clone()));
+        joined.tasks.push(open_tasks(&group)?);
+        joined.controllers.push(hierarchy.controllers.clone());
     }
-    Ok(joined)
+    Ok(())
 }
 
 fn is_refused(error: &Error) -> bool {
     matches!(error.errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+}
+
+/// monitor: [`release`], without looking for the hierarchies where [`prepare`] has found them.
+pub fn release_prepared(prepared: &Joined, place: Place<'_>) -> Result<()> {
+    if prepared.is_late() { end::release_from(&prepared.late, place) } else { release(place) }
 }
 
 /// Any process: the container's existing cgroups, to be joined by an exec.
@@ -114,7 +150,10 @@ pub fn open(place: Place<'_>) -> Result<Joined> {
         } else {
             match open_tasks(&group) {
                 Err(error) if error.is(Errno::NOENT) || error.is(Errno::NODEV) => {} // it ends at this moment
-                tasks => joined.tasks.push((tasks?, hierarchy.controllers)),
+                tasks => {
+                    joined.tasks.push(tasks?);
+                    joined.controllers.push(hierarchy.controllers);
+                }
             }
         }
     }
@@ -126,8 +165,13 @@ fn open_tasks(group: &Group) -> Result<OwnedFd> {
 }
 
 /// child: joins (on v1; on v2 it was born inside) and makes the cgroup the root of what it sees of cgroups, unless it is
-/// to see the host's.
-pub fn enter(joined: &Joined, spec: &Spec) -> Result<()> {
+/// to see the host's. `late` is what [`make_late`] returned.
+pub fn enter(joined: &Joined, late: &[OwnedFd], spec: &Spec) -> Result<()> {
+    // Descriptors that find no room in a full table are gone without an error.
+    if late.len() != joined.late.len() {
+        return Err(Error::new("cannot join all cgroups: too many files are open, or the monitor has ended"));
+    }
+    join_each(late, joined)?;
     join(joined)?;
     if spec.namespaces.cgroup.of == Owner::Host {
         return Ok(());
@@ -140,7 +184,11 @@ pub fn enter(joined: &Joined, spec: &Spec) -> Result<()> {
 
 /// child: joins the v1 hierarchies. The writer is the process itself, with one thread: that is the cheap case.
 pub fn join(joined: &Joined) -> Result<()> {
-    for (tasks, controllers) in &joined.tasks {
+    join_each(&joined.tasks, joined)
+}
+
+fn join_each(tasks: &[OwnedFd], joined: &Joined) -> Result<()> {
+    for (tasks, controllers) in tasks.iter().zip(&joined.controllers) {
         rustix::io::write(tasks, b"0").tried_to("join the cgroup of", controllers)?;
     }
     Ok(())
@@ -151,6 +199,9 @@ pub fn visible<'a>(joined: &'a Joined, spec: &Spec) -> Result<Visible<'a>> {
     if spec.namespaces.cgroup.of == Owner::Host {
         let mut directories = Vec::new();
         for hierarchy in hierarchies()? {
+            if hierarchy.own.is_some() {
+                return Ok(Visible::V2); // without a namespace of its own, a new mount shows all
+            }
             let path = if hierarchy.v2 { hierarchy.path } else { hierarchy.group(Place::of(spec)) };
             if file::exists_at(rustix::fs::CWD, &path) {
                 directories.push((hierarchy.controllers, path));
@@ -160,7 +211,7 @@ pub fn visible<'a>(joined: &'a Joined, spec: &Spec) -> Result<Visible<'a>> {
     }
     Ok(match joined.into {
         Some(_) => Visible::V2,
-        None => Visible::V1(joined.tasks.iter().map(|(_, controllers)| controllers.as_str()).collect()),
+        None => Visible::V1(joined.controllers.iter().map(String::as_str).collect()),
     })
 }
 
@@ -184,10 +235,14 @@ pub fn update(place: Place<'_>, limits: &Limits) -> Result<()> {
 
 /// What stands in the container's file of the hierarchy with this controller: `v2` there, `v1` elsewhere.
 fn look(place: Place<'_>, controller: &str, v2: &str, v1: &str) -> Option<String> {
-    let all = hierarchies().ok()?;
+    look_in(&hierarchies().ok()?, place, controller, v2, v1)
+}
+
+fn look_in(all: &[Hierarchy], place: Place<'_>, controller: &str, v2: &str, v1: &str) -> Option<String> {
     let hierarchy = all.iter().find(|h| h.has(controller))?;
     let name = if hierarchy.v2 { v2 } else { v1 };
-    file::read_text(&format!("{}/{name}", hierarchy.group(place))).ok()
+    let bytes = file::read_small_at(CWD, &format!("{}/{name}", hierarchy.group(place)), 4096).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 /// Whether the kernel killed something of the container for want of memory.
@@ -228,8 +283,20 @@ pub fn freeze(place: Place<'_>, frozen: bool) -> Result<()> {
 
 /// Whether the container stands still.
 pub fn is_frozen(place: Place<'_>) -> bool {
-    let text = look(place, "freezer", "cgroup.freeze", "freezer.state").unwrap_or_default();
-    matches!(text.trim(), "1" | "FROZEN")
+    Freezer::default().holds(place)
+}
+
+/// Tells of many containers whether they stand still. Where that is to be seen is looked for once.
+#[derive(Default)]
+pub struct Freezer(OnceCell<Vec<Hierarchy>>);
+
+impl Freezer {
+    /// Whether this one does.
+    pub fn holds(&self, place: Place<'_>) -> bool {
+        let all = self.0.get_or_init(|| hierarchies().unwrap_or_default());
+        let text = look_in(all, place, "freezer", "cgroup.freeze", "freezer.state").unwrap_or_default();
+        matches!(text.trim(), "1" | "FROZEN")
+    }
 }
 
 /// The version of cgroups in use: 1, 2, or 0 when none is mounted.

@@ -19,6 +19,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
+use rustix::fd::{AsFd, OwnedFd};
 
 /// What a container may see below /sys/fs/cgroup.
 pub enum Visible<'a> {
@@ -43,19 +44,21 @@ pub struct Prepared {
     pub published: net::ports::Published,
 }
 
-/// What the child gets from the monitor after its birth.
-#[derive(Default)]
-pub struct Given {
-    /// Mounts that it cannot make itself.
-    pub mounts: mount::Given,
-    /// Its links.
-    pub attached: Vec<Attached>,
+/// What a child waits for no earlier than it needs it.
+pub enum Late {
+    /// What [`mount::root_early`] returned, or nothing.
+    Root,
+    /// What [`cgroup::make_late`] returned.
+    Groups,
+    /// Nothing: when this returns its links are set up, and the files that depend on them.
+    Links,
 }
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
 pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
     privs::refuse_missing(&spec.security)?;
     let cgroup = cgroup::prepare(spec)?;
+    store.timing.mark("cgroup::prepare");
     let has_own_pids = matches!(spec.namespaces.pid.of, Owner::Private | Owner::Shareable);
     if cgroup.is_empty() && !has_own_pids {
         let why = "without a cgroup nothing would end what the command leaves behind";
@@ -67,6 +70,7 @@ pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<P
         return Err(Error::new(format_args!("cannot add the device {}: {why}", device.source)));
     }
     let filter = filter(spec, &cgroup)?;
+    store.timing.mark("filter");
     Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(store, spec)? })
 }
 
@@ -98,20 +102,43 @@ pub fn namespaces(spec: &Spec) -> u32 {
         | if spec.ids.is_some() { raw::CLONE_NEWUSER } else { 0 }
 }
 
-/// child: closes the walls around this process, all but the last ones. The current directory is the container's.
-pub fn enter(store: &Store, spec: &Spec, prepared: &Prepared, given: Given) -> Result<()> {
+/// child: closes the walls around this process, all but the last ones. The current directory is the container's. `wait`
+/// returns what others do meanwhile.
+pub fn enter(
+    store: &Store,
+    spec: &Spec,
+    prepared: &Prepared,
+    mut given: mount::Given,
+    wait: &mut dyn FnMut(Late) -> Result<Vec<OwnedFd>>,
+) -> Result<()> {
     privs::set_oom_score(spec)?;
     if spec.ids.is_some() {
         ids::enter()?;
     }
     prepared.joins.iter().try_for_each(join::enter)?;
-    cgroup::enter(&prepared.cgroup, spec)?;
-    net::enter(spec, &given.attached)?;
-    sysctl::enter(spec)?;
+    net::enter(spec)?;
+    store.timing.mark("net::enter");
     // Where nothing checks the opening of device nodes, those that an image or a volume brings along stay closed. A root of
     // a user namespace of ours opens no more of them than its user may.
     let open_nodes = prepared.cgroup.filters_devices() || spec.security.privileged || store.is_rootless;
-    mount::enter(store, spec, &cgroup::visible(&prepared.cgroup, spec)?, given.mounts, open_nodes)
+    given.root = wait(Late::Root)?.pop();
+    let mut cgroups = || {
+        let late = if prepared.cgroup.is_late() { wait(Late::Groups)? } else { Vec::new() };
+        store.timing.mark("has waited for cgroups");
+        cgroup::enter(&prepared.cgroup, &late, spec)?;
+        store.timing.mark("cgroup::enter");
+        cgroup::visible(&prepared.cgroup, spec)
+    };
+    let root = mount::build(store, spec, &mut cgroups, given, open_nodes)?;
+    // They take longest to make. And they need the host's /proc, as do kernel parameters, theirs among them.
+    if spec.network == Network::Bridge {
+        wait(Late::Links)?;
+        store.timing.mark("links");
+    }
+    sysctl::enter(spec)?;
+    mount::enter(root.as_fd())?;
+    store.timing.mark("mount::enter");
+    Ok(())
 }
 
 /// child: becomes the user that it is to be, for init and exec alike. [`lock`] is still to come.
@@ -136,6 +163,12 @@ pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -
 pub fn release(spec: &Spec) -> Result<()> {
     let ports = net::ports::release(spec);
     cgroup::release(cgroup::Place::of(spec)).and(ports)
+}
+
+/// monitor: the same, faster.
+pub fn release_prepared(spec: &Spec, cgroup: &cgroup::Joined) -> Result<()> {
+    let ports = net::ports::release(spec);
+    cgroup::release_prepared(cgroup, cgroup::Place::of(spec)).and(ports)
 }
 
 /// Anyone, best when nobody waits any more: the rest of [`release`].

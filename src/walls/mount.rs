@@ -11,15 +11,17 @@ mod tree;
 mod volume;
 
 pub use dev::{console, terminal};
+pub use root::has_long_lists;
 pub use system::covered;
+pub use tree::can_protect_all;
 pub use volume::sources;
 
 use super::Visible;
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, sys};
+use crate::kernel::{at, file, sys};
 use crate::spec::Spec;
 use crate::store::Store;
-use crate::store::containers::MARK;
+use crate::store::containers::{Container, MARK};
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,9 +29,11 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount as api;
 
-/// What a process of the host opened for a container that cannot do so itself.
+/// What a process of the host opened for a container: because it cannot do so itself, or has enough to do.
 #[derive(Default)]
 pub struct Given {
+    /// What [`root_early`] returned.
+    pub root: Option<OwnedFd>,
     /// Another container's /dev/shm.
     pub shm: Option<OwnedFd>,
     /// Another container's /proc.
@@ -38,35 +42,49 @@ pub struct Given {
     pub sources: Option<Vec<OwnedFd>>,
 }
 
-/// child: builds what the container sees and makes it this process's root. The current directory is the container's:
-/// a descriptor from before the clone would stand for the host's mount of it, which this namespace cannot use.
-/// `open_nodes`: whether device nodes in the image and in volumes can be opened.
-pub fn enter(store: &Store, spec: &Spec, cgroups: &Visible<'_>, given: Given, open_nodes: bool) -> Result<()> {
+/// child: builds what the container sees; [`enter`] is still to come. The current directory is the container's: a
+/// descriptor from before the clone would stand for the host's mount of it, which this namespace cannot use.
+/// `cgroups` enters those, and says what is to be seen of them. `open_nodes`: whether device nodes in the image and in
+/// volumes can be opened.
+pub fn build<'a>(
+    store: &Store,
+    spec: &Spec,
+    cgroups: &mut dyn FnMut() -> Result<Visible<'a>>,
+    given: Given,
+    open_nodes: bool,
+) -> Result<OwnedFd> {
     let trees = match given.sources {
         Some(trees) => {
             tree::make_private()?;
             trees
         }
-        None => sources(store, spec, None)?,
+        None => sources(store, spec, None, given.root)?,
     };
-    if !open_nodes {
-        trees.iter().try_for_each(tree::close_devices)?;
-    }
+    let step = |name| store.timing.mark(name);
+    step("mount::root");
     let mut trees = trees.into_iter();
     let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
     tree::attach(&root, rustix::fs::CWD)?;
+    if !open_nodes {
+        tree::close_devices(&root)?; // not before: older kernels change only what has its place
+    }
     let security = &spec.security;
     let dev = dev::dev(root.as_fd(), spec, given.shm)?;
+    step("mount::dev");
     system::proc(root.as_fd(), &dev, given.proc, security.unmasked || security.privileged)?;
-    system::sys(root.as_fd(), cgroups, security.unmasked || security.privileged, security.privileged)?;
-    volume::mount_all(spec, root.as_fd(), &mut trees)?;
+    step("mount::proc");
+    let cgroups = cgroups()?; // not earlier: the monitor may be making them at this moment
+    system::sys(root.as_fd(), &cgroups, security.unmasked || security.privileged, security.privileged)?;
+    step("mount::sys");
+    volume::mount_all(spec, root.as_fd(), &mut trees, open_nodes)?;
     if spec.rootfs.is_none() {
         mark(root.as_fd())?;
     }
+    step("mount::volume");
     if spec.read_only {
         tree::protect(&root)?;
     }
-    pivot(root.as_fd())
+    Ok(root)
 }
 
 fn mark(root: BorrowedFd<'_>) -> Result<()> {
@@ -74,6 +92,20 @@ fn mark(root: BorrowedFd<'_>) -> Result<()> {
         Ok(_) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(Error::os("mark the root as a container's", errno)),
     }
+}
+
+/// command: the layers of a container that is about to start, mounted nowhere yet; `None` where its child has to do that
+/// itself, or where it does not work: the child's error will tell.
+pub fn root_early(store: &Store, container: &Container) -> Option<OwnedFd> {
+    let spec = &container.spec;
+    if spec.rootfs.is_some() || spec.ids.is_some() || store.is_rootless {
+        return None;
+    }
+    let here = at::open(rustix::fs::CWD, ".", OFlags::PATH | OFlags::DIRECTORY).ok()?;
+    rustix::process::fchdir(&container.dir).ok()?;
+    let root = root::overlay_by_steps(store, spec, spec.auto_remove);
+    rustix::process::fchdir(here).ok()?;
+    root.ok()
 }
 
 /// child: the root of a container that does not run, mounted for this process alone, nothing mounted in it. The current
@@ -93,14 +125,14 @@ pub fn view_alone(store: &Store, spec: &mut Spec, writes: bool) -> Result<OwnedF
     // Nothing of it is shared with the host, and a later start finds its upper directory as it was.
     (spec.auto_remove, spec.tty) = (false, false);
     spec.mounts.iter_mut().for_each(|mount| mount.propagation.clear());
-    let mut trees = sources(store, spec, None)?.into_iter();
+    let mut trees = sources(store, spec, None, None)?.into_iter();
     let root = trees.next().ok_or_else(|| Error::new("the container's root file system is missing"))?;
     tree::attach(&root, rustix::fs::CWD)?;
-    volume::mount_all(spec, root.as_fd(), &mut trees)?;
+    volume::mount_all(spec, root.as_fd(), &mut trees, true)?;
     if spec.read_only {
         tree::protect(&root)?;
     }
-    pivot(root.as_fd())?;
+    enter(root.as_fd())?;
     view(writes)
 }
 
@@ -124,18 +156,33 @@ pub fn tree_of(init: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
     tree::clone_tree(rustix::fs::CWD, path, false)
 }
 
-/// Makes `root` this process's root and lets go of the old one.
-fn pivot(root: BorrowedFd<'_>) -> Result<()> {
+/// child: makes what [`build`] returned this process's root, and lets go of the old one.
+pub fn enter(root: BorrowedFd<'_>) -> Result<()> {
     rustix::process::fchdir(root).tried("enter the new root")?;
     match rustix::process::pivot_root(c".", c".") {
         // The old root is now mounted over the new one, and "." is it.
         Ok(()) => api::unmount(c".", api::UnmountFlags::DETACH).tried("let go of the old root")?,
-        // The host's root is an initramfs, which cannot be pivoted away from: move over it instead.
-        Err(Errno::INVAL) => {
-            api::mount_move(c".", c"/").tried("move the new root")?;
-            rustix::process::chroot(c".").tried("change the root")?;
-        }
+        // The host's root is an initramfs, which cannot be pivoted away from.
+        Err(Errno::INVAL) => cover(root)?,
         Err(errno) => return Err(Error::os("change the root", errno)),
     }
     rustix::process::chdir(c"/").tried("enter the new root")
+}
+
+/// Moves `root` over the root of the host, and away with all that is mounted there. Nobody gets below it by changing his
+/// root: from a root that covers another one, `..` leads nowhere. Whoever may unmount it reaches the initramfs, and only that.
+fn cover(root: BorrowedFd<'_>) -> Result<()> {
+    let all = file::read_text("/proc/self/mountinfo")?;
+    let host = file::open_dir("/")?;
+    api::mount_move(c".", c"/").tried("move the new root")?;
+    rustix::process::chroot(c".").tried("change the root")?;
+    rustix::process::fchdir(&host).tried("enter the old root")?;
+    for line in all.lines() {
+        // Blanks are octal there; whoever has such mount points keeps them. In a user namespace all are locked in their places.
+        let place = line.split(' ').nth(4).unwrap_or_default().trim_start_matches('/');
+        if let Ok(place) = at::c(place) {
+            let _ = api::unmount(&*place, api::UnmountFlags::DETACH | api::UnmountFlags::NOFOLLOW);
+        }
+    }
+    rustix::process::fchdir(root).tried("enter the new root")
 }

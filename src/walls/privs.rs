@@ -3,7 +3,7 @@
 mod accounts;
 
 use crate::error::{EXIT_ENGINE, Error, Result, Tried};
-use crate::kernel::{caps, file, process, sys};
+use crate::kernel::{caps, file, process, sys, words};
 use crate::spec::{Security, Spec};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -83,6 +83,21 @@ pub fn refuse_missing(security: &Security) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Which of these capabilities, or with `is_but` of all others that the kernel knows, we do not have: their names, with a
+/// blank before each.
+pub fn missing(names: &str, is_but: bool) -> Result<String> {
+    let have = rustix::thread::capabilities(None).tried("read the capabilities")?.permitted;
+    let mut missing = String::new();
+    for (bit, name) in caps::NAMES.split(' ').enumerate() {
+        let one = CapabilitySet::from_bits_retain(1 << bit);
+        let is_known = rustix::thread::capability_is_in_bounding_set(one).is_ok();
+        if is_known && words::has(names, name) != is_but && !have.contains(one) {
+            missing.extend([" ", name]);
+        }
+    }
+    Ok(missing)
 }
 
 /// child, after its root is the container's: becomes the user, with groups, limits and mask. It still has our
@@ -194,10 +209,11 @@ fn drop_bounding(keep: CapabilitySet) -> Result<()> {
         if keep.contains(one) {
             continue;
         }
-        match rustix::thread::capability_is_in_bounding_set(one) {
-            Ok(true) => rustix::thread::remove_capability_from_bounding_set(one).tried("drop a capability")?,
-            Ok(false) => {}
-            Err(_) => break, // EINVAL: this kernel knows no more
+        match rustix::thread::remove_capability_from_bounding_set(one) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => break, // this kernel knows no more
+            Err(_) if rustix::thread::capability_is_in_bounding_set(one) != Ok(true) => {}
+            Err(errno) => return Err(Error::os("drop a capability", errno)),
         }
     }
     Ok(())

@@ -10,7 +10,6 @@
 mod assembly;
 mod calls;
 mod default;
-mod json;
 mod judge;
 mod machine;
 mod profile;
@@ -96,7 +95,7 @@ fn compile_for(machine: &Machine, profile: Option<&str>, capabilities: u64, kern
 ///
 /// The kernel wants `CAP_SYS_ADMIN` in the thread's user namespace or `PR_SET_NO_NEW_PRIVS`, so this comes before the last
 /// capabilities go. A profile of somebody's own must allow what is still to be done then: capget, capset, prctl, execve;
-/// sendmsg and exit_group to report an error; brk, mmap and munmap for memory.
+/// sendmsg and exit_group to report an error; mmap, mremap and munmap for memory.
 pub fn enter(filter: &Filter) -> Result<()> {
     let mut answer = sys::seccomp_filter(&filter.program, filter.flags);
     if answer == Err(Errno::INVAL) && filter.flags & FLAG_SPEC_ALLOW != 0 {

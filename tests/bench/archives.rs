@@ -1,143 +1,113 @@
-//! `build/bench archives`: images in and out, ours and the peers that are there (podman; docker when its daemon answers),
-//! in turns within one run. Prints medians, ratios, and the most memory that the command itself had; never judges. What a
-//! daemon needs is the daemon's.
+//! Images in and out: a distribution's 170 MB, and 50 MB of changes. Floors are `tar` into and out of a directory.
 
-#[allow(dead_code)] // the others use all of it
-mod common;
-
-use common::{Place, has, median, sh, turn};
-use std::fmt::Write as _;
+use crate::common::{Case, Times, rounds_after, sh};
+use crate::peers::Bench;
+use crate::report::Goal::{self, AtMost, Faster};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ROUNDS: usize = 5;
+const ROUNDS_OF_ENGINES: usize = 2;
+const MEMORY_MB: f64 = 32.0;
+/// What is done, what it is compared with, and what is wished; beside the engines.
+const TASKS: [(&str, &str, Goal); 5] = [
+    ("import", "tar -x", AtMost(1.2)),
+    ("load", "tar -x", AtMost(1.2)),
+    ("save", "tar -c", AtMost(2.0)),
+    ("export", "tar -c", AtMost(2.0)),
+    ("commit", "docker", Faster(2.0)),
+];
 
-/// One competitor at one task: what is timed, and what undoes it.
-struct Case {
-    task: &'static str,
-    name: &'static str,
-    command: String,
-    after: String,
-}
-
-fn main() {
-    if !std::env::args().skip(1).any(|word| word == "archives") {
-        return; // minutes and a gigabyte: only for those who ask
-    }
+/// Measures it.
+pub fn measure(bench: &mut Bench) {
     let tree =
         std::env::var("MYDOCKER_DEBIAN_TAR").expect("MYDOCKER_DEBIAN_TAR names the archive (build/bench sets it)");
-    let place = Place::new("bench-archives");
-    let (dir, ours) = (place.dir.display().to_string(), place.mydocker.clone());
+    let dir = bench.dir.display().to_string();
     // Another layer than that of the image which the containers have: nobody unpacks what is there already.
-    let other =
-        format!("cp {tree} {dir}/other.tar && tar -C / -rf {dir}/other.tar --transform s,^,other-, etc/hostname");
-    assert!(sh(&other));
-    let mut cases = vec![
-        case(
-            "import",
-            "tar -x",
-            format!("mkdir {dir}/x && tar -C {dir}/x -xf {dir}/other.tar"),
-            format!("rm -rf {dir}/x"),
-        ),
-        case(
-            "import",
-            "tar -x and sync",
-            format!("mkdir {dir}/y && tar -C {dir}/y -xf {dir}/other.tar && sync -f {dir}/y"),
-            format!("rm -rf {dir}/y"),
-        ),
-    ];
-    // It wants a short path for what it keeps in /run.
-    let run = std::env::temp_dir().join(format!("mdbench{}", std::process::id()));
-    let podman = format!(
-        "podman --root {dir}/podman --runroot {} --cgroup-manager cgroupfs --events-backend none --storage-driver overlay",
-        run.display()
+    let other = format!(
+        "cp {tree} {dir}/other.tar && tar -C / -rf {dir}/other.tar --transform s,^,other-, etc/hostname &&
+         mkdir {dir}/tree && tar -C {dir}/tree -xf {tree}"
     );
-    let mut engines = vec![("mydocker", ours)];
-    if has("podman") {
-        engines.push(("podman", podman.clone()));
+    assert!(sh(&other), "{other}");
+    let engines = bench.engines();
+    for (at, engine) in engines.iter().enumerate() {
+        prepare(&at.to_string(), engine.name, &engine.call, &tree, &dir);
     }
-    if has("docker") && sh("docker version >/dev/null 2>&1") {
-        engines.push(("docker", "docker".to_owned()));
+    for (task, other, goal) in TASKS {
+        let mut cases = Vec::new();
+        for (at, engine) in engines.iter().enumerate() {
+            let (line, undo) = of_engine(task, &engine.call, &at.to_string(), &dir);
+            let case = Case::new(engine.name, &line).before("sync").after(&undo);
+            cases.push(if engine.name.starts_with("mydocker") { case } else { case.at_most(ROUNDS_OF_ENGINES) });
+        }
+        let floor = match other {
+            "tar -x" => format!("tar -C {dir}/x -xf {dir}/other.tar"),
+            _ => format!("tar -C {dir}/tree --numeric-owner -cf {dir}/c.tar ."),
+        };
+        if other != "docker" {
+            cases.push(
+                Case::new(other, &floor)
+                    .before(&format!("mkdir -p {dir}/x; sync"))
+                    .after(&format!("rm -rf {dir}/x {dir}/c.tar")),
+            );
+        }
+        if other == "tar -x" {
+            let synced = Case::shell("tar -x and sync", &format!("{floor} && sync -f {dir}/x"));
+            cases.push(synced.before(&format!("mkdir -p {dir}/x; sync")).after(&format!("rm -rf {dir}/x")));
+        }
+        let times = rounds_after(&cases, ROUNDS, 0);
+        let what = if task == "commit" { "`commit` of 50 MB".to_owned() } else { format!("`{task}` of 170 MB") };
+        bench.report.table(&what, "ms", &times);
+        bench.report.goal(&what, "ms", &times, "mydocker", other, goal);
+        bench.report.bars(&what, &times, &["mydocker", other, "podman", "docker"]);
     }
-    for (name, engine) in &engines {
-        prepare(name, engine, &tree, &dir);
-        let file = format!("{dir}/{name}");
-        let box_ = format!("bench-{name}");
-        cases.extend([
-            case("import", name, format!("exec {engine} import {dir}/other.tar again"), format!("{engine} rmi again")),
-            case("commit", name, format!("exec {engine} commit {box_} changed"), format!("{engine} rmi changed")),
-            case("export", name, format!("exec {engine} export -o {file}.out {box_}"), format!("rm {file}.out")),
-            case("save", name, format!("exec {engine} save -o {file}.out debian"), format!("rm {file}.out")),
-            case("load", name, format!("exec {engine} load -i {file}.load"), format!("{engine} rmi loaded")),
-        ]);
+    memory(bench, &dir);
+    for (at, engine) in engines.iter().enumerate() {
+        sh(&format!("{0} rm -f tree-{at}; {0} rmi -f debian changed again loaded", engine.call));
     }
-    measure(&cases);
-    for (name, engine) in &engines {
-        sh(&format!("{engine} rm -f bench-{name}; {engine} rmi -f debian changed again loaded"));
-    }
-    sh(&format!("umount -R {dir}/podman/overlay 2>/dev/null; rm -rf {}", run.display()));
 }
 
-fn case(task: &'static str, name: &'static str, command: String, after: String) -> Case {
-    Case { task, name, command, after: after + " >/dev/null 2>&1" }
+/// What is timed, and what undoes it.
+fn of_engine(task: &str, call: &str, at: &str, dir: &str) -> (String, String) {
+    match task {
+        "import" => (format!("{call} import {dir}/other.tar again"), format!("{call} rmi again")),
+        "load" => (format!("{call} load -i {dir}/{at}.load"), format!("{call} rmi loaded")),
+        "save" => (format!("{call} save -o {dir}/{at}.out debian"), format!("rm {dir}/{at}.out")),
+        "export" => (format!("{call} export -o {dir}/{at}.out tree-{at}"), format!("rm {dir}/{at}.out")),
+        _ => (format!("{call} commit tree-{at} changed"), format!("{call} rmi changed")),
+    }
 }
 
 /// The image, a container of it with 50 MB of changes, and an archive to load.
-fn prepare(name: &str, engine: &str, tree: &str, dir: &str) {
-    let change = "for n in $(seq 1000); do dd if=/dev/urandom bs=50k count=1 of=DIR/file$n 2>/dev/null; done";
-    let make = if name == "podman" {
-        // Its containers do not start on every host; to commit one they need not.
-        let change = change.replace("DIR", "$at/opt");
-        format!("{engine} create --name bench-{name} debian true && at=$({engine} mount bench-{name}) && {change}")
-    } else {
-        format!("{engine} run --network none --name bench-{name} debian sh -c '{}'", change.replace("DIR", "/opt"))
-    };
-    let archive = format!(
-        "{engine} import {dir}/other.tar loaded && {engine} save -o {dir}/{name}.load loaded && {engine} rmi loaded"
+fn prepare(at: &str, name: &str, call: &str, tree: &str, dir: &str) {
+    let change = "for n in $(seq 1000); do dd if=/dev/urandom bs=50k count=1 of=/opt/file$n 2>/dev/null; done";
+    let line = format!(
+        "{call} import {dir}/other.tar loaded && {call} save -o {dir}/{at}.load loaded && {call} rmi loaded &&
+         {call} import {tree} debian && {call} run --network none --name tree-{at} debian sh -c '{change}'"
     );
-    assert!(sh(&format!("{archive} && {engine} import {tree} debian && {make}")), "{name} cannot prepare");
+    assert!(sh(&format!("{{ {line}; }} >/dev/null 2>&1")), "{name} cannot prepare: {line}");
 }
 
-/// Every case in turns, and the table.
+/// The most that our processes have at once, in each task.
 #[allow(clippy::cast_precision_loss)] // megabytes
-fn measure(cases: &[Case]) {
-    let mut times = vec![Vec::new(); cases.len()];
-    let mut memory = vec![0; cases.len()];
-    for round in 0..ROUNDS {
-        for step in 0..cases.len() {
-            let at = turn(step, round, cases.len());
-            assert!(sh("sync"));
-            let started = Instant::now();
-            let kilobytes = run(&cases[at].command);
-            times[at].push(started.elapsed().as_secs_f64());
-            memory[at] = memory[at].max(kilobytes);
-            assert!(sh(&cases[at].after), "{}", cases[at].after);
-        }
-    }
-    let mut table = String::new();
-    for task in ["import", "commit", "export", "save", "load"] {
-        let of_task = |name: &str| cases.iter().position(|case| case.task == task && case.name == name);
-        let ours = median(&times[of_task("mydocker").unwrap()]);
-        for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.task == task) {
-            let time = median(&times[at]);
-            let _ = writeln!(
-                table,
-                "{task:8} {:16} {time:7.3} s (at best {:7.3}) {:6.2} x ours {:6.1} MB at most",
-                case.name,
-                times[at].iter().copied().fold(f64::MAX, f64::min),
-                time / ours,
-                memory[at] as f64 / 1024.0
-            );
-        }
-    }
-    print!("{table}");
+fn memory(bench: &mut Bench, dir: &str) {
+    let list = TASKS.map(|(task, ..)| {
+        let (line, undo) = of_engine(task, &bench.ours, "0", dir);
+        let most = watched(&line) as f64 / 1024.0;
+        assert!(sh(&format!("{{ {undo}; }} >/dev/null 2>&1")), "{undo}");
+        Times::new(&format!("mydocker {task}"), &[most])
+    });
+    bench.report.table("the most memory, all processes together", "MB", &list);
+    let most = list.iter().map(Times::median).fold(0.0, f64::max);
+    bench.report.limit("memory for images in and out", "MB", most, MEMORY_MB);
 }
 
-/// Runs a line of shell and returns the most memory (kilobytes) that it and its children had, by a look at all of them every
-/// few milliseconds.
-fn run(line: &str) -> u64 {
+/// Runs a command and returns the most memory (kilobytes) that it and its children had, by a look at all of them every few
+/// milliseconds.
+fn watched(line: &str) -> u64 {
     let mut shell = Command::new("sh");
-    let mut child = shell.args(["-c", line]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let line = format!("exec {line}");
+    let mut child = shell.args(["-c", &line]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut most = 0;
     loop {
         if let Some(status) = child.try_wait().unwrap() {

@@ -7,12 +7,12 @@
 
 #![allow(clippy::cast_precision_loss)] // ten thousand calls
 
-mod common;
 #[allow(dead_code)] // most of it is for those who attack
 #[path = "../attempts/kernel.rs"]
 mod kernel;
 
-use common::{Place, has, median, quiet, turn, words};
+use crate::common::{has, median, quiet, turn, words};
+use crate::peers::Bench;
 use linux_raw_sys::general as raw;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -85,7 +85,7 @@ fn install() {
 }
 
 /// Our default profile in the OCI format (config-linux.md of the runtime specification, "Seccomp").
-fn profile() -> String {
+pub fn profile() -> String {
     let granted = |by: &str| by.split('|').any(|one| ["yes", "4.8"].contains(&one) || CAPABILITIES.contains(one));
     let mut allowed = Vec::new();
     for line in include_str!("../../src/walls/seccomp/calls.txt").lines().filter(|line| !line.starts_with('#')) {
@@ -117,10 +117,10 @@ fn when(call: &str, first_argument: &str) -> String {
 }
 
 /// crun's own default configuration, with this command, our program, and perhaps a filter.
-fn bundle(place: &Place, own: &str, command: &str, seccomp: Option<&str>) -> Option<String> {
+fn bundle(bench: &Bench, own: &str, command: &str, seccomp: Option<&str>) -> Option<String> {
     let spec = Command::new("sh")
         .args(["-c", "cd $0 && rm -f config.json && crun spec && cat config.json"])
-        .arg(&place.dir)
+        .arg(&bench.dir)
         .output();
     let spec = String::from_utf8(spec.ok().filter(|output| output.status.success())?.stdout).ok()?;
     let words: Vec<String> = command.split(' ').map(|word| format!("\"{word}\"")).collect();
@@ -133,16 +133,16 @@ fn bundle(place: &Place, own: &str, command: &str, seccomp: Option<&str>) -> Opt
         spec = spec.replacen(r#""linux": {"#, &format!(r#""linux": {{ "seccomp": {profile},"#), 1);
     }
     let name = format!("{}-{}.json", command.rsplit(' ').next()?, seccomp.is_some());
-    let path = place.dir.join(name);
+    let path = bench.dir.join(name);
     std::fs::write(&path, spec).ok()?;
     let id = format!("mydocker-bench-{}", std::process::id());
-    Some(format!("crun run --bundle {} --config {} {id}", place.dir.display(), path.display()))
+    Some(format!("crun run --bundle {} --config {} {id}", bench.dir.display(), path.display()))
 }
 
-fn cases(place: &Place) -> Vec<Case> {
+fn cases(bench: &Bench) -> Vec<Case> {
     let own = std::env::current_exe().expect("our own path").display().to_string();
     let profile = profile();
-    let file = place.dir.join("profile.json");
+    let file = bench.dir.join("profile.json");
     std::fs::write(&file, &profile).expect("the profile is written");
     let mut cases = vec![Case {
         name: "no container",
@@ -156,7 +156,7 @@ fn cases(place: &Place) -> Vec<Case> {
         ("**mydocker**", ""),
         ("mydocker, the profile as a file", &from_file),
     ] {
-        let ours = |flags: &str, command: &str| words(&format!("{} run --rm {flags} {command}", place.mydocker));
+        let ours = |flags: &str, command: &str| words(&format!("{} run --rm {flags} {command}", bench.ours));
         cases.push(Case {
             name,
             count: ours(&format!("{flags} -v {own}:/calls:ro"), "busybox /calls count"),
@@ -166,7 +166,7 @@ fn cases(place: &Place) -> Vec<Case> {
     }
     if has("crun") {
         for (name, seccomp) in [("crun, no filter", None), ("crun, the same file", Some(profile.as_str()))] {
-            let bundles = (bundle(place, &own, "/calls count", seccomp), bundle(place, &own, "true", seccomp));
+            let bundles = (bundle(bench, &own, "/calls count", seccomp), bundle(bench, &own, "true", seccomp));
             if let (Some(count), Some(start)) = bundles {
                 cases.push(Case { name, count: words(&count), start: words(&start), plain: 4 });
             }
@@ -174,7 +174,7 @@ fn cases(place: &Place) -> Vec<Case> {
     }
     let works = |case: &Case| quiet(&case.count) && quiet(&case.start);
     if cases.len() > 4 && !cases[4..].iter().all(works) {
-        println!("crun is installed but does not run here; left out");
+        eprintln!("bench: crun is installed but does not run here; left out");
         cases.truncate(4);
     }
     cases
@@ -197,16 +197,20 @@ fn time(command: &[String]) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some("--test") => return, // `cargo test --benches` only wants to know that it builds
-        Some("count") => return count(),
-        Some("install") => return install(),
-        Some("profile") => return println!("{}", profile()),
-        _ => {}
+/// What this program is for when it is called like that, in a container or in a process of its own; whether it was.
+pub fn runs_inside(word: &str) -> bool {
+    match word {
+        "count" => count(),
+        "install" => install(),
+        "profile" => println!("{}", profile()),
+        _ => return false,
     }
-    let place = Place::new("bench-calls");
-    let cases = cases(&place);
+    true
+}
+
+/// Measures it.
+pub fn measure(bench: &mut Bench) {
+    let cases = cases(bench);
     let own = [std::env::current_exe().expect("our own path").display().to_string(), "install".to_owned()];
     let mut counts = vec![vec![Vec::new(); COUNTED.len()]; cases.len()];
     let mut starts = vec![Vec::new(); cases.len()];
@@ -226,12 +230,12 @@ fn main() {
             list.push(us);
         }
     }
-    report(&cases, &counts, &starts, &installs);
+    report(bench, &cases, &counts, &starts, &installs);
 }
 
-fn report(cases: &[Case], counts: &[Vec<Vec<f64>>], starts: &[Vec<f64>], installs: &[Vec<f64>]) {
+fn report(bench: &mut Bench, cases: &[Case], counts: &[Vec<Vec<f64>>], starts: &[Vec<f64>], installs: &[Vec<f64>]) {
     let mut text =
-        format!("| million calls in a second, × outside | {} |\n|---|---:|---:|---:|\n", COUNTED.join(" | "));
+        format!("\n| million calls in a second, × outside | {} |\n|---|---:|---:|---:|\n", COUNTED.join(" | "));
     for (case, kinds) in cases.iter().zip(counts) {
         let cell = |(ns, outside): (&Vec<f64>, &Vec<f64>)| {
             format!("{:.2} ({:.2})", 1e3 / median(ns), median(outside) / median(ns))
@@ -239,16 +243,17 @@ fn report(cases: &[Case], counts: &[Vec<Vec<f64>>], starts: &[Vec<f64>], install
         let cells: Vec<String> = kinds.iter().zip(&counts[0]).map(cell).collect();
         let _ = writeln!(text, "| {} | {} |", case.name, cells.join(" | "));
     }
-    println!("{ROUNDS} rounds, every case once in each, after {WARM_UP_ROUNDS} warm-up rounds\n\n{text}");
-    let mut text =
-        String::from("| a start of `true` | median ms | more than without a filter, ms |\n|---|---:|---:|\n");
+    text.push_str("\n| a start of `true` | median ms | more than without a filter, ms |\n|---|---:|---:|\n");
     for (at, case) in cases.iter().enumerate().skip(1) {
         // Round by round: what slows a round down slows both.
         let more: Vec<f64> = starts[at].iter().zip(&starts[case.plain]).map(|(with, without)| with - without).collect();
         let more = if case.plain == at { String::new() } else { format!("{:+.1}", median(&more)) };
         let _ = writeln!(text, "| {} | {:.1} | {more} |", case.name, median(&starts[at]));
     }
-    println!("{text}");
     let [compile, install, file] = [0, 1, 2].map(|at| median(&installs[at]));
-    println!("ours alone: {compile:.0} µs to compile, {install:.0} µs to install; {file:.0} µs to compile the file");
+    let _ = writeln!(
+        text,
+        "\nours alone: {compile:.0} µs to compile, {install:.0} µs to install; {file:.0} µs to compile the file; {ROUNDS} rounds"
+    );
+    bench.report.text(&text);
 }

@@ -1,129 +1,100 @@
-//! `build/bench`: starts of the same `true`, ours and the peers that are installed, in turns within one run. Prints medians
-//! and ratios; never judges. A machine under load makes all of them slower together, so the ratios are the thing to read.
+//! A container that does nothing, from the call to its exit code: against the least that can be, runtimes and engines; without
+//! a network, and on a bridge.
 
-mod common;
-
-use common::{Place, binary, has, median, quantile, quiet, sh, turn, words};
+use crate::common::{Case, Times, ask, has, rounds};
+use crate::peers::Bench;
+use crate::report::Goal::{AtMost, Faster};
 use std::fmt::Write as _;
-use std::path::Path;
-use std::time::Instant;
 
 const ROUNDS: usize = 30;
-const WARM_UP_ROUNDS: usize = 2;
+/// Engines take a hundred times as long.
+const ROUNDS_OF_ENGINES: usize = 15;
+const WHAT: &str = "`run --rm busybox true`";
 
-/// One competitor: a name, the command that is timed, and what undoes it (not timed).
-struct Case {
-    name: &'static str,
-    command: Vec<String>,
-    after: Vec<String>,
+/// Measures it.
+pub fn measure(bench: &mut Bench) {
+    let engines = bench.engines();
+    let cases = without_network(bench);
+    let times = rounds(&cases, ROUNDS);
+    bench.report.table(&format!("{WHAT}, no network"), "ms", &times);
+    cost_of_a_process(bench);
+    for (other, goal) in [
+        ("floor in C", AtMost(1.5)),
+        ("bwrap", AtMost(1.3)),
+        ("crun", Faster(3.0)),
+        ("podman", Faster(25.0)),
+        ("docker", Faster(50.0)),
+    ] {
+        bench.report.goal(&format!("{WHAT}, no network"), "ms", &times, "mydocker", other, goal);
+    }
+    bench.report.bars("a start", &times, &["mydocker", "floor in C", "crun", "podman", "docker"]);
+    let bridge: Vec<Case> = engines
+        .iter()
+        .map(|engine| Case::new(engine.name, &engine.run("--rm --network bridge", "true")).at_most(ROUNDS_OF_ENGINES))
+        .collect();
+    let times = rounds(&bridge, ROUNDS_OF_ENGINES);
+    bench.report.table(&format!("{WHAT}, on a bridge"), "ms", &times);
+    for other in ["podman", "docker"] {
+        bench.report.goal(&format!("{WHAT}, on a bridge"), "ms", &times, "mydocker", other, Faster(40.0));
+    }
+    bench.report.bars("a start on a bridge", &times, &["mydocker", "podman", "docker"]);
 }
 
-/// An OCI bundle of `true` with the runtime's own default configuration.
-fn bundle(runtime: &str, dir: &Path, rootfs: &Path) -> bool {
-    let (dir, rootfs) = (dir.display(), rootfs.display());
-    sh(&format!(
-        "mkdir -p {dir} && cd {dir} && rm -f config.json && {runtime} spec >/dev/null 2>&1 && \
-         sed -i -e 's/\"terminal\": true/\"terminal\": false/' -e 's/^\\(\\s*\\)\"sh\"$/\\1\"true\"/' \
-         -e 's|\"path\": \"rootfs\"|\"path\": \"{rootfs}\"|' config.json"
-    ))
-}
-
-fn cases(binary: &str, dir: &Path) -> Vec<Case> {
-    let rootfs = dir.join("rootfs");
-    let mut cases = vec![
-        Case { name: "mydocker run --rm", command: words(&format!("{binary} run --rm busybox true")), after: vec![] },
-        Case {
-            name: "mydocker run --rm --network host",
-            command: words(&format!("{binary} run --rm --network host busybox true")),
-            after: vec![],
-        },
-        Case {
-            name: "unshare + chroot",
-            command: words(&format!("unshare -m -p -f -i -u -n chroot {} /bin/true", rootfs.display())),
-            after: vec![],
-        },
-    ];
+fn without_network(bench: &mut Bench) -> Vec<Case> {
+    let dir = bench.dir.display().to_string();
+    let mut cases = Vec::new();
+    for engine in bench.engines() {
+        let run = Case::new(engine.name, &engine.run("--rm --network none", "true"));
+        cases.push(if engine.name.starts_with("mydocker") { run } else { run.at_most(ROUNDS_OF_ENGINES) });
+    }
+    cases.push(Case::new(
+        "mydocker, the host's network",
+        &format!("{} run --rm --network host busybox true", bench.ours),
+    ));
+    let floor = format!("{dir}/floor {dir}/store /run/floor {dir}/rootfs /bin/true");
+    assert!(std::fs::create_dir_all("/run/floor").is_ok());
+    for part in ["tmp", "containers", "trash", "names"] {
+        assert!(std::fs::create_dir_all(format!("{dir}/store/{part}")).is_ok());
+    }
+    cases.push(Case::new("floor in C", &floor));
+    cases.push(Case::new("floor in C, the kernel's part", &format!("env FLOOR_BARE=1 {floor}")));
+    let rootfs = format!("{dir}/rootfs");
+    cases.push(Case::new("unshare + chroot", &format!("unshare -m -p -f -i -u -n chroot {rootfs} /bin/true")));
     if has("bwrap") {
-        let line = format!("bwrap --unshare-all --bind {} / --proc /proc --dev /dev /bin/true", rootfs.display());
-        cases.push(Case { name: "bwrap", command: words(&line), after: vec![] });
+        let line = format!("bwrap --unshare-all --bind {rootfs} / --proc /proc --dev /dev /bin/true");
+        cases.push(Case::new("bwrap", &line));
+    } else {
+        bench.report.left_out("bwrap", "not installed");
     }
     for runtime in ["crun", "runc"] {
-        let at = dir.join(runtime);
-        if has(runtime) && bundle(runtime, &at, &rootfs) {
-            let id = format!("mydocker-bench-{}", std::process::id());
-            let command = words(&format!("{runtime} run --bundle {} {id}", at.display()));
-            cases.push(Case { name: runtime, command, after: words(&format!("{runtime} delete -f {id}")) });
+        if !has(runtime) {
+            bench.report.left_out(runtime, "not installed");
+            continue;
         }
+        let (full, own) = (bench.bundle("true", None, "true"), bench.bundle(runtime, Some(runtime), "true"));
+        let run = |bundle: &str| format!("{runtime} run --bundle {bundle} bench-{runtime}");
+        let undo = format!("{runtime} delete -f bench-{runtime}");
+        cases.push(Case::new(runtime, &run(&full)).after(&undo));
+        cases.push(Case::new(&format!("{runtime}, no filter"), &run(&own)).after(&undo));
     }
-    for engine in ["podman", "docker"] {
-        if has(engine)
-            && sh(&format!(
-                "{engine} info >/dev/null 2>&1 && {engine} import {}/busybox.tar mydocker-bench",
-                dir.display()
-            ))
-        {
-            let command = words(&format!("{engine} run --rm --network none mydocker-bench true"));
-            cases.push(Case { name: if engine == "podman" { "podman" } else { "docker" }, command, after: vec![] });
-        }
-    }
-    cases.retain(|case| {
-        let works = quiet(&case.command);
-        if !works {
-            println!("{} is installed but does not run here; left out", case.name);
-        }
-        if !case.after.is_empty() {
-            quiet(&case.after);
-        }
-        works
-    });
     cases
 }
 
-fn main() {
-    if std::env::args().any(|arg| arg == "--test") {
-        return; // `cargo test --benches` only wants to know that it builds
-    }
-    let place = Place::new("bench");
-    let cases = cases(&place.mydocker, &place.dir);
-    let mut times: Vec<Vec<f64>> = vec![Vec::new(); cases.len()];
-    for round in 0..WARM_UP_ROUNDS + ROUNDS {
-        for step in 0..cases.len() {
-            let at = turn(step, round, cases.len());
-            let start = Instant::now();
-            let works = quiet(&cases[at].command);
-            let took = start.elapsed().as_secs_f64() * 1000.0;
-            if !cases[at].after.is_empty() {
-                quiet(&cases[at].after);
-            }
-            assert!(works, "{} failed in round {round}", cases[at].name);
-            if round >= WARM_UP_ROUNDS {
-                times[at].push(took);
-            }
-        }
-    }
-    report(&cases, &mut times, &binary());
-}
-
-fn report(cases: &[Case], times: &mut [Vec<f64>], binary: &str) {
-    for list in times.iter_mut() {
-        list.sort_by(f64::total_cmp);
-    }
-    let ours = median(&times[0]);
-    let mut text = String::from("| `true` in busybox | median ms | p95 | min | × ours |\n|---|---:|---:|---:|---:|\n");
-    let mut order: Vec<usize> = (0..cases.len()).collect();
-    order.sort_by(|a, b| median(&times[*a]).total_cmp(&median(&times[*b])));
-    for at in order {
-        let (list, median) = (&times[at], median(&times[at]));
-        let _ = writeln!(
-            text,
-            "| {} | {median:.1} | {:.1} | {:.1} | {:.2} |",
-            cases[at].name,
-            quantile(list, 0.95),
-            list[0],
-            median / ours
-        );
-    }
-    println!("{ROUNDS} rounds, every case once in each, after {WARM_UP_ROUNDS} warm-up rounds\n\n{text}");
-    let bytes = std::fs::metadata(binary).map_or(0, |meta| meta.len());
-    println!("binary: {bytes} bytes");
+/// What the harness and the kernel take for any program.
+fn cost_of_a_process(bench: &mut Bench) {
+    let times: Vec<Times> = rounds(
+        &[
+            Case::new("mydocker version", &format!("{} version", bench.ours)),
+            Case::new("true (static)", &format!("{}/rootfs/bin/busybox true", bench.dir.display())),
+        ],
+        ROUNDS,
+    );
+    bench.report.table("a process alone", "ms", &times);
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "\nBundles are ready: no image, no overlay, no record, no log. Page size {}.",
+        ask("getconf PAGESIZE")
+    );
+    bench.report.text(&text);
 }

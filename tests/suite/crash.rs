@@ -1,7 +1,7 @@
 //! kill -9 at every step of everything: the next command sees the truth, the name can be used again, and nothing leaks.
 
 use crate::host::{Host, Snapshot, busybox_tar, cgroup_file, crash_binary, is_v1};
-use crate::process::{Cmd, Output, Running, until};
+use crate::process::{Cmd, Output, Running, cases, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 
@@ -70,7 +70,7 @@ fn remove_nameless(h: &Host) {
 
 #[test]
 fn while_a_container_is_made() {
-    for mode in ["-d", "--rm", "-i", "-d --rm -v /anonymous -v named:/n"] {
+    for mode in cases(["-d", "--rm", "-i", "-d --rm -v /anonymous -v named:/n"]) {
         let h = Host::new();
         h.ok("run --rm -v named:/n busybox true");
         until("the trash is empty", || fs::read_dir(h.store.join("trash")).unwrap().count() == 0);
@@ -86,7 +86,7 @@ fn while_a_container_is_made() {
 
 #[test]
 fn while_a_container_starts() {
-    for mode in ["-d", "--rm", "-i", "-d --rm -v /anonymous"] {
+    for mode in cases(["-d", "--rm", "-i", "-d --rm -v /anonymous"]) {
         let h = Host::new();
         for step in STARTING {
             let before = h.snapshot();
@@ -100,6 +100,21 @@ fn while_a_container_starts() {
             }
             recovers(&h, &before, &format!("{line} at {step}"));
         }
+    }
+}
+
+#[test]
+fn while_its_first_process_waits_for_the_command() {
+    // The root would have come from there. It is made without, and the container runs.
+    for mode in cases(["-d", "--rm -i"]) {
+        let h = Host::new();
+        let before = h.snapshot();
+        let line = format!("run {mode} --name box busybox sleep 1000");
+        let Some(output) = dying(&h, "start:forked", &line) else { return };
+        output.exits(137);
+        until("it runs", || h.run("ps --format '{{.Names}} {{.State}}'").out == "box running\n");
+        h.ok("exec box true");
+        recovers(&h, &before, &line);
     }
 }
 
@@ -147,7 +162,7 @@ fn just_after_the_start() {
 
 #[test]
 fn while_a_container_ends() {
-    for mode in ["-d", "--rm", "-i", "-d --rm -v /anonymous"] {
+    for mode in cases(["-d", "--rm", "-i", "-d --rm -v /anonymous"]) {
         let h = Host::new();
         for step in ENDING {
             let before = h.snapshot();
@@ -184,14 +199,14 @@ fn while_a_dead_monitors_container_is_put_right() {
 #[test]
 fn while_a_container_is_removed() {
     for step in ["remove:unnamed", "remove:thrown"] {
-        for (make, line) in [
+        for (make, line) in cases([
             ("create --name box -v /anonymous busybox true", "rm -v box"),
             ("create --name box busybox true", "rm box"),
             ("run -d --name box -v /anonymous busybox sleep 1000", "rm -f -v box"),
             ("info", "run --rm --name box -v /anonymous busybox true"),
             ("info", "run -d --rm --name box busybox true"),
             ("info", "run --rm --name box busybox nosuchprogram"),
-        ] {
+        ]) {
             let h = Host::new();
             let before = h.snapshot();
             h.ok(make);
@@ -514,4 +529,27 @@ fn while_it_is_renamed() {
         h.ok("rm -f new box");
         recovers(&h, &before, step);
     }
+}
+
+/// A service that an init starts anew, by `run --rm --name`, after its monitor was killed or the power was cut.
+#[test]
+fn the_name_of_one_that_was_to_go_away() {
+    let h = Host::new();
+    let before = h.snapshot();
+    for round in 0..2 {
+        h.idle("--rm --name web -v /anonymous");
+        let pid = monitor(&h, "web");
+        kill(pid);
+        until("the monitor is gone", || gone(pid));
+        eprintln!("round {round}");
+    }
+    h.idle("--rm --name web");
+    assert_eq!(h.ok("ps -aq").lines().count(), 1);
+    h.idle("--name kept");
+    let pid = monitor(&h, "kept");
+    kill(pid);
+    until("the monitor is gone", || gone(pid));
+    h.run("run --name kept busybox true").fails(125, "Conflict");
+    h.ok("rm -f web kept");
+    h.unchanged(&before);
 }

@@ -3,7 +3,7 @@
 
 use crate::host::{Host, artifact, is_v1};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::process::{Child, Command};
 
 /// The flag that mounts the attacker's program as /attempts.
@@ -241,6 +241,8 @@ fn a_privileged_container_is_open() {
     let is_guarded = File::open(&disk).is_err();
     let expected = TABLE.iter().map(|(name, _, privileged)| match *name {
         "node disk" if is_guarded => (*name, "EPERM"),
+        // A hierarchy that the host does not have is made for nobody who is in a cgroup namespace; kernels differ in why.
+        "release_agent" if !is_v1() => (*name, "EPERM|EINVAL"),
         name => (name, *privileged),
     });
     compare("--privileged", &found, expected);
@@ -314,10 +316,17 @@ const SINGLE: &[(&str, &[(&str, &str)])] = &[
 #[test]
 fn each_flag_opens_one_door() {
     let h = Host::new();
+    // Debian's kernel has a third degree, at which it asks for SYS_ADMIN. EACCES: the call itself was let through.
+    let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let is_paranoid = paranoid.trim().parse().is_ok_and(|degree: i32| degree > 2);
     for (flags, expected) in SINGLE {
         let names: Vec<&str> = expected.iter().map(|(name, _)| *name).collect();
+        let expected = expected.iter().map(|&(name, answer)| match (name, answer) {
+            ("perf_event_open", "ok|ENOSYS|ENOENT") if is_paranoid => (name, "EACCES"),
+            asked => asked,
+        });
         if cfg!(target_arch = "x86_64") || !names.iter().any(|name| OTHER_ENTRIES.contains(name)) {
-            compare(flags, &tried(&h, flags, &names), expected.iter().copied());
+            compare(flags, &tried(&h, flags, &names), expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::host::Host;
 
 const VERBS: &str = "run create start ps logs exec top stats stop kill pause unpause update rm wait commit import bundle images \
-                     export history tag rmi info version inspect port completion";
+                     export history tag rmi info version inspect port completion boot shutdown check";
 
 #[test]
 fn there_is_an_overview() {
@@ -76,6 +76,25 @@ fn what_is_elsewhere_is_said() {
     }
     assert!(!h.run("restart x").err.contains("did you mean"));
     assert!(h.run("--debug run --rm busybox true").err.contains("decided: {"));
+}
+
+#[test]
+fn every_step_has_its_time() {
+    let h = Host::new();
+    let steps = |line: &str, wanted: &[&str]| {
+        let output = h.run(line).exits(0);
+        let lines: Vec<&str> = output.err.lines().collect();
+        for step in wanted {
+            assert!(lines.iter().any(|line| line.ends_with(step)), "no {step}: {}", output.err);
+        }
+        let since = |line: &&str| line.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+        assert!(lines.is_sorted_by_key(since) && lines.last().unwrap().ends_with("end"), "{}", output.err);
+    };
+    let of_all_three = ["decide::decide", "cgroup::prepare", "mount::enter", "Monitor::open", "take_down"];
+    steps("--debug-timing run --rm --network none busybox true", &of_all_three);
+    steps("--debug-timing run -d --name box busybox sleep 1000", &["create::create", "start::start"]);
+    steps("--debug-timing exec box true", &["exec::open_init", "exec::enter", "lock"]);
+    assert!(h.run("exec box true").err.is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A store of its own for each test, and the proof that nothing of it is left afterwards.
 
 use crate::netns::Netns;
+use crate::planted::Tree;
 use crate::process::{Cmd, Line, Output, Running, soon, until};
 use std::collections::BTreeSet;
 use std::fs;
@@ -83,8 +84,15 @@ impl Host {
     /// A host with the image `busybox`.
     #[track_caller]
     pub fn new() -> Self {
+        // Made once, by an import; the others get what that left.
+        static IMPORTED: OnceLock<Tree> = OnceLock::new();
         let host = Self::empty();
-        host.run(&["import", busybox_tar(), "busybox"]).ok();
+        if let Some(tree) = IMPORTED.get() {
+            tree.plant(&host.dir);
+        } else {
+            host.run(&["import", busybox_tar(), "busybox"]).ok();
+            IMPORTED.get_or_init(|| Tree::of(&host.dir));
+        }
         host
     }
 
@@ -195,6 +203,8 @@ impl Host {
 
     /// Everything that a failed command must leave as it was.
     pub fn snapshot(&self) -> Snapshot {
+        // A removal before may still be at it.
+        soon(Duration::from_secs(10), || below(&self.store.join("trash"), 1).is_empty());
         let mut things = BTreeSet::new();
         for dir in ["containers", "names", "refs", "images", "layers", "volumes", "tmp", "trash"] {
             things.extend(below(&self.store.join(dir), 2));
@@ -238,14 +248,16 @@ impl Host {
     fn processes(&self) -> Vec<String> {
         let dir = self.dir.to_str().unwrap();
         let mut found = Vec::new();
+        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+        let ours = namespace("self");
         for pid in fs::read_dir("/proc").unwrap().flatten().map(|e| e.file_name().into_string().unwrap()) {
             if !pid.bytes().all(|b| b.is_ascii_digit()) || pid == std::process::id().to_string() {
                 continue;
             }
             let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-            let environ = String::from_utf8_lossy(&read("environ")).into_owned();
-            let mounts = String::from_utf8_lossy(&read("mountinfo")).into_owned();
-            if environ.contains(dir) || mounts.contains(dir) {
+            let names_it = |name: &str| String::from_utf8_lossy(&read(name)).contains(dir);
+            // The mounts that most processes see are looked at once.
+            if names_it("environ") || namespace(&pid) != ours && names_it("mountinfo") {
                 found.push(format!("{pid}: {}", String::from_utf8_lossy(&read("cmdline")).replace('\0', " ")));
             }
         }
@@ -280,8 +292,11 @@ impl Drop for Host {
         self.net.hold(&mut rm);
         rm.env("MYDOCKER_ROOT", &self.store).env("MYDOCKER_RUN", &self.run_dir).args(["rm", "-f"]).args(&ids);
         let removed = if ids.is_empty() { None } else { rm.output().ok() };
-        let is_clean = soon(Duration::from_secs(10), || self.left().is_empty());
-        let left = self.left();
+        let mut left = Vec::new();
+        let is_clean = soon(Duration::from_secs(10), || {
+            left = self.left();
+            left.is_empty()
+        });
         let deleted = fs::remove_dir_all(&self.dir);
         if !std::thread::panicking() {
             assert!(is_clean, "left behind: {left:#?}\nrm: {removed:?}");

@@ -48,6 +48,17 @@ fn all_of_it_drives_a_run() {
 }
 
 #[test]
+fn an_image_for_another_machine_says_so() {
+    let h = Host::new();
+    let own = document(&h, "{}", 1).replace("amd64", "");
+    put(&h, "mine", &own);
+    assert_eq!(h.run("run --rm --network none mine true").err, "");
+    put(&h, "foreign", &own.replace("\"\"", "\"s390x\""));
+    let output = h.run("run --rm --network none foreign true");
+    assert!(output.code == 0 && output.err.starts_with("mydocker: image foreign is made for s390x"), "{output:?}");
+}
+
+#[test]
 fn commands_of_one_word_are_read_too() {
     let h = Host::new();
     put(&h, "old", &document(&h, r#"{"Entrypoint":"echo","Cmd":"hi"}"#, 1));

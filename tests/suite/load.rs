@@ -3,6 +3,7 @@
 use crate::archive::Tar;
 use crate::host::{Host, busybox_tar};
 use crate::layout::{Layer, Layout, OCI, descriptor, sha256};
+use crate::process::cases;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -129,7 +130,7 @@ fn own_platform() {
 fn compressed_layers() {
     let h = Host::empty();
     let base = busybox();
-    for (command, kind) in [
+    for (command, kind) in cases([
         ("gzip -n", "layer.v1.tar+gzip"),
         ("(head -c 1000 | gzip; gzip -1)", "layer.v1.tar+gzip"),
         ("gzip -n", "layer.v1.tar"), // its bytes say what it is
@@ -139,7 +140,7 @@ fn compressed_layers() {
             "(head -c 1000 | zstd -q; printf '\\132\\052\\115\\030\\003\\0\\0\\0abc'; zstd -q --no-check)",
             "layer.v1.tar+zstd",
         ),
-    ] {
+    ]) {
         let mark = Layer::file("mark", "here").packed(&h, command, kind);
         let base = Layer::plain(base.blob.clone()).packed(&h, command, kind);
         loads(&h, Layout::oci("box:1", &[&base, &mark]).tar(), "box:1");

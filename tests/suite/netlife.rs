@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::netns::{FAR, HOST, OTHER, Server, World, traffic};
-use crate::process::until;
+use crate::process::{fewer, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 
@@ -41,12 +41,40 @@ fn two_hundred_rounds_leave_nothing() {
     w.ok("create --name box -p 8080:80 -p 8080:80/udp -p 9000 busybox sleep 1000");
     w.ok("create --name both --network back -p 8081:80 busybox sleep 1000");
     w.ok("network connect bridge both");
-    for _ in 0..100 {
+    for _ in 0..fewer(100) {
         w.ok("start box both");
         w.ok("stop -t 0 box both");
     }
     w.ok("rm box both");
     w.net.unchanged(&before);
+}
+
+/// The command makes the bridge beside its monitor, which may be the first, done, or have failed.
+#[test]
+fn lone_ones_leave_no_bridge_and_fail_as_without_one() {
+    let Some(w) = World::new() else { return };
+    w.ok("run --rm busybox true");
+    let before = w.net.state();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..fewer(20) {
+                    w.ok("run --rm busybox true");
+                }
+            });
+        }
+    });
+    w.net.unchanged(&before);
+    for wrong in ["--tmpfs /etc/passwd busybox true", "--sysctl net.ipv4.nothing=1 busybox true", "busybox nothing"] {
+        let outcome = |network: &str| {
+            let output = w.run(&format!("run --rm --network {network} {wrong}"));
+            (output.code, output.err)
+        };
+        let (alone, on_bridge) = (outcome("none"), outcome("bridge"));
+        assert_ne!(alone.0, 0, "{wrong}");
+        assert_eq!(alone, on_bridge, "{wrong}");
+        w.net.unchanged(&before);
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long anything may take, on a slow machine with everything else running.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take, on a busy machine with everything else running.
+const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(2);
 
 /// Waits until the condition is true.
@@ -21,16 +21,40 @@ pub fn until(what: &str, condition: impl FnMut() -> bool) {
     assert!(soon(PATIENCE, condition), "waited for {PATIENCE:?} in vain: {what}");
 }
 
+/// `MYDOCKER_TEST_SLOW` says how many times longer everything takes than elsewhere: in a machine whose processor is a program.
+fn slowness() -> u32 {
+    std::env::var("MYDOCKER_TEST_SLOW").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// A limit for this machine.
+pub fn at_most(limit: Duration) -> Duration {
+    limit * slowness()
+}
+
+/// So many rounds, bytes, files or levels; fewer in a slow machine, where other things are asked than how much it bears.
+pub fn fewer(count: usize) -> usize {
+    count.div_ceil(slowness() as usize)
+}
+
+/// All of the cases; every third one in a slow machine. For long tables of alike ones.
+pub fn cases<T>(list: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    list.into_iter().step_by(if slowness() == 1 { 1 } else { 3 })
+}
+
 /// Whether the condition becomes true in time.
 pub fn soon(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + limit;
-    while !condition() {
+    let end = Instant::now() + at_most(limit);
+    loop {
+        let begun = Instant::now();
+        if condition() {
+            return true;
+        }
         if Instant::now() > end {
             return false;
         }
-        std::thread::sleep(GLANCE);
+        // Looking is often a command: who only looks keeps everybody else from getting on.
+        std::thread::sleep(GLANCE.max(begun.elapsed() * 3));
     }
-    true
 }
 
 /// A command line, as a list or as one would type it: blanks separate, '…' keeps together.
@@ -109,6 +133,12 @@ impl<'a> Cmd<'a> {
         self
     }
 
+    /// The command itself, for who runs it in another way: nothing to read, and its output goes nowhere.
+    pub fn into_command(mut self) -> Command {
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.command
+    }
+
     pub fn run(self) -> Output {
         let input = self.input.clone().unwrap_or_default();
         let mut running = self.spawn();
@@ -146,7 +176,7 @@ impl<'a> Cmd<'a> {
     }
 
     fn start(mut self, terminal: Option<Terminal>) -> Running<'a> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + at_most(Duration::from_secs(10));
         let mut child = loop {
             match self.command.spawn() {
                 // A test wrote to the program, and a child that another test forked at that moment has not executed yet.

@@ -96,6 +96,15 @@ fn it_runs_with_one_id() {
 }
 
 #[test]
+fn check_tells_what_is_not_to_be_had() {
+    let home = Home::new("check");
+    let (code, out, err) = home.run("check");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("\nok    root          user 65534 in a user namespace of its own"), "{out}");
+    assert!(out.contains("\nok    overlay ") && !out.contains("\nno ") && !out.contains("bridge "), "{out}");
+}
+
+#[test]
 fn the_whole_life_of_a_container() {
     let home = Home::new("life");
     let id = home.ok("run -d --name box busybox sh -c 'trap \"exit 3\" TERM; echo up; while true; do sleep 0.1; done'");
@@ -154,4 +163,14 @@ fn files_are_copied_and_compared() {
     assert_eq!(h.ok("diff live"), "A /data\nC /etc\nD /etc/group\nC /home\nD /home/user1");
     assert_eq!(h.ok("diff box"), "A /made\nA /stopped");
     h.fails("cp live:/nosuch .", 1, "Could not find the file /nosuch in container live");
+}
+
+#[test]
+fn the_host_of_a_user_starts_and_goes_down() {
+    let home = Home::new("boot");
+    home.ok("run -d --name box --network none --restart always busybox sleep 1000");
+    assert_eq!(home.ok("shutdown -t 1"), "box");
+    assert!(home.ok("boot").contains("box       running"));
+    assert!(home.ok("boot").contains("box       was running"));
+    home.ok("rm -f box");
 }

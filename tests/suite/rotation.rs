@@ -160,7 +160,7 @@ fn kills_at_every_step_lose_no_line() {
 
 #[test]
 fn kills_at_every_step_keep_the_bounds() {
-    for step in ["rotate:made", "rotate:moved", "rotate:shifted", "rotate:done"] {
+    for step in ["rotate:made", "rotate:removed", "rotate:moved", "rotate:shifted", "rotate:done"] {
         let h = Host::new();
         let Some(binary) = crash_binary() else { return };
         h.run("run --name box --log-opt max-size=1k --log-opt max-file=3 busybox seq 100").exits(0);

@@ -44,6 +44,8 @@ impl Ground {
         let output = self.0.run(&["import", &path, "odd"]);
         assert!(output.code == 0, "{what}: {output:?}");
         assert_eq!(self.around(), around, "{what}");
+        // What was noted of it while it was made is what is there.
+        assert!(self.0.ok("system check").starts_with("clean: "), "{what}");
         let image = self.0.ok("images --no-trunc -q odd");
         let config =
             std::fs::read_to_string(self.0.store.join("images").join(image.trim_start_matches("sha256:"))).unwrap();

@@ -5,7 +5,7 @@ use crate::host::Host;
 #[test]
 fn it_has_processes_of_its_own() {
     let h = Host::new();
-    assert_eq!(h.ok("run --rm busybox sh -c 'echo $$; ls -d /proc/[0-9]* | wc -l'"), "1\n3");
+    assert_eq!(h.ok("run --rm busybox sh -c 'echo $$; echo /proc/[0-9]*'"), "1\n/proc/1");
 }
 
 #[test]
@@ -180,4 +180,58 @@ fn the_store_is_closed_to_others() {
     let asked = asked.unwrap();
     // It may be unable to reach the binary at all; in no case may it get an answer.
     assert!(!asked.status.success() && asked.stdout.is_empty(), "{asked:?}");
+}
+
+/// A command of ours that a program starts which changes something first: `sh -c 'ulimit …; exec "$@"' sh`, setpriv.
+fn after(h: &Host, first: &[&str], line: &str) -> std::process::Output {
+    let ours = h.cmd(line).into_command();
+    let mut command = std::process::Command::new(first[0]);
+    command.args(&first[1..]).arg(ours.get_program()).args(ours.get_args());
+    command.envs(ours.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    h.net.hold(&mut command);
+    command.output().unwrap()
+}
+
+/// A descriptor that finds no room in a full table is lost without an error.
+#[test]
+fn a_container_is_in_all_cgroups_or_does_not_start() {
+    let h = Host::new();
+    let cgroups = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{}/cgroup", h.pid(name))).unwrap();
+        text.lines().filter(|line| line.contains("mydocker-")).count()
+    };
+    h.idle("--name whole --network none");
+    let (all, mut started) = (cgroups("whole"), 0);
+    for limit in 16..40 {
+        let change = format!("ulimit -n {limit}; exec \"$@\"");
+        let run = after(&h, &["sh", "-c", &change, "sh"], "run -d --name box --network none busybox sleep 1000");
+        if run.status.success() {
+            assert_eq!(cgroups("box"), all, "with {limit} descriptors");
+            h.ok("rm -f box");
+            started += 1;
+        } else {
+            assert_eq!(String::from_utf8_lossy(&run.stderr).lines().count(), 1, "with {limit} descriptors: {run:?}");
+            assert_eq!(h.field("box", "State"), "", "with {limit} descriptors");
+        }
+    }
+    assert!((1..24).contains(&started), "{started}"); // else nothing was tried
+}
+
+#[test]
+fn the_callers_bounding_set_may_lack_what_is_to_be_dropped() {
+    let h = Host::new();
+    let bounding = "--bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+net_bind_service,\
+                    +net_raw,+sys_chroot,+mknod,+audit_write,+setfcap,+sys_admin,+net_admin";
+    let line = "run --rm --network none --cap-drop SETPCAP --cap-add SYS_ADMIN --cap-add NET_ADMIN busybox echo here";
+    let run = after(&h, &["setpriv", bounding, "--inh-caps=-all"], line);
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "here\n", "{run:?}");
+}
+
+#[test]
+fn both_records_have_the_pid_of_the_command() {
+    let h = Host::new();
+    h.idle("--name one --network none");
+    let id = h.ok("run -d --name two --network none --pid container:one busybox sleep 1000");
+    let info = std::fs::read_to_string(h.run_dir.join(&id).join("containerInfo.json")).unwrap();
+    assert!(info.contains(&format!("\"pid\":\"{}\"", h.pid("two"))), "{info}");
 }

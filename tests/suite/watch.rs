@@ -1,7 +1,7 @@
 //! Looking at running containers, holding them, and changing their limits.
 
 use crate::host::{Host, cgroup_file, is_v1};
-use crate::process::until;
+use crate::process::{at_most, until};
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -76,11 +76,12 @@ fn paused_ones_can_be_ended() {
     let before = h.snapshot();
     for (end, code) in [("stop box", 0), ("kill box", 137), ("kill -s TERM box", 0), ("stop -t 0 box", 137)] {
         h.idle("--name box");
+        until("it listens", || h.ok("logs box") == "ready");
         h.ok("pause box");
         let start = Instant::now();
         h.ok(end);
         h.ended("box");
-        assert!(start.elapsed() < Duration::from_secs(8), "{end}: {:?}", start.elapsed());
+        assert!(start.elapsed() < at_most(Duration::from_secs(8)), "{end}: {:?}", start.elapsed());
         assert!(h.field("box", "Status").starts_with(&format!("Exited ({code})")), "{end}: {}", h.ok("ps -a"));
         h.ok("start box");
         assert_eq!(h.field("box", "State"), "running", "{end}");

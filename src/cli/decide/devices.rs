@@ -3,7 +3,7 @@
 use super::super::read;
 use super::{Job, keep_last, wrongs};
 use mydocker::error::{self, Result};
-use mydocker::kernel::file;
+use mydocker::kernel::{at, file};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ pub fn devices(job: &mut Job<'_>) -> Result<()> {
     let all = &mut job.made.spec.devices;
     job.parsed.list("device", read::device::device, all)?;
     for device in &*all {
-        let why = match rustix::fs::stat(device.source.as_str()) {
+        let why = match at::look(&device.source) {
             Ok(stat) if has_device(&device.source, FileType::from_raw_mode(stat.st_mode)) => continue,
             Ok(_) => "not a device node".to_owned(),
             Err(errno) => error::text(errno),
@@ -56,6 +56,6 @@ fn has_node(dir: BorrowedFd<'_>, depth_left: usize) -> bool {
 
 /// Whether a path leads to a disk.
 pub fn is_disk(path: &str) -> core::result::Result<(), Errno> {
-    let stat = rustix::fs::stat(path)?;
+    let stat = at::look(path)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice { Ok(()) } else { Err(Errno::NOTBLK) }
 }

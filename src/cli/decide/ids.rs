@@ -99,11 +99,11 @@ fn listed(path: &str) -> Result<String> {
 /// The ids of all containers. One whose record is damaged has an unknown range: while it runs nothing can be chosen,
 /// and when it does not run no process has these ids, and it cannot be started any more.
 fn taken(store: &Store) -> Result<Vec<IdRange>> {
-    let (found, _) = containers::all(store)?;
+    let (found, _) = containers::specs(store)?;
     let mut taken = Vec::new();
     for id in containers::ids(store)? {
-        let range = match found.iter().find(|container| container.spec.id == id) {
-            Some(container) => container.spec.ids,
+        let range = match found.iter().find(|spec| spec.id == id) {
+            Some(spec) => spec.ids,
             None if !lock::held(store.containers.as_fd(), &format!("{id}/lock"), containers::LOCK_LIFE)? => None,
             None => {
                 let what = "--userns=auto cannot choose: container {} runs, and its record does not tell which ids it has; \

@@ -3,7 +3,7 @@
 use super::super::read::{self, mount, tmpfs, volume};
 use super::{Job, from_our_env, wrong};
 use mydocker::error::Result;
-use mydocker::kernel::{file, hex, order};
+use mydocker::kernel::{at, file, hex, order};
 use mydocker::spec::{Mount, MountKind};
 
 /// What `-v`, `--mount` and `--tmpfs` ask for.
@@ -19,7 +19,7 @@ pub fn mounts(job: &mut Job<'_>) -> Result<()> {
     for mount in &mut mounts[first..] {
         find_source(mount)?;
         // Whatever keeps us from looking at it keeps us from mounting it.
-        if mount.kind == MountKind::Bind && !mount.make_source && rustix::fs::stat(mount.source.as_str()).is_err() {
+        if mount.kind == MountKind::Bind && !mount.make_source && at::look(&mount.source).is_err() {
             let what = "invalid mount config for type \"bind\": bind source path does not exist: {}";
             return Err(wrong(what, &mount.source));
         }

@@ -7,6 +7,7 @@ use crate::cli::{OK, human, open_store, print_list, ps, read};
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
+use mydocker::spec::text;
 use mydocker::store::images::{self, History};
 use mydocker::store::layers;
 
@@ -60,7 +61,7 @@ fn row(parsed: &Parsed, step: &History, size: u64) -> Object {
         put_text(&mut o, "CreatedAt", &at);
         put_string(&mut o, "CreatedSince", if is_human { human::ago(human::elapsed(created)) } else { at });
     }
-    let by = human::visible(&step.created_by.as_deref().unwrap_or("").replace('\t', " "));
+    let by = human::visible(&text::replace(step.created_by.as_deref().unwrap_or(""), "\t", " "));
     put_string(&mut o, "CreatedBy", if parsed.on("no-trunc") { by } else { ps::cut(&by, COMMAND_CHARS) });
     put_string(&mut o, "Size", if is_human { human::size(size) } else { size.to_string() });
     put_string(&mut o, "Comment", human::visible(step.comment.as_deref().unwrap_or("")));

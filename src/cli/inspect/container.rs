@@ -8,10 +8,12 @@ use super::settings;
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
+use mydocker::life::remove;
 use mydocker::spec::record::{Part, to_json};
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
 use mydocker::store::{Store, volumes};
+use mydocker::walls::cgroup::Freezer;
 use mydocker::walls::mount;
 
 const SIGTERM: i32 = 15;
@@ -45,7 +47,7 @@ const CONTAINER: &str = "Id id,Driver - \"overlay\",Platform - \"linux\",MountLa
         Ulimits ulimits(Name name,Hard hard,Soft soft,)Binds binds,Tmpfs memory,\
         LogConfig .(Type log.driver,Config log_options,)CgroupnsMode cgroup_of,IpcMode ipc_of,PidMode pid_of,\
         UTSMode uts_of,UsernsMode {ids.first}:{ids.size},SecurityOpt options,MaskedPaths masked,\
-        ReadonlyPaths read_only_paths,)";
+        ReadonlyPaths read_only_paths,After after,)";
 /// The directories of its root file system, which is mounted nowhere on the host: of layers, or its own.
 const LAYERS: &str = "LowerDir lower,MergedDir - \"\",UpperDir {home}/upper,WorkDir {home}/work,";
 const ROOTFS: &str = "UpperDir rootfs,";
@@ -72,7 +74,8 @@ pub fn record(of: &dyn Part) -> Object {
 /// The whole answer; `None` when the container has just gone.
 pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Option<Value>> {
     let spec: &Spec = &container.spec;
-    let Some((state, is_paused)) = ps::state(store, container)? else { return Ok(None) };
+    let Some(state) = remove::settle(store, container)? else { return Ok(None) };
+    let is_paused = ps::is_paused(spec, &state, &Freezer::default());
     let mut o = record(spec);
     put(&mut o, "state", life(&state, is_paused));
     put_words(&mut o, spec);
@@ -89,7 +92,7 @@ pub fn value(store: &Store, container: &Container, with_size: bool) -> Result<Op
     );
     let mut o = picked(&table, &Value::Object(o));
     if with_size {
-        let (own, all) = ps::sizes(store, container)?;
+        let (own, all) = ps::sizes(store, spec)?;
         put_number(&mut o, "SizeRw", own as i64);
         put_number(&mut o, "SizeRootFs", all as i64);
     }

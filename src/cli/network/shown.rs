@@ -6,9 +6,10 @@ use crate::cli::shape::{picked, put, put_flag, put_string, put_text};
 use miniserde::json::{Array, Object, Value};
 use mydocker::error::Result;
 use mydocker::life::network;
-use mydocker::spec::{self, Attached};
+use mydocker::spec::{self, Attached, Spec};
+use mydocker::store::Store;
+use mydocker::store::containers;
 use mydocker::store::networks::Network;
-use mydocker::store::{Store, containers};
 
 const NETWORK: &str = "Name name,Id id,Created @created,Scope - \"local\",Driver driver,EnableIPv4 - true,EnableIPv6 six,\
     IPAM .(Driver - \"default\",Options - {},Config ranges,)Internal is_internal,Attachable - false,Ingress - false,\
@@ -37,30 +38,30 @@ pub fn value(store: &Store, known: &Network) -> Result<Value> {
 
 fn members(store: &Store, known: &Network) -> Result<Object> {
     let mut members = Object::new();
-    for container in containers::all(store)?.0 {
-        let spec = &container.spec;
-        if !container.is_alive()? {
-            continue;
-        }
-        let mut attached = Attached::default();
-        let mut is_on = matches!(
-            (spec.network, known.name.as_str()),
-            (spec::Network::Host, "host") | (spec::Network::None, "none")
-        );
-        if spec.network == spec::Network::Bridge {
-            for found in container.state(store)?.networks {
-                if found.network == known.name {
-                    (attached, is_on) = (found, true);
-                }
+    // What cannot be read is not shown.
+    let _ = containers::each(store, &mut |spec| add_member(store, known, &spec, &mut members))?;
+    Ok(members)
+}
+
+fn add_member(store: &Store, known: &Network, spec: &Spec, members: &mut Object) -> Result<()> {
+    if !containers::is_alive(store, &spec.id) {
+        return Ok(());
+    }
+    let mut attached = Attached::default();
+    let mut is_on =
+        matches!((spec.network, known.name.as_str()), (spec::Network::Host, "host") | (spec::Network::None, "none"));
+    if spec.network == spec::Network::Bridge {
+        for found in containers::state_of(store, &spec.id)?.networks {
+            if found.network == known.name {
+                (attached, is_on) = (found, true);
             }
         }
-        if !is_on {
-            continue;
-        }
+    }
+    if is_on {
         let mut o = record(&attached);
         put_text(&mut o, "name", &spec.name);
         put_string(&mut o, "endpoint", network::endpoint_id(&spec.id, &known.id));
-        put(&mut members, &spec.id, Value::Object(picked(MEMBER, &Value::Object(o))));
+        put(members, &spec.id, Value::Object(picked(MEMBER, &Value::Object(o))));
     }
-    Ok(members)
+    Ok(())
 }

@@ -8,7 +8,7 @@ use crate::cli::inspect::verdict;
 use crate::cli::shape::is_in;
 use crate::cli::{ports, read};
 use mydocker::error::{Error, Result};
-use mydocker::spec::{MountKind, Protocol, Publish, Status, port};
+use mydocker::spec::{MountKind, Protocol, Publish, Status, port, text};
 use mydocker::store::{Store, containers, networks as known};
 
 const KEYS: &str = "ancestor before exited expose health id is-task label name network publish since status volume";
@@ -35,7 +35,7 @@ impl Filter {
         let mut read = Self { asked: filter::parse(typed, KEYS)?, other: None, ports: None };
         let value = read.asked.value.as_str();
         let one_of = |words: &str| {
-            if is_in(words, value) { String::new() } else { format!("one of {}", words.replace(' ', ", ")) }
+            if is_in(words, value) { String::new() } else { format!("one of {}", text::replace(words, " ", ", ")) }
         };
         let mut why = String::new();
         match read.asked.key {
@@ -72,7 +72,7 @@ impl Filter {
     fn has_port(&self, row: &Row) -> bool {
         let Some((first, last, protocol)) = self.ports else { return false };
         let fits = |port: u32, of: Protocol| of == protocol && (first..=last).contains(&port);
-        let spec = &row.container.spec;
+        let spec = &row.spec;
         if self.asked.key == "expose" {
             return spec.exposed.iter().any(|text| port::read(text).is_some_and(|(port, of)| fits(port, of)));
         }
@@ -87,7 +87,7 @@ impl Filter {
     }
 
     fn fits(&self, row: &Row) -> bool {
-        let (spec, value) = (&row.container.spec, self.asked.value.as_str());
+        let (spec, value) = (&row.spec, self.asked.value.as_str());
         let matches = |text: &str| text == value || self.asked.matches(text);
         let other = |fits: &dyn Fn(i64) -> bool| {
             self.other.as_ref().is_some_and(|(created, id)| *id != spec.id && fits(*created))

@@ -98,7 +98,9 @@ pub fn dns_search(text: &str) -> Result<String> {
         !label.is_empty() && label.bytes().all(fits) && !label.starts_with('-') && !label.ends_with('-')
     };
     let is_domain = domain.strip_suffix('.').unwrap_or(domain).split('.').all(is_label);
-    if domain == "." || domain.len() <= NAME_BYTES_MAX && is_domain && domain.contains(char::is_alphabetic) {
+    if domain == "."
+        || domain.len() <= NAME_BYTES_MAX && is_domain && domain.contains(|c: char| c.is_ascii_alphabetic())
+    {
         return Ok(domain.to_owned());
     }
     Err(wrong("invalid domain: {}", text))

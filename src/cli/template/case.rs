@@ -47,6 +47,17 @@ fn of_runs(char: char, to_upper: bool) -> char {
     char
 }
 
+/// Whether words have it: a letter or a digit. Of what is not ASCII only the blocks of signs are told apart: a table of all
+/// letters is 3 KB.
+pub fn is_in_word(char: char) -> bool {
+    match char {
+        '\0'..='\x7f' => char.is_ascii_alphanumeric(),
+        '\u{80}'..='\u{bf}' => matches!(char, 'ª' | 'µ' | 'º'),
+        '×' | '÷' | '\u{3000}'..='\u{3004}' | '\u{3008}'..='\u{3020}' | '\u{ff00}'..='\u{ff0f}' => false,
+        _ => !matches!(char, '\u{2000}'..='\u{2bff}' | '\u{e000}'..='\u{f8ff}' | '\u{1f000}'..='\u{1faff}'),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +65,24 @@ mod tests {
     /// What the standard library gives, if it is one character.
     fn one(mut chars: impl Iterator<Item = char>) -> Option<char> {
         chars.next().filter(|_| chars.next().is_none())
+    }
+
+    #[test]
+    fn letters_are_in_words() {
+        for char in
+            ['À'..'\u{250}', '\u{370}'..'\u{375}', 'Ά'..'\u{3ff}', 'А'..'\u{482}', '一'..'\u{9fff}', '가'..'\u{d7a4}']
+        {
+            for char in char.filter(|char| !matches!(char, '\u{387}' | '\u{3f6}' | '\u{38b}' | '\u{38d}' | '\u{3a2}')) {
+                assert_eq!(is_in_word(char), char.is_alphanumeric(), "{char:?}");
+            }
+        }
+        for char in ('\0'..='\u{bf}').chain("—“”…€√→│☃、「」／😀 ".chars()) {
+            assert_eq!(
+                is_in_word(char),
+                char.is_alphanumeric() && !matches!(char, '²' | '³' | '¹' | '¼'..='¾'),
+                "{char:?}"
+            );
+        }
     }
 
     #[test]

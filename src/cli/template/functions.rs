@@ -5,6 +5,7 @@ use super::super::shape;
 use super::{Seen, case};
 use core::cmp::Ordering;
 use miniserde::json::{Array, Number, Value};
+use mydocker::spec::text;
 
 /// Most spaces that a format may ask for in one place.
 const PAD_MAX: usize = 1024;
@@ -197,7 +198,7 @@ fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         out.push(if first { case::upper(char) } else { char });
-        first = !char.is_alphanumeric() && !matches!(char, '_' | '\'');
+        first = !case::is_in_word(char) && !matches!(char, '_' | '\'');
     }
     out
 }
@@ -284,9 +285,9 @@ fn split(text: &str, separator: &str) -> Value {
             rest = behind(rest, first.len());
         }
     } else {
-        while let Some(at) = rest.find(separator) {
-            push(part(rest, 0, at));
-            rest = behind(rest, at + separator.len());
+        while let Some((before, after)) = text::cut(rest, separator) {
+            push(before);
+            rest = after;
         }
         push(rest);
     }
@@ -461,7 +462,9 @@ fn verb_text(verb: char, value: &Value) -> String {
         | ('s', Value::String(_) | Value::Array(_) | Value::Object(_))
         | ('d', Value::Number(Number::U64(_) | Number::I64(_)))
         | ('t', Value::Bool(_)) => shown(value),
-        ('q', Value::String(text)) => format!("\"{}\"", visible(&text.replace('\\', "\\\\").replace('"', "\\\""))),
+        ('q', Value::String(text)) => {
+            format!("\"{}\"", visible(&text::replace(&text::replace(text, "\\", "\\\\"), "\"", "\\\"")))
+        }
         ('q', Value::Array(all)) => {
             let mut text = String::new();
             for value in all {

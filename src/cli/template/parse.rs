@@ -2,8 +2,11 @@
 
 use super::super::human::{behind, part, visible};
 use super::super::shape::is_in;
+use super::case;
 use super::functions::{Function, function};
-use miniserde::json::{self, Value};
+use miniserde::json::Value;
+use mydocker::spec::json::tree;
+use mydocker::spec::text;
 
 /// Deepest nesting of blocks and parentheses.
 const DEPTH_MAX: usize = 64;
@@ -147,7 +150,7 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
     let mut items = Vec::new();
     let (mut at, mut trim) = (0, false);
     loop {
-        let open = behind(text, at).find("{{").map_or(text.len(), |found| at + found);
+        let open = text::find(behind(text, at), "{{").map_or(text.len(), |found| at + found);
         let inside = (open + 2).min(text.len());
         let dash = behind(text, inside).strip_prefix('-').is_some_and(|rest| rest.starts_with(is_space));
         let mut plain = part(text, at, open);
@@ -170,7 +173,7 @@ fn lex(text: &str) -> Parse<Vec<Item<'_>>> {
             (at, trim) = action(text, start, &mut items)?;
             continue;
         }
-        let Some(close) = behind(text, start).find("*/").map(|found| start + found + 2) else {
+        let Some(close) = text::find(behind(text, start), "*/").map(|found| start + found + 2) else {
             return fault(open, "unclosed comment");
         };
         let rest = behind(text, close);
@@ -205,9 +208,9 @@ fn token(text: &str, at: usize) -> Parse<(Kind, usize)> {
     let mut chars = text.chars();
     let Some(first) = chars.next() else { return fault(at, "unclosed action") };
     let follows = chars.next().unwrap_or(' ');
-    let begins_word = |char: char| char.is_alphabetic() || char == '_';
+    let is_in_word = |char: char| case::is_in_word(char) || char == '_';
+    let begins_word = |char: char| is_in_word(char) && !char.is_ascii_digit();
     let length = |fits: &dyn Fn(char) -> bool| first.len_utf8() + run(behind(text, first.len_utf8()), fits);
-    let is_in_word = |char: char| char.is_alphanumeric() || char == '_';
     Ok(match first {
         '"' => (Kind::Quoted, unquoted(text, at)?.1),
         '`' => match behind(text, 1).find('`') {
@@ -219,7 +222,7 @@ fn token(text: &str, at: usize) -> Parse<(Kind, usize)> {
         '$' => (Kind::Variable, length(&is_in_word)),
         ':' if follows == '=' => (Kind::Mark(b':'), 2),
         '=' | '|' | '(' | ')' | ',' => (Kind::Mark(first as u8), 1),
-        '0'..='9' | '+' | '-' | '.' => (Kind::Number, length(&|char| char.is_alphanumeric() || char == '.')),
+        '0'..='9' | '+' | '-' | '.' => (Kind::Number, length(&|char| case::is_in_word(char) || char == '.')),
         _ if begins_word(first) => (Kind::Word, length(&is_in_word)),
         _ => {
             let shown = visible(part(text, 0, first.len_utf8()));
@@ -490,8 +493,8 @@ impl<'a> Parser<'a> {
 
 /// JSON's numbers are the ones that are needed, and their parser is in the binary anyway.
 fn number(text: &str, at: usize) -> Parse<Value> {
-    match json::from_str(text) {
-        Ok(number @ Value::Number(_)) => Ok(number),
+    match tree::value(text) {
+        Some(number @ Value::Number(_)) => Ok(number),
         _ => fault(at, &format!("bad number syntax: \"{text}\"")),
     }
 }

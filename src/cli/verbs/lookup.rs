@@ -2,7 +2,9 @@
 
 use super::VERBS;
 use crate::cli::args::Verb;
+use crate::cli::help;
 use mydocker::kernel::order;
+use mydocker::spec::text;
 use std::fmt::Write as _;
 
 /// The verb that the words begin with, and how many words name it (`container ls` are two).
@@ -53,19 +55,9 @@ pub fn group_help(group: &str) -> String {
 
 /// What `mydocker help` says.
 pub fn overview() -> String {
-    let mut text = String::from(
-        "Usage:  mydocker [--root DIR] [--run-root DIR] VERB [OPTIONS] …\n\n\
-         Containers in one file, without a daemon.\n\nVerbs:\n",
-    );
+    let mut verbs = String::new();
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<19} {}", verb.name(), verb.about()); // a String takes everything
+        let _ = writeln!(verbs, "  {:<19} {}", verb.name(), verb.about()); // a String takes everything
     }
-    text.push_str(
-        "\nOptions:\n      --root DIR       Where everything is kept (default /var/lib/mydocker, or $MYDOCKER_ROOT)\n      \
-         --run-root DIR   Where sockets are kept (default /run/mydocker, or $MYDOCKER_RUN)\n      \
-         --debug          Tell the long story on stderr\n\n\
-         First steps:\n  mydocker import rootfs.tar busybox\n  mydocker run -it busybox sh\n\n\
-         'mydocker help VERB' says more about a verb.\n",
-    );
-    text
+    text::replace(help::text("overview.txt"), "@VERBS\n", &verbs)
 }

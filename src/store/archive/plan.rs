@@ -3,6 +3,7 @@
 use super::{Blob, FULL_NAME, Place, REF_NAME};
 use crate::error::{Error, Result};
 use crate::kernel::hex;
+use crate::spec::json::tree;
 use crate::spec::text::has;
 use crate::store::bundle::{get, list, text};
 use crate::store::images::{self, Image};
@@ -12,7 +13,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::json::{self, Number, Value};
+use miniserde::json::{Number, Value};
 
 /// Lists of images and layers. Registries allow four times as much, and use a hundredth.
 const LIST_BYTES_MAX: u64 = 1 << 20;
@@ -120,7 +121,7 @@ fn about(path: &str, why: &str) -> Error {
 }
 
 fn parse(name: &str, bytes: &[u8]) -> Result<Value> {
-    let value = core::str::from_utf8(bytes).ok().and_then(|text| json::from_str(text).ok());
+    let value = core::str::from_utf8(bytes).ok().and_then(tree::value);
     value.ok_or_else(|| about(name, "is not JSON"))
 }
 

@@ -1,11 +1,12 @@
 //! How a bundle is made: the program without what may be behind it, the layers, the index, the trailer.
 
 use super::{BUFFER_BYTES, Bundle, FLAGS_AT, MAGIC, MARK_ENTRY, MARK_IMAGES, OURSELVES};
-use super::{TRAILER_BYTES, VERSION, damaged, number, open_file, own, text};
+use super::{VERSION, damaged, number, open_file, own, text};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::{self, Sink, Source};
 use crate::kernel::{at, fault, file};
+use crate::spec::json::tree;
 use crate::store::images;
 use crate::store::pack::{self, Form};
 use crate::store::{Store, layers, skeleton};
@@ -124,7 +125,7 @@ fn content(store: &Store, wanted: &[(String, String)], entry: &[&str], out: &mut
 
 /// Writes the layers of an image that are not there yet, and returns what the index says of all.
 fn pack_layers(store: &Store, config: &mut String, done: &mut Vec<Packed>, out: &mut Out<'_>) -> Result<String> {
-    let mut document = json::from_str(config).unwrap_or(Value::Null); // without layers, then
+    let mut document = tree::value(config).unwrap_or(Value::Null); // without layers, then
     let (mut layers, mut is_same) = (String::new(), true);
     for diff_id in diff_ids(&mut document) {
         let Value::String(old) = &mut *diff_id else { continue };
@@ -217,12 +218,7 @@ fn pack_layer(store: &Store, stored: &str, out: &mut Out<'_>) -> Result<Packed> 
 }
 
 /// The last bytes of the file.
-pub fn trailer(at: u64, length: u64, sha256: &str) -> [u8; TRAILER_BYTES] {
-    let mut trailer = [0; TRAILER_BYTES];
-    trailer[..8].copy_from_slice(&MAGIC);
-    trailer[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    trailer[16..24].copy_from_slice(&at.to_le_bytes());
-    trailer[24..32].copy_from_slice(&length.to_le_bytes());
-    trailer[32..].copy_from_slice(sha256.as_bytes());
-    trailer
+pub fn trailer(at: u64, length: u64, sha256: &str) -> Vec<u8> {
+    let numbers = [u64::from(VERSION), at, length].map(u64::to_le_bytes);
+    [&MAGIC[..], numbers.as_flattened(), sha256.as_bytes()].concat()
 }

@@ -54,6 +54,7 @@ pub fn remove(store: &Store, word: &str, force: bool, prunes: bool) -> Result<Re
     if !by_name || names.len() == 1 {
         delete(store, id.to_string(), force, prunes, by_name, &mut removed)?;
     }
+    rustix::fs::fsync(&store.images).tried("sync the images")?;
     store.unlock_images();
     trash::sweep(store)?;
     Ok(removed)
@@ -111,18 +112,23 @@ fn conflict(store: &Store, id: &str, has_names: bool, force: bool) -> Result<Opt
 /// The short ids of a running container that uses the image, and of any one. With `force`, containers that cannot be read
 /// use nothing.
 fn users(store: &Store, id: &str, force: bool) -> Result<(Option<String>, Option<String>)> {
-    let (all, errors) = containers::all(store)?;
-    if let (Some(error), false) = (errors.first(), force) {
-        return Err(Error::new(format_args!("cannot tell whether image {} is in use: {error}", &id[..12])));
-    }
-    let (mut running, mut any) = (None, None);
-    for container in &all {
-        if container.spec.image_id == id {
-            any = Some(container.spec.id[..12].to_string());
-            if container.is_alive()? {
-                running.clone_from(&any);
+    let (mut running, mut any, mut unknown) = (None, None, None);
+    let errors = containers::each(store, &mut |spec| {
+        if spec.image_id == id {
+            any = Some(spec.id[..12].to_string());
+            match containers::lives(store, &spec.id) {
+                Ok(true) => running.clone_from(&any),
+                Ok(false) => {}
+                Err(error) => unknown = Some(error),
             }
         }
+        Ok(())
+    })?;
+    if let Some(error) = unknown {
+        return Err(error);
+    }
+    if let (Some(error), false) = (errors.first(), force) {
+        return Err(Error::new(format_args!("cannot tell whether image {} is in use: {error}", &id[..12])));
     }
     Ok((running, any))
 }
@@ -138,8 +144,10 @@ fn names(store: &Store, id: &str) -> Result<Vec<Reference>> {
 }
 
 fn untag(store: &Store, id: &str, reference: &Reference, removed: &mut Removed) -> Result<()> {
-    match at::remove(store.dir("refs")?.as_fd(), &reference.file_name(), AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
+    let refs = store.dir("refs")?;
+    match at::remove(refs.as_fd(), &reference.file_name(), AtFlags::empty()) {
+        // A power cut must not bring back the name, but not the image.
+        Ok(()) | Err(Errno::NOENT) => rustix::fs::fsync(&refs).tried("sync the names of images")?,
         Err(errno) => {
             let error = Error::os(format_args!("remove the name {}", reference.text()), errno);
             return Err(store.locate("refs", error));

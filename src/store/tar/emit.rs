@@ -2,6 +2,7 @@
 
 use super::{BLOCK_BYTES, Block, Entry, Kind, NAME_BYTES_MAX, RECORD_BYTES_MAX, Time, padding, shown};
 use crate::error::{Error, Result};
+use crate::kernel::io;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,13 +33,13 @@ pub fn emit(entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
 /// What a ustar header can say of the entry; what does not fit is cut, or zero (then pax says it).
 pub(super) fn ustar(entry: &Entry) -> Block {
     let mut block = [0u8; BLOCK_BYTES];
-    let (prefix, name) = split(&entry.name).unwrap_or((b"", &entry.name[..entry.name.len().min(100)]));
-    put(&mut block[..100], name);
-    octal(&mut block[100..108], u64::from(entry.mode));
-    octal(&mut block[108..116], u64::from(entry.uid));
-    octal(&mut block[116..124], u64::from(entry.gid));
-    octal(&mut block[124..136], entry.stored);
-    octal(&mut block[136..148], entry.mtime.seconds.try_into().unwrap_or(0));
+    let (prefix, name) = split(&entry.name).unwrap_or((b"", entry.name.get(..100).unwrap_or(&entry.name)));
+    put(&mut block, 0, name);
+    octal(&mut block, 100, 7, u64::from(entry.mode));
+    octal(&mut block, 108, 7, u64::from(entry.uid));
+    octal(&mut block, 116, 7, u64::from(entry.gid));
+    octal(&mut block, 124, 11, entry.stored);
+    octal(&mut block, 136, 11, entry.mtime.seconds.try_into().unwrap_or(0));
     block[156] = match entry.kind {
         Kind::File => b'0',
         Kind::HardLink => b'1',
@@ -49,26 +50,26 @@ pub(super) fn ustar(entry: &Entry) -> Block {
         Kind::Fifo => b'6',
         Kind::Other(flag) => flag,
     };
-    put(&mut block[157..257], &entry.link[..entry.link.len().min(100)]);
-    put(&mut block[257..265], b"ustar\x0000");
-    octal(&mut block[329..337], u64::from(entry.device.0));
-    octal(&mut block[337..345], u64::from(entry.device.1));
-    put(&mut block[345..500], prefix);
-    block[148..156].fill(b' ');
+    put(&mut block, 157, entry.link.get(..100).unwrap_or(&entry.link));
+    put(&mut block, 257, b"ustar\x0000");
+    octal(&mut block, 329, 7, u64::from(entry.device.0));
+    octal(&mut block, 337, 7, u64::from(entry.device.1));
+    put(&mut block, 345, prefix);
+    put(&mut block, 148, b"        ");
     let sum = block.iter().map(|b| u64::from(*b)).sum();
-    octal(&mut block[148..155], sum);
+    octal(&mut block, 148, 6, sum);
     block
 }
 
-pub(super) fn put(field: &mut [u8], bytes: &[u8]) {
-    field[..bytes.len()].copy_from_slice(bytes);
+/// Puts the bytes at a place of the block.
+pub(super) fn put(block: &mut Block, at: usize, bytes: &[u8]) {
+    io::copy(bytes, &mut block[at..]);
 }
 
-/// Octal digits and a NUL; zero when the number does not fit.
-pub(super) fn octal(field: &mut [u8], number: u64) {
-    let digits = field.len() - 1;
-    let mut left = if fits(number, digits as u32) { number } else { 0 };
-    for place in field[..digits].iter_mut().rev() {
+/// So many octal digits at a place of the block; zero when the number does not fit. The NUL behind them is there.
+pub(super) fn octal(block: &mut Block, at: usize, digits: u32, number: u64) {
+    let mut left = if fits(number, digits) { number } else { 0 };
+    for place in block[at..at + digits as usize].iter_mut().rev() {
         *place = b'0' + (left & 7) as u8;
         left >>= 3;
     }

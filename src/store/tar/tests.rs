@@ -19,7 +19,7 @@ fn parse(bytes: &[u8]) -> Result<Entry> {
 fn sealed(mut block: Block) -> Block {
     block[148..156].fill(b' ');
     let sum = block.iter().map(|b| u64::from(*b)).sum();
-    octal(&mut block[148..155], sum);
+    octal(&mut block, 148, 6, sum);
     block
 }
 
@@ -127,11 +127,11 @@ fn hostile_headers_are_refused() {
 #[test]
 fn signed_sums_and_v7() {
     let mut block = [0u8; BLOCK_BYTES];
-    put(&mut block, b"d\xe9/");
-    octal(&mut block[100..108], 0o755);
+    put(&mut block, 0, b"d\xe9/");
+    octal(&mut block, 100, 7, 0o755);
     block[148..156].fill(b' ');
     let sum: i64 = block.iter().map(|b| i64::from(*b as i8)).sum();
-    octal(&mut block[148..155], sum as u64);
+    octal(&mut block, 148, 6, sum as u64);
     assert!(parse(&block).is_ok_and(|entry| entry.kind == Kind::Directory));
 }
 
@@ -196,7 +196,7 @@ fn random_blocks_never_panic() {
             for _ in 0..next() % 8 {
                 block[next() % 512] = next() as u8;
             }
-            put(&mut block[124..136], b"00000000100\0");
+            put(&mut block, 124, b"00000000100\0");
             if parser.block(&sealed(block)).is_err() {
                 break;
             }

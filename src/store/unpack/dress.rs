@@ -3,6 +3,7 @@
 use crate::error::{Result, Tried};
 use crate::store::tar::{self, Entry, Kind, Time, shown};
 use alloc::format;
+use core::ffi::CStr;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::fs::{chmodat, chownat, fchmod, fchown, fsetxattr, utimensat};
@@ -90,7 +91,7 @@ pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool, made: Opti
 
 /// The same for what cannot be opened: symlinks, pipes, devices. Their attributes are not worth the way through /proc.
 /// `alone`: nobody else writes here. Otherwise the mode must have come with the making.
-pub fn dress_at(parent: &OwnedFd, name: &[u8], entry: &Entry, owners: Owners, alone: bool) -> Result<()> {
+pub fn dress_at(parent: &OwnedFd, name: &CStr, entry: &Entry, owners: Owners, alone: bool) -> Result<()> {
     let what = |verb: &str| format!("set the {verb} of {}", shown(&entry.name));
     if let Some((uid, gid)) = owners.of(entry, true) {
         let done = chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);

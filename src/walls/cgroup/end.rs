@@ -22,14 +22,18 @@ const SEARCH_MAX: usize = 100_000;
 /// Anyone: kills what is left in the container's cgroups, and removes them. Idempotent; goes on after an error and
 /// returns the first.
 pub fn release(place: Place<'_>) -> Result<()> {
+    release_from(&hierarchies()?, place)
+}
+
+/// The same where the hierarchies are known.
+pub fn release_from(all: &[Hierarchy], place: Place<'_>) -> Result<()> {
     let mut first = Ok(());
     let deadline = time::monotonic_ms() + KILL_WAIT_MS;
-    let all = hierarchies()?;
-    for hierarchy in &all {
+    for hierarchy in all {
         let path = hierarchy.group(place);
         let done = match at::remove(CWD, &path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
-            Err(_) => empty_and_remove(&all, place, &path, deadline),
+            Err(_) => empty_and_remove(all, place, &path, deadline),
         };
         hierarchy.remove_parents(place);
         if first.is_ok() {

@@ -1,4 +1,7 @@
-//! Where the cgroup of a container is: below which mounted hierarchies, and the way down from their roots.
+//! Where the cgroup of a container is: below which hierarchies, and the way down from their roots.
+//!
+//! Where no hierarchy is mounted, there is a mount of cgroup2 for this process alone, which has no mount point. All processes
+//! see the same cgroups all the same: the kernel has one tree of them.
 
 use crate::error::{Error, Result, escaped};
 use crate::kernel::{at, file, words};
@@ -7,9 +10,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 /// The controllers that a container joins, where the kernel has them.
 const CONTROLLERS: &str = "memory pids cpu cpuacct cpuset devices freezer blkio";
@@ -48,32 +52,53 @@ pub fn check_parent(parent: &str) -> Result<()> {
     Ok(())
 }
 
-/// One mounted hierarchy.
+/// One hierarchy.
 pub struct Hierarchy {
-    /// Where it is mounted on this host.
+    /// Where it is mounted on this host; through a descriptor of this process where it is mounted for us alone.
     pub path: String,
     /// Its controllers (v1), as the mount option spells them.
     pub controllers: String,
     /// Whether it is the one of cgroup v2.
     pub v2: bool,
+    /// What `path` leads through then.
+    pub own: Option<OwnedFd>,
 }
 
 /// The hierarchies of this host: v1 ones with controllers that we use; the v2 one only where there are none of those
-/// (a hybrid host keeps its controllers on v1).
+/// (a hybrid host keeps its controllers on v1). None is mounted: v2, unless this process may not mount it.
 pub fn hierarchies() -> Result<Vec<Hierarchy>> {
-    Ok(parse_mountinfo(&file::read_text("/proc/self/mountinfo")?))
+    let (mut found, has_parts) = parse_mountinfo(&file::read_text("/proc/self/mountinfo")?);
+    // Whoever gave us a part of a hierarchy does not want us above it.
+    if found.is_empty() && !has_parts {
+        found.extend(own().ok());
+    }
+    Ok(found)
 }
 
-/// proc_pid_mountinfo(5): `id parent major:minor root mount-point options … - fstype source super-options`
-fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
-    let mut found: Vec<Hierarchy> = Vec::new();
+/// cgroup v2, mounted for this process alone. fsmount(2)
+fn own() -> core::result::Result<Hierarchy, Errno> {
+    let fs = fsopen(c"cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&fs)?;
+    let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+    Ok(Hierarchy { path, controllers: String::new(), v2: true, own: Some(tree) })
+}
+
+/// The hierarchies that are mounted, and whether a part of one is. proc_pid_mountinfo(5):
+/// `id parent major:minor root mount-point options … - fstype source super-options`
+fn parse_mountinfo(text: &str) -> (Vec<Hierarchy>, bool) {
+    let (mut found, mut has_parts): (Vec<Hierarchy>, bool) = (Vec::new(), false);
     let mut words: Vec<&str> = Vec::with_capacity(16);
     for line in text.lines() {
         words.clear();
         words.extend(line.split(' '));
         let Some(dash) = words.iter().position(|word| *word == "-") else { continue };
-        let [_, _, _, "/", path, ..] = words[..dash] else { continue };
+        let [_, _, _, root, path, ..] = words[..dash] else { continue };
         let [_, kind, _, options, ..] = words[dash..] else { continue };
+        if root != "/" {
+            has_parts |= kind.starts_with("cgroup");
+            continue;
+        }
         let mut ours = String::new();
         for option in options.split(',').filter(|option| words::has(CONTROLLERS, option)) {
             ours.push_str(if ours.is_empty() { "" } else { "," });
@@ -83,13 +108,13 @@ fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
         let first = ours.split(',').next().unwrap_or("");
         let known = found.iter().any(|h| h.v2 == v2 && (v2 || h.has(first)));
         if !known && (v2 || kind == "cgroup" && !ours.is_empty()) {
-            found.push(Hierarchy { path: unescape(path), controllers: ours, v2 });
+            found.push(Hierarchy { path: unescape(path), controllers: ours, v2, own: None });
         }
     }
     if found.iter().any(|h| !h.v2) {
         found.retain(|h| !h.v2);
     }
-    found
+    (found, has_parts)
 }
 
 /// Blanks, tabs, newlines and backslashes are octal in mountinfo.
@@ -252,7 +277,8 @@ mod tests {
 
     #[test]
     fn hybrid_hosts_keep_v1() {
-        let found = parse_mountinfo(V1);
+        let (found, has_parts) = parse_mountinfo(V1);
+        assert!(has_parts);
         assert_eq!(found.len(), 2);
         assert!(found[0].has("cpu") && found[0].has("cpuacct") && !found[0].has("memory"));
         assert_eq!(found[0].controllers, "cpu,cpuacct");
@@ -261,14 +287,14 @@ mod tests {
 
     #[test]
     fn unified_hosts_have_one() {
-        let found = parse_mountinfo("34 30 0:29 / /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n");
-        assert_eq!(found.len(), 1);
+        let (found, has_parts) = parse_mountinfo("34 30 0:29 / /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n");
+        assert!(found.len() == 1 && !has_parts);
         assert!(found[0].v2 && found[0].path == "/sys/fs/my cgroup");
     }
 
     #[test]
     fn places() {
-        let h = Hierarchy { path: "/c".into(), controllers: "cpu".into(), v2: false };
+        let h = Hierarchy { path: "/c".into(), controllers: "cpu".into(), v2: false, own: None };
         let at = |parent| Place { id: "7", parent };
         assert_eq!(h.group(at("")), "/c/mydocker-7");
         assert_eq!(h.group(at("/a/b/")), "/c/a/b/mydocker-7");

@@ -3,6 +3,7 @@
 use super::place::{Group, Hierarchy, Place};
 use super::v2;
 use crate::error::{Error, Result};
+use crate::kernel::file;
 use crate::spec::Limits;
 use alloc::string::ToString;
 use rustix::io::Errno;
@@ -56,6 +57,9 @@ impl Setter<'_> {
                     continue;
                 }
                 let why = match errno {
+                    Errno::NOENT | Errno::INVAL if is_of_v1(controller) => {
+                        " (a hierarchy of cgroup v1 has it that is mounted nowhere: mount it, or boot with cgroup_no_v1=all)"
+                    }
                     Errno::NOENT | Errno::INVAL => " (the kernel or a cgroup above does not give that controller)",
                     Errno::BUSY | Errno::OPNOTSUPP => " (it has processes of its own: choose another --cgroup-parent)",
                     _ => "",
@@ -74,4 +78,15 @@ impl Setter<'_> {
     pub fn no_file(&self, limit: &str, name: &str, why: &str) -> Error {
         Error::os(format_args!("cannot set --{limit}: {}/{name}{why}", self.group.path), Errno::NOENT)
     }
+}
+
+/// Whether a controller is bound to a hierarchy of v1, where v2 does not get it. cgroups(7), /proc/cgroups:
+/// `name hierarchy count enabled`
+fn is_of_v1(controller: &str) -> bool {
+    let name = if controller == "io" { "blkio" } else { controller };
+    let text = file::read_text("/proc/cgroups").unwrap_or_default(); // a kernel without v1
+    text.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(name) && words.next().is_some_and(|hierarchy| hierarchy != "0")
+    })
 }

@@ -70,7 +70,8 @@ pub fn usage(place: Place<'_>) -> Result<Usage> {
 /// when it has no cgroup (any more).
 pub fn pids(place: Place<'_>) -> Result<Vec<i32>> {
     // Any hierarchy will do: it is in all of them.
-    let mut dirs = alloc::vec![groups(place)?.swap_remove(0).1.path];
+    let groups = groups(place)?; // they keep the way to the path
+    let mut dirs = alloc::vec![groups[0].1.path.clone()];
     let mut pids = Vec::new();
     while let Some(dir) = dirs.pop() {
         // What cannot be read has gone, or is a v2 cgroup of threads, whose processes are listed above.

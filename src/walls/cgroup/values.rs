@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, FileType};
 pub const CPU_PERIOD_US: u64 = 100_000;
 
 /// The limits by the v1 controller that they need.
-const NEEDS: [(&str, &str); 5] = [
+pub const NEEDS: [(&str, &str); 5] = [
     ("memory", "memory memory-swap memory-reservation memory-swappiness oom-kill-disable"),
     ("cpu", "cpus cpu-period cpu-quota cpu-shares"),
     ("cpuset", "cpuset-cpus cpuset-mems"),
@@ -120,7 +120,8 @@ mod tests {
         assert!(!is_nothing(&memory));
         let error = refuse_unset(&[], &memory).unwrap_err();
         assert!(format!("{error}").contains("--memory: no cgroup hierarchy with the controller memory"), "{error}");
-        let only = |controllers: &str| Hierarchy { path: "/x".into(), controllers: controllers.into(), v2: false };
+        let only =
+            |controllers: &str| Hierarchy { path: "/x".into(), controllers: controllers.into(), v2: false, own: None };
         assert!(refuse_unset(&[only("cpu,cpuacct")], &memory).is_err());
         assert!(refuse_unset(&[only("cpu,cpuacct"), only("memory")], &memory).is_ok());
     }

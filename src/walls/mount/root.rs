@@ -5,9 +5,10 @@ use super::tree::{attach, clone_tree, map_ids, set};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::file;
 use crate::spec::Spec;
-use crate::store::Store;
+use crate::store::{Store, base};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount as api;
@@ -28,12 +29,12 @@ pub fn open(store: &Store, spec: &Spec, volatile: bool, ids: Option<BorrowedFd<'
     if let Some(ids) = ids {
         map_layers(spec, ids)?;
     }
-    if volatile {
-        // It was started before, and ended in an orderly way: then the kernel's mark of a lost cache does not count.
-        let _ = file::remove_tree(rustix::fs::CWD, "work/work/incompat/volatile"); // what stays the mount tells of
-    }
     match overlay_by_steps(store, spec, volatile) {
-        Err(error) if error.is(Errno::INVAL) || error.is(Errno::NOSYS) => overlay_in_one_string(store, spec, volatile),
+        Err(first) if first.is(Errno::INVAL) || first.is(Errno::NOSYS) => {
+            // Where the kernel knows the first way, its answer to that says more.
+            overlay_in_one_string(store, spec, volatile)
+                .map_err(|error| if error.is(Errno::INVAL) && has_long_lists() { first } else { error })
+        }
         other => other,
     }
     .map_err(|error| match ids {
@@ -56,18 +57,25 @@ pub fn map_own_directory(ids: BorrowedFd<'_>) -> Result<()> {
 
 /// Covers each layer with an id-mapped mount of itself. The overlay mounts those.
 fn map_layers(spec: &Spec, ids: BorrowedFd<'_>) -> Result<()> {
-    for layer in &spec.layers {
-        let path = layer_path(layer);
-        let tree = clone_tree(rustix::fs::CWD, &path, false)?;
+    for path in &lower(spec) {
+        let tree = clone_tree(rustix::fs::CWD, path, false)?;
         map_ids(&tree, ids, "the layers")?;
-        attach(&tree, file::open_dir(&path)?.as_fd())?;
+        attach(&tree, file::open_dir(path)?.as_fd())?;
     }
     Ok(())
 }
 
-/// A layer as seen from `containers/<id>/`.
-fn layer_path(layer: &str) -> String {
-    format!("../../layers/{layer}/diff")
+/// What is below the upper directory, the topmost first, as seen from `containers/<id>/`.
+fn lower(spec: &Spec) -> Vec<String> {
+    let mut paths = Vec::new();
+    for layer in spec.layers.iter().rev() {
+        paths.push(format!("../../layers/{layer}/diff"));
+    }
+    let base = ["../../", base::NAME].concat();
+    if file::exists_at(rustix::fs::CWD, &base) {
+        paths.push(base);
+    }
+    paths
 }
 
 /// What a distribution may switch on by default, and what would leave marks in the upper directory that no layer can carry.
@@ -79,12 +87,15 @@ fn features(store: &Store) -> &'static [(&'static str, &'static str)] {
 }
 
 /// fsconfig with a `lowerdir+` for each layer: kernels from 6.8 on.
-fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
+pub fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
+    if volatile {
+        // It was started before, and ended in an orderly way: then the kernel's mark of a lost cache does not count.
+        let _ = file::remove_tree(rustix::fs::CWD, "work/work/incompat/volatile"); // what stays the mount tells of
+    }
     let fs = api::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(no_overlay)?;
     set(&fs, "source", "overlay").tried("mount the overlay")?;
-    for layer in spec.layers.iter().rev() {
-        set(&fs, "lowerdir+", &layer_path(layer))
-            .map_err(|errno| explain(&fs, &format!("use the layer {layer}"), errno))?;
+    for path in &lower(spec) {
+        set(&fs, "lowerdir+", path).map_err(|errno| explain(&fs, &format!("use the layer {path}"), errno))?;
     }
     let options = || -> core::result::Result<(), Errno> {
         set(&fs, "upperdir", "upper")?;
@@ -106,15 +117,15 @@ fn overlay_by_steps(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedF
     api::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).tried("mount the overlay")
 }
 
+/// Whether the list of layers may be longer than a page. Before 6.5 the kernel takes any word, and thinks about it later.
+pub fn has_long_lists() -> bool {
+    let fs = api::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC);
+    fs.is_ok_and(|fs| set(&fs, "lowerdir+", "/").is_ok() && set(&fs, "unknown", "/").is_err())
+}
+
 /// mount(2): all layers in one page of options.
 fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
-    let mut lower = String::new();
-    for layer in spec.layers.iter().rev() {
-        if !lower.is_empty() {
-            lower.push(':');
-        }
-        lower.push_str(&layer_path(layer));
-    }
+    let lower = lower(spec).join(":");
     let mut options = format!("lowerdir={lower},upperdir=upper,workdir=work");
     for (wanted, option) in [(volatile, ",volatile"), (store.is_rootless, ",userxattr")] {
         options.push_str(if wanted { option } else { "" });

@@ -8,7 +8,7 @@ use alloc::ffi::CString;
 use alloc::format;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
@@ -154,14 +154,8 @@ fn restrict(tree: &OwnedFd, recursive: bool, flag: u32, what: &str) -> Result<()
 /// Whether what is mounted here appears on the host, too: in this namespace only those mounts are shared that were asked
 /// to be. proc_pid_mountinfo(5)
 pub fn is_shared(place: &OwnedFd) -> Result<bool> {
-    let what = "look at the mount point";
-    let stat = rustix::fs::statx(place, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).tried(what)?;
-    let id = format!("{} ", stat.stx_mnt_id);
-    let text = file::read_text("/proc/self/mountinfo")?;
-    let line = text.lines().find(|line| line.starts_with(&id));
-    let tags = line
-        .map(|line| crate::spec::text::cut(line, " - ").map_or(line, |(tags, _)| tags))
-        .ok_or_else(|| Error::os(what, Errno::NOENT))?;
+    let line = file::mount_of(place.as_fd())?;
+    let tags = crate::spec::text::cut(&line, " - ").map_or(&*line, |(tags, _)| tags);
     Ok(tags.split(' ').skip(6).any(|tag| tag.starts_with("shared:")))
 }
 

@@ -19,8 +19,8 @@ const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 
 /// Everything of the host that a container mounts, as detached trees: the root, our files, then a tree for each mount
 /// that has a source. Makes the mounts of this process's namespace private. The current directory is the container's.
-/// `ids`: for this user namespace, the ids of the store are mapped.
-pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>> {
+/// `ids`: for this user namespace, the ids of the store are mapped. `root`: what [`super::root_early`] returned.
+pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>, root: Option<OwnedFd>) -> Result<Vec<OwnedFd>> {
     // A copy stays in the peer group of its mount only if it is made while that is in it.
     let mut early: Vec<Option<OwnedFd>> = Vec::new();
     for mount in &spec.mounts {
@@ -35,7 +35,11 @@ pub fn sources(store: &Store, spec: &Spec, ids: Option<BorrowedFd<'_>>) -> Resul
     if let Some(ids) = ids {
         root::map_own_directory(ids)?;
     }
-    let mut trees = alloc::vec![root::open(store, spec, spec.auto_remove, ids)?];
+    let root = match root {
+        Some(root) => root,
+        None => root::open(store, spec, spec.auto_remove, ids)?,
+    };
+    let mut trees = alloc::vec![root];
     for name in FILES {
         let path = match &spec.network_of {
             Some(id) => &["../", id, "/", name].concat(), // they go with the network
@@ -126,7 +130,12 @@ fn covering<'a>(mountinfo: &'a str, path: &str) -> (&'a str, &'a str) {
 }
 
 /// child: mounts everything in the new root. `trees` is what is left of [`sources`] after the root.
-pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: &mut vec::IntoIter<OwnedFd>) -> Result<()> {
+pub fn mount_all(
+    spec: &Spec,
+    root: BorrowedFd<'_>,
+    trees: &mut vec::IntoIter<OwnedFd>,
+    open_nodes: bool,
+) -> Result<()> {
     let mut next = || trees.next().ok_or_else(|| Error::new("a part of the container's file system is missing"));
     let mut files = Vec::new();
     for _ in FILES {
@@ -138,20 +147,25 @@ pub fn mount_all(spec: &Spec, root: BorrowedFd<'_>, trees: &mut vec::IntoIter<Ow
         let tree = if mount.kind == MountKind::Tmpfs { None } else { Some(next()?) };
         if mount.target == "/etc" { &mut above } else { &mut below }.push((mount, tree));
     }
-    place_all(spec, root, above)?;
+    place_all(spec, root, above, open_nodes)?;
     for (name, tree) in FILES.iter().zip(&files) {
         bind_file(spec, tree, root, &format!("/etc/{name}"))?;
     }
-    place_all(spec, root, below)?;
+    place_all(spec, root, below, open_nodes)?;
     match file::open_in_root(root, "dev", OFlags::PATH) {
         Ok(dev) if spec.tty => refuse_shared(spec, &dev), // where the console will be
         _ => Ok(()),
     }
 }
 
-fn place_all(spec: &Spec, root: BorrowedFd<'_>, mounts: Vec<(&Mount, Option<OwnedFd>)>) -> Result<()> {
+fn place_all(
+    spec: &Spec,
+    root: BorrowedFd<'_>,
+    mounts: Vec<(&Mount, Option<OwnedFd>)>,
+    open_nodes: bool,
+) -> Result<()> {
     for (mount, tree) in mounts {
-        place_one(spec, root, mount, tree).map_err(|e| locate(mount, e))?;
+        place_one(spec, root, mount, tree, open_nodes).map_err(|e| locate(mount, e))?;
     }
     Ok(())
 }
@@ -178,7 +192,7 @@ fn refuse_shared(spec: &Spec, target: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>) -> Result<()> {
+fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<OwnedFd>, open_nodes: bool) -> Result<()> {
     let Some(tree) = tree else { return memory(spec, root, mount) };
     let stat = rustix::fs::fstat(&tree).tried_to("look at", &mount.source)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
@@ -194,6 +208,9 @@ fn place_one(spec: &Spec, root: BorrowedFd<'_>, mount: &Mount, tree: Option<Owne
         return Err(Error::new(format_args!("{} is a file, but there is a directory in the container", mount.source)));
     }
     attach(&tree, target.as_fd())?;
+    if !open_nodes {
+        tree::close_devices(&tree)?;
+    }
     let propagation = match mount.propagation.as_str() {
         "shared" => Propagation::SHARED,
         "rshared" => Propagation::SHARED | Propagation::REC,

@@ -6,7 +6,7 @@ use crate::kernel::link::Link;
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Hook, Rule, Verdict};
 use crate::kernel::{file, hex, link, time};
-use crate::spec::ip;
+use crate::spec::{Spec, ip};
 use crate::store::networks::{self, Network};
 use crate::store::{self, Store, containers};
 use alloc::borrow::ToOwned;
@@ -138,6 +138,21 @@ pub fn filter() -> Result<Socket> {
     nft::open().map_err(|error| explain(error.errno.unwrap_or(Errno::IO), nft::MODULES, "open", "the packet filter"))
 }
 
+/// command, while its monitor makes the process: the bridges that a container needs, where there are none. What does not work
+/// [`raise`] tells when it is needed. `is_late`: whether the container may have been on them already, and be off again.
+pub fn raise_early(store: &Store, spec: &Spec, is_late: &dyn Fn() -> bool) {
+    for endpoint in &spec.endpoints {
+        let raise_one = || -> Result<()> {
+            let _lock = networks::lock(store)?;
+            match networks::get(store, &endpoint.network)? {
+                Some(mut network) if !is_late() => raise(store, &link::open()?, &mut network).map(drop),
+                _ => Ok(()),
+            }
+        };
+        let _ = raise_one(); // see above
+    }
+}
+
 /// The network's bridge, which is made if there is none. The caller holds the lock of the networks.
 pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Link> {
     let is_new = network.id.is_empty();
@@ -151,10 +166,10 @@ pub fn raise(store: &Store, socket: &Socket, network: &mut Network) -> Result<Li
             return Err(Error::new(format_args!("cannot use network {}: {why}", network.name)));
         }
         // Switched on last: it is complete, but somebody may have flushed its rules.
-        Some(found) if found.is_up => return ensure_rules(socket, network).map(|()| found),
+        Some(found) if found.is_up => return ensure_rules(socket, network, None).map(|()| found),
         // Switched off by somebody while containers are on it: they would lose their way with it.
         Some(found) if members_of(socket, found.index)?.iter().any(|member| member.is_there) => {
-            return equip(socket, network, &found).map(|()| found);
+            return equip(socket, network, &found, None).map(|()| found);
         }
         Some(found) => link::remove(socket, found.index).tried_to("remove the link", &network.link)?,
         None => {}
@@ -208,20 +223,18 @@ fn uplink(socket: &Socket) -> Result<Option<Link>> {
 
 fn make(socket: &Socket, network: &Network) -> Result<Link> {
     let asked = network.option(networks::OPTION_MTU).and_then(|text| text.parse().ok());
-    let mtu = match asked {
-        Some(mtu) => mtu,
-        None => uplink(socket)?.map_or(MTU, |link| link.mtu),
-    };
+    let uplink = uplink(socket)?;
+    let mtu = asked.or(uplink.as_ref().map(|link| link.mtu)).unwrap_or(MTU);
     link::make_bridge(socket, &network.link, mtu)
         .map_err(|errno| explain(errno, "bridge", "make the bridge", &network.link))?;
     let Some(bridge) = link::find(socket, &network.link)? else {
         return Err(Error::new(format_args!("the bridge {} has gone", network.link)));
     };
-    equip(socket, network, &bridge).map(|()| bridge)
+    equip(socket, network, &bridge, Some(&uplink)).map(|()| bridge)
 }
 
-/// Gives a bridge all that it needs, and switches it on.
-fn equip(socket: &Socket, network: &Network, bridge: &Link) -> Result<()> {
+/// Gives a bridge all that it needs, and switches it on. `way`: [`uplink`], if that is known.
+fn equip(socket: &Socket, network: &Network, bridge: &Link, way: Option<&Option<Link>>) -> Result<()> {
     // A container must not tell the host where the world is (router advertisements). A kernel without IPv6 has no such file.
     match file::write_at(CWD, &["/proc/sys/net/ipv6/conf/", &network.link, "/accept_ra"].concat(), "0") {
         Ok(()) | Err(Errno::NOENT) => {}
@@ -232,7 +245,7 @@ fn equip(socket: &Socket, network: &Network, bridge: &Link) -> Result<()> {
     if let Some(subnet6) = network.subnet6()? {
         add_address(socket, bridge.index, network.gateway(true)?, subnet6.prefix)?;
     }
-    ensure_rules(socket, network)?;
+    ensure_rules(socket, network, way)?;
     let path = ["/proc/sys/net/ipv4/conf/", &network.link, "/route_localnet"].concat();
     set(&path, "switch on published ports on localhost")?;
     link::up(socket, bridge.index)
@@ -280,11 +293,12 @@ pub fn table_of(id: &str) -> String {
 const FOREIGN: (&str, &str) = ("filter", "FORWARD");
 
 /// Makes the rules that are missing: those of a new bridge, and those that somebody has flushed.
-fn ensure_rules(socket: &Socket, network: &Network) -> Result<()> {
+fn ensure_rules(socket: &Socket, network: &Network, way: Option<&Option<Link>>) -> Result<()> {
     let (filter, table) = (filter()?, table_of(&network.id));
     if !nft::has(&filter, nft::INET, &table, "") {
-        let bridged = uplink(socket)?.filter(|link| link.is_bridge);
-        add_rules(&filter, network, bridged.as_ref().map(|link| link.name.as_str()))?;
+        let found = if way.is_none() { uplink(socket)? } else { None };
+        let bridged = way.unwrap_or(&found).as_ref().filter(|link| link.is_bridge);
+        add_rules(&filter, network, bridged.map(|link| link.name.as_str()))?;
     }
     // Others' chains may drop what they do not know. A rule of ours in front of them lets pass what our table has marked.
     for family in [nft::IPV4, nft::IPV6] {
@@ -300,7 +314,7 @@ fn ensure_rules(socket: &Socket, network: &Network) -> Result<()> {
 }
 
 /// The network's table: who may reach whom, and whose address packets get on their way out.
-fn add_rules(socket: &Socket, network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
+pub fn add_rules(socket: &Socket, network: &Network, bridged_uplink: Option<&str>) -> Result<()> {
     let (table, bridge) = (table_of(&network.id), network.link.as_str());
     let mut batch = Batch::new(nft::INET, &table);
     batch.make_table(0);

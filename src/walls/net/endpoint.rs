@@ -76,6 +76,7 @@ fn make(
     }
     let mtu = bridge.mtu;
     let mut after = 0;
+    let mut is_gone = false;
     loop {
         let (ip, position) = free(network, &members, endpoint, after)?;
         let ip6 = six(network, &members, endpoint, position)?;
@@ -83,15 +84,20 @@ fn make(
         let pair = link::Pair { name: &name, bridge: bridge.index, mtu, pid, peer, address: hardware(endpoint, ip) };
         match link::make_pair(socket, &pair) {
             Ok(()) => {}
-            Err(Errno::EXIST) if link::find(socket, &name)?.is_none() => {
-                return Err(Error::new(format_args!("the container has a link {peer} of its own")));
-            }
-            // A link on no bridge any more, of a container that is just ending; or another store's.
-            Err(Errno::EXIST) if endpoint.ip.is_none() => {
-                after = position;
+            Err(Errno::EXIST) => {
+                match link::find(socket, &name)? {
+                    // What is left of its last run, and no member of the bridge any more.
+                    Some(old) if old.alias.contains(id) => drop(link::remove(socket, old.index)),
+                    // A link on no bridge any more, of a container that is just ending; or another store's.
+                    Some(_) if endpoint.ip.is_none() => after = position,
+                    Some(_) => return Err(taken(&network.name, ip.into())),
+                    None if is_gone => {
+                        return Err(Error::new(format_args!("the container has a link {peer} of its own")));
+                    }
+                    None => is_gone = true, // since we were refused, or it was never that
+                }
                 continue;
             }
-            Err(Errno::EXIST) => return Err(taken(&network.name, ip.into())),
             Err(errno) => return Err(bridge::explain(errno, "veth", "make the link", &name)),
         }
         let is_isolated = network.option(networks::OPTION_ICC) == Some("false");
@@ -213,11 +219,11 @@ pub fn release(store: &Store, spec: &Spec, attached: &[Attached]) -> Result<()> 
     }
     let mut result = Ok(());
     for endpoint in &spec.endpoints {
-        result = result.and(unplug(store, &spec.id, &endpoint.network));
+        result = result.and(unplug(store, &spec.id, &endpoint.network, true));
     }
     for attached in attached {
         if !networks::is_on(spec, &attached.network) {
-            result = result.and(unplug(store, &spec.id, &attached.network));
+            result = result.and(unplug(store, &spec.id, &attached.network, true));
         }
     }
     result
@@ -236,30 +242,33 @@ pub fn is_left(store: &Store, spec: &Spec) -> bool {
 
 /// Takes a running container off one network: its link there goes. Idempotent.
 pub fn cut(store: &Store, id: &str, name: &str) -> Result<()> {
-    let _lock = networks::lock(store)?;
-    let Some(network) = networks::get(store, name)? else { return Ok(()) }; // it went with its bridge
-    for member in bridge::members(&network)? {
-        if member.id == id {
-            let _ = link::remove(&link::open()?, member.index); // it may be going by itself
-        }
-    }
-    bridge::remove(store, &network)
+    unplug(store, id, name, false)
 }
 
-/// Takes a container whose processes have ended off one network. Idempotent.
-fn unplug(store: &Store, id: &str, name: &str) -> Result<()> {
+/// Takes a container off one network: one that runs, or one whose processes have ended. Idempotent.
+fn unplug(store: &Store, id: &str, name: &str, has_ended: bool) -> Result<()> {
     let _lock = networks::lock(store)?;
-    if containers::is_alive(store, id) {
+    if has_ended && containers::is_alive(store, id) {
         return Ok(()); // it was started again: what is there now may be the new run's
     }
-    let Ok(Some(network)) = networks::get(store, name) else { return Ok(()) }; // it went with its bridge
+    let network = match networks::get(store, name) {
+        Ok(Some(network)) => network,
+        Err(error) if !has_ended => return Err(error),
+        _ => return Ok(()), // it went with its bridge
+    };
     let socket = link::open()?;
     for member in bridge::members(&network)? {
-        if let (true, IpAddr::V4(ip)) = (member.id == id, member.ip) {
+        if member.id != id {
+            continue;
+        }
+        let _ = match member.ip {
             // Its link goes by itself some time after the last process. Nobody needs to wait for that, or takes it for a
             // container that stays.
-            let _ = link::set_port(&socket, &bridge::port_name(ip), &bridge::port_alias(id, "", false), false);
-        }
+            IpAddr::V4(ip) if has_ended => {
+                link::set_port(&socket, &bridge::port_name(ip), &bridge::port_alias(id, "", false), false)
+            }
+            _ => link::remove(&socket, member.index), // it may be going by itself
+        };
     }
     bridge::remove(store, &network)
 }

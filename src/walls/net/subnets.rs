@@ -5,7 +5,6 @@ use crate::kernel::{hex, link};
 use crate::spec::subnet::Subnet;
 use crate::store::Store;
 use crate::store::networks;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,8 +15,9 @@ const SMALL: usize = 16;
 /// A route to more than this is one to everywhere: those who tunnel all (VPNs) replace the default route by its halves.
 const ROUTE_BITS_MIN: [u8; 2] = [8, 16];
 
-/// Shows every range that is in use, and who uses it. What belongs to the network `but` is left out; "" for nothing.
-fn each(store: &Store, but: &str, see: &mut dyn FnMut(Subnet, &str)) -> Result<()> {
+/// Shows every range that is in use, and who uses it: what that is, and its name. What belongs to the network `but` is left
+/// out; "" for nothing.
+fn each(store: &Store, but: &str, see: &mut dyn FnMut(Subnet, &str, &str)) -> Result<()> {
     let mut own_link = String::new();
     let (all, _) = networks::all(store)?; // a damaged record has no range; its bridge has one while it is there
     for network in &all {
@@ -25,10 +25,9 @@ fn each(store: &Store, but: &str, see: &mut dyn FnMut(Subnet, &str)) -> Result<(
             own_link.clone_from(&network.link);
             continue;
         }
-        let user = format!("network {}", network.name);
         for text in [Some(&network.subnet), network.subnet6.as_ref()].into_iter().flatten() {
             if let Some(range) = Subnet::parse(text) {
-                see(range, &user);
+                see(range, "network", &network.name);
             }
         }
     }
@@ -37,7 +36,7 @@ fn each(store: &Store, but: &str, see: &mut dyn FnMut(Subnet, &str)) -> Result<(
     let mut uses = |index: u32, address: IpAddr, prefix: u8, what: &str| {
         let link = links.iter().find(|link| link.index == index).map_or("", |link| link.name.as_str());
         if prefix >= ROUTE_BITS_MIN[usize::from(address.is_ipv6())] && (link.is_empty() || link != own_link) {
-            see(Subnet { address, prefix }, &format!("{what} {link}"));
+            see(Subnet { address, prefix }, what, link);
         }
     };
     for (index, address, prefix) in link::addresses(&socket)? {
@@ -54,16 +53,16 @@ fn each(store: &Store, but: &str, see: &mut dyn FnMut(Subnet, &str)) -> Result<(
 /// The ranges that the host and all networks use, but for those of the network `but`.
 pub fn taken(store: &Store, but: &str) -> Result<Vec<Subnet>> {
     let mut taken = Vec::new();
-    each(store, but, &mut |range, _| taken.push(range))?;
+    each(store, but, &mut |range, _, _| taken.push(range))?;
     Ok(taken)
 }
 
 /// Who uses addresses of a range already: `network front (172.18.0.0/16)`.
 pub fn user(store: &Store, wanted: &Subnet) -> Result<Option<String>> {
     let mut found = None;
-    each(store, "", &mut |range, user| {
+    each(store, "", &mut |range, what, name| {
         if found.is_none() && range.overlaps(wanted) {
-            found = Some(format!("{user} ({})", range.text()));
+            found = Some([what, " ", name, " (", &range.text(), ")"].concat());
         }
     })?;
     Ok(found)

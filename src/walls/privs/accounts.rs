@@ -88,10 +88,15 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Account> {
 }
 
 /// The fields of the first line that has at least so many, and `is` the one that is looked for.
-fn entry_of<'a>(text: &'a str, least: usize, is: &mut dyn FnMut(&[&str]) -> bool) -> Option<Vec<&'a str>> {
+fn entry_of<'a>(text: &'a str, least: usize, is: &mut dyn FnMut(&[&str; 7]) -> bool) -> Option<[&'a str; 7]> {
     for line in text.lines() {
-        let fields: Vec<&str> = line.split(':').collect();
-        if fields.len() >= least && is(&fields) {
+        let mut fields = [""; 7];
+        let mut count = 0;
+        for (place, field) in fields.iter_mut().zip(line.split(':')) {
+            *place = field;
+            count += 1;
+        }
+        if count >= least && is(&fields) {
             return Some(fields);
         }
     }

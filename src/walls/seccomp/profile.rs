@@ -4,13 +4,14 @@
 
 use super::assembly::{INSTRUCTIONS_MAX, too_long};
 use super::calls;
-use super::json::{self, Node, Read, Value, Wrong};
 use super::machine::{self, Machine};
 use super::rules::{
     ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, Op, Rule, Rules, TRACE, TRAP,
 };
 use crate::error::{Error, Result};
 use crate::kernel::{caps, words};
+use crate::spec::json::tree::{self, Node, Read, Value, Wrong};
+use crate::spec::text::is_alike;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -57,8 +58,8 @@ struct When {
 impl Profile {
     /// Reads a profile for a machine. The error names line and column.
     pub fn read(text: &str, machine: &Machine) -> Result<Self> {
-        json::read(text).and_then(|node| profile(&node, machine)).map_err(|wrong| {
-            let (line, column) = json::place(text, wrong.at);
+        tree::read(text).and_then(|node| profile(&node, machine)).map_err(|wrong| {
+            let (line, column) = tree::place(text, wrong.at);
             Error::new(format_args!("seccomp profile, line {line}, column {column}: {}", wrong.what)).exit(125)
         })
     }
@@ -116,7 +117,7 @@ fn object<'n, 'a>(node: &'n Node<'a>, what: &str) -> Read<&'n Fields<'a>> {
 
 /// A field by its name, in whatever case, as docker takes it. The last one counts; null is none.
 fn field<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Option<&'n Node<'a>> {
-    let (_, node) = fields.iter().rev().find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+    let (_, node) = fields.iter().rev().find(|(found, _)| is_alike(found, name))?;
     if matches!(node.value, Value::Null) { None } else { Some(node) }
 }
 
@@ -142,11 +143,9 @@ fn list<'n, 'a>(fields: &'n Fields<'a>, name: &str) -> Read<&'n [Node<'a>]> {
 }
 
 fn number(fields: &Fields<'_>, name: &str, max: u64, default: u64) -> Read<u64> {
-    match field(fields, name) {
-        None => Ok(default),
-        Some(Node { value: Value::Number(Some(number)), .. }) if *number <= max => Ok(*number),
-        Some(node) => Err(wrong(node, format!("{name} is not a number from 0 to {max}"))),
-    }
+    let Some(node) = field(fields, name) else { return Ok(default) };
+    let number = if let Value::Number(text) = node.value { text.parse().ok() } else { None };
+    number.filter(|number| *number <= max).ok_or_else(|| wrong(node, format!("{name} is not a number from 0 to {max}")))
 }
 
 /// A word of a list of words; with `prefix` before it.

@@ -481,7 +481,7 @@ fn a_profile_that_is_wrong_is_refused_with_its_place() {
         ("{\"a\":\n\"open".into(), "line 2, column 1: a string without its end"),
         ("{\"a\":\"\t\"}".into(), "line 1, column 7: a control character in a string"),
         ("{} {}".into(), "line 1, column 4: expected the end, not '{'"),
-        (deep, "line 1, column 51: too deep"),
+        (deep, "line 1, column 147: too deep"),
         ("{\"defaultAction\":7}".into(), "line 1, column 18: action is not a string"),
         ("{\"defaultAction\":\"ALLOW\"}".into(), "line 1, column 18: unknown action \"ALLOW\""),
         ("{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}".into(), "SCMP_ACT_NOTIFY is not possible: nobody would listen"),
@@ -570,12 +570,12 @@ fn the_kernel_takes_it_and_obeys() {
 
 #[test]
 fn what_begins_a_program_passes() {
-    let begins = |text: &str| compile_for(&X86, Some(text), DOCKER, KERNEL).unwrap().lets_begin();
+    let begins = |text: &str| compile_for(super::HERE, Some(text), DOCKER, KERNEL).unwrap().lets_begin();
     let with = |default: &str, names: &str, action: &str, more: &str| {
         let rule = format!(r#"{{"names": [{names}], "action": "SCMP_ACT_{action}"{more}}}"#);
         begins(&format!(r#"{{"defaultAction": "SCMP_ACT_{default}", "syscalls": [{rule}]}}"#))
     };
-    assert!(compile_for(&X86, None, DOCKER, KERNEL).unwrap().lets_begin());
+    assert!(compile_for(super::HERE, None, DOCKER, KERNEL).unwrap().lets_begin());
     assert!(begins(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#) && begins(r#"{"defaultAction": "SCMP_ACT_LOG"}"#));
     assert!(with("ALLOW", r#""mkdir", "ptrace""#, "ERRNO", ""));
     assert!(with("ALLOW", r#""clone3""#, "ERRNO", r#", "errnoRet": 38"#));
