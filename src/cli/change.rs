@@ -23,7 +23,7 @@ pub fn apply(config: &mut Config, instructions: &[&str]) -> Result<()> {
         has_cmd |= name == "CMD";
         one(config, &name, rest).map_err(|error| match error.code {
             Some(_) => error, // it is a whole sentence
-            None => read::wrongs("invalid change '{}': {}", &[&text.escape_debug().to_string(), &error.what]),
+            None => read::wrongs("invalid change '{}': {}", &[&escaped(text).to_string(), &error.what]),
         })?;
     }
     Ok(())
