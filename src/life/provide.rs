@@ -81,7 +81,7 @@ pub fn provide(store: &Store, spec: &Spec, pid: i32, prepared: &Prepared, sync: 
     control::send(sync, &Message::Done)
 }
 
-/// monitor, the last: puts the child on its networks, and tells it. Returns its links.
+/// monitor, the last: puts the child on its networks when it has entered its own, and tells it. Returns its links.
 pub fn provide_links(
     store: &Store,
     spec: &Spec,
@@ -91,6 +91,11 @@ pub fn provide_links(
 ) -> Result<Vec<Attached>> {
     if spec.network != Network::Bridge {
         return Ok(Vec::new());
+    }
+    match control::receive(sync)? {
+        Some((Message::Done, _)) => {}
+        Some((Message::Failed(error), _)) => return Err(error),
+        _ => return Ok(Vec::new()), // there is no such process any more
     }
     let attached = match net::endpoint::attach(store, spec, pid) {
         Err(_) if process::readable(sync, 0) => return Ok(Vec::new()), // see `if_heard`: that is why there is no such process
@@ -126,13 +131,25 @@ pub fn provide_groups(spec: &Spec, prepared: &Prepared, sync: BorrowedFd<'_>) ->
 }
 
 /// child: takes what was sent up to another message, or the end: what [`provide_groups`] sends (less if no file
-/// can be opened any more, or the monitor ends), or the root from the starting command.
+/// can be opened any more, or the monitor ends).
 pub fn take_trees(from: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
     let mut trees = Vec::new();
     while let Some((Message::Tree, fd)) = control::receive(from)? {
         trees.extend(fd);
     }
     Ok(trees)
+}
+
+/// child: takes the next thing that the starting command was to make. `None`: it could not, or has ended, or there is none.
+pub fn take_early(from: Option<BorrowedFd<'_>>) -> Result<Option<OwnedFd>> {
+    let Some(from) = from else { return Ok(None) };
+    Ok(control::receive(from)?.and_then(|(_, fd)| fd))
+}
+
+/// child: enters its network, and tells [`provide_links`].
+pub fn enter_network(spec: &Spec, early: Option<BorrowedFd<'_>>, sync: BorrowedFd<'_>) -> Result<()> {
+    net::enter(take_early(early)?)?;
+    if spec.network == Network::Bridge { control::send(sync, &Message::Done) } else { Ok(()) }
 }
 
 /// Runs `work` in a process that may enter namespaces, and waits for it.
