@@ -229,6 +229,15 @@ pub fn close_from(first: i32, keep_until_exec: bool) {
     }
 }
 
+/// Has execve pass these descriptors on after all. `EBADF` when one of them is not open.
+pub fn keep_open(first: i32, count: u32) -> Answer<()> {
+    for fd in first..first.saturating_add_unsigned(count) {
+        // SAFETY: no pointers.
+        unsafe { syscall(raw::__NR_fcntl, [fd as usize, raw::F_SETFD as usize, 0, 0, 0])? };
+    }
+    Ok(())
+}
+
 /// close_range(2): closes every descriptor but the standard streams and this one.
 pub fn close_from_but(kept: BorrowedFd<'_>) {
     let kept = kept.as_raw_fd();
@@ -489,4 +498,47 @@ impl Drop for Shared {
         // SAFETY: our own mapping, to which nothing borrowed from `self` refers any more.
         let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.bytes) };
     }
+}
+
+/// What sched_setattr(2) takes, its first version.
+#[repr(C)]
+pub struct SchedAttributes {
+    /// Bytes of this structure.
+    pub size: u32,
+    /// `SCHED_*`
+    pub policy: u32,
+    /// `SCHED_FLAG_*`
+    pub flags: u64,
+    /// For the policies that share.
+    pub nice: i32,
+    /// For those that do not.
+    pub priority: u32,
+    /// Nanoseconds, for `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// Likewise.
+    pub deadline: u64,
+    /// Likewise.
+    pub period: u64,
+}
+
+/// How this process is scheduled.
+pub fn set_scheduler(attributes: &SchedAttributes) -> Answer<()> {
+    // SAFETY: a pointer to a structure that knows its size; the kernel reads it.
+    unsafe { syscall(raw::__NR_sched_setattr, [0, ptr::from_ref(attributes) as usize, 0, 0, 0])? };
+    Ok(())
+}
+
+/// How this process's disk accesses are scheduled: class and priority as ioprio_set(2) packs them.
+pub fn set_io_priority(packed: u32) -> Answer<()> {
+    const WHO_PROCESS: usize = 1;
+    // SAFETY: no pointers.
+    unsafe { syscall(raw::__NR_ioprio_set, [WHO_PROCESS, 0, packed as usize, 0, 0])? };
+    Ok(())
+}
+
+/// What kind of machine this process sees: personality(2).
+pub fn set_personality(personality: u32) -> Answer<()> {
+    // SAFETY: no pointers.
+    unsafe { syscall(raw::__NR_personality, [personality as usize, 0, 0, 0, 0])? };
+    Ok(())
 }

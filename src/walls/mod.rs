@@ -135,7 +135,7 @@ pub fn enter(
         wait(Late::Links)?;
         store.timing.mark("links");
     }
-    sysctl::enter(spec)?;
+    sysctl::enter(&spec.sysctls)?;
     mount::enter(root.as_fd())?;
     store.timing.mark("mount::enter");
     Ok(())

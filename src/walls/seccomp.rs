@@ -81,12 +81,20 @@ pub fn compile(profile: Option<&str>, capabilities: u64, kernel: (u32, u32)) -> 
     compile_for(HERE, profile, capabilities, kernel)
 }
 
+/// create, exec: the filter of a bundle. Engines name calls of newer kernels and other machines: what is unknown here cannot be
+/// made here.
+pub fn compile_bundle(profile: &str) -> Result<Filter> {
+    let profile = Profile::read(profile, HERE, true)?;
+    let program = assembly::assemble(profile.rules(0, (0, 0))?, HERE, profile.compat)?;
+    Ok(Filter { program, flags: profile.flags })
+}
+
 fn compile_for(machine: &Machine, profile: Option<&str>, capabilities: u64, kernel: (u32, u32)) -> Result<Filter> {
     let Some(text) = profile else {
         let program = assembly::assemble(default::rules(capabilities, kernel), machine, true)?;
         return Ok(Filter { program, flags: FLAG_SPEC_ALLOW });
     };
-    let profile = Profile::read(text, machine)?;
+    let profile = Profile::read(text, machine, false)?;
     let program = assembly::assemble(profile.rules(capabilities, kernel)?, machine, profile.compat)?;
     Ok(Filter { program, flags: profile.flags })
 }

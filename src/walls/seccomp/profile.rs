@@ -56,9 +56,9 @@ struct When {
 }
 
 impl Profile {
-    /// Reads a profile for a machine. The error names line and column.
-    pub fn read(text: &str, machine: &Machine) -> Result<Self> {
-        tree::read(text).and_then(|node| profile(&node, machine)).map_err(|wrong| {
+    /// Reads a profile for a machine. The error names line and column. `is_lenient`: calls that are unknown are passed over.
+    pub fn read(text: &str, machine: &Machine, is_lenient: bool) -> Result<Self> {
+        tree::read(text).and_then(|node| profile(&node, machine, is_lenient)).map_err(|wrong| {
             let (line, column) = tree::place(text, wrong.at);
             Error::new(format_args!("seccomp profile, line {line}, column {column}: {}", wrong.what)).exit(125)
         })
@@ -162,12 +162,12 @@ fn known(name: &str, prefix: &str, words: &str) -> Option<usize> {
     words::place(words, name.strip_prefix(prefix)?)
 }
 
-fn profile(node: &Node<'_>, machine: &Machine) -> Read<Profile> {
+fn profile(node: &Node<'_>, machine: &Machine, is_lenient: bool) -> Read<Profile> {
     let fields = object(node, "the profile")?;
     let default = action(required(node, fields, "defaultAction")?, fields, "defaultErrnoRet")?;
     let mut entries = Vec::new();
     for node in list(fields, "syscalls")? {
-        entries.push(entry(node, machine)?);
+        entries.push(entry(node, machine, is_lenient)?);
     }
     Ok(Profile { default, flags: flags(fields)?, compat: covers_compat(fields, machine)?, entries })
 }
@@ -228,7 +228,7 @@ fn action(node: &Node<'_>, fields: &Fields<'_>, errno: &str) -> Read<Action> {
     }
 }
 
-fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
+fn entry(node: &Node<'_>, machine: &Machine, is_lenient: bool) -> Read<Entry> {
     let fields = object(node, "an element of syscalls")?;
     let mut names = list(fields, "names")?;
     if let Some(name) = field(fields, "name").filter(|node| !matches!(&node.value, Value::Text(t) if t.is_empty())) {
@@ -242,10 +242,11 @@ fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
         let name = text(node, "name")?;
         match calls::find(name) {
             Some(call) => calls.push(call),
+            None if is_lenient => {}
             None => return Err(unknown(node, "system call", name)),
         }
     }
-    if calls.is_empty() {
+    if calls.is_empty() && (!is_lenient || names.is_empty()) {
         return Err(is(node, "names", "missing"));
     }
     let action = action(required(node, fields, "action")?, fields, "errnoRet")?;
