@@ -192,6 +192,32 @@ pub fn is_in_first_user_namespace() -> bool {
     map.is_empty() || (words.next(), words.next(), words.next()) == (Some("0"), Some("0"), Some("4294967295"))
 }
 
+/// Gives the new user namespace of the process `pid` its ids, as lines of uid_map and gid_map, and opens that namespace.
+/// user_namespaces(7)
+pub fn map_ids(pid: i32, uids: &str, gids: &str) -> Result<OwnedFd> {
+    for (name, map) in [("uid_map", uids), ("gid_map", gids)] {
+        super::file::write_at(rustix::fs::CWD, &format!("/proc/{pid}/{name}"), map)
+            .tried(format_args!("map the ids {map:?} of the container"))?;
+    }
+    super::at::open(rustix::fs::CWD, &format!("/proc/{pid}/ns/user"), OFlags::RDONLY)
+        .tried("open the container's user namespace")
+}
+
+/// A user namespace with these ids, in which nobody is.
+pub fn user_namespace(uids: &str, gids: &str) -> Result<OwnedFd> {
+    let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).tried("make a pipe")?;
+    let mut hold = Some(hold);
+    let child = spawn(linux_raw_sys::general::CLONE_NEWUSER, None, &mut || {
+        drop(hold.take()); // whatever becomes of us, it ends with us
+        readable(wait.as_fd(), -1);
+        sys::exit(0)
+    })?;
+    let namespace = map_ids(child.pid, uids, gids);
+    drop(hold);
+    self::wait(child.pidfd.as_fd());
+    namespace
+}
+
 /// Major and minor version of the running kernel. uname(2)
 pub fn kernel_version() -> (u32, u32) {
     let uname = rustix::system::uname();

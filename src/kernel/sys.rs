@@ -295,11 +295,12 @@ pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64, clear: u64, 
     mount_attributes(fd, recursive, raw::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 })
 }
 
-/// mount_setattr(2): the ids of a detached mount are those of a user namespace from now on (MOUNT_ATTR_IDMAP).
-pub fn mount_map_ids(fd: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Answer<()> {
+/// mount_setattr(2): the ids of a detached mount, or of a whole tree, are those of a user namespace from now on
+/// (MOUNT_ATTR_IDMAP).
+pub fn mount_map_ids(fd: BorrowedFd<'_>, recursive: bool, user_namespace: BorrowedFd<'_>) -> Answer<()> {
     let userns_fd = user_namespace.as_raw_fd() as u64;
     let attr_set = u64::from(raw::MOUNT_ATTR_IDMAP);
-    mount_attributes(fd, false, raw::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd })
+    mount_attributes(fd, recursive, raw::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd })
 }
 
 fn mount_attributes(fd: BorrowedFd<'_>, recursive: bool, attr: raw::mount_attr) -> Answer<()> {

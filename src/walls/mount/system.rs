@@ -55,10 +55,9 @@ pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, others: Option<OwnedFd>, open: 
         return Ok(());
     }
     for name in READ_ONLY_PATHS.split(' ') {
-        let Some(target) = existing(&proc, name)? else { continue };
-        let copy = clone_tree(target.as_fd(), "", true)?;
-        attach(&copy, target.as_fd())?;
-        protect(&copy)?;
+        if let Some(target) = existing(&proc, name)? {
+            freeze(&target)?;
+        }
     }
     // The container's own /dev/null: whoever is root inside may change its mode and owner.
     for name in MASKED_FILES.split(' ') {
@@ -69,8 +68,16 @@ pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, others: Option<OwnedFd>, open: 
     mask_directories(&proc, MASKED_DIRECTORIES)
 }
 
-fn is_proc(tree: &OwnedFd) -> Result<bool> {
-    let found = rustix::fs::fstatfs(tree).tried("look at the other container's /proc")?;
+/// Covers a file or directory with itself, read-only.
+pub fn freeze(target: &OwnedFd) -> Result<()> {
+    let copy = clone_tree(target.as_fd(), "", true)?;
+    attach(&copy, target.as_fd())?;
+    protect(&copy)
+}
+
+/// Whether it is on a file system of this kind.
+pub fn is_proc(tree: &OwnedFd) -> Result<bool> {
+    let found = rustix::fs::fstatfs(tree).tried("look at what is to be /proc")?;
     Ok(found.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
@@ -118,7 +125,8 @@ fn directory(options: &str) -> &str {
     options.strip_prefix("name=").unwrap_or(options)
 }
 
-fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags, writable: bool) -> Result<()> {
+/// Mounts on `at` what is to be seen of the cgroups.
+pub fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags, writable: bool) -> Result<()> {
     let guard = |tree: &OwnedFd| if writable { Ok(()) } else { protect(tree) };
     let top = || -> Result<OwnedFd> {
         let top = filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], PLAIN)?;
