@@ -16,18 +16,19 @@ pub use terminal::Console;
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{file, proc, sys, time};
+use crate::kernel::{at, file, proc, sys, time};
 use crate::life::control::{self, Message};
+use crate::life::provide;
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
-use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State};
+use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State, id_lines};
 use crate::walls::cgroup::{self, Place};
-use crate::walls::{ids, mount, seccomp};
-use alloc::borrow::ToOwned;
+use crate::walls::{mount, seccomp};
 use alloc::format;
 use alloc::string::{String, ToString};
 use init::Plan;
 use linux_raw_sys::general as raw;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, OFlags};
 use spaces::Spaces;
 
 /// Where containers are noted when nobody says so.
@@ -66,8 +67,10 @@ pub fn create(order: Order) -> Result<(Known, Program)> {
     let no_linux = Linux::default();
     let spaces = spaces::open(config.linux.as_ref().unwrap_or(&no_linux))?;
     check(&config, &spaces)?;
+    let asked = config.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref());
+    let cgroup = cgroup::bundle_path(asked, &id);
+    Place::at(&cgroup)?;
     let dir = states::make(&root, &id)?;
-    let cgroup = cgroup_of(&config, &id);
     let state = State { bundle, cgroup, created: time::now(), config, ..State::default() };
     let mut known = Known { id, dir, state };
     let made = make(&mut known, &spaces, &console, manner);
@@ -76,12 +79,6 @@ pub fn create(order: Order) -> Result<(Known, Program)> {
         let _ = states::remove(&root, &known.id);
     }
     made.map(|program| (known, program))
-}
-
-/// Where the cgroup is when nobody says so: one for each container, in one for all.
-fn cgroup_of(config: &Bundle, id: &str) -> String {
-    let path = config.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
-    path.map_or_else(|| format!("/mydocker-oci/{id}"), ToOwned::to_owned)
 }
 
 /// What can be seen to be impossible before anything is made.
@@ -113,20 +110,19 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
             return Err(Error::new(what));
         }
     }
-    cgroup::check_parent(&cgroup_of(config, ""))
+    Ok(())
 }
 
 fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {
     let no_linux = Linux::default();
     let gate = gate::make(known.dir.as_fd())?;
     let resources = known.state.config.linux.as_ref().and_then(|linux| linux.resources.as_ref());
-    let (joined, made_cgroup) = cgroup::prepare_bundle(Place::at(&known.state.cgroup), resources)?;
+    let (joined, made_cgroup) = cgroup::prepare_bundle(Place::at(&known.state.cgroup)?, resources)?;
     known.state.made_cgroup = made_cgroup;
     let linux = known.state.config.linux.as_ref().unwrap_or(&no_linux);
     let filter = linux.seccomp.as_ref().map(|profile| seccomp::compile_bundle(&profile.0)).transpose()?;
-    let sources = mount::bundle_sources(&known.state.bundle, &known.state.config)?;
     let (sync, child_sync) = control::pair()?;
-    let plan = Plan { known, linux, spaces, joined: &joined, sources, filter, gate, manner };
+    let plan = Plan { known, linux, spaces, joined: &joined, filter, gate, manner };
     let mut moved = Some((plan, sync, child_sync));
     let into = joined.into.as_ref().map(AsFd::as_fd);
     let child = process::spawn(spaces.at_birth(), into, &mut || match moved.take() {
@@ -138,11 +134,8 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
     })?;
     let Some((plan, sync, _)) = moved else { sys::exit(1) };
     drop(plan);
-    if spaces.is_new(raw::CLONE_NEWUSER)
-        && let Err(error) = ids::map(child.pid, [&linux.uids, &linux.gids])
-            .and_then(|()| control::send(sync.as_fd(), &Message::Done))
-    {
-        let _ = sys::signal(child.pidfd.as_fd(), SIGKILL);
+    if let Err(error) = provide(known, linux, spaces, &child, sync.as_fd()) {
+        let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
         process::wait(child.pidfd.as_fd());
         return Err(error);
     }
@@ -175,6 +168,20 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
     Ok(Program { child, terminal })
 }
 
+/// What a child in a user namespace waits for: its ids, and what it mounts of the host.
+fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
+    let namespace = if spaces.is_new(raw::CLONE_NEWUSER) {
+        process::map_ids(child.pid, &id_lines(&linux.uids), &id_lines(&linux.gids))?
+    } else if let Some(path) = spaces.joined(raw::CLONE_NEWUSER) {
+        at::open(CWD, path, OFlags::RDONLY).tried_to("open the namespace", path)?
+    } else {
+        return Ok(());
+    };
+    let State { bundle, config, .. } = &known.state;
+    provide::help(&mut || provide::send(sync, &mount::bundle_sources(bundle, config, Some(namespace.as_fd()))?))?;
+    control::send(sync, &Message::Done)
+}
+
 /// Has a created container execute its command.
 pub fn start(known: &Known) -> Result<()> {
     let refuse = |status: &str| {
@@ -201,7 +208,7 @@ pub fn kill(known: &Known, signal: i32, all: bool) -> Result<()> {
     let has_own_pids = spaces::listed(known.namespaces()) & raw::CLONE_NEWPID != 0;
     // Without a pid namespace of its own nobody ends with its first process.
     if all || signal == SIGKILL && !has_own_pids {
-        return cgroup::signal_all(known.place(), signal);
+        return cgroup::signal_all(known.place()?, signal);
     }
     let Some(init) = known.init() else {
         return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
@@ -218,7 +225,7 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     }
     if let Some(init) = known.init() {
         let _ = sys::signal(init.as_fd(), SIGKILL); // it may end at this moment
-        cgroup::freeze(known.place(), false).or_else(|_| Ok::<(), Error>(()))?;
+        let _ = known.place().and_then(|place| cgroup::freeze(place, false)); // one that stands still does not notice
         process::readable(init.as_fd(), END_LIMIT_MS);
     }
     take_down(known)?;
@@ -231,11 +238,7 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
 
 /// Kills what is left, and takes away what is ours.
 fn take_down(known: &Known) -> Result<()> {
-    if known.state.made_cgroup {
-        return cgroup::release(known.place());
-    }
-    // Somebody else's cgroup stays; what of it is alive is not ours, either, but for what our first process left behind.
-    Ok(())
+    cgroup::release_bundle(known.place()?, known.state.made_cgroup)
 }
 
 /// Has all processes stand still, or go on.
@@ -245,7 +248,7 @@ pub fn pause(known: &Known, frozen: bool) -> Result<()> {
     if status != wanted && !(frozen && status == "created") {
         return Err(Error::new(format_args!("cannot {word} container {}: it is {status}", known.id)));
     }
-    cgroup::freeze(known.place(), frozen)
+    cgroup::freeze(known.place()?, frozen)
 }
 
 /// Changes the limits that are given.
@@ -253,7 +256,7 @@ pub fn update(known: &Known, resources: &Resources) -> Result<()> {
     if known.init().is_none() {
         return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
     }
-    cgroup::update_bundle(known.place(), resources)
+    cgroup::update_bundle(known.place()?, resources)
 }
 
 /// Runs one more program in it.

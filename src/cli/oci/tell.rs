@@ -50,7 +50,7 @@ fn wants_json(parsed: &Parsed) -> Result<bool> {
 /// `ps [-f table|json] ID [ps OPTIONS]`
 pub fn ps(parsed: &Parsed) -> Result<u8> {
     let is_json = wants_json(parsed)?;
-    let pids = cgroup::pids(known(parsed)?.place())?;
+    let pids = cgroup::pids(known(parsed)?.place()?)?;
     if is_json {
         let texts: Vec<String> = pids.iter().map(i32::to_string).collect();
         return print(&format!("[{}]\n", texts.join(","))).map(|()| OK);
@@ -83,7 +83,7 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
         let Some(init) = known.init() else {
             return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
         };
-        let usage = cgroup::usage(known.place())?;
+        let usage = cgroup::usage(known.place()?)?;
         let limit = usage.pids_limit.unwrap_or(0);
         print(&format!(
             "{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{{\"cpu\":{{\"usage\":{{\"total\":{}}}}},\

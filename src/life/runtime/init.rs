@@ -10,7 +10,7 @@ use crate::kernel::process::{self, Never};
 use crate::kernel::sys::{self, Clone};
 use crate::kernel::io;
 use crate::life::control::{self, Message};
-use crate::life::program;
+use crate::life::{program, provide};
 use crate::spec::oci::{Linux, Process};
 use crate::walls::privs::{self, User, schedule};
 use crate::walls::seccomp::Filter;
@@ -33,8 +33,6 @@ pub struct Plan<'a> {
     pub spaces: &'a Spaces,
     /// Its cgroups.
     pub joined: &'a cgroup::Joined,
-    /// What it mounts of the host.
-    pub sources: Vec<Option<OwnedFd>>,
     /// The system calls that it may make.
     pub filter: Option<Filter>,
     /// Where it waits to be started.
@@ -99,8 +97,9 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     let Plan { known, linux, spaces, joined, manner, .. } = plan;
     let config = &known.state.config;
     begin(sync);
+    // What a stranger to the host's user namespace may not copy of its mounts comes from its maker.
+    let sources = if spaces.has(raw::CLONE_NEWUSER) { Some(provide::take_trees(sync)?) } else { None };
     if spaces.is_new(raw::CLONE_NEWUSER) {
-        wait_for_maker(sync)?;
         ids::enter()?;
     }
     if let Some(score) = process.oom_score_adj {
@@ -110,10 +109,7 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     if spaces.needs_child() {
         become_child(sync)?;
     }
-    cgroup::join(joined)?;
-    if spaces.is_new(raw::CLONE_NEWCGROUP) {
-        sys::unshare(raw::CLONE_NEWCGROUP).tried("make a cgroup namespace")?;
-    }
+    cgroup::enter_bundle(joined, spaces.is_new(raw::CLONE_NEWCGROUP))?;
     spaces.enter_time(linux.time_offsets.as_ref())?;
     if spaces.is_new(raw::CLONE_NEWNET) {
         net::raise_loopback()?;
@@ -125,17 +121,18 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     }
     let labels = schedule::labels(process)?;
     let has_own_groups = spaces.has(raw::CLONE_NEWCGROUP);
-    let mut groups = || cgroup::visible_at(known.place(), joined, has_own_groups);
-    let root = mount::build_bundle(config, &plan.sources, &mut groups, process.terminal == Some(true))?;
+    let place = known.place()?;
+    let mut groups = || cgroup::visible_at(place, joined, has_own_groups);
+    let built = mount::build_bundle(&known.state.bundle, config, sources, &mut groups)?;
     if let Some(all) = config.hooks.as_ref().filter(|all| !all.create_container.is_empty()) {
         hooks::run("createContainer", &all.create_container, &(known.tell("creating") + "}"))?;
     }
     if let Some(parameters) = &linux.sysctl {
         sysctl::enter(parameters)?;
     }
-    if manner.no_pivot { mount::enter_by_move(root.as_fd())? } else { mount::enter(root.as_fd())? }
+    mount::enter_bundle(&built, config, !manner.no_pivot)?;
     schedule::enter(process, linux.personality.as_ref())?;
-    get_ready(process, labels, true, *manner, sync)
+    get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))
 }
 
 /// Whether hooks run before the root is built.
@@ -175,13 +172,14 @@ pub struct Ready {
     labels: schedule::Labels,
 }
 
-/// child, in its root: its terminal, its working directory, its user.
+/// child, in its root: its terminal, its working directory, its user. `last` is what can only be done between those.
 pub fn get_ready(
     process: &Process,
     labels: schedule::Labels,
     is_first: bool,
     manner: Manner,
     sync: BorrowedFd<'_>,
+    last: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Ready> {
     if process.terminal == Some(true) {
         let (master, slave) = mount::terminal()?;
@@ -201,6 +199,7 @@ pub fn get_ready(
         privs::new_keyring()?;
     }
     program::enter_cwd(&process.cwd)?;
+    last()?;
     if !process.args.is_empty() {
         program::check(&process.args, &process.env)?;
     }

@@ -27,7 +27,7 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
         Some(profile) => Some(seccomp::compile_bundle(&profile.0)?),
         None => None,
     };
-    let joined = cgroup::open(known.place())?;
+    let joined = cgroup::open(known.place()?)?;
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
@@ -69,7 +69,7 @@ fn enter(
             init::become_child(sync)?;
         }
         schedule::enter(process, known.state.config.linux.as_ref().and_then(|linux| linux.personality.as_ref()))?;
-        init::get_ready(process, labels, false, manner, sync)
+        init::get_ready(process, labels, false, manner, sync, &mut || Ok(()))
     };
     match prepare() {
         Ok(ready) => init::finish(process, &ready, filter, manner),

@@ -86,6 +86,11 @@ impl Spaces {
         self.new & flag != 0 || self.joins.iter().any(|(joined, ..)| *joined == flag)
     }
 
+    /// The path of somebody else's.
+    pub fn joined(&self, flag: u32) -> Option<&str> {
+        self.joins.iter().find(|(joined, ..)| *joined == flag).map(|(.., path)| path.as_str())
+    }
+
     /// Whether one of this kind is new.
     pub const fn is_new(&self, flag: u32) -> bool {
         self.new & flag != 0

@@ -92,7 +92,7 @@ impl Known {
     }
 
     /// Where its cgroups are.
-    pub fn place(&self) -> Place<'_> {
+    pub fn place(&self) -> Result<Place<'_>> {
         Place::at(&self.state.cgroup)
     }
 
@@ -110,7 +110,7 @@ impl Known {
             "stopped"
         } else if gate::is_closed(self.dir.as_fd()) {
             "created"
-        } else if cgroup::is_frozen(self.place()) {
+        } else if self.place().is_ok_and(cgroup::is_frozen) {
             "paused"
         } else {
             "running"
