@@ -75,7 +75,7 @@ fn enter(plan: Plan<'_>, sync: OwnedFd) -> Result<Never> {
         Err(error) => program::fail(sync.as_fd(), error),
     };
     // From here on its maker may end, and it stays.
-    let _ = rustix::process::set_parent_process_death_signal(None);
+    outlive();
     let _ = control::send(sync.as_fd(), &Message::Done); // whoever has died meanwhile has said so by the next line's end
     drop(sync);
     gate::wait(gate.as_fd())?;
@@ -139,6 +139,11 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
 pub fn has_early_hooks(known: &Known) -> bool {
     let hooks = known.state.config.hooks.as_ref();
     hooks.is_some_and(|all| !all.prestart.is_empty() || !all.create_runtime.is_empty())
+}
+
+/// child: it does not end with its maker any more.
+fn outlive() {
+    let _ = rustix::process::set_parent_process_death_signal(None); // fails for signals that do not exist, only
 }
 
 /// child, at once: it ends with its maker, nobody looks into it, and it is in a session of its own.
@@ -220,6 +225,7 @@ pub fn finish(process: &Process, ready: &Ready, filter: Option<&Filter>, manner:
         sys::close_from(3_i32.saturating_add_unsigned(manner.preserved), true);
         sys::keep_open(3, manner.preserved).tried("pass on the descriptors of --preserve-fds")?;
         sys::reset_signals();
+        outlive();
         ready.labels.enter()?;
         if process.no_new_privileges == Some(true) {
             privs::forbid_new()?;
