@@ -1,8 +1,8 @@
 //! The cgroup of a bundle: where the engine wants it, with all that `linux.resources` says. What a value is called there, and
 //! which file it goes to, is one table; what cannot be had here is refused by its name there, before anything is made.
 //!
-//! Numbers are as runc takes them: 0 is not asked for where it could be no limit, -1 is no limit. Unlike there, limits of the
-//! kernel's memory are not passed over: they are written, and kernels that have none any more say so.
+//! Numbers are as runc takes them: 0 is not asked for where it could be no limit, -1 is no limit. Unlike there, a limit of the
+//! kernel's memory is refused: kernels of today take it on v1, and do nothing with it. That of TCP works there.
 
 use super::place::{Group, Hierarchy, Place, mark};
 use super::setter::Setter;
@@ -23,7 +23,7 @@ use rustix::io::Errno;
 const NUMBERS: &str = "memory.limit memory.limit_in_bytes memory.max\n\
                        memory.swap memory.memsw.limit_in_bytes memory.swap.max\n\
                        memory.reservation memory.soft_limit_in_bytes memory.low\n\
-                       memory.kernel memory.kmem.limit_in_bytes -\n\
+                       memory.kernel - -\n\
                        memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
                        memory.swappiness memory.swappiness -\n\
                        memory.disableOOMKiller memory.oom_control -\n\
@@ -81,7 +81,10 @@ impl Plan<'_> {
         Err(cannot(
             field,
             &if file == "-" {
-                format!("cgroup v2 has nothing like {}", files[0])
+                match files[0] {
+                    "-" => "kernels have no such limit any more".into(),
+                    file => format!("cgroup v2 has nothing like {file}"),
+                }
             } else {
                 format!("no cgroup hierarchy with the controller {} is mounted", controller(file))
             },
@@ -312,11 +315,15 @@ pub fn prepare_bundle(place: Place<'_>, resources: Option<&Resources>) -> Result
         for path in made.iter().rev() {
             let _ = at::remove(CWD, path, AtFlags::REMOVEDIR); // the error is the one to tell
         }
-        all.iter().for_each(|hierarchy| hierarchy.remove_parents(place));
+        for hierarchy in &all {
+            hierarchy.remove_parents(place);
+        }
         return Err(error);
     }
     if found {
-        made.iter().for_each(|path| mark(path));
+        for path in &made {
+            mark(path);
+        }
     }
     Ok((joined, !found))
 }
@@ -447,11 +454,8 @@ mod tests {
             "memory.swap",
         );
         on_both(r#"{"memory":{"limit":0,"swap":0,"kernel":0}}"#, "", "");
-        on_both(
-            r#"{"memory":{"kernel":-1,"kernelTCP":5}}"#,
-            "memory.kmem.limit_in_bytes=-1?; memory.kmem.tcp.limit_in_bytes=5",
-            "memory.kernelTCP",
-        );
+        on_both(r#"{"memory":{"kernel":-1,"kernelTCP":5}}"#, "memory.kmem.tcp.limit_in_bytes=5", "memory.kernelTCP");
+        on_both(r#"{"memory":{"kernel":5}}"#, "memory.kernel", "memory.kernel");
         on_both(r#"{"memory":{"swappiness":0}}"#, "memory.swappiness=0", "memory.swappiness");
         on_both(r#"{"memory":{"swappiness":18446744073709551615}}"#, "", "");
         on_both(r#"{"memory":{"disableOOMKiller":false}}"#, "memory.oom_control=0?", "");
