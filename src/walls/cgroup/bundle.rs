@@ -1,8 +1,8 @@
 //! The cgroup of a bundle: where the engine wants it, with all that `linux.resources` says. What a value is called there, and
 //! which file it goes to, is one table; what cannot be had here is refused by its name there, before anything is made.
 //!
-//! Numbers are as runc takes them: 0 is not asked for where it could be no limit, -1 is no limit. Unlike there, limits of the
-//! kernel's memory are not passed over: they are written, and kernels that have none any more say so.
+//! Numbers are as runc takes them: 0 is not asked for where it could be no limit, -1 is no limit. Unlike there, a limit of the
+//! kernel's memory is refused: kernels of today take it on v1, and do nothing with it. That of TCP works there.
 
 use super::place::{Group, Hierarchy, Place, mark};
 use super::setter::Setter;
@@ -23,7 +23,7 @@ use rustix::io::Errno;
 const NUMBERS: &str = "memory.limit memory.limit_in_bytes memory.max\n\
                        memory.swap memory.memsw.limit_in_bytes memory.swap.max\n\
                        memory.reservation memory.soft_limit_in_bytes memory.low\n\
-                       memory.kernel memory.kmem.limit_in_bytes -\n\
+                       memory.kernel - -\n\
                        memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
                        memory.swappiness memory.swappiness -\n\
                        memory.disableOOMKiller memory.oom_control -\n\
@@ -81,7 +81,10 @@ impl Plan<'_> {
         Err(cannot(
             field,
             &if file == "-" {
-                format!("cgroup v2 has nothing like {}", files[0])
+                match files[0] {
+                    "-" => "kernels have no such limit any more".into(),
+                    file => format!("cgroup v2 has nothing like {file}"),
+                }
             } else {
                 format!("no cgroup hierarchy with the controller {} is mounted", controller(file))
             },
@@ -312,11 +315,15 @@ pub fn prepare_bundle(place: Place<'_>, resources: Option<&Resources>) -> Result
         for path in made.iter().rev() {
             let _ = at::remove(CWD, path, AtFlags::REMOVEDIR); // the error is the one to tell
         }
-        all.iter().for_each(|hierarchy| hierarchy.remove_parents(place));
+        for hierarchy in &all {
+            hierarchy.remove_parents(place);
+        }
         return Err(error);
     }
     if found {
-        made.iter().for_each(|path| mark(path));
+        for path in &made {
+            mark(path);
+        }
     }
     Ok((joined, !found))
 }
@@ -383,4 +390,142 @@ pub fn update_bundle(place: Place<'_>, resources: &Resources) -> Result<()> {
         return Ok(());
     }
     Err(Error::new("cannot change a limit: the container has no cgroup"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::oci::Bundle;
+    use crate::spec::record::from_document;
+
+    /// What would be written, or the error.
+    fn planned(v2: bool, controllers: &str, json: &str) -> core::result::Result<String, String> {
+        let mut bundle = Bundle::default();
+        from_document(&mut bundle, &format!("{{\"ociVersion\":\"1\",\"linux\":{{\"resources\":{json}}}}}"))
+            .map_err(|e| format!("{e}"))?;
+        let resources = bundle.linux.and_then(|linux| linux.resources).unwrap();
+        let all = [Hierarchy { path: "/nosuch".into(), controllers: controllers.into(), v2, own: None }];
+        let place = Place::at("/a").map_err(|e| format!("{e}"))?;
+        let plan = plan(&all, place, &resources).map_err(|e| format!("{e}"))?;
+        let lines = plan.values.iter().map(|value| {
+            let bfq = if value.bfq.is_empty() { String::new() } else { format!(" (bfq {})", value.bfq) };
+            let end = if value.may_lack { "?" } else { "" };
+            format!("{}={}{bfq}{end}", value.file, value.text)
+        });
+        Ok(lines.collect::<Vec<_>>().join("; "))
+    }
+
+    #[track_caller]
+    fn on_both(json: &str, v1: &str, v2: &str) {
+        let all = "memory,pids,cpu,cpuset,blkio,hugetlb,net_cls,net_prio";
+        for (is_v2, wanted) in [(false, v1), (true, v2)] {
+            match planned(is_v2, if is_v2 { "" } else { all }, json) {
+                Ok(got) => assert_eq!(got, wanted, "{json}"),
+                Err(got) => {
+                    let (field, _) = got.split_once(": not possible here: ").unwrap_or((&got, ""));
+                    assert_eq!(field, format!("linux.resources.{wanted}"), "{got}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn memory() {
+        on_both("{}", "", "");
+        on_both(
+            r#"{"memory":{"limit":100,"swap":150,"reservation":50}}"#,
+            "memory.limit_in_bytes=100; memory.memsw.limit_in_bytes=150; memory.soft_limit_in_bytes=50",
+            "memory.max=100; memory.swap.max=50; memory.low=50",
+        );
+        on_both(
+            r#"{"memory":{"limit":-1}}"#,
+            "memory.limit_in_bytes=-1?; memory.memsw.limit_in_bytes=-1?",
+            "memory.max=max?; memory.swap.max=max?",
+        );
+        on_both(
+            r#"{"memory":{"limit":100,"swap":100}}"#,
+            "memory.limit_in_bytes=100; memory.memsw.limit_in_bytes=100",
+            "memory.max=100; memory.swap.max=0",
+        );
+        on_both(r#"{"memory":{"swap":100}}"#, "memory.memsw.limit_in_bytes=100", "memory.swap");
+        on_both(
+            r#"{"memory":{"limit":100,"swap":90}}"#,
+            "memory.limit_in_bytes=100; memory.memsw.limit_in_bytes=90",
+            "memory.swap",
+        );
+        on_both(r#"{"memory":{"limit":0,"swap":0,"kernel":0}}"#, "", "");
+        on_both(r#"{"memory":{"kernel":-1,"kernelTCP":5}}"#, "memory.kmem.tcp.limit_in_bytes=5", "memory.kernelTCP");
+        on_both(r#"{"memory":{"kernel":5}}"#, "memory.kernel", "memory.kernel");
+        on_both(r#"{"memory":{"swappiness":0}}"#, "memory.swappiness=0", "memory.swappiness");
+        on_both(r#"{"memory":{"swappiness":18446744073709551615}}"#, "", "");
+        on_both(r#"{"memory":{"disableOOMKiller":false}}"#, "memory.oom_control=0?", "");
+        on_both(r#"{"memory":{"disableOOMKiller":true}}"#, "memory.oom_control=1", "memory.disableOOMKiller");
+    }
+
+    #[test]
+    fn processors() {
+        on_both(
+            r#"{"cpu":{"shares":1024,"quota":50000,"period":100000,"burst":10,"cpus":"0-1","mems":""}}"#,
+            "cpu.shares=1024; cpu.cfs_period_us=100000; cpu.cfs_quota_us=50000; cpu.cfs_burst_us=10; cpuset.cpus=0-1",
+            "cpu.weight=39; cpu.max.burst=10; cpu.max=50000 100000; cpuset.cpus=0-1",
+        );
+        on_both(r#"{"cpu":{"quota":-1}}"#, "cpu.cfs_quota_us=-1?", "cpu.max=max?");
+        on_both(
+            r#"{"cpu":{"period":5000,"idle":1}}"#,
+            "cpu.cfs_period_us=5000; cpu.idle=1",
+            "cpu.idle=1; cpu.max=max 5000",
+        );
+        on_both(r#"{"cpu":{"shares":0,"idle":0,"realtimeRuntime":0}}"#, "cpu.idle=0?", "cpu.idle=0?");
+        on_both(
+            r#"{"cpu":{"realtimePeriod":9,"realtimeRuntime":5}}"#,
+            "cpu.rt_period_us=9; cpu.rt_runtime_us=5",
+            "cpu.realtimePeriod",
+        );
+        on_both(r#"{"pids":{"limit":7}}"#, "pids.max=7", "pids.max=7");
+        on_both(r#"{"pids":{"limit":-1}}"#, "pids.max=max?", "pids.max=max?");
+        on_both(r#"{"pids":{}}"#, "", "");
+    }
+
+    #[test]
+    fn disks_and_the_rest() {
+        on_both(
+            r#"{"blockIO":{"weight":500,"weightDevice":[{"major":8,"minor":0,"weight":10}]}}"#,
+            "blkio.weight=500 (bfq 500); blkio.weight_device=8:0 10 (bfq 8:0 10)",
+            "io.weight=4950 (bfq 500); io.weight=8:0 1 (bfq 8:0 10)",
+        );
+        on_both(r#"{"blockIO":{"leafWeight":10}}"#, "blkio.leaf_weight=10", "blockIO.leafWeight");
+        on_both(
+            r#"{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":16,"rate":9}],"throttleWriteIOPSDevice":[{"major":8,"minor":0,"rate":0}]}}"#,
+            "blkio.throttle.read_bps_device=8:16 9; blkio.throttle.write_iops_device=8:0 0",
+            "io.max=8:16 rbps=9; io.max=8:0 wiops=max",
+        );
+        on_both(
+            r#"{"hugepageLimits":[{"pageSize":"2MB","limit":5}]}"#,
+            "hugetlb.2MB.limit_in_bytes=5; hugetlb.2MB.rsvd.limit_in_bytes=5?",
+            "hugetlb.2MB.max=5; hugetlb.2MB.rsvd.max=5?",
+        );
+        on_both(
+            r#"{"hugepageLimits":[{"pageSize":"../2MB","limit":5}]}"#,
+            "hugepageLimits.pageSize",
+            "hugepageLimits.pageSize",
+        );
+        on_both(r#"{"network":{"classID":65537}}"#, "net_cls.classid=65537", "network.classID");
+        on_both(
+            r#"{"network":{"priorities":[{"name":"lo","priority":3}]}}"#,
+            "net_prio.ifpriomap=lo 3",
+            "network.priorities",
+        );
+        on_both(r#"{"network":{},"rdma":{}}"#, "", "");
+        on_both(r#"{"rdma":{"mlx5_1":{"hcaHandles":3}}}"#, "rdma", "rdma");
+        on_both(r#"{"unified":{"memory.high":"5\n6"}}"#, "unified.memory.high", "memory.high=5; memory.high=6");
+        on_both(r#"{"unified":{"../x":"5"}}"#, "unified.../x", "unified.../x");
+    }
+
+    #[test]
+    fn what_no_hierarchy_has_is_refused() {
+        let pids = r#"{"pids":{"limit":5}}"#;
+        let error = planned(false, "memory", pids).unwrap_err();
+        assert!(error.ends_with("no cgroup hierarchy with the controller pids is mounted"), "{error}");
+        assert_eq!(planned(false, "memory", r#"{"pids":{"limit":-1},"cpu":{"idle":0}}"#), Ok(String::new()));
+    }
 }
