@@ -91,7 +91,8 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
     match word {
         "--version" | "-v" => {
             let version = env!("CARGO_PKG_VERSION");
-            return print(&format!("mydocker version {version}\nspec: {}\n", mydocker::spec::oci::VERSION)).map(|()| OK);
+            return print(&format!("mydocker version {version}\nspec: {}\n", mydocker::spec::oci::VERSION))
+                .map(|()| OK);
         }
         "--help" | "-h" | "help" => return print(&verbs::group_help("oci")).map(|()| OK),
         _ => {}

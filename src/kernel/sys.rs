@@ -438,8 +438,8 @@ pub struct Instruction {
 }
 
 /// seccomp(2), `SECCOMP_SET_MODE_FILTER`: puts a filter before every system call of this thread and its children. Wants
-/// `CAP_SYS_ADMIN` or `PR_SET_NO_NEW_PRIVS`.
-pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
+/// `CAP_SYS_ADMIN` or `PR_SET_NO_NEW_PRIVS`. With `SECCOMP_FILTER_FLAG_NEW_LISTENER` there is a descriptor for who decides.
+pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<Option<OwnedFd>> {
     /// `struct sock_fprog` of linux/filter.h
     #[repr(C)]
     struct Program {
@@ -450,8 +450,11 @@ pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     let program = Program { len, filter: program.as_ptr() };
     // SAFETY: a struct sock_fprog with as many instructions as it says, which the kernel copies and checks.
-    unsafe { syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])? };
-    Ok(())
+    let got = unsafe {
+        syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])?
+    };
+    // SAFETY: a descriptor that was made for us, close-on-exec; without a listener it is 0.
+    Ok((got > 0).then(|| unsafe { OwnedFd::from_raw_fd(got as i32) }))
 }
 
 /// Memory that this process shares with the children it forks from now on. What is in it is a matter of agreement: who may

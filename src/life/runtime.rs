@@ -23,7 +23,6 @@ use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
 use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State, id_lines};
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
-use alloc::format;
 use alloc::string::{String, ToString};
 use init::Plan;
 use linux_raw_sys::general as raw;
@@ -92,10 +91,7 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
     for (is_wrong, what) in [
         (is_missing(config.version.starts_with("1.")), "ociVersion: only versions 1.x are known here"),
         (config.root.is_none(), "root is missing"),
-        (
-            config.process.is_some() && !process.cwd.starts_with('/'),
-            "process.cwd is not absolute",
-        ),
+        (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
         (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
         (
             linux.sysctl.iter().flat_map(crate::spec::map::Map::keys).any(net),
@@ -149,7 +145,7 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
         let hooks = known.state.config.hooks.as_ref();
         let all = Hooks::default();
         let hooks = hooks.unwrap_or(&all);
-        let state = known.tell("creating").replace("\"pid\":0", &format!("\"pid\":{}", child.pid)) + "}";
+        let state = known.tell("creating", child.pid) + "}";
         hooks::run("prestart", &hooks.prestart, &state)?;
         hooks::run("createRuntime", &hooks.create_runtime, &state)?;
         control::send(sync.as_fd(), &Message::Done).map(|()| false)
@@ -184,9 +180,8 @@ fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: B
 
 /// Has a created container execute its command.
 pub fn start(known: &Known) -> Result<()> {
-    let refuse = |status: &str| {
-        Error::new(format_args!("cannot start container {}: it is {status}, not created", known.id))
-    };
+    let refuse =
+        |status: &str| Error::new(format_args!("cannot start container {}: it is {status}, not created", known.id));
     if known.state.config.process.is_none() {
         return Err(Error::new("cannot start a container whose config.json has no process"));
     }
@@ -198,7 +193,7 @@ pub fn start(known: &Known) -> Result<()> {
         return Err(refuse("running"));
     }
     match &known.state.config.hooks {
-        Some(all) => hooks::run("poststart", &all.poststart, &(known.tell("running") + "}")),
+        Some(all) => hooks::run("poststart", &all.poststart, &(known.tell("running", known.state.pid) + "}")),
         None => Ok(()),
     }
 }
@@ -231,7 +226,7 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     take_down(known)?;
     states::remove(root, &known.id)?;
     match &known.state.config.hooks {
-        Some(all) => hooks::run("poststop", &all.poststop, &(known.tell("stopped") + "}")),
+        Some(all) => hooks::run("poststop", &all.poststop, &(known.tell("stopped", 0) + "}")),
         None => Ok(()),
     }
 }
@@ -260,7 +255,13 @@ pub fn update(known: &Known, resources: &Resources) -> Result<()> {
 }
 
 /// Runs one more program in it.
-pub fn exec(known: &Known, process: &Process, console: &Console, manner: Manner, ignore_paused: bool) -> Result<Program> {
+pub fn exec(
+    known: &Known,
+    process: &Process,
+    console: &Console,
+    manner: Manner,
+    ignore_paused: bool,
+) -> Result<Program> {
     match known.status() {
         "running" | "created" => {}
         "paused" if ignore_paused => {}
@@ -272,7 +273,9 @@ pub fn exec(known: &Known, process: &Process, console: &Console, manner: Manner,
 
 /// Writes down which process it is, for who asked for that.
 pub fn note_pid(path: &str, pid: i32) -> Result<()> {
-    file::put(path, 0o644, &mut |to| crate::kernel::io::write_all(to, pid.to_string().as_bytes()).tried_to("write", path))
+    file::put(path, 0o644, &mut |to| {
+        crate::kernel::io::write_all(to, pid.to_string().as_bytes()).tried_to("write", path)
+    })
 }
 
 /// Stays with a program until its end, as its terminal and its bearer of signals. Returns its exit code.

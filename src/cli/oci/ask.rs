@@ -13,9 +13,9 @@ use rustix::termios::isatty;
 /// How a process is made, and that we are what nobody can write to.
 fn manner(parsed: &Parsed) -> Result<Manner> {
     let preserved = match parsed.last("preserve-fds") {
-        Some(text) => read::digits(text).filter(|count| *count < 1024).ok_or_else(|| {
-            bad(format!("--preserve-fds {text}: this is not a number of descriptors"))
-        })?,
+        Some(text) => read::digits(text)
+            .filter(|count| *count < 1024)
+            .ok_or_else(|| bad(format!("--preserve-fds {text}: this is not a number of descriptors")))?,
         None => 0,
     };
     sys::keep_open(3, preserved).tried("use the descriptors of --preserve-fds, from 3 on")?;
@@ -46,7 +46,10 @@ fn order(parsed: &Parsed, detached: bool) -> Result<Order> {
 }
 
 fn note_pid(parsed: &Parsed, program: &Program) -> Result<()> {
-    parsed.last("pid-file").filter(|path| !path.is_empty()).map_or(Ok(()), |path| runtime::note_pid(path, program.child.pid))
+    parsed
+        .last("pid-file")
+        .filter(|path| !path.is_empty())
+        .map_or(Ok(()), |path| runtime::note_pid(path, program.child.pid))
 }
 
 fn stay(program: Program) -> Result<u8> {
@@ -64,9 +67,9 @@ pub fn create(parsed: &Parsed) -> Result<u8> {
 pub fn run(parsed: &Parsed) -> Result<u8> {
     let detached = parsed.on("detach");
     let (known, program) = runtime::create(order(parsed, detached)?)?;
-    let done = note_pid(parsed, &program).and_then(|()| runtime::start(&known)).and_then(|()| {
-        if detached { Ok(OK) } else { stay(program) }
-    });
+    let done = note_pid(parsed, &program)
+        .and_then(|()| runtime::start(&known))
+        .and_then(|()| if detached { Ok(OK) } else { stay(program) });
     if done.is_err() || !detached && !parsed.on("keep") {
         let removed = runtime::delete(root(), &known, true);
         return done.and_then(|code| removed.map(|()| code));
@@ -110,9 +113,11 @@ fn asked(parsed: &Parsed, mut process: Process) -> Result<Process> {
     process.env.extend(texts("env"));
     if let Some(user) = parsed.last("user") {
         let (uid, gid) = user.split_once(':').map_or((user, None), |(uid, gid)| (uid, Some(gid)));
-        let number = |text: &str| read::digits(text).ok_or_else(|| bad(format!("--user {user}: this is not UID[:GID]")));
+        let number =
+            |text: &str| read::digits(text).ok_or_else(|| bad(format!("--user {user}: this is not UID[:GID]")));
         let own = process.user.get_or_insert_default();
-        *own = User { uid: Some(number(uid)?), gid: gid.map(number).transpose()?, umask: own.umask, groups: Vec::new() };
+        *own =
+            User { uid: Some(number(uid)?), gid: gid.map(number).transpose()?, umask: own.umask, groups: Vec::new() };
     }
     for gid in parsed.all("additional-gids") {
         let gid = read::digits(gid).ok_or_else(|| bad(format!("--additional-gids {gid}: this is not a group id")))?;
@@ -147,7 +152,8 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
     }
     let number = |key: &str| -> Result<Option<i64>> {
         let Some(text) = parsed.last(key) else { return Ok(None) };
-        let read = if key.starts_with("memory") { read::bytes(text).map(|bytes| bytes as i64) } else { read::whole(text) };
+        let read =
+            if key.starts_with("memory") { read::bytes(text).map(|bytes| bytes as i64) } else { read::whole(text) };
         let read = if text == "-1" { Ok(-1) } else { read };
         read.map(Some).map_err(|why: Error| parsed.invalid(key, text, &why))
     };

@@ -5,13 +5,15 @@ use super::gate;
 use super::hooks;
 use super::spaces::Spaces;
 use super::states::Known;
+use super::terminal;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::process::{self, Never};
 use crate::kernel::sys::{self, Clone};
-use crate::kernel::io;
+use crate::kernel::{file, io};
 use crate::life::control::{self, Message};
 use crate::life::{program, provide};
-use crate::spec::oci::{Linux, Process};
+use crate::spec::oci::{self, Linux, Process};
+use crate::spec::record;
 use crate::walls::privs::{self, User, schedule};
 use crate::walls::seccomp::Filter;
 use crate::walls::{cgroup, ids, mount, net, seccomp, sysctl};
@@ -20,6 +22,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::CWD;
 use rustix::process::DumpableBehavior;
 use rustix::termios::Winsize;
 
@@ -80,7 +83,7 @@ fn enter(plan: Plan<'_>, sync: OwnedFd) -> Result<Never> {
     drop(sync);
     gate::wait(gate.as_fd())?;
     if let Some(all) = config.hooks.as_ref().filter(|all| !all.start_container.is_empty()) {
-        hooks::run("startContainer", &all.start_container, &(known.tell("created") + "}"))?;
+        hooks::run("startContainer", &all.start_container, &(known.tell("created", ready.pid) + "}"))?;
     }
     Err(finish(process, &ready, plan.filter.as_ref(), *manner))
 }
@@ -120,19 +123,23 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
         wait_for_maker(sync)?;
     }
     let labels = schedule::labels(process)?;
+    // /proc is still the host's.
+    let pid = own_pid();
+    let listener = dial_listener(known, plan.filter.as_ref(), pid, pid)?;
     let has_own_groups = spaces.has(raw::CLONE_NEWCGROUP);
     let place = known.place()?;
     let mut groups = || cgroup::visible_at(place, joined, has_own_groups);
     let built = mount::build_bundle(&known.state.bundle, config, sources, &mut groups)?;
     if let Some(all) = config.hooks.as_ref().filter(|all| !all.create_container.is_empty()) {
-        hooks::run("createContainer", &all.create_container, &(known.tell("creating") + "}"))?;
+        hooks::run("createContainer", &all.create_container, &(known.tell("creating", pid) + "}"))?;
     }
     if let Some(parameters) = &linux.sysctl {
         sysctl::enter(parameters)?;
     }
     mount::enter_bundle(&built, config, !manner.no_pivot)?;
     schedule::enter(process, linux.personality.as_ref())?;
-    get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))
+    let ready = get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))?;
+    Ok(ready.with(listener, pid))
 }
 
 /// Whether hooks run before the root is built.
@@ -172,9 +179,37 @@ pub fn become_child(sync: BorrowedFd<'_>) -> Result<()> {
 
 /// A process that has only its last walls before it.
 pub struct Ready {
+    /// See [`dial_listener`].
+    listener: Option<(OwnedFd, String)>,
+    /// Its pid on the host, as far as anybody asks.
+    pid: i32,
     user: User,
     env: Vec<String>,
     labels: schedule::Labels,
+}
+
+impl Ready {
+    /// The same with what [`dial_listener`] and [`own_pid`] return.
+    pub fn with(self, listener: Option<(OwnedFd, String)>, pid: i32) -> Self {
+        Self { listener, pid, ..self }
+    }
+}
+
+/// child, while it sees the host's /proc: what it is called there.
+pub fn own_pid() -> i32 {
+    file::link_target(CWD, "/proc/self").and_then(|pid| pid.parse().ok()).unwrap_or(0)
+}
+
+/// child, while it sees the host's files: the way to who decides about its calls, and what that is told.
+/// config-linux.md of the runtime specification, "The Container Process State"
+pub fn dial_listener(known: &Known, filter: Option<&Filter>, pid: i32, init: i32) -> Result<Option<(OwnedFd, String)>> {
+    let Some(listener) = filter.map(|filter| &filter.listener).filter(|listener| !listener.path.is_empty()) else {
+        return Ok(None);
+    };
+    let texts = record::texts(&[("ociVersion", oci::VERSION), ("metadata", &listener.metadata)]);
+    let state = known.tell("running", init);
+    let state = format!("{{{texts},\"fds\":[\"seccompFd\"],\"pid\":{pid},\"state\":{state}}}}}");
+    Ok(Some((terminal::dial(&listener.path)?, state)))
 }
 
 /// child, in its root: its terminal, its working directory, its user. `last` is what can only be done between those.
@@ -213,7 +248,7 @@ pub fn get_ready(
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
     }
-    Ok(Ready { user, env, labels })
+    Ok(Ready { listener: None, pid: 0, user, env, labels })
 }
 
 /// child: the last walls, and the command. Returns why it did not become that.
@@ -232,7 +267,9 @@ pub fn finish(process: &Process, ready: &Ready, filter: Option<&Filter>, manner:
         }
         if let Some(filter) = filter {
             privs::raise()?;
-            seccomp::enter(filter)?;
+            if let (Some(fd), Some((socket, state))) = (seccomp::enter(filter)?, &ready.listener) {
+                terminal::send(socket.as_fd(), state.as_bytes(), fd.as_fd())?;
+            }
         }
         privs::lock(&ready.user)
     };

@@ -58,18 +58,26 @@ fn enter(
         if let Some(score) = process.oom_score_adj {
             privs::write_oom_score(score)?;
         }
-        let labels = schedule::labels(process)?;
         let listed = spaces::listed(known.namespaces());
-        let kinds = ThreadNameSpaceType::from_bits_retain(listed);
-        move_into_thread_name_spaces(init, kinds).tried("enter the container")?;
+        let enter = |kinds| {
+            let kinds = ThreadNameSpaceType::from_bits_retain(kinds);
+            move_into_thread_name_spaces(init, kinds).tried("enter the container")
+        };
+        if listed & raw::CLONE_NEWPID != 0 {
+            enter(raw::CLONE_NEWPID)?;
+            init::become_child(sync)?;
+        }
+        // All that is looked up on the host.
+        let labels = schedule::labels(process)?;
+        let pid = init::own_pid();
+        let listener = init::dial_listener(known, filter, pid, known.state.pid)?;
+        enter(listed & !raw::CLONE_NEWPID)?;
         if listed & raw::CLONE_NEWUSER != 0 {
             ids::enter()?;
         }
-        if listed & raw::CLONE_NEWPID != 0 {
-            init::become_child(sync)?;
-        }
         schedule::enter(process, known.state.config.linux.as_ref().and_then(|linux| linux.personality.as_ref()))?;
-        init::get_ready(process, labels, false, manner, sync, &mut || Ok(()))
+        let ready = init::get_ready(process, labels, false, manner, sync, &mut || Ok(()))?;
+        Ok(ready.with(listener, pid))
     };
     match prepare() {
         Ok(ready) => init::finish(process, &ready, filter, manner),

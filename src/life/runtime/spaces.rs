@@ -31,7 +31,7 @@ const LATER: u32 = raw::CLONE_NEWCGROUP | raw::CLONE_NEWTIME;
 pub struct Spaces {
     /// `CLONE_NEW*` of those that are new.
     new: u32,
-    /// Those of somebody else, in the order in which they are entered.
+    /// Those of somebody else; a user namespace comes first: it has the power over the others.
     joins: Vec<(u32, OwnedFd, String)>,
 }
 
@@ -61,12 +61,11 @@ pub fn open(linux: &Linux) -> Result<Spaces> {
             "" => spaces.new |= flag,
             path => {
                 let fd = at::open(CWD, path, OFlags::RDONLY).tried_to("open the namespace", path)?;
-                spaces.joins.push((flag, fd, path.into()));
+                let at = if flag == raw::CLONE_NEWUSER { 0 } else { spaces.joins.len() };
+                spaces.joins.insert(at, (flag, fd, path.into()));
             }
         }
     }
-    // Somebody else's user namespace comes first: it has the power over the others.
-    spaces.joins.sort_by_key(|(flag, ..)| FLAGS.iter().position(|known| known == flag));
     let new = |flag| spaces.new & flag != 0;
     let why = if !new(raw::CLONE_NEWNS) {
         "a mount namespace of its own is needed: all that a bundle mounts would be mounted on the host, or in a stranger's root"

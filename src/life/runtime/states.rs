@@ -43,7 +43,9 @@ pub fn make(root: &str, id: &str) -> Result<OwnedFd> {
     check(id)?;
     let root = file::make_dirs(root, 0o700)?;
     match at::make_dir(root.as_fd(), id, 0o711) {
-        Err(Errno::EXIST) => Err(Error::new(format_args!("container with id {id} exists: container ID already in use"))),
+        Err(Errno::EXIST) => {
+            Err(Error::new(format_args!("container with id {id} exists: container ID already in use")))
+        }
         made => {
             made.tried_to("make the directory of container", id)?;
             file::open_dir_at(root.as_fd(), id)
@@ -67,7 +69,9 @@ pub fn find(root: &str, id: &str) -> Result<Known> {
     let dir = at::open(rustix::fs::CWD, &format!("{root}/{id}"), flags).map_err(missing)?;
     let text = match file::text_at(dir.as_fd(), RECORD) {
         Err(error) if error.is(Errno::NOENT) => {
-            return Err(Error::new(format_args!("container {id} does not exist (yet): it is being created, or that failed")));
+            return Err(Error::new(format_args!(
+                "container {id} does not exist (yet): it is being created, or that failed"
+            )));
         }
         text => text?,
     };
@@ -128,10 +132,10 @@ impl Known {
         file::absolute(&self.state.bundle, path)
     }
 
-    /// The specification's state, without the bracket at its end.
-    pub fn tell(&self, status: &str) -> String {
-        let mut text = format!("{{{}", record::texts(&[("ociVersion", oci::VERSION), ("id", &self.id), ("status", status)]));
-        let pid = if status == "stopped" { 0 } else { self.state.pid };
+    /// The specification's state, without the bracket at its end. `pid` is that of its first process, 0 when it has none.
+    pub fn tell(&self, status: &str, pid: i32) -> String {
+        let mut text =
+            format!("{{{}", record::texts(&[("ociVersion", oci::VERSION), ("id", &self.id), ("status", status)]));
         text.push_str(&format!(",\"pid\":{pid},"));
         text.push_str(&record::texts(&[("bundle", &self.state.bundle)]));
         text.push_str(",\"annotations\":");
@@ -143,6 +147,7 @@ impl Known {
     pub fn tell_all(&self, status: &str) -> String {
         let created = time::rfc3339(self.state.created);
         let more = [("rootfs", &*self.rootfs()), ("created", &created), ("owner", "root")];
-        format!("{},{}}}", self.tell(status), record::texts(&more))
+        let pid = if status == "stopped" { 0 } else { self.state.pid };
+        format!("{},{}}}", self.tell(status, pid), record::texts(&more))
     }
 }

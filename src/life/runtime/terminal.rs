@@ -67,14 +67,24 @@ pub fn hear(
 
 /// The terminal goes to whoever listens at a socket.
 fn hand_over(path: &str, master: BorrowedFd<'_>) -> Result<()> {
-    let send = || {
+    send(dial(path)?.as_fd(), b"/dev/pts/ptmx", master)
+}
+
+/// A connection to whoever listens at a path.
+pub fn dial(path: &str) -> Result<OwnedFd> {
+    let dial = || {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        connect(&socket, &SocketAddrUnix::new(at::c(path)?.as_c_str())?)?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let fds = [master];
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-        sendmsg(&socket, &[IoSlice::new(b"/dev/pts/ptmx")], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+        connect(&socket, &SocketAddrUnix::new(at::c(path)?.as_c_str())?).map(|()| socket)
     };
-    send().tried_to("hand the terminal over to", path)
+    dial().tried_to("connect to the socket", path)
+}
+
+/// Says something there, and hands a descriptor over.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    let sent = sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    sent.tried("hand a descriptor over").map(drop)
 }

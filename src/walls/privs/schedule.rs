@@ -72,7 +72,11 @@ pub struct Labels(Vec<(OwnedFd, String)>);
 pub fn labels(process: &Process) -> Result<Labels> {
     let mut labels = Vec::new();
     for (field, label, paths) in [
-        ("apparmorProfile", &process.apparmor, ["/proc/self/attr/apparmor/exec", "/sys/module/apparmor/parameters/enabled"]),
+        (
+            "apparmorProfile",
+            &process.apparmor,
+            ["/proc/self/attr/apparmor/exec", "/sys/module/apparmor/parameters/enabled"],
+        ),
         ("selinuxLabel", &process.selinux, ["/proc/self/attr/exec", "/sys/fs/selinux/enforce"]),
     ] {
         let Some(label) = label.as_deref().filter(|label| !label.is_empty()) else { continue };
