@@ -23,6 +23,7 @@ use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
 use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State, id_lines};
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use init::Plan;
 use linux_raw_sys::general as raw;
@@ -42,10 +43,8 @@ pub struct Order {
     pub root: String,
     /// Its name for it.
     pub id: String,
-    /// The absolute path of the bundle.
-    pub bundle: String,
-    /// Its config.json.
-    pub config: Bundle,
+    /// The absolute path of the bundle, and its config.json.
+    pub state: Box<State>,
     /// Who holds its terminal.
     pub console: Console,
     /// How it is made.
@@ -62,15 +61,15 @@ pub struct Program {
 
 /// Makes a container, whose first process waits to be started. After an error nothing is left.
 pub fn create(order: Order) -> Result<(Known, Program)> {
-    let Order { root, id, bundle, config, console, manner } = order;
+    let Order { root, id, mut state, console, manner } = order;
     let no_linux = Linux::default();
-    let spaces = spaces::open(config.linux.as_ref().unwrap_or(&no_linux))?;
-    check(&config, &spaces)?;
-    let asked = config.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref());
-    let cgroup = cgroup::bundle_path(asked, &id);
+    let linux = state.config.linux.as_ref().unwrap_or(&no_linux);
+    let spaces = spaces::open(linux)?;
+    check(&state.config, &spaces)?;
+    let cgroup = cgroup::bundle_path(linux.cgroups_path.as_deref(), &id);
     Place::at(&cgroup)?;
+    (state.cgroup, state.created) = (cgroup, time::now());
     let dir = states::make(&root, &id)?;
-    let state = State { bundle, cgroup, created: time::now(), config, ..State::default() };
     let mut known = Known { id, dir, state };
     let made = make(&mut known, &spaces, &console, manner);
     if made.is_err() {
@@ -136,9 +135,9 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
         return Err(error);
     }
     let mut is_early = init::has_early_hooks(known);
-    let mut noted = State::default();
+    let mut noted = (0, 0);
     let mut step = |child: &Child| {
-        (noted.pid, noted.born) = (child.pid, proc::born(child.pid).unwrap_or(0));
+        noted = (child.pid, proc::born(child.pid).unwrap_or(0));
         if !core::mem::take(&mut is_early) {
             return Ok(true);
         }
@@ -151,8 +150,8 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
         control::send(sync.as_fd(), &Message::Done).map(|()| false)
     };
     let (child, terminal) = terminal::hear(child, sync.as_fd(), console, &mut step)?;
-    (known.state.pid, known.state.born) = (noted.pid, noted.born);
-    if noted.pid == 0 {
+    (known.state.pid, known.state.born) = noted;
+    if noted.0 == 0 {
         process::wait(child.pidfd.as_fd());
         return Err(Error::new("the container's first process ended before it was ready"));
     }
@@ -173,7 +172,7 @@ fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: B
     } else {
         return Ok(());
     };
-    let State { bundle, config, .. } = &known.state;
+    let State { bundle, config, .. } = &*known.state;
     provide::help(&mut || provide::send(sync, &mount::bundle_sources(bundle, config, Some(namespace.as_fd()))?))?;
     control::send(sync, &Message::Done)
 }

@@ -7,7 +7,8 @@ use super::{known, root};
 use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::sys;
 use mydocker::life::runtime::{self, Console, Manner, Order, Program};
-use mydocker::spec::oci::{Bundle, Capabilities, Process, Resources, User};
+use mydocker::spec::oci::{Capabilities, Process, Resources, State, User};
+use mydocker::spec::record;
 use rustix::termios::isatty;
 
 /// How a process is made, and that we are what nobody can write to.
@@ -38,11 +39,12 @@ fn console(parsed: &Parsed, terminal: Option<bool>, detached: bool) -> Result<Co
 fn order(parsed: &Parsed, detached: bool) -> Result<Order> {
     let manner = manner(parsed)?;
     let bundle = absolute(parsed.last("bundle").unwrap_or("."));
-    let mut config = Bundle::default();
-    super::read(&mut config, &format!("{bundle}/config.json"))?;
-    let terminal = config.process.as_ref().and_then(|process| process.terminal);
+    let mut state = Box::<State>::default();
+    super::read(&mut state.config, &format!("{bundle}/config.json"))?;
+    state.bundle = bundle;
+    let terminal = state.config.process.as_ref().and_then(|process| process.terminal);
     let console = console(parsed, terminal, detached)?;
-    Ok(Order { root: root().to_owned(), id: parsed.word(0).to_owned(), bundle, config, console, manner })
+    Ok(Order { root: root().to_owned(), id: parsed.word(0).to_owned(), state, console, manner })
 }
 
 fn note_pid(parsed: &Parsed, program: &Program) -> Result<()> {
@@ -143,38 +145,50 @@ pub fn kill(parsed: &Parsed) -> Result<u8> {
     runtime::kill(&known(parsed)?, signal, parsed.on("all")).map(|()| OK)
 }
 
-/// `update [-r FILE] [LIMITS] ID`
+/// The flags of update: where the value belongs in the specification's resources.
+const LIMITS: &str = "memory memory limit\nmemory-reservation memory reservation\nmemory-swap memory swap\ncpu-share cpu shares\n\
+    cpu-quota cpu quota\ncpu-period cpu period\ncpu-burst cpu burst\ncpu-idle cpu idle\ncpuset-cpus cpu cpus\n\
+    cpuset-mems cpu mems\npids-limit pids limit\nblkio-weight blockIO weight";
+
+/// `update -r FILE ID`, or with limits as flags
 pub fn update(parsed: &Parsed) -> Result<u8> {
     let known = known(parsed)?;
     let mut resources = Resources::default();
-    if let Some(path) = parsed.last("resources") {
-        super::read(&mut resources, path)?;
-    }
-    let number = |key: &str| -> Result<Option<i64>> {
-        let Some(text) = parsed.last(key) else { return Ok(None) };
-        let read =
-            if key.starts_with("memory") { read::bytes(text).map(|bytes| bytes as i64) } else { read::whole(text) };
-        let read = if text == "-1" { Ok(-1) } else { read };
-        read.map(Some).map_err(|why: Error| parsed.invalid(key, text, &why))
-    };
-    let natural = |key: &str| Ok::<_, Error>(number(key)?.map(|number| number as u64));
-    let text = |key: &str| parsed.last(key).map(str::to_owned);
-    let memory = resources.memory.get_or_insert_default();
-    memory.limit = number("memory")?.or(memory.limit);
-    memory.reservation = number("memory-reservation")?.or(memory.reservation);
-    memory.swap = number("memory-swap")?.or(memory.swap);
-    let cpu = resources.cpu.get_or_insert_default();
-    cpu.shares = natural("cpu-share")?.or(cpu.shares);
-    cpu.quota = number("cpu-quota")?.or(cpu.quota);
-    cpu.period = natural("cpu-period")?.or(cpu.period);
-    cpu.burst = natural("cpu-burst")?.or(cpu.burst);
-    cpu.idle = number("cpu-idle")?.or(cpu.idle);
-    cpu.cpus = text("cpuset-cpus").or(cpu.cpus.take());
-    cpu.mems = text("cpuset-mems").or(cpu.mems.take());
-    let pids = resources.pids.get_or_insert_default();
-    pids.limit = number("pids-limit")?.or(pids.limit);
-    if let Some(weight) = number("blkio-weight")? {
-        resources.block_io.get_or_insert_default().weight = Some(weight as u32);
+    match parsed.last("resources") {
+        Some(path) => super::read(&mut resources, path)?,
+        None => {
+            let asked = limits(parsed)?;
+            record::from_document(&mut resources, &asked)
+                .map_err(|error| error.reword(&|what| format!("{asked}, {what}")))?;
+        }
     }
     runtime::update(&known, &resources).map(|()| OK)
+}
+
+/// What the flags ask for, as JSON.
+fn limits(parsed: &Parsed) -> Result<String> {
+    let (mut text, mut last) = (String::from("{"), "");
+    for line in LIMITS.lines() {
+        let mut words = line.split(' ');
+        let (Some(flag), Some(group), Some(field)) = (words.next(), words.next(), words.next()) else { continue };
+        let Some(value) = parsed.last(flag) else { continue };
+        let read: fn(&str) -> Result<i64> = |text| match text {
+            "-1" => Ok(-1),
+            text => read::bytes(text).map(|bytes| bytes as i64),
+        };
+        let value = if flag.starts_with("cpuset") {
+            miniserde::json::to_string(value)
+        } else {
+            parsed.read(flag, read)?.unwrap_or_default().to_string()
+        };
+        let before = if group == last {
+            String::from(",")
+        } else {
+            format!("{}\"{group}\":{{", if last.is_empty() { "" } else { "}," })
+        };
+        text.extend([&before, "\"", field, "\":", &value]);
+        last = group;
+    }
+    text.push_str(if last.is_empty() { "}" } else { "}}" });
+    Ok(text)
 }

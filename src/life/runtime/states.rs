@@ -9,6 +9,7 @@ use crate::spec::oci::{self, Namespace, State};
 use crate::spec::record::{self, Part, to_json};
 use crate::walls::cgroup::{self, Place};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,7 +26,7 @@ pub struct Known {
     /// Its directory.
     pub dir: OwnedFd,
     /// What is known of it.
-    pub state: State,
+    pub state: Box<State>,
 }
 
 /// Refuses what is no id: it becomes a directory's name.
@@ -75,8 +76,8 @@ pub fn find(root: &str, id: &str) -> Result<Known> {
         }
         text => text?,
     };
-    let mut state = State::default();
-    record::from_document(&mut state, &text).map_err(|e| e.reword(&|what| format!("{root}/{id}/{RECORD}, {what}")))?;
+    let mut state = Box::<State>::default();
+    record::from_document(&mut *state, &text).map_err(|e| e.reword(&|what| format!("{root}/{id}/{RECORD}, {what}")))?;
     Ok(Known { id: id.to_owned(), dir, state })
 }
 
@@ -92,7 +93,7 @@ pub fn all(root: &str) -> Result<Vec<Known>> {
 impl Known {
     /// Writes down what is known.
     pub fn write(&self) -> Result<()> {
-        file::replace_at(self.dir.as_fd(), RECORD, to_json(&self.state).as_bytes(), false)
+        file::replace_at(self.dir.as_fd(), RECORD, to_json(&*self.state).as_bytes(), false)
     }
 
     /// Where its cgroups are.
