@@ -4,7 +4,7 @@ use super::super::args::Parsed;
 use super::super::read::{self, bad};
 use super::super::{OK, absolute, seal_but};
 use super::{known, root};
-use mydocker::error::{Error, Result, Tried};
+use mydocker::error::{Result, Tried};
 use mydocker::kernel::sys;
 use mydocker::life::runtime::{self, Console, Manner, Order, Program};
 use mydocker::spec::oci::{Capabilities, Process, Resources, State, User};
