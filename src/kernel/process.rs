@@ -212,7 +212,8 @@ pub fn user_namespace(uids: &str, gids: &str) -> Result<OwnedFd> {
         readable(wait.as_fd(), -1);
         sys::exit(0)
     })?;
-    let namespace = map_ids(child.pid, uids, gids);
+    // Its pid where /proc is mounted: we may be the first process of another pid namespace.
+    let namespace = pid_of(child.pidfd.as_fd()).and_then(|pid| map_ids(pid, uids, gids));
     drop(hold);
     self::wait(child.pidfd.as_fd());
     namespace

@@ -3,9 +3,9 @@
 
 use super::map::Map;
 use super::record::{Raw, record};
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 /// The version that we tell of ourselves.
 pub const VERSION: &str = "1.2.1";
@@ -556,7 +556,7 @@ record! {
 pub fn id_lines(maps: &[IdMap]) -> String {
     let mut lines = String::new();
     for map in maps {
-        lines.push_str(&format!("{} {} {}\n", map.inside, map.outside, map.size));
+        let _ = writeln!(lines, "{} {} {}", map.inside, map.outside, map.size); // a String takes everything
     }
     lines
 }
@@ -565,6 +565,7 @@ pub fn id_lines(maps: &[IdMap]) -> String {
 mod tests {
     use super::*;
     use crate::spec::record::{from_document, from_json, to_json};
+    use alloc::format;
 
     fn wrong(text: &str) -> String {
         from_document(&mut Bundle::default(), text).map_err(|error| format!("{error}")).unwrap_err()

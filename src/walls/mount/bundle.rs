@@ -57,7 +57,7 @@ pub fn bundle_sources(dir: &str, bundle: &Bundle, user_namespace: Option<Borrowe
     let is_own = |linux: &&Linux| {
         linux.namespaces.iter().any(|one| one.kind == "mount" && one.path.as_deref().unwrap_or_default().is_empty())
     };
-    if linux.filter(is_own).is_none() {
+    if !linux.as_ref().is_some_and(is_own) {
         let why = "a container without a new mount namespace would leave its mounts to others";
         return Err(Error::new(format_args!("linux.namespaces: not possible here: {why}")));
     }
@@ -171,6 +171,9 @@ impl Building<'_, '_> {
         let kind = mount.kind.as_deref().unwrap_or_default();
         if path == "/" {
             return Err(Error::new("not possible here: the root is what `root` says"));
+        }
+        if options.has(COPY_UP) && (bind || kind != "tmpfs") {
+            return Err(Error::new("options: tmpcopyup is for a tmpfs"));
         }
         let root = self.built.root.as_fd();
         let is_file = match &tree {
@@ -372,23 +375,28 @@ fn make_node(root: BorrowedFd<'_>, path: &str, node: &Node) -> Result<()> {
 
 /// child: makes what [`build_bundle`] returned this process's root, and lets go of the old one. `pivots`: not with
 /// `--no-pivot`.
-pub fn enter_bundle(built: &Built, bundle: &Bundle, pivots: bool) -> Result<()> {
-    change_root(built.root.as_fd(), pivots)?;
+pub fn enter_bundle(built: &Built, pivots: bool) -> Result<()> {
+    change_root(built.root.as_fd(), pivots)
+}
+
+/// child, in its new root, with its terminal and its kernel parameters in place: what is read-only becomes it, what is to
+/// be hidden is covered, and what is mounted from now on is seen by whom the bundle says.
+pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
+    built.late.iter().try_for_each(protect)?;
+    if bundle.root.as_ref().is_some_and(|root| root.read_only == Some(true)) {
+        protect(&built.root)?;
+    }
+    if let Some(linux) = &bundle.linux {
+        cover_all(built.root.as_fd(), linux)?;
+    }
+    // The last: of what cannot be bound nothing can be covered with itself.
     match root_propagation(bundle)? {
         Some(flags) => change_all(flags, "linux.rootfsPropagation"),
         None => Ok(()),
     }
 }
 
-/// child, in its new root, with its terminal and its kernel parameters in place: what is read-only becomes it, and what is
-/// to be hidden is covered.
-pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
-    built.late.iter().try_for_each(protect)?;
-    if bundle.root.as_ref().is_some_and(|root| root.read_only == Some(true)) {
-        protect(&built.root)?;
-    }
-    let Some(linux) = &bundle.linux else { return Ok(()) };
-    let root = built.root.as_fd();
+fn cover_all(root: BorrowedFd<'_>, linux: &Linux) -> Result<()> {
     for path in &linux.read_only {
         if let Some(target) = there(root, path)? {
             freeze(&target).map_err(|e| e.reword(&|what| format!("linux.readonlyPaths: {path}: {what}")))?;
