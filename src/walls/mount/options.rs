@@ -121,7 +121,7 @@ pub fn propagation(word: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::walls::mount::tree::attributes;
+    use super::super::tree::attributes;
     use alloc::borrow::ToOwned;
 
     fn read(options: &str) -> Options {
