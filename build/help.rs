@@ -16,7 +16,7 @@ fn main() {
     for line in text.lines().filter(|line| line.starts_with(['#', '-', '+'])) {
         flags.extend(line.split("  ").take(1).chain(["\n"]));
     }
-    for file in ["overview.txt", "completion.bash", "mydocker.1"] {
+    for file in ["overview.txt", "completion.bash", "mydocker.1", "config.json", "features.json"] {
         text.extend(["# ", file, "\n", &read(file)]);
     }
     assert!(text.len() < 65536, "the help is longer than what src/cli/help.rs unpacks");

@@ -7,7 +7,7 @@ use cli::args::{self, Outcome};
 use cli::shape::is_in;
 use cli::{OK, bundle, human, nearest, note, print, verbs};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::kernel::{file, sys};
+use mydocker::kernel::sys;
 use mydocker::store;
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -55,7 +55,13 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
         entry.append(&mut args);
         args = entry;
     }
+    if cli::oci::is_called() {
+        args.insert(0, "oci".into());
+    }
     let mut args = args.split_off(places(&args)?);
+    if args.first().is_some_and(|arg| arg == "oci") {
+        return cli::oci::door(args.split_off(1));
+    }
     if args.first().is_some_and(|arg| arg == "--version" || arg == "-v") {
         args[0] = "version".into();
     }
@@ -128,9 +134,7 @@ fn places(args: &[OsString]) -> Result<usize> {
     if root.is_empty() || run.is_empty() {
         return Err(bad("--root and --run-root need a directory".to_owned()));
     }
-    let cwd = std::env::current_dir().unwrap_or_default();
-    let cwd = cwd.to_str().unwrap_or("/");
-    cli::set_places(file::absolute(cwd, &root), file::absolute(cwd, &run));
+    cli::set_places(cli::absolute(&root), cli::absolute(&run));
     Ok(at)
 }
 

@@ -24,6 +24,7 @@ pub mod load;
 pub mod logs;
 pub mod nearest;
 pub mod network;
+pub mod oci;
 pub mod pattern;
 pub mod ports;
 pub mod progress;
@@ -45,7 +46,7 @@ pub mod words;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::timing::Timing;
-use mydocker::kernel::{io, process, seal, sys, time};
+use mydocker::kernel::{file, io, process, seal, sys, time};
 use mydocker::spec::Spec;
 use mydocker::store::containers;
 use mydocker::store::{self, Store};
@@ -136,9 +137,20 @@ pub fn open_store_as_we_are() -> Result<Opened> {
 
 static SEALED: OnceLock<()> = OnceLock::new();
 
+/// A path from our current directory on.
+pub fn absolute(path: &str) -> String {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    file::absolute(cwd.to_str().unwrap_or("/"), path)
+}
+
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
 /// root gets its user namespace before.
 pub fn seal() -> Result<()> {
+    seal_but(0)
+}
+
+/// The same, keeping so many descriptors behind the standard streams.
+pub fn seal_but(kept: u32) -> Result<()> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     if SEALED.get().is_some() {
         return Ok(());
@@ -163,7 +175,7 @@ pub fn seal() -> Result<()> {
     if TIMING.get().is_some() {
         keep(BEGUN.as_bytes(), time::monotonic_ns().to_string().as_bytes());
     }
-    seal::ensure(&argv, &envp)?;
+    seal::ensure(&argv, &envp, kept)?;
     let _ = SEALED.set(()); // nobody was faster: there is one thread
     Ok(())
 }

@@ -7,7 +7,7 @@ pub use lookup::{find, group_help, groups, in_order, of_group, overview};
 use super::args::{MANY, Parsed, Verb};
 use super::{
     attach, boot, bundle, check, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs,
-    network, ports, prune, ps, run, stats, system, top, update, volume,
+    network, oci, ports, prune, ps, run, stats, system, top, update, volume,
 };
 use mydocker::error::Result;
 
@@ -67,6 +67,21 @@ pub static VERBS: &[Verb] = &[
     verb("system df", 0, 0, system::df),
     verb("system prune", 0, 0, system::prune),
     verb("system check", 0, 0, system::check),
+    verb("oci create", 1, 1, oci::create),
+    verb("oci start", 1, 1, oci::start),
+    verb("oci state", 1, 1, oci::state),
+    verb("oci kill", 1, 2, oci::kill),
+    verb("oci delete", 1, 1, oci::delete),
+    verb("oci run", 1, 1, oci::run),
+    verb("oci exec", 0, MANY, oci::exec).stopping(),
+    verb("oci ps", 0, MANY, oci::ps).stopping(),
+    verb("oci list", 0, 0, oci::list),
+    verb("oci pause", 1, 1, oci::pause),
+    verb("oci resume", 1, 1, oci::resume),
+    verb("oci update", 1, 1, oci::update),
+    verb("oci events", 1, 1, oci::events),
+    verb("oci spec", 0, 0, oci::spec),
+    verb("oci features", 0, 0, oci::features),
     verb("completion", 1, 1, completion::completion),
     verb("check", 0, 0, check::check),
     verb("info,system info", 0, 0, info::info),

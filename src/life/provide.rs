@@ -1,10 +1,11 @@
-//! monitor: what the child cannot get for itself: namespaces of other containers, and, for one in a user namespace of its
-//! own, the mounts of the host's files. A short-lived helper process opens those; mounts travel as descriptors.
+//! monitor: what the child cannot get for itself: namespaces of other containers, its cgroups and links, and, for one in a
+//! user namespace of its own, the mounts of the host's files. A short-lived helper process opens those; mounts travel as
+//! descriptors.
 
 use super::control::{self, Message};
 use super::{exec, hosts, packing};
 use crate::error::{Error, Result};
-use crate::kernel::{fault, link, process};
+use crate::kernel::{fault, link};
 use crate::spec::record::{from_json, to_json};
 use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::{Store, containers};
@@ -43,7 +44,7 @@ fn owner(store: &Store, spec: &Spec, id: &str, kinds: ThreadNameSpaceType) -> Re
     Ok(Joined { kinds, init: exec::open_init(store, &other)?, name })
 }
 
-/// Whether the child waits for something that [`provide`] sends.
+/// Whether the child waits for something that [`provide_sources`] sends.
 fn is_needed(spec: &Spec) -> bool {
     spec.ids.is_some() || shares_memory(spec) || shares_pids(spec)
 }
@@ -57,8 +58,30 @@ fn shares_memory(spec: &Spec) -> bool {
     spec.namespaces.ipc.of == Owner::Container && spec.shm_bytes.is_some()
 }
 
+/// monitor: gives the child all that it waits for, and returns its links. If something cannot be had the child is told, and
+/// gives that as the reason for its end. So one that had a reason of its own before, or was killed, which may be why, is
+/// heard first: whoever calls has to listen to the child in any case.
+pub fn provide(
+    store: &Store,
+    spec: &Spec,
+    pid: i32,
+    prepared: &mut Prepared,
+    sync: BorrowedFd<'_>,
+) -> Result<Vec<Attached>> {
+    let provided = provide_sources(store, spec, pid, prepared, sync).and_then(|()| {
+        provide_groups(spec, prepared, sync)?;
+        store.timing.mark("provide_groups");
+        provide_links(store, spec, pid, prepared, sync)
+    });
+    store.timing.mark("provide_links");
+    provided.or_else(|error| match control::send(sync, &Message::Failed(error)) {
+        Err(error) if !error.is(Errno::PIPE) => Err(error),
+        _ => Ok(Vec::new()),
+    })
+}
+
 /// monitor: sends the child what it waits for before all else.
-pub fn provide(store: &Store, spec: &Spec, pid: i32, prepared: &Prepared, sync: BorrowedFd<'_>) -> Result<()> {
+fn provide_sources(store: &Store, spec: &Spec, pid: i32, prepared: &Prepared, sync: BorrowedFd<'_>) -> Result<()> {
     if !is_needed(spec) {
         return Ok(());
     }
@@ -82,7 +105,7 @@ pub fn provide(store: &Store, spec: &Spec, pid: i32, prepared: &Prepared, sync: 
 }
 
 /// monitor, the last: puts the child on its networks, and tells it. Returns its links.
-pub fn provide_links(
+fn provide_links(
     store: &Store,
     spec: &Spec,
     pid: i32,
@@ -92,44 +115,41 @@ pub fn provide_links(
     if spec.network != Network::Bridge {
         return Ok(Vec::new());
     }
-    let attached = match net::endpoint::attach(store, spec, pid) {
-        Err(_) if process::readable(sync, 0) => return Ok(Vec::new()), // see `if_heard`: that is why there is no such process
-        done => done?,
-    };
+    let attached = net::endpoint::attach(store, spec, pid)?;
     fault::point("monitor:attached");
     prepared.published.open(spec, &attached)?;
-    let mut told = Ok(());
     for one in &attached {
-        told = told.and_then(|()| control::send(sync, &Message::Attached(to_json(one))));
+        control::send(sync, &Message::Attached(to_json(one)))?;
     }
     // While it sets them up: the files are mounted already, but nobody reads them before it has heard that this is done.
     hosts::write(store, spec, &attached)?;
-    if_heard(told.and_then(|()| control::send(sync, &Message::Done)))?;
+    control::send(sync, &Message::Done)?;
     Ok(attached)
 }
 
-/// The child may have ended meanwhile. What it said before tells why, and is heard next.
-fn if_heard(sent: Result<()>) -> Result<()> {
-    match sent {
-        Err(error) if error.is(Errno::PIPE) => Ok(()),
-        sent => sent,
-    }
-}
-
 /// monitor: makes the cgroups that the child needs only now, and sends them.
-pub fn provide_groups(spec: &Spec, prepared: &Prepared, sync: BorrowedFd<'_>) -> Result<()> {
+fn provide_groups(spec: &Spec, prepared: &Prepared, sync: BorrowedFd<'_>) -> Result<()> {
     if !prepared.cgroup.is_late() {
         return Ok(());
     }
     let groups = cgroup::make_late(&prepared.cgroup, spec)?;
-    if_heard(send(sync, &groups).and_then(|()| control::send(sync, &Message::Done)))
+    send(sync, &groups)?;
+    control::send(sync, &Message::Done)
+}
+
+/// child: the next thing that is sent; an error if that is what the monitor has instead.
+fn next(from: BorrowedFd<'_>) -> Result<Option<(Message, Option<OwnedFd>)>> {
+    match control::receive(from)? {
+        Some((Message::Failed(error), _)) => Err(error),
+        sent => Ok(sent),
+    }
 }
 
 /// child: takes what was sent up to another message, or the end: what [`provide_groups`] sends (less if no file
 /// can be opened any more, or the monitor ends), or the root from the starting command.
 pub fn take_trees(from: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
     let mut trees = Vec::new();
-    while let Some((Message::Tree, fd)) = control::receive(from)? {
+    while let Some((Message::Tree, fd)) = next(from)? {
         trees.extend(fd);
     }
     Ok(trees)
@@ -141,14 +161,15 @@ pub(super) fn help(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     packing::in_child(CLONE_NEWNS, work)
 }
 
-fn send(sync: BorrowedFd<'_>, trees: &[OwnedFd]) -> Result<()> {
+/// Sends the child what [`take_trees`] takes.
+pub(super) fn send(sync: BorrowedFd<'_>, trees: &[OwnedFd]) -> Result<()> {
     for tree in trees {
         control::send_with(sync, &Message::Tree, Some(tree.as_fd()))?;
     }
     Ok(())
 }
 
-/// child: takes what [`provide`] sends.
+/// child: takes what [`provide_sources`] sends.
 pub fn take(spec: &Spec, sync: BorrowedFd<'_>) -> Result<Given> {
     let mut given = Given::default();
     if !is_needed(spec) {
@@ -165,7 +186,7 @@ pub fn take(spec: &Spec, sync: BorrowedFd<'_>) -> Result<Given> {
 /// with it.
 pub fn take_links(sync: BorrowedFd<'_>) -> Result<()> {
     let socket = link::open()?;
-    while let Some((Message::Attached(text), _)) = control::receive(sync)? {
+    while let Some((Message::Attached(text), _)) = next(sync)? {
         let mut attached = Attached::default();
         from_json(&mut attached, &text);
         net::endpoint::enter(&socket, &attached)?;

@@ -106,12 +106,7 @@ pub fn begin(
     let hold = at::open(rustix::fs::CWD, &format!("/proc/{}/ns/mnt", child.pid), OFlags::RDONLY).ok();
     fault::point("monitor:cloned");
     store.timing.mark("clone");
-    let provided = provide::provide(store, spec, child.pid, &prepared, sync.as_fd());
-    let awaited = provided.and_then(|()| {
-        provide::provide_groups(spec, &prepared, sync.as_fd())?;
-        store.timing.mark("provide_groups");
-        let attached = provide::provide_links(store, spec, child.pid, &mut prepared, sync.as_fd())?;
-        store.timing.mark("provide_links");
+    let awaited = provide::provide(store, spec, child.pid, &mut prepared, sync.as_fd()).and_then(|attached| {
         meanwhile()?;
         store.timing.mark("Desk::open");
         Ok((attached, control::await_program(sync.as_fd())?))

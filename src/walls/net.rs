@@ -17,13 +17,26 @@ use crate::spec::{Network, Owner, Spec};
 /// child: names the host, and switches `lo` on in a network of its own. The links are for [`endpoint::enter`].
 pub fn enter(spec: &Spec) -> Result<()> {
     if matches!(spec.namespaces.uts.of, Owner::Private | Owner::Shareable) {
-        rustix::system::sethostname(spec.hostname.as_bytes()).tried("set the host name")?;
-        if let Some(domain) = &spec.domainname {
-            rustix::system::setdomainname(domain.as_bytes()).tried("set the domain name")?;
-        }
+        set_names(Some(&spec.hostname), spec.domainname.as_deref())?;
     }
     match spec.network {
-        Network::None | Network::Bridge => link::up(&link::open()?, link::LOOPBACK),
+        Network::None | Network::Bridge => raise_loopback(),
         Network::Host | Network::Container => Ok(()),
     }
+}
+
+/// child, in a UTS namespace of its own: the name of the host, and its NIS domain name.
+pub fn set_names(host: Option<&str>, domain: Option<&str>) -> Result<()> {
+    if let Some(host) = host {
+        rustix::system::sethostname(host.as_bytes()).tried("set the host name")?;
+    }
+    match domain {
+        Some(domain) => rustix::system::setdomainname(domain.as_bytes()).tried("set the domain name"),
+        None => Ok(()),
+    }
+}
+
+/// child, in a network namespace of its own: switches `lo` on.
+pub fn raise_loopback() -> Result<()> {
+    link::up(&link::open()?, link::LOOPBACK)
 }

@@ -120,6 +120,11 @@ pub fn sys(root: BorrowedFd<'_>, cgroups: &Visible<'_>, open: bool, writable: bo
     }
 }
 
+/// The name of a hierarchy's directory: its controllers, or its name where it has none.
+fn directory(options: &str) -> &str {
+    options.strip_prefix("name=").unwrap_or(options)
+}
+
 /// Mounts on `at` what is to be seen of the cgroups.
 pub fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags, writable: bool) -> Result<()> {
     let guard = |tree: &OwnedFd| if writable { Ok(()) } else { protect(tree) };
@@ -135,10 +140,10 @@ pub fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFl
             for options in hierarchies {
                 let mut keys = Vec::new();
                 for option in options.split(',') {
-                    keys.push((option, ""));
+                    keys.push(option.split_once('=').unwrap_or((option, "")));
                 }
                 let tree = filesystem("cgroup", &keys, attributes)?;
-                attach(&tree, place(top.as_fd(), options)?.as_fd())?;
+                attach(&tree, place(top.as_fd(), directory(options))?.as_fd())?;
             }
             guard(&top)
         }
@@ -148,7 +153,7 @@ pub fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFl
             for (name, path) in directories {
                 let tree = clone_tree(rustix::fs::CWD, path, false)?;
                 match &top {
-                    Some(top) => attach(&tree, place(top.as_fd(), name)?.as_fd())?,
+                    Some(top) => attach(&tree, place(top.as_fd(), directory(name))?.as_fd())?,
                     None => attach(&tree, at)?,
                 }
                 guard(&tree)?;
