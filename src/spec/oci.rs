@@ -5,7 +5,6 @@ use super::map::Map;
 use super::record::{Raw, record};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 
 /// The version that we tell of ourselves.
 pub const VERSION: &str = "1.2.1";
@@ -550,15 +549,6 @@ record! {
     NetworkPriority { name, priority }
     Personality { domain, flags }
     State { bundle, pid, born, created, cgroup, made_cgroup, config }
-}
-
-/// Ids as the lines of uid_map and gid_map. user_namespaces(7)
-pub fn id_lines(maps: &[IdMap]) -> String {
-    let mut lines = String::new();
-    for map in maps {
-        let _ = writeln!(lines, "{} {} {}", map.inside, map.outside, map.size); // a String takes everything
-    }
-    lines
 }
 
 #[cfg(test)]

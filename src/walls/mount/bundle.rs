@@ -7,7 +7,7 @@ use super::tree::{self, attach, clone_tree, empty_directory, file_place, is_dire
 use super::{change_root, dev, volume};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, file, process, sys};
-use crate::spec::oci::{Bundle, Linux, Mount, Node, id_lines};
+use crate::spec::oci::{Bundle, Linux, Mount, Node};
 use crate::store::{pack, unpack};
 use alloc::format;
 use alloc::string::String;
@@ -92,8 +92,11 @@ fn source(dir: &str, mount: &Mount, user_namespace: Option<BorrowedFd<'_>>) -> R
     if !maps {
         return Ok(Some(tree));
     }
-    let own =
-        if has_ids { Some(process::user_namespace(&id_lines(&mount.uids), &id_lines(&mount.gids))?) } else { None };
+    let own = if has_ids {
+        Some(process::user_namespace(&process::id_lines(&mount.uids), &process::id_lines(&mount.gids))?)
+    } else {
+        None
+    };
     let ids = own.as_ref().map(AsFd::as_fd).or(user_namespace);
     let ids = ids.ok_or_else(|| Error::new("idmap: there are no uidMappings, and there is no user namespace"))?;
     sys::mount_map_ids(tree.as_fd(), options.tree.set & MAP_IDS != 0, ids)
@@ -180,14 +183,7 @@ impl Building<'_, '_> {
             Some(tree) => !is_directory(tree)?,
             None => false,
         };
-        let found = file::open_in_root(root, path, OFlags::PATH);
-        let is_new = found.is_err();
-        let target = match found {
-            Err(Errno::NOENT) if is_file => file_place(root, path),
-            Err(Errno::NOENT) => file::make_dirs_in_root(root, path, 0o755),
-            other => other,
-        };
-        let target = target.tried("make the mount point")?;
+        let (target, is_new) = mount_point(root, path, is_file).tried("make the mount point")?;
         let is_for_proc = path == "/proc" && tree.as_ref().map_or(Ok(kind == "proc"), is_proc)?;
         if path == "/proc" && bind && !is_for_proc {
             return Err(Error::new("what is to be /proc is none"));
@@ -267,6 +263,15 @@ impl Building<'_, '_> {
         }
         options.add(&format!("context=\"{label}\""));
         Ok(())
+    }
+}
+
+/// What is at the path, or a new directory or file, which the second part of the answer tells.
+fn mount_point(root: BorrowedFd<'_>, path: &str, is_file: bool) -> sys::Answer<(OwnedFd, bool)> {
+    match file::open_in_root(root, path, OFlags::PATH) {
+        Err(Errno::NOENT) if is_file => Ok((file_place(root, path)?, true)),
+        Err(Errno::NOENT) => Ok((file::make_dirs_in_root(root, path, 0o755)?, true)),
+        other => Ok((other?, false)),
     }
 }
 
