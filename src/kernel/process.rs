@@ -3,8 +3,11 @@
 use super::sys::{self, Clone};
 use super::words;
 use crate::error::{Error, Result, Tried};
+use crate::spec::oci::IdMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, makedev, mknodat};
@@ -192,6 +195,15 @@ pub fn is_in_first_user_namespace() -> bool {
     map.is_empty() || (words.next(), words.next(), words.next()) == (Some("0"), Some("0"), Some("4294967295"))
 }
 
+/// Ids as the lines of uid_map and gid_map. user_namespaces(7)
+pub fn id_lines(maps: &[IdMap]) -> String {
+    let mut lines = String::new();
+    for map in maps {
+        let _ = writeln!(lines, "{} {} {}", map.inside, map.outside, map.size); // a String takes everything
+    }
+    lines
+}
+
 /// Gives the new user namespace of the process `pid` its ids, as lines of uid_map and gid_map, and opens that namespace.
 /// user_namespaces(7)
 pub fn map_ids(pid: i32, uids: &str, gids: &str) -> Result<OwnedFd> {
@@ -212,7 +224,8 @@ pub fn user_namespace(uids: &str, gids: &str) -> Result<OwnedFd> {
         readable(wait.as_fd(), -1);
         sys::exit(0)
     })?;
-    let namespace = map_ids(child.pid, uids, gids);
+    // Its pid where /proc is mounted: we may be the first process of another pid namespace.
+    let namespace = pid_of(child.pidfd.as_fd()).and_then(|pid| map_ids(pid, uids, gids));
     drop(hold);
     self::wait(child.pidfd.as_fd());
     namespace

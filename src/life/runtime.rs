@@ -20,7 +20,7 @@ use crate::kernel::{at, file, proc, sys, time};
 use crate::life::control::{self, Message};
 use crate::life::provide;
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
-use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State, id_lines};
+use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State};
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
 use alloc::boxed::Box;
@@ -166,7 +166,7 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
 /// What a child in a user namespace waits for: its ids, and what it mounts of the host.
 fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
     let namespace = if spaces.is_new(raw::CLONE_NEWUSER) {
-        process::map_ids(child.pid, &id_lines(&linux.uids), &id_lines(&linux.gids))?
+        process::map_ids(child.pid, &process::id_lines(&linux.uids), &process::id_lines(&linux.gids))?
     } else if let Some(path) = spaces.joined(raw::CLONE_NEWUSER) {
         at::open(CWD, path, OFlags::RDONLY).tried_to("open the namespace", path)?
     } else {

@@ -3,7 +3,6 @@
 
 use super::map::Map;
 use super::record::{Raw, record};
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -552,19 +551,11 @@ record! {
     State { bundle, pid, born, created, cgroup, made_cgroup, config }
 }
 
-/// Ids as the lines of uid_map and gid_map. user_namespaces(7)
-pub fn id_lines(maps: &[IdMap]) -> String {
-    let mut lines = String::new();
-    for map in maps {
-        lines.push_str(&format!("{} {} {}\n", map.inside, map.outside, map.size));
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::record::{from_document, from_json, to_json};
+    use alloc::format;
 
     fn wrong(text: &str) -> String {
         from_document(&mut Bundle::default(), text).map_err(|error| format!("{error}")).unwrap_err()

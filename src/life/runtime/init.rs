@@ -136,7 +136,7 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     if let Some(parameters) = &linux.sysctl {
         sysctl::enter(parameters)?;
     }
-    mount::enter_bundle(&built, config, !manner.no_pivot)?;
+    mount::enter_bundle(&built, !manner.no_pivot)?;
     schedule::enter(process, linux.personality.as_ref())?;
     let ready = get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))?;
     Ok(ready.with(listener, pid))

@@ -7,7 +7,7 @@ use super::tree::{self, attach, clone_tree, empty_directory, file_place, is_dire
 use super::{change_root, dev, volume};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, file, process, sys};
-use crate::spec::oci::{Bundle, Linux, Mount, Node, id_lines};
+use crate::spec::oci::{Bundle, Linux, Mount, Node};
 use crate::store::{pack, unpack};
 use alloc::format;
 use alloc::string::String;
@@ -57,7 +57,7 @@ pub fn bundle_sources(dir: &str, bundle: &Bundle, user_namespace: Option<Borrowe
     let is_own = |linux: &&Linux| {
         linux.namespaces.iter().any(|one| one.kind == "mount" && one.path.as_deref().unwrap_or_default().is_empty())
     };
-    if linux.filter(is_own).is_none() {
+    if !linux.as_ref().is_some_and(is_own) {
         let why = "a container without a new mount namespace would leave its mounts to others";
         return Err(Error::new(format_args!("linux.namespaces: not possible here: {why}")));
     }
@@ -92,8 +92,11 @@ fn source(dir: &str, mount: &Mount, user_namespace: Option<BorrowedFd<'_>>) -> R
     if !maps {
         return Ok(Some(tree));
     }
-    let own =
-        if has_ids { Some(process::user_namespace(&id_lines(&mount.uids), &id_lines(&mount.gids))?) } else { None };
+    let own = if has_ids {
+        Some(process::user_namespace(&process::id_lines(&mount.uids), &process::id_lines(&mount.gids))?)
+    } else {
+        None
+    };
     let ids = own.as_ref().map(AsFd::as_fd).or(user_namespace);
     let ids = ids.ok_or_else(|| Error::new("idmap: there are no uidMappings, and there is no user namespace"))?;
     sys::mount_map_ids(tree.as_fd(), options.tree.set & MAP_IDS != 0, ids)
@@ -172,19 +175,15 @@ impl Building<'_, '_> {
         if path == "/" {
             return Err(Error::new("not possible here: the root is what `root` says"));
         }
+        if options.has(COPY_UP) && (bind || kind != "tmpfs") {
+            return Err(Error::new("options: tmpcopyup is for a tmpfs"));
+        }
         let root = self.built.root.as_fd();
         let is_file = match &tree {
             Some(tree) => !is_directory(tree)?,
             None => false,
         };
-        let found = file::open_in_root(root, path, OFlags::PATH);
-        let is_new = found.is_err();
-        let target = match found {
-            Err(Errno::NOENT) if is_file => file_place(root, path),
-            Err(Errno::NOENT) => file::make_dirs_in_root(root, path, 0o755),
-            other => other,
-        };
-        let target = target.tried("make the mount point")?;
+        let (target, is_new) = mount_point(root, path, is_file).tried("make the mount point")?;
         let is_for_proc = path == "/proc" && tree.as_ref().map_or(Ok(kind == "proc"), is_proc)?;
         if path == "/proc" && bind && !is_for_proc {
             return Err(Error::new("what is to be /proc is none"));
@@ -264,6 +263,15 @@ impl Building<'_, '_> {
         }
         options.add(&format!("context=\"{label}\""));
         Ok(())
+    }
+}
+
+/// What is at the path, or a new directory or file, which the second part of the answer tells.
+fn mount_point(root: BorrowedFd<'_>, path: &str, is_file: bool) -> sys::Answer<(OwnedFd, bool)> {
+    match file::open_in_root(root, path, OFlags::PATH) {
+        Err(Errno::NOENT) if is_file => Ok((file_place(root, path)?, true)),
+        Err(Errno::NOENT) => Ok((file::make_dirs_in_root(root, path, 0o755)?, true)),
+        other => Ok((other?, false)),
     }
 }
 
@@ -372,23 +380,28 @@ fn make_node(root: BorrowedFd<'_>, path: &str, node: &Node) -> Result<()> {
 
 /// child: makes what [`build_bundle`] returned this process's root, and lets go of the old one. `pivots`: not with
 /// `--no-pivot`.
-pub fn enter_bundle(built: &Built, bundle: &Bundle, pivots: bool) -> Result<()> {
-    change_root(built.root.as_fd(), pivots)?;
+pub fn enter_bundle(built: &Built, pivots: bool) -> Result<()> {
+    change_root(built.root.as_fd(), pivots)
+}
+
+/// child, in its new root, with its terminal and its kernel parameters in place: what is read-only becomes it, what is to
+/// be hidden is covered, and what is mounted from now on is seen by whom the bundle says.
+pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
+    built.late.iter().try_for_each(protect)?;
+    if bundle.root.as_ref().is_some_and(|root| root.read_only == Some(true)) {
+        protect(&built.root)?;
+    }
+    if let Some(linux) = &bundle.linux {
+        cover_all(built.root.as_fd(), linux)?;
+    }
+    // The last: of what cannot be bound nothing can be covered with itself.
     match root_propagation(bundle)? {
         Some(flags) => change_all(flags, "linux.rootfsPropagation"),
         None => Ok(()),
     }
 }
 
-/// child, in its new root, with its terminal and its kernel parameters in place: what is read-only becomes it, and what is
-/// to be hidden is covered.
-pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
-    built.late.iter().try_for_each(protect)?;
-    if bundle.root.as_ref().is_some_and(|root| root.read_only == Some(true)) {
-        protect(&built.root)?;
-    }
-    let Some(linux) = &bundle.linux else { return Ok(()) };
-    let root = built.root.as_fd();
+fn cover_all(root: BorrowedFd<'_>, linux: &Linux) -> Result<()> {
     for path in &linux.read_only {
         if let Some(target) = there(root, path)? {
             freeze(&target).map_err(|e| e.reword(&|what| format!("linux.readonlyPaths: {path}: {what}")))?;

@@ -120,8 +120,8 @@ pub fn propagation(word: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tree::attributes;
     use super::*;
-    use crate::walls::mount::tree::attributes;
     use alloc::borrow::ToOwned;
 
     fn read(options: &str) -> Options {
