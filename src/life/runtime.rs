@@ -123,7 +123,7 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
     let child = process::spawn(spaces.at_birth(), into, &mut || match moved.take() {
         Some((plan, sync, child_sync)) => {
             drop(sync);
-            init::run(plan, child_sync)
+            init::run(&plan, child_sync)
         }
         None => sys::exit(1),
     })?;

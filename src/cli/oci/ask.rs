@@ -109,7 +109,7 @@ fn asked(parsed: &Parsed, mut process: Process) -> Result<Process> {
     }
     process.terminal = Some(parsed.on("tty"));
     if let Some(cwd) = parsed.last("cwd") {
-        process.cwd = cwd.to_owned();
+        cwd.clone_into(&mut process.cwd);
     }
     let texts = |key| parsed.all(key).into_iter().map(str::to_owned);
     process.env.extend(texts("env"));

@@ -56,24 +56,21 @@ pub struct Manner {
 }
 
 /// child: walls, the gate, the command.
-pub fn run(plan: Plan<'_>, sync: OwnedFd) -> ! {
-    match enter(plan, sync) {
+pub fn run(plan: &Plan<'_>, sync: OwnedFd) -> ! {
+    let error = match enter(plan, sync) {
         Ok(never) => match never {},
-        Err(error) => lost(error),
-    }
-}
-
-/// child: after the gate there is nobody to report to but whoever reads what the command says.
-fn lost(error: Error) -> ! {
+        Err(error) => error,
+    };
+    // After the gate there is nobody to report to but whoever reads what the command says.
     let _ = io::write_all(sys::stderr(), format!("mydocker: {error}\n").as_bytes()); // nowhere else to say it
     sys::exit(error.code.unwrap_or(1).into())
 }
 
-fn enter(plan: Plan<'_>, sync: OwnedFd) -> Result<Never> {
-    let Plan { known, gate, manner, .. } = &plan;
+fn enter(plan: &Plan<'_>, sync: OwnedFd) -> Result<Never> {
+    let Plan { known, gate, manner, .. } = plan;
     let (config, no_process) = (&known.state.config, Process::default());
     let process = config.process.as_ref().unwrap_or(&no_process);
-    let ready = match build(&plan, process, sync.as_fd()) {
+    let ready = match build(plan, process, sync.as_fd()) {
         Ok(ready) => ready,
         Err(error) => program::fail(sync.as_fd(), error),
     };

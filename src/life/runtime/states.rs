@@ -11,7 +11,7 @@ use crate::walls::cgroup::{self, Place};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -137,7 +137,7 @@ impl Known {
     pub fn tell(&self, status: &str, pid: i32) -> String {
         let mut text =
             format!("{{{}", record::texts(&[("ociVersion", oci::VERSION), ("id", &self.id), ("status", status)]));
-        text.push_str(&format!(",\"pid\":{pid},"));
+        text.extend([",\"pid\":", &pid.to_string(), ","]);
         text.push_str(&record::texts(&[("bundle", &self.state.bundle)]));
         text.push_str(",\"annotations\":");
         self.state.config.annotations.as_ref().unwrap_or(&Map::new()).write(&mut text);
