@@ -2,6 +2,9 @@
 
 use super::decide::life;
 use super::read;
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result, escaped};
 use mydocker::life::program::DEFAULT_PATH;
 use mydocker::spec::map::Set;
@@ -268,6 +271,7 @@ fn variable<'a>(text: &'a str, env: &'a [String]) -> Option<(&'a str, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn changed(config: Config, instructions: &[&str]) -> Config {
         let mut config = config;
