@@ -1,17 +1,27 @@
 //! The door of mydocker: finds the verb, runs it, and is the only place that prints an error.
+#![no_std]
+#![cfg_attr(not(test), no_main)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+/// Brings the C library, and what a panic ends in, where the released program has start files of its own: in tests.
+#[cfg(any(test, not(target_env = "musl")))]
+extern crate std;
 
 mod cli;
 
+use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use cli::args::{self, Outcome};
 use cli::shape::is_in;
 use cli::{OK, bundle, human, nearest, note, print, verbs};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::kernel::sys;
+use mydocker::kernel::{start, sys};
 use mydocker::store;
 use rustix::io::Errno;
-use std::ffi::OsString;
-use std::process::ExitCode;
 
 /// The tests of this program have threads.
 #[cfg(not(test))]
@@ -24,30 +34,50 @@ const TIMING: &str = "--debug-timing";
 /// Exit code when the reader of our output has gone: what SIGPIPE would have made of us.
 const EXIT_PIPE: u8 = 141;
 
-fn main() -> ExitCode {
+#[cfg(not(test))]
+mydocker::entry!(program);
+
+/// A mistake of ours is told, and ends in SIGABRT; one on the way there only in the latter. That nearly everything can come
+/// to the heap by way of this keeps LLVM from taking structures apart where they are handed over (11 KB).
+#[cfg(all(not(test), target_env = "musl"))]
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    if !IS_TOLD.swap(true, Relaxed) {
+        let place = info.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
+        note(&format!("panicked{place}: {}", info.message()));
+    }
+    sys::abort()
+}
+
+/// From the arguments to the exit code.
+#[cfg_attr(test, allow(dead_code))]
+fn program(args: Vec<CString>) -> u8 {
     // Descriptors that we inherited are for nobody whom we execute. A path like /dev/fd/63 may still name one of them.
     sys::close_from(3, true);
     // An init may ignore the end of its children, and so would we: then nobody tells us their exit codes.
     sys::set_signal(SIGCHLD, false);
     // Whoever calls us may have another mask; ours decides about directories of the store and of images.
     rustix::process::umask(rustix::fs::Mode::from(0o022));
-    match dispatch(std::env::args_os().skip(1).collect()) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) if error.is(Errno::PIPE) && error.what == "write our output" => ExitCode::from(EXIT_PIPE),
+    let args = cli::set_args(args);
+    match dispatch(args.get(1..).unwrap_or_default().to_vec()) {
+        Ok(code) => code,
+        Err(error) if error.is(Errno::PIPE) && error.what == "write our output" => EXIT_PIPE,
         Err(error) => {
             note(&error.to_string());
-            ExitCode::from(error.code.unwrap_or(1))
+            error.code.unwrap_or(1)
         }
     }
 }
 
-fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
+fn dispatch(mut args: Vec<CString>) -> Result<u8> {
     // Before anything is thought about, which would be thought about twice. What fails here fails again where it is told.
-    let is_timed = args.first().is_some_and(|arg| arg == TIMING);
+    let is_timed = args.first().is_some_and(|arg| arg.to_bytes() == TIMING.as_bytes());
     if is_timed {
         cli::set_timing();
     }
-    let verb = args.get(usize::from(is_timed)).and_then(|arg| arg.to_str());
+    let verb = args.get(usize::from(is_timed)).and_then(|arg| arg.to_str().ok());
     if rustix::process::geteuid().is_root() && verb.is_some_and(|verb| is_in("run exec start", verb)) {
         let _ = cli::seal();
     }
@@ -56,14 +86,14 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
         args = entry;
     }
     if cli::oci::is_called() {
-        args.insert(0, "oci".into());
+        args.insert(0, c"oci".into());
     }
     let mut args = args.split_off(places(&args)?);
-    if args.first().is_some_and(|arg| arg == "oci") {
+    if args.first().is_some_and(|arg| arg.as_c_str() == c"oci") {
         return cli::oci::door(args.split_off(1));
     }
-    if args.first().is_some_and(|arg| arg == "--version" || arg == "-v") {
-        args[0] = "version".into();
+    if args.first().is_some_and(|arg| [c"--version", c"-v"].contains(&arg.as_c_str())) {
+        args[0] = c"version".into();
     }
     let words = words(args.get(..2).unwrap_or(&args));
     match words.first() {
@@ -82,7 +112,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
     }
 }
 
-fn words(args: &[OsString]) -> Vec<&str> {
+fn words(args: &[CString]) -> Vec<&str> {
     let mut words = Vec::new();
     for arg in args {
         words.extend(arg.to_str());
@@ -95,10 +125,10 @@ fn bad(what: String) -> Error {
 }
 
 /// Reads the flags before the verb, which say where things are kept, and counts their arguments.
-fn places(args: &[OsString]) -> Result<usize> {
+fn places(args: &[CString]) -> Result<usize> {
     let (mut root, mut run) = own_places();
     let mut at = 0;
-    while let Some(first) = args.get(at).and_then(|arg| arg.to_str()) {
+    while let Some(first) = args.get(at).and_then(|arg| arg.to_str().ok()) {
         let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
         let target = match name {
             "--root" => Some(&mut root),
@@ -126,7 +156,7 @@ fn places(args: &[OsString]) -> Result<usize> {
             (None, None) => return Err(bad(format!("flag needs an argument: {name}"))),
             (None, Some(next)) => {
                 at += 1;
-                next.to_str().ok_or_else(|| bad(format!("{name}: not UTF-8")))?
+                next.to_str().map_err(|_| bad(format!("{name}: not UTF-8")))?
             }
         };
         value.clone_into(target);
@@ -141,7 +171,7 @@ fn places(args: &[OsString]) -> Result<usize> {
 /// Where things are kept when no flag says so: the variables of ours; else root's places, or those of the user who calls.
 /// XDG base directories.
 fn own_places() -> (String, String) {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = |name: &str| start::variable(name).filter(|value| !value.is_empty());
     let (root, run) = (variable("MYDOCKER_ROOT"), variable("MYDOCKER_RUN"));
     let is_root = rustix::process::geteuid().is_root();
     let directory = |name: &str| variable(name).filter(|path| !is_root && path.starts_with('/'));
@@ -156,7 +186,7 @@ fn own_places() -> (String, String) {
     (root.unwrap_or(own_root), run.unwrap_or(own_run))
 }
 
-fn help(args: &[OsString]) -> Result<u8> {
+fn help(args: &[CString]) -> Result<u8> {
     let words = words(args);
     let text = match (words.first(), verbs::find(&words)) {
         (None, _) => verbs::overview(),

@@ -2,6 +2,7 @@
 
 use super::args::Parsed;
 use super::{open_store, read};
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::sys;
 use mydocker::life::attach;

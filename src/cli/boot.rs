@@ -3,6 +3,8 @@
 use super::args::Parsed;
 use super::read::{self, bad};
 use super::{OK, note, open_store, print, run, seal, table};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::file;
 use mydocker::life::boot::{self, Manner, Outcome};

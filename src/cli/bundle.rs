@@ -2,32 +2,37 @@
 
 use super::args::{self, Outcome, Parsed};
 use super::{OK, open_store, print, shape, verbs};
+use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use miniserde::json::{Array, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
+use mydocker::kernel::once::Once;
+use mydocker::kernel::start;
 use mydocker::store::bundle;
 use mydocker::store::images::{self, Found};
-use std::ffi::OsString;
-use std::sync::OnceLock;
 
 /// `off` in it makes a file with an entry mydocker again.
 const SWITCH: &str = "MYDOCKER_BUNDLE";
 
-static ENTRY_IMAGE: OnceLock<String> = OnceLock::new();
+static ENTRY_IMAGE: Once<String> = Once::new();
 
 /// What stands before our arguments if this program's own file has an entry.
-pub fn entry() -> Result<Option<Vec<OsString>>> {
-    if std::env::var_os(SWITCH).is_some_and(|value| value == "off") {
+pub fn entry() -> Result<Option<Vec<CString>>> {
+    if start::variable(SWITCH).is_some_and(|value| value == "off") {
         return Ok(None);
     }
     if !bundle::has_entry() {
         return Ok(None);
     }
     let Some(own) = bundle::own().map_err(|e| e.exit(EXIT_ENGINE))? else { return Ok(None) };
-    let _ = ENTRY_IMAGE.set(bundle::text(&own.index, "entry_image").to_owned()); // called once, by main
-    let mut words = vec![OsString::from("run")];
+    ENTRY_IMAGE.set(bundle::text(&own.index, "entry_image").to_owned()); // called once, by main
+    let mut words = vec![CString::from(c"run")];
     for word in bundle::list(&own.index, "entry") {
         if let Value::String(word) = word {
-            words.push(word.into());
+            words.push(CString::new(word.as_str()).unwrap_or_default()); // none has a NUL
         }
     }
     Ok(Some(words))
@@ -86,7 +91,7 @@ fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
     let Some((run, _)) = verbs::find(&["run"]).filter(|_| !args.is_empty()) else { return Ok(None) };
     let mut words = Vec::new();
     for word in args {
-        words.push(OsString::from(word));
+        words.push(CString::new(*word).unwrap_or_default()); // none has a NUL
     }
     let Outcome::Run(parsed) = args::parse(run, words)? else {
         return Err(bad("--help cannot be an entry: see 'mydocker help run'"));

@@ -2,6 +2,9 @@
 
 use super::decide::life;
 use super::read;
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result, escaped};
 use mydocker::life::program::DEFAULT_PATH;
 use mydocker::spec::map::Set;
@@ -23,7 +26,7 @@ pub fn apply(config: &mut Config, instructions: &[&str]) -> Result<()> {
         has_cmd |= name == "CMD";
         one(config, &name, rest).map_err(|error| match error.code {
             Some(_) => error, // it is a whole sentence
-            None => read::wrongs("invalid change '{}': {}", &[&text.escape_debug().to_string(), &error.what]),
+            None => read::wrongs("invalid change '{}': {}", &[&escaped(text).to_string(), &error.what]),
         })?;
     }
     Ok(())
@@ -268,6 +271,7 @@ fn variable<'a>(text: &'a str, env: &'a [String]) -> Option<(&'a str, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn changed(config: Config, instructions: &[&str]) -> Config {
         let mut config = config;

@@ -3,6 +3,8 @@
 use super::args::Parsed;
 use super::shape::put_text;
 use super::{OK, human, note, places, print, print_list};
+use alloc::string::String;
+use alloc::vec::Vec;
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::life::needs::{self, Found};

@@ -3,6 +3,9 @@
 use super::args::{Flag, Parsed, Verb};
 use super::verbs::{self, VERBS};
 use super::{OK, help, human, print};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::spec::text;
 

@@ -5,7 +5,10 @@ use super::exec::enter_user_namespace_of;
 use super::images::few;
 use super::progress::Progress;
 use super::{OK, human, note, open_store, print_error, seal};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use mydocker::error::{Error, Result};
+use mydocker::kernel::start;
 use mydocker::kernel::{at, file, sys};
 use mydocker::life::copy::{self, Copied, Copy};
 use mydocker::store::containers;
@@ -35,8 +38,8 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     seal()?;
     let store = open_store()?;
     let mut container = containers::find(&store, word)?;
-    let cwd = std::env::current_dir().unwrap_or_default();
-    let absolute = || file::absolute(cwd.to_str().unwrap_or("/"), typed);
+    let cwd = start::current_dir();
+    let absolute = || file::absolute(cwd.as_deref().unwrap_or("/"), typed);
     let request = Copy {
         word,
         inside,
@@ -95,6 +98,7 @@ fn summary(copied: &Copied, to: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn containers_and_paths() {

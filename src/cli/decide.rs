@@ -16,7 +16,12 @@ use super::bundle;
 use super::images::import_file;
 use super::read::{self, bad, wrong, wrongs};
 use super::words;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Error, Result, escaped};
+use mydocker::kernel::start;
 use mydocker::kernel::{at, file, hex, time};
 use mydocker::life::program::{DEFAULT_PATH, merge_env};
 use mydocker::spec::map::Map;
@@ -39,7 +44,7 @@ const UMASK_MAX: u32 = 0o777;
 /// docker's highest group id.
 const GID_MAX: u64 = 2_147_483_647;
 /// What the kernel adds to a process's badness, proc(5).
-const OOM_SCORE_ADJ: std::ops::RangeInclusive<i64> = -1000..=1000;
+const OOM_SCORE_ADJ: core::ops::RangeInclusive<i64> = -1000..=1000;
 const SIGTERM: i32 = 15;
 /// The names of what this binary, and so its containers, run on, after an optional `linux/`.
 const PLATFORMS: [&str; 5] = if cfg!(target_arch = "x86_64") {
@@ -443,7 +448,7 @@ fn hostname(job: &mut Job<'_>) -> Result<()> {
 
 /// A variable of our own environment.
 fn from_our_env(key: &str) -> Option<String> {
-    std::env::var(key).ok()
+    start::variable(key)
 }
 
 /// Adds the environment that was asked for: `-e` beats files, later beats earlier.

@@ -2,6 +2,7 @@
 
 use super::args::Parsed;
 use super::{OK, human, open_store, print};
+use alloc::string::String;
 use mydocker::error::Result;
 use mydocker::life::diff::{self, Change};
 use mydocker::spec::text;

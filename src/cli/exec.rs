@@ -2,6 +2,8 @@
 
 use super::args::Parsed;
 use super::{attach, decide, open_store, open_store_as_we_are, seal};
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
 use mydocker::error::Result;
 use mydocker::life::exec::{self, Exec};
 use mydocker::store::containers;

@@ -3,6 +3,8 @@
 use super::args::boolean;
 use super::human::escaped;
 use super::pattern::{self, Pattern};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use mydocker::error::{Error, Result};
 use mydocker::spec::text;
 

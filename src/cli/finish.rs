@@ -2,6 +2,9 @@
 
 use super::args::Parsed;
 use super::{OK, each, open_store, read};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::Result;
 use mydocker::life::control::Purpose;
 use mydocker::life::stop::STOP_SECONDS;

@@ -8,15 +8,22 @@
 //! `build/help.rs` packs it with the other files of `help/` (28 KB become 9), each a section with the name of the file.
 
 use super::args::{Flag, Verb};
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write as _;
+use mydocker::kernel::once::Once;
 use mydocker::store::gzip;
-use std::sync::LazyLock;
 
 /// Columns of a help text.
 const HELP_COLUMNS: usize = 80;
 /// The headings, and the flags without what help says: enough to parse, and needed at every start.
 pub const FLAGS: &str = include_str!(concat!(env!("OUT_DIR"), "/flags"));
-static HELP: LazyLock<String> = LazyLock::new(|| gzip::text(include_bytes!(concat!(env!("OUT_DIR"), "/help"))));
+static HELP: Once<String> = Once::new();
+
+/// What the file says, unpacked.
+fn help_text() -> &'static str {
+    HELP.get_or_make(|| gzip::text(include_bytes!(concat!(env!("OUT_DIR"), "/help"))))
+}
 
 /// The section of a verb, behind its `#`.
 fn section<'a>(text: &'a str, name: &str) -> &'a str {
@@ -26,7 +33,7 @@ fn section<'a>(text: &'a str, name: &str) -> &'a str {
 
 /// One of the files in `help/`.
 pub fn text(file: &str) -> &'static str {
-    section(&HELP, file).split_once('\n').map_or("", |(_, text)| text)
+    section(help_text(), file).split_once('\n').map_or("", |(_, text)| text)
 }
 
 /// Adds the flags of a verb in one of the two texts.
@@ -42,7 +49,7 @@ pub fn add_flags(text: &'static str, name: &str, flags: &mut Vec<Flag>) {
 
 impl Verb {
     fn line(&self, at: usize) -> &'static str {
-        section(&HELP, self.name()).splitn(4, '\n').nth(at).unwrap_or_default()
+        section(help_text(), self.name()).splitn(4, '\n').nth(at).unwrap_or_default()
     }
 
     /// What is typed after it.
@@ -67,7 +74,7 @@ impl Verb {
     /// The flags that help shows.
     pub fn shown(&self) -> Vec<Flag> {
         let mut flags = Vec::new();
-        add_flags(&HELP, self.name(), &mut flags);
+        add_flags(help_text(), self.name(), &mut flags);
         flags.retain(|flag| !flag.help().is_empty());
         flags
     }
@@ -140,7 +147,7 @@ mod tests {
         for verb in VERBS {
             assert!(!verb.usage().is_empty() && !verb.about().is_empty(), "{}", verb.name());
             let mut flags = Vec::new();
-            add_flags(&HELP, verb.name(), &mut flags);
+            add_flags(help_text(), verb.name(), &mut flags);
             assert_eq!(flags.len(), verb.known().len());
             for (flag, known) in flags.into_iter().zip(verb.known()) {
                 assert!(flag.spelled() == known.spelled() && flag.value() == known.value(), "{}", flag.spelled());

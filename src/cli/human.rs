@@ -1,5 +1,8 @@
 //! Durations, sizes and foreign text the way a person reads them (docker/go-units).
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::fmt::Write;
 use mydocker::kernel::time;
 
@@ -106,7 +109,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// Characters that turn the direction of the text around them.
-const BIDI: [std::ops::RangeInclusive<char>; 3] =
+const BIDI: [core::ops::RangeInclusive<char>; 3] =
     ['\u{200e}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
 
 /// Foreign text for a message: what is no visible character escaped, so that it stays one line, moves no cursor, and

@@ -3,6 +3,11 @@
 mod history;
 mod list;
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 pub use history::history;
 pub use list::{HEADERS, Stored, images, named, row, sizes_of, stored};
 

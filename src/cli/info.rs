@@ -4,6 +4,7 @@ use super::args::Parsed;
 use super::shape::{object, put, put_number, put_string, put_text};
 use super::template::Template;
 use super::{OK, human, open_store, print, read};
+use alloc::string::ToString;
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::{file, proc};

@@ -4,6 +4,8 @@ mod container;
 mod image;
 mod settings;
 
+use alloc::string::String;
+use alloc::vec::Vec;
 pub use container::{moment, record};
 pub use mydocker::life::health::word as verdict;
 

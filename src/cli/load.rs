@@ -4,6 +4,9 @@ use super::args::Parsed;
 use super::images::note_left_out;
 use super::progress::Progress;
 use super::{OK, open_store, print};
+use alloc::format;
+use alloc::string::String;
+use core::cell::RefCell;
 use mydocker::error::{EXIT_ENGINE, Error, Result, Tried};
 use mydocker::kernel::{at, file, io, sys};
 use mydocker::life::unpacking;
@@ -12,7 +15,6 @@ use mydocker::store::{Store, images, trash};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
 use rustix::termios::isatty;
-use std::cell::RefCell;
 
 /// `load [-i FILE|DIR]`
 pub fn load(parsed: &Parsed) -> Result<u8> {

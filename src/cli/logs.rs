@@ -2,6 +2,9 @@
 
 use super::args::Parsed;
 use super::{OK, open_store, read};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::io::{self, Gathered};
 use mydocker::kernel::{process, sys, time};

@@ -43,35 +43,42 @@ pub mod verbs;
 pub mod volume;
 pub mod words;
 
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::Deref;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
 use miniserde::json::Value;
 use mydocker::error::{Error, Result};
+use mydocker::kernel::once::Once;
 use mydocker::kernel::timing::Timing;
-use mydocker::kernel::{file, io, process, seal, sys, time};
+use mydocker::kernel::{file, io, process, seal, start, sys, time};
 use mydocker::spec::Spec;
 use mydocker::store::containers;
 use mydocker::store::{self, Store};
 use mydocker::walls::ids;
-use std::ops::Deref;
-use std::sync::OnceLock;
 
 /// Exit code of everything that worked.
 pub const OK: u8 = 0;
 
-static DEBUG: OnceLock<()> = OnceLock::new();
+static DEBUG: AtomicBool = AtomicBool::new(false);
 
 /// Switches the long story on, from the flag before the verb.
 pub fn set_debug() {
-    let _ = DEBUG.set(()); // given twice is given
+    DEBUG.store(true, Relaxed);
 }
 
 /// Tells a step of the long story, if it is wanted.
 pub fn debug(text: impl FnOnce() -> String) {
-    if DEBUG.get().is_some() {
+    if DEBUG.load(Relaxed) {
         note(&text());
     }
 }
 
-static TIMING: OnceLock<Timing> = OnceLock::new();
+static TIMING: Once<Timing> = Once::new();
 /// How the program that executes itself anew tells itself when it did that.
 const BEGUN: &str = "MYDOCKER_TIMING";
 
@@ -80,8 +87,8 @@ pub fn set_timing() {
     if TIMING.get().is_some() {
         return;
     }
-    let timing = TIMING.get_or_init(Timing::begin);
-    if let Some(moment) = std::env::var(BEGUN).ok().and_then(|moment| moment.parse().ok()) {
+    let timing = TIMING.set(Timing::begin());
+    if let Some(moment) = start::variable(BEGUN).and_then(|moment| moment.parse().ok()) {
         timing.mark_at(moment, "until seal::ensure");
     }
     timing.mark("main");
@@ -95,11 +102,23 @@ pub fn tell_timing() {
     }
 }
 
-static PLACES: OnceLock<(String, String)> = OnceLock::new();
+static ARGS: Once<Vec<CString>> = Once::new();
+
+/// Remembers what we were called with, for [`seal`].
+pub fn set_args(args: Vec<CString>) -> &'static [CString] {
+    ARGS.set(args) // called once, by main
+}
+
+static PLACES: Once<(String, String)> = Once::new();
 
 /// Remembers where the store is, from the flags before the verb.
 pub fn set_places(root: String, run: String) {
-    let _ = PLACES.set((root, run)); // called once, by main
+    PLACES.set((root, run)); // called once, by main
+}
+
+/// The name that we were called by.
+pub fn own_name() -> &'static str {
+    ARGS.get().and_then(|args| args.first()?.to_str().ok()).unwrap_or_default()
 }
 
 /// Where the store is, and its run directory.
@@ -135,12 +154,11 @@ pub fn open_store_as_we_are() -> Result<Opened> {
     Ok(Opened(Box::leak(Box::new(store))))
 }
 
-static SEALED: OnceLock<()> = OnceLock::new();
+static SEALED: AtomicBool = AtomicBool::new(false);
 
 /// A path from our current directory on.
 pub fn absolute(path: &str) -> String {
-    let cwd = std::env::current_dir().unwrap_or_default();
-    file::absolute(cwd.to_str().unwrap_or("/"), path)
+    file::absolute(start::current_dir().as_deref().unwrap_or("/"), path)
 }
 
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
@@ -151,32 +169,26 @@ pub fn seal() -> Result<()> {
 
 /// The same, keeping so many descriptors behind the standard streams.
 pub fn seal_but(kept: u32) -> Result<()> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    if SEALED.get().is_some() {
+    if SEALED.load(Relaxed) {
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
         ids::become_own_root()?;
     }
-    let c = |text: Vec<u8>| std::ffi::CString::new(text).unwrap_or_default(); // none has a NUL
-    let (mut argv, mut envp) = (Vec::new(), Vec::new());
-    for word in std::env::args_os() {
-        argv.push(c(word.into_vec()));
-    }
-    let mut keep = |key: &[u8], value: &[u8]| envp.push(c([key, b"=", value].concat()));
-    for (key, value) in std::env::vars_os() {
-        keep(key.as_bytes(), value.as_bytes());
-    }
+    let mut envp = start::environment();
+    let mut keep = |key: &str, value: &str| {
+        envp.push(CString::new([key, "=", value].concat()).unwrap_or_default()); // none has a NUL
+    };
     if let (false, Some((root, run))) = (process::is_in_first_user_namespace(), PLACES.get()) {
         // Who was not root is it now, and would take root's places.
-        keep(b"MYDOCKER_ROOT", root.as_bytes());
-        keep(b"MYDOCKER_RUN", run.as_bytes());
+        keep("MYDOCKER_ROOT", root);
+        keep("MYDOCKER_RUN", run);
     }
     if TIMING.get().is_some() {
-        keep(BEGUN.as_bytes(), time::monotonic_ns().to_string().as_bytes());
+        keep(BEGUN, &time::monotonic_ns().to_string());
     }
-    seal::ensure(&argv, &envp, kept)?;
-    let _ = SEALED.set(()); // nobody was faster: there is one thread
+    seal::ensure(ARGS.get().map_or(&[], Vec::as_slice), &envp, kept)?;
+    SEALED.store(true, Relaxed);
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! Mistyped words, and the known ones that they probably mean.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// Longest word that is compared with others for "did you mean".
 const NEAREST_CHARS_MAX: usize = 40;
 

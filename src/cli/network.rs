@@ -3,6 +3,10 @@
 mod asked;
 mod shown;
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 pub use shown::value;
 
 use super::args::Parsed;

@@ -10,14 +10,18 @@ pub use tell::{events, features, list, ps, spec, state};
 use super::args::{self, Outcome, Parsed};
 use super::read::bad;
 use super::{OK, print, verbs};
+use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result, Tried};
-use mydocker::kernel::{at, file, io, time};
+use mydocker::kernel::once::Once;
+use mydocker::kernel::{at, file, io, start, time};
 use mydocker::life::runtime::{self, Known};
 use mydocker::spec::record;
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, OFlags};
-use std::ffi::OsString;
-use std::sync::OnceLock;
 
 /// What stands before the verb.
 #[derive(Default)]
@@ -27,19 +31,19 @@ struct Globals {
     is_json: bool,
 }
 
-static GLOBALS: OnceLock<Globals> = OnceLock::new();
+static GLOBALS: Once<Globals> = Once::new();
 
 /// Whether the program was called by the name of a runtime.
 pub fn is_called() -> bool {
-    let name = std::env::args_os().next().unwrap_or_default();
-    name.to_str().is_some_and(|name| name.ends_with("runc") || name.ends_with("oci"))
+    let name = super::own_name();
+    name.ends_with("runc") || name.ends_with("oci")
 }
 
 /// Does what an engine wants. What fails is written to its log, too.
-pub fn door(mut args: Vec<OsString>) -> Result<u8> {
+pub fn door(mut args: Vec<CString>) -> Result<u8> {
     let mut globals = Globals::default();
     let done = read_globals(&args, &mut globals).and_then(|from| {
-        let _ = GLOBALS.set(core::mem::take(&mut globals)); // there is one door
+        GLOBALS.set(core::mem::take(&mut globals));
         dispatch(args.split_off(from))
     });
     if let Err(error) = &done {
@@ -49,9 +53,9 @@ pub fn door(mut args: Vec<OsString>) -> Result<u8> {
 }
 
 /// Reads the flags before the verb; returns where that is.
-fn read_globals(args: &[OsString], globals: &mut Globals) -> Result<usize> {
+fn read_globals(args: &[CString], globals: &mut Globals) -> Result<usize> {
     let mut at = 0;
-    while let Some(typed) = args.get(at).and_then(|arg| arg.to_str()).filter(|typed| typed.starts_with('-')) {
+    while let Some(typed) = args.get(at).and_then(|arg| arg.to_str().ok()).filter(|typed| typed.starts_with('-')) {
         at += 1;
         let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
         let target = match name.trim_start_matches('-') {
@@ -70,7 +74,7 @@ fn read_globals(args: &[OsString], globals: &mut Globals) -> Result<usize> {
             Some(value) => value,
             None => {
                 at += 1;
-                let next = args.get(at - 1).and_then(|arg| arg.to_str());
+                let next = args.get(at - 1).and_then(|arg| arg.to_str().ok());
                 next.ok_or_else(|| bad(format!("flag needs an argument: {name}")))?
             }
         };
@@ -80,14 +84,14 @@ fn read_globals(args: &[OsString], globals: &mut Globals) -> Result<usize> {
         }
     }
     if globals.root.is_empty() {
-        let own = std::env::var("XDG_RUNTIME_DIR").ok().filter(|_| !rustix::process::geteuid().is_root());
+        let own = start::variable("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
         globals.root = own.map_or(runtime::ROOT.to_owned(), |dir| dir + "/mydocker-oci");
     }
     Ok(at)
 }
 
-fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
-    let word = args.first().and_then(|arg| arg.to_str()).unwrap_or("--help");
+fn dispatch(mut args: Vec<CString>) -> Result<u8> {
+    let word = args.first().and_then(|arg| arg.to_str().ok()).unwrap_or("--help");
     match word {
         "--version" | "-v" => {
             let version = env!("CARGO_PKG_VERSION");
@@ -104,7 +108,8 @@ fn dispatch(mut args: Vec<OsString>) -> Result<u8> {
         Outcome::Run(mut parsed) => {
             // Flags may come after the id, too; behind the next word they are somebody else's.
             if verb.stops && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
-                let more = parsed.words.split_off(1).into_iter().map(OsString::from).collect();
+                let more = parsed.words.split_off(1);
+                let more = more.into_iter().map(|word| CString::new(word).unwrap_or_default()).collect(); // they were such
                 match args::parse(verb, more)? {
                     Outcome::Run(more) => {
                         parsed.flags.extend(more.flags);

@@ -1,6 +1,9 @@
 //! Patterns of `--filter`: regular expressions (re2's everyday part) and globs. All ways through a pattern are followed
 //! at once, so that none costs more than its length times that of the text.
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result};
 
 /// Most characters of a pattern.

@@ -2,12 +2,15 @@
 
 use super::args::Parsed;
 use super::{OK, human, open_store, print};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::order;
 use mydocker::life::remove;
 use mydocker::spec::{Bound, Network, Spec, State, Status, port};
 use mydocker::store::containers;
-use std::fmt::Write as _;
 
 /// The ports of a container that runs on networks of its own: those of the host that lead to it, and, without an address,
 /// those that nothing leads to; in the order of `port`.
@@ -121,6 +124,7 @@ pub fn port(parsed: &Parsed) -> Result<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::borrow::ToOwned;
 
     /// `IP HOST-PORT PORT/PROTOCOL`, or the last of them alone.
     fn ports(lines: &[&str]) -> Vec<Bound> {

@@ -1,6 +1,9 @@
 //! One line on the terminal about what takes long: how much is done, how fast, and how long it will still take.
 
 use super::{human, print_error};
+use alloc::format;
+use alloc::string::String;
+use mydocker::kernel::start;
 use mydocker::kernel::{sys, time};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, fstat};
@@ -30,7 +33,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing is shown when the person wants it quiet, nor where there is no terminal that can.
     pub fn new(verb: &'static str, is_quiet: bool) -> Self {
-        let can = || isatty(sys::stderr()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let can = || isatty(sys::stderr()) && start::variable("TERM").is_none_or(|term| term != "dumb");
         let first_ms = if !is_quiet && can() { time::monotonic_ms() + PATIENCE_MS } else { i64::MAX };
         Self { verb, total: None, bytes: 0, began_ms: 0, first_ms, next_ms: first_ms }
     }
@@ -121,6 +124,7 @@ pub fn bytes_left(file: BorrowedFd<'_>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::borrow::ToOwned;
 
     #[test]
     fn lines() {

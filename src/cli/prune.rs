@@ -3,6 +3,10 @@
 use super::args::Parsed;
 use super::images::gone;
 use super::{OK, complain, human, open_store, print, ps, read};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;

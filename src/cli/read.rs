@@ -11,6 +11,10 @@ pub mod ulimit;
 pub mod volume;
 
 use super::human::visible;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 pub use mydocker::kernel::words::place as nth;
 use mydocker::spec::map::Map;
@@ -373,6 +377,7 @@ pub fn clean(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     pub fn text<T: core::fmt::Debug>(result: Result<T>) -> String {
         match result {

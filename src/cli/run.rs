@@ -4,6 +4,8 @@ use super::args::Parsed;
 use super::decide::{self, Decision};
 use super::finish::Ending;
 use super::{OK, attach, debug, each, note, open_store, print, read, seal};
+use alloc::borrow::ToOwned;
+use alloc::format;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::{at, file};
 use mydocker::life::attach as connect;
@@ -139,7 +141,7 @@ fn make(parsed: &Parsed, store: &Store) -> Result<Created> {
 
 fn write_cidfile(path: &str, id: &str) -> Result<()> {
     let Err(error) = file::create_at(rustix::fs::CWD, path, id.as_bytes(), 0o666) else { return Ok(()) };
-    let why = std::io::Error::from_raw_os_error(error.errno.map_or(0, rustix::io::Errno::raw_os_error));
+    let why = error.errno.map_or_else(|| error.what.clone(), mydocker::error::text);
     Err(Error::new(format_args!("cannot write the container ID file {path}: {why}")).exit(EXIT_ENGINE))
 }
 

@@ -2,6 +2,9 @@
 
 use super::human::{behind, part};
 use super::inspect::moment;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use miniserde::json::{self, Array, Number, Object, Value};
 use mydocker::spec::json::tree;
 use mydocker::spec::map::Map;

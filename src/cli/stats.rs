@@ -3,6 +3,10 @@
 use super::args::Parsed;
 use super::shape::{put_string, put_text};
 use super::{OK, human, note, open_store, print, table};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use miniserde::json::{Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::kernel::{process, sys};

@@ -3,6 +3,8 @@
 use super::human::part;
 use super::shape::put_text;
 use super::template::{Template, unescape};
+use alloc::string::String;
+use alloc::vec::Vec;
 use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 
@@ -89,6 +91,7 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &str, rows: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     const PS: &str =
         "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";

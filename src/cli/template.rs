@@ -6,12 +6,17 @@ mod parse;
 
 use super::human::{behind, part, visible};
 use super::shape;
+use alloc::borrow::Cow;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use functions::{Function, VALUE_BYTES_MAX, call, kind, show, truth};
 use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
 use mydocker::spec::text;
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
-use std::borrow::Cow;
 
 /// Longest text of a template.
 const TEMPLATE_BYTES_MAX: usize = 64 * 1024;

@@ -4,6 +4,10 @@ use super::args::Parsed;
 use super::exec::enter_user_namespace_of;
 use super::table;
 use super::{OK, human, open_store, print};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::proc::{self, Machine, Process, TICKS};
 use mydocker::kernel::{file, time};
@@ -310,6 +314,7 @@ fn command(view: &View<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     const DAY: u64 = 86_400;
     /// 2026-11-21 23:20:13 UTC

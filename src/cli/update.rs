@@ -3,6 +3,7 @@
 use super::args::Parsed;
 use super::decide::{life, limits};
 use super::{each, open_store};
+use alloc::borrow::ToOwned;
 use mydocker::error::{Error, Result};
 use mydocker::life::update;
 use mydocker::spec::Limits;

@@ -1,5 +1,8 @@
 //! Names for containers that were given none.
 
+use alloc::format;
+use alloc::string::String;
+
 const ADJECTIVES: &str = "airy amber ample autumn balmy breezy bright brisk calm candid cedar chatty cheery copper coral cosy crisp dapper \
     dawn dewy early easy evening fair fleet fresh frosty gilded glad golden green hardy hazel humble ivory jaunty \
     lively lucid lunar mellow merry misty nimble noble opal patient placid plucky polite quick quiet ready rosy \
@@ -23,6 +26,7 @@ pub fn name(random: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn lists_and_names() {

@@ -1,6 +1,6 @@
 //! GROUND: Linux and byte formats. Has never heard of a container.
 //!
-//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`, `heap.rs`, `unwind.rs`).
+//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`, `heap.rs`, `start.rs`, `once.rs`).
 
 pub mod at;
 pub mod bpf;
@@ -15,14 +15,14 @@ pub mod link;
 pub mod lock;
 pub mod netlink;
 pub mod nft;
+pub mod once;
 pub mod order;
 pub mod proc;
 pub mod process;
 pub mod ring;
 pub mod seal;
+pub mod start;
 pub mod sys;
 pub mod time;
 pub mod timing;
-#[cfg(all(target_env = "musl", panic = "abort", not(test)))]
-mod unwind;
 pub mod words;

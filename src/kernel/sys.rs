@@ -149,6 +149,15 @@ pub fn exit(code: i32) -> ! {
     }
 }
 
+/// abort(3): ends the process by SIGABRT.
+pub fn abort() -> ! {
+    unsafe extern "C" {
+        #[link_name = "abort"]
+        safe fn end() -> !;
+    }
+    end()
+}
+
 /// A set of signals as the kernel keeps it: signal n is bit n-1.
 pub type SignalSet = u64;
 
@@ -173,7 +182,7 @@ pub fn set_signal(signal: i32, ignore: bool) {
     let _ = unsafe { syscall(raw::__NR_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, 8, 0]) };
 }
 
-/// Every signal at its default, none blocked: what a new program may expect. std ignores SIGPIPE, and execve keeps that.
+/// Every signal at its default, none blocked: what a new program may expect. `start::begin` ignores SIGPIPE, and execve keeps that.
 pub fn reset_signals() {
     for signal in 1..=64 {
         set_signal(signal, false);
@@ -355,7 +364,7 @@ pub fn retitle(title: &[u8]) {
     let room = arg_end - arg_start;
     let shown = &title[..title.len().min(room.saturating_sub(1))];
     // SAFETY: the kernel's own bounds of the two areas of our stack, which it filled at execve; nothing of Rust's lives
-    // there, and std copies what it reads from them.
+    // there, and `start` copies what it reads from them.
     unsafe {
         ptr::write_bytes(env_start as *mut u8, 0, env_end - env_start);
         ptr::write_bytes(arg_start as *mut u8, 0, room);
@@ -407,20 +416,23 @@ pub fn bpf_count(cgroup: BorrowedFd<'_>, purpose: u32) -> Answer<u32> {
     Ok(attr[6])
 }
 
-/// Standard input. It is open in every process of ours: the runtime of the binary opens /dev/null where it was closed.
+/// Standard input. It is open in every process of ours: `start::begin` opens /dev/null where it was closed.
 /// Nothing here ever closes descriptors 0 to 2; they are only replaced, by dup2.
 pub fn stdin() -> BorrowedFd<'static> {
-    rustix::stdio::stdin()
+    // SAFETY: open until the process ends, see above.
+    unsafe { rustix::stdio::stdin() }
 }
 
 /// Standard output, see [`stdin`].
 pub fn stdout() -> BorrowedFd<'static> {
-    rustix::stdio::stdout()
+    // SAFETY: open until the process ends, see above.
+    unsafe { rustix::stdio::stdout() }
 }
 
 /// Standard error, see [`stdin`].
 pub fn stderr() -> BorrowedFd<'static> {
-    rustix::stdio::stderr()
+    // SAFETY: open until the process ends, see above.
+    unsafe { rustix::stdio::stderr() }
 }
 
 /// One instruction of classic BPF: `struct sock_filter` of linux/filter.h.

@@ -2,6 +2,7 @@
 
 use super::super::read;
 use super::{Job, keep_last, wrongs};
+use alloc::borrow::ToOwned;
 use mydocker::error::{self, Result};
 use mydocker::kernel::{at, file};
 use rustix::fd::{AsFd, BorrowedFd};

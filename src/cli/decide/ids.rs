@@ -2,6 +2,9 @@
 
 use super::super::read::digits;
 use super::{Job, bad, wrong, wrongs};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::kernel::{file, lock};
 use mydocker::spec::{IdRange, Network, Owner};
@@ -182,6 +185,7 @@ fn entries(text: &str, is_wanted: &dyn Fn(&str) -> bool) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn modes() {

@@ -3,6 +3,10 @@
 use super::super::args::Parsed;
 use super::super::read;
 use super::{Job, bad, wrong};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::spec::{Health, Policy, Restart};
@@ -123,6 +127,8 @@ fn merged(asked: &mut HealthConfig, image: &mut HealthConfig) -> Option<Health> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
 
     fn shown(text: &str) -> String {
         match policy(text) {

@@ -4,10 +4,13 @@ use super::super::args::Parsed;
 use super::super::read::{self, device, whole};
 use super::devices::is_disk;
 use super::{bad, keep_last, wrong, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 use mydocker::error::{self, Result};
 use mydocker::kernel::file;
 use mydocker::spec::{Limits, Rate, Throttle};
-use std::ops::RangeInclusive;
 
 /// docker's smallest memory limit.
 const MEMORY_BYTES_MIN: u64 = 6 << 20;
@@ -209,6 +212,7 @@ fn cgroup_parent(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     const MIB: u64 = 1 << 20;
 

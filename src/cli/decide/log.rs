@@ -2,6 +2,7 @@
 
 use super::{Job, bad, wrong, wrongs};
 use crate::cli::read;
+use alloc::borrow::ToOwned;
 use mydocker::error::{Error, Result};
 
 /// Size of a file, and number of files, when nobody says otherwise: an endless log would fill a small disk.

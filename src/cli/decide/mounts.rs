@@ -2,7 +2,10 @@
 
 use super::super::read::{self, mount, tmpfs, volume};
 use super::{Job, from_our_env, wrong};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use mydocker::error::Result;
+use mydocker::kernel::start;
 use mydocker::kernel::{at, file, hex, order};
 use mydocker::spec::{Mount, MountKind};
 
@@ -68,8 +71,8 @@ fn host_path(typed: &str) -> Result<String> {
         }
         _ => typed.to_owned(),
     };
-    let cwd = std::env::current_dir().unwrap_or_default();
-    match cwd.to_str() {
+    let cwd = start::current_dir();
+    match cwd.as_deref() {
         Some("") | None if !path.starts_with('/') => {
             Err(wrong("cannot use the volume {}: the current directory has no usable name", typed))
         }

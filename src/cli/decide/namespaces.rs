@@ -2,6 +2,7 @@
 
 use super::super::read::{self, sysctl::Scope};
 use super::{Job, wrong, wrongs};
+use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::spec::{Namespace, Network, Owner};
 use mydocker::store::Store;

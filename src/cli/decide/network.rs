@@ -2,6 +2,10 @@
 
 use super::super::read::{network as words, port as typed};
 use super::{Job, bad, namespaces, wrong, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Result};
 use mydocker::spec::ip;
 use mydocker::spec::port::{self, Range};
@@ -267,6 +271,8 @@ pub fn names(job: &mut Job<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
 
     fn range(text: &str) -> Range {
         port::range(text).unwrap()

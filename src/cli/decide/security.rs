@@ -2,6 +2,9 @@
 
 use super::super::args::boolean;
 use super::{Job, bad, read_flag_file, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::Result;
 use mydocker::kernel::caps;
 use mydocker::walls::seccomp;
@@ -100,6 +103,7 @@ fn profile(path: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     #[test]
     fn names_of_capabilities() {

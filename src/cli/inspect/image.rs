@@ -2,6 +2,7 @@
 
 use super::super::shape::{picked, put, put_number, put_string, put_text, put_texts};
 use super::container::{directories, record};
+use alloc::vec::Vec;
 use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;

@@ -3,6 +3,11 @@
 use crate::cli::args::{Parsed, boolean};
 use crate::cli::human::visible;
 use crate::cli::read;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::link;
 use mydocker::life::network::is_for_host;
@@ -11,7 +16,6 @@ use mydocker::spec::subnet::Subnet;
 use mydocker::store::networks::{
     self, Network, OPTION_HOST_IP, OPTION_ICC, OPTION_LINK, OPTION_MASQUERADE, OPTION_MTU,
 };
-use std::net::IpAddr;
 
 /// Bytes of the largest packet that a link may have, and the fewest that IPv4 (RFC 791) and IPv6 (RFC 8200) can do with.
 const MTU_MAX: u32 = 65535;

@@ -4,13 +4,16 @@ use super::super::args::Parsed;
 use super::super::read::{self, bad};
 use super::super::{OK, absolute, help, print, table, top};
 use super::{known, root};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write as _;
 use mydocker::error::{Error, Result, Tried};
 use mydocker::kernel::{at, io, proc, process, time};
 use mydocker::life::runtime;
 use mydocker::walls::cgroup;
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, OFlags};
-use std::fmt::Write as _;
 
 /// `state ID`
 pub fn state(parsed: &Parsed) -> Result<u8> {

@@ -1,6 +1,8 @@
 //! Devices: `--device`, rules about them, limits of disks.
 
 use super::{bytes, clean, digits, has_control, is_digits, wrong, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use mydocker::error::Result;
 use mydocker::spec::{Device, Throttle};
 
@@ -82,6 +84,8 @@ mod tests {
     use super::super::tests::text;
     use super::*;
     use crate::cli::human::visible;
+    use alloc::format;
+    use alloc::string::ToString;
 
     #[test]
     fn devices() {

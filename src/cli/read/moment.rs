@@ -112,6 +112,7 @@ fn number(word: &str, width: usize, min: i64, max: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::String;
 
     const NOW: i64 = 1_795_303_213_431_986_999;
 

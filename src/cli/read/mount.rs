@@ -2,6 +2,9 @@
 
 use super::super::args::boolean;
 use super::{bad, clean, has_control, nth, tmpfs, volume_name, wrong, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind, Recursion};
 
@@ -211,6 +214,7 @@ fn within(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     fn read(text: &str) -> String {
         match mount(text) {

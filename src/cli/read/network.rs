@@ -1,6 +1,8 @@
 //! `--network` and the flags about addresses and names: text in, what a record has of it out.
 
 use super::{bad, mount, port, wrong};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use mydocker::error::Result;
 use mydocker::spec::Endpoint;
 
@@ -131,6 +133,8 @@ pub fn link(text: &str) -> Result<(&str, &str)> {
 mod tests {
     use super::super::tests::text;
     use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
 
     type Read = fn(&str) -> Result<String>;
 

@@ -1,6 +1,8 @@
 //! `-p` and `--expose`: ports of the container, and of the host.
 
 use super::{bad, nth, wrong, wrongs};
+use alloc::string::String;
+use alloc::vec::Vec;
 use mydocker::error::{Error, Result};
 use mydocker::spec::ip;
 use mydocker::spec::port::{Range, range, span};
@@ -89,6 +91,7 @@ fn short(text: &str) -> Result<String> {
 mod tests {
     use super::super::tests::text;
     use super::*;
+    use alloc::format;
 
     fn read(typed: &str) -> String {
         let mut all = Vec::new();

@@ -1,6 +1,8 @@
 //! `--sysctl`: kernel parameters that belong to a namespace.
 
 use super::{nth, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use mydocker::error::Result;
 
 /// Parameters of an ipc namespace besides `fs.mqueue.*`. ipc_namespaces(7)
@@ -63,6 +65,7 @@ mod tests {
     use super::super::tests::text;
     use super::*;
     use crate::cli::human::visible;
+    use alloc::format;
 
     #[test]
     fn sysctls() {

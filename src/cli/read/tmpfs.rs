@@ -1,9 +1,11 @@
 //! `--tmpfs`: a path and the options of mount(8) and tmpfs(5).
 
 use super::{digits, is_digits, nth, wrong};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use core::fmt::Write;
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind};
-use std::fmt::Write;
 
 /// Switches in the order in which the kernel shows them: first those that are on when nothing is said.
 const SWITCHES: &str = "nosuid nodev noexec sync dirsync noatime nodiratime relatime strictatime";
@@ -99,6 +101,7 @@ fn fits(key: &str, value: &str) -> bool {
 mod tests {
     use super::super::tests::text;
     use super::*;
+    use alloc::format;
 
     #[test]
     fn options_are_merged() {

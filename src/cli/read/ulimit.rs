@@ -1,6 +1,8 @@
 //! `--ulimit`: resource limits of each process.
 
 use super::{wrong, wrongs};
+use alloc::borrow::ToOwned;
+use alloc::string::ToString;
 use mydocker::error::Result;
 use mydocker::kernel::process;
 use mydocker::spec::Ulimit;
@@ -36,6 +38,7 @@ fn value(text: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     #[test]
     fn ulimits() {

@@ -1,6 +1,7 @@
 //! `-v`: what is mounted where, with which options.
 
 use super::{has_control, nth, volume_name, wrong, wrongs};
+use alloc::borrow::ToOwned;
 use mydocker::error::Result;
 use mydocker::spec::{Mount, MountKind};
 
@@ -81,6 +82,7 @@ fn is_mode(mode: &str) -> bool {
 mod tests {
     use super::super::tests::text;
     use super::*;
+    use alloc::format;
 
     #[test]
     fn volumes() {

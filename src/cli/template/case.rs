@@ -1,5 +1,7 @@
 //! Upper and lower case, letter by letter as Go has it. The standard library's tables take 25 KB for what can be said in one.
 
+use alloc::string::String;
+
 /// Three characters each: the first and the last of a run in upper case, and the first in lower case. Where the one is
 /// right behind the other, the two take turns.
 const RUNS: &str = "\

@@ -3,6 +3,10 @@
 use super::super::human::{behind, part, visible};
 use super::super::shape;
 use super::{Seen, case};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 use miniserde::json::{Array, Number, Value};
 use mydocker::spec::text;

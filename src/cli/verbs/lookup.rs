@@ -3,9 +3,12 @@
 use super::VERBS;
 use crate::cli::args::Verb;
 use crate::cli::help;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
 use mydocker::kernel::order;
 use mydocker::spec::text;
-use std::fmt::Write as _;
 
 /// The verb that the words begin with, and how many words name it (`container ls` are two).
 pub fn find(words: &[&str]) -> Option<(&'static Verb, usize)> {
