@@ -24,6 +24,7 @@ pub mod load;
 pub mod logs;
 pub mod nearest;
 pub mod network;
+#[cfg(feature = "oci")]
 pub mod oci;
 pub mod pattern;
 pub mod ports;
@@ -114,11 +115,6 @@ static PLACES: Once<(String, String)> = Once::new();
 /// Remembers where the store is, from the flags before the verb.
 pub fn set_places(root: String, run: String) {
     PLACES.set((root, run)); // called once, by main
-}
-
-/// The name that we were called by.
-pub fn own_name() -> &'static str {
-    ARGS.get().and_then(|args| args.first()?.to_str().ok()).unwrap_or_default()
 }
 
 /// Where the store is, and its run directory.

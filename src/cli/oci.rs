@@ -35,7 +35,7 @@ static GLOBALS: Once<Globals> = Once::new();
 
 /// Whether the program was called by the name of a runtime.
 pub fn is_called() -> bool {
-    let name = super::own_name();
+    let name = super::ARGS.get().and_then(|args| args.first()?.to_str().ok()).unwrap_or_default();
     name.ends_with("runc") || name.ends_with("oci")
 }
 
