@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 /// The specification's words, and the kernel's flags in the same order.
@@ -133,7 +134,15 @@ impl Spaces {
             text.extend(offsets.boottime.iter().map(|offset| line("boottime", offset)));
         }
         if !text.is_empty() {
-            file::write_at(CWD, "/proc/self/timens_offsets", &text).tried("set linux.timeOffsets")?;
+            // Of a process that nobody may look into, the files there are the host's root's. In a new user namespace there is
+            // nobody else yet.
+            let is_alone = self.is_new(raw::CLONE_NEWUSER);
+            let dumpable = |how| if is_alone { set_dumpable_behavior(how) } else { Ok(()) };
+            let what = "set linux.timeOffsets";
+            dumpable(DumpableBehavior::Dumpable).tried(what)?;
+            let written = file::write_at(CWD, "/proc/self/timens_offsets", &text);
+            dumpable(DumpableBehavior::NotDumpable).tried(what)?;
+            written.tried(what)?;
         }
         let own = at::open(CWD, "/proc/self/ns/time_for_children", OFlags::RDONLY).tried(what)?;
         move_into_thread_name_spaces(own.as_fd(), ThreadNameSpaceType::TIME).tried(what)
