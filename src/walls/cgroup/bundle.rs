@@ -98,15 +98,15 @@ impl Plan<'_> {
     /// A field of [`VALUES`], as JSON. Others are passed over.
     fn add_field(&mut self, field: &str, json: &str) -> Result<()> {
         let files = VALUES.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' ')?.split_once(' '));
-        let (Some((v1, v2)), text) = (files, json.trim_matches('"')) else { return Ok(()) };
+        let Some((v1, v2)) = files else { return Ok(()) };
         let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
-        let (text, is_none) = match text {
+        let (text, is_none) = match json {
             "0" if v1 == "pids.max" => (none, true),
             "0" | "false" if words::has(ZEROS, field) => ("0", field != "memory.swappiness"),
-            "null" | "" | "0" | NOT_ASKED => return Ok(()),
+            "null" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
             "true" => ("1", false),
-            _ if text.starts_with('-') => (none, true),
-            _ => (text, false),
+            _ if json.starts_with('-') => (none, true),
+            _ => (json.trim_matches('"'), false), // a list of CPUs may be "0"
         };
         if self.v2 && v2 == "=" {
             return Ok(());
@@ -477,6 +477,7 @@ mod tests {
             "cpu.shares=1024; cpu.cfs_quota_us=50000; cpu.cfs_burst_us=10; cpu.cfs_period_us=100000; cpuset.cpus=0-1",
             "cpu.weight=39; cpu.max.burst=10; cpuset.cpus=0-1; cpu.max=50000 100000",
         );
+        on_both(r#"{"cpu":{"cpus":"0","mems":"0"}}"#, "cpuset.cpus=0; cpuset.mems=0", "cpuset.cpus=0; cpuset.mems=0");
         on_both(r#"{"cpu":{"quota":-1}}"#, "cpu.cfs_quota_us=-1?", "cpu.max=max?");
         on_both(
             r#"{"cpu":{"period":5000,"idle":1}}"#,
