@@ -8,9 +8,10 @@ use super::place::{Group, Hierarchy, Place, mark};
 use super::setter::Setter;
 use super::{Joined, is_refused, look_in, open_tasks, rules, v1, v2, values};
 use crate::error::{Error, Result, escaped};
-use crate::kernel::{at, process};
+use crate::kernel::{at, process, words};
 use crate::spec::Rate;
-use crate::spec::oci::{BlockIo, Cpu, Memory, NetworkClass, Resources};
+use crate::spec::oci::{BlockIo, Memory, Resources};
+use crate::spec::record::Record;
 use crate::spec::text;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -18,26 +19,29 @@ use alloc::vec::Vec;
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
-/// Fields that are one number, with the files of v1 and v2; `-` is none. Order matters where one is no use without another
-/// only as far as [`write`] does not find it out by itself.
-const NUMBERS: &str = "memory.limit memory.limit_in_bytes memory.max\n\
-                       memory.swap memory.memsw.limit_in_bytes memory.swap.max\n\
-                       memory.reservation memory.soft_limit_in_bytes memory.low\n\
-                       memory.kernel - -\n\
-                       memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
-                       memory.swappiness memory.swappiness -\n\
-                       memory.disableOOMKiller memory.oom_control -\n\
-                       cpu.shares cpu.shares cpu.weight\n\
-                       cpu.period cpu.cfs_period_us -\n\
-                       cpu.quota cpu.cfs_quota_us -\n\
-                       cpu.burst cpu.cfs_burst_us cpu.max.burst\n\
-                       cpu.realtimePeriod cpu.rt_period_us -\n\
-                       cpu.realtimeRuntime cpu.rt_runtime_us -\n\
-                       cpu.idle cpu.idle cpu.idle\n\
-                       pids.limit pids.max pids.max\n\
-                       blockIO.weight blkio.weight io.weight\n\
-                       blockIO.leafWeight blkio.leaf_weight -\n\
-                       network.classID net_cls.classid -";
+/// Fields of one value, with the files of v1 and v2. `-` is none, `=` is set with others.
+const VALUES: &str = "memory.limit memory.limit_in_bytes memory.max\n\
+                      memory.reservation memory.soft_limit_in_bytes memory.low\n\
+                      memory.kernel - -\n\
+                      memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
+                      memory.swappiness memory.swappiness -\n\
+                      memory.disableOOMKiller memory.oom_control -\n\
+                      cpu.shares cpu.shares cpu.weight\n\
+                      cpu.quota cpu.cfs_quota_us =\n\
+                      cpu.burst cpu.cfs_burst_us cpu.max.burst\n\
+                      cpu.period cpu.cfs_period_us =\n\
+                      cpu.realtimeRuntime cpu.rt_runtime_us -\n\
+                      cpu.realtimePeriod cpu.rt_period_us -\n\
+                      cpu.cpus cpuset.cpus cpuset.cpus\n\
+                      cpu.mems cpuset.mems cpuset.mems\n\
+                      cpu.idle cpu.idle cpu.idle\n\
+                      pids.limit pids.max pids.max\n\
+                      blockIO.leafWeight blkio.leaf_weight -\n\
+                      network.classID net_cls.classid -";
+/// The fields of these whose 0 is a value.
+const ZEROS: &str = "memory.swappiness cpu.burst cpu.idle network.classID memory.disableOOMKiller";
+/// docker's way not to ask for a swappiness: -1.
+const NOT_ASKED: &str = "18446744073709551615";
 
 /// A value for a file.
 struct Value {
@@ -91,6 +95,29 @@ impl Plan<'_> {
         ))
     }
 
+    /// A field of [`VALUES`], as JSON. Others are passed over.
+    fn add_field(&mut self, field: &str, json: &str) -> Result<()> {
+        let files = VALUES.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' ')?.split_once(' '));
+        let Some((v1, v2)) = files else { return Ok(()) };
+        let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
+        let (text, is_none) = match json {
+            "0" if v1 == "pids.max" => (none, true),
+            "0" | "false" if words::has(ZEROS, field) => ("0", field != "memory.swappiness"),
+            "null" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
+            "true" => ("1", false),
+            _ if json.starts_with('-') => (none, true),
+            _ => (json.trim_matches('"'), false), // a list of CPUs may be "0"
+        };
+        if self.v2 && v2 == "=" {
+            return Ok(());
+        }
+        let text = match text.parse() {
+            Ok(shares) if self.v2 && field == "cpu.shares" => v2::weight(shares).to_string(),
+            _ => text.into(),
+        };
+        self.add(field, [v1, v2], text, is_none)
+    }
+
     /// The weight of all disks, or of the one whose numbers stand before it.
     fn add_weight(&mut self, field: &str, v1: &str, disk: &str, weight: u32) -> Result<()> {
         let plain = format!("{disk}{weight}");
@@ -107,82 +134,43 @@ impl Plan<'_> {
 fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: &Resources) -> Result<Plan<'a>> {
     let v2 = all.iter().any(|hierarchy| hierarchy.v2);
     let mut plan = Plan { all, v2, values: Vec::new() };
-    let (memory, cpu, block, network) =
-        (Memory::default(), Cpu::default(), BlockIo::default(), NetworkClass::default());
-    let memory = resources.memory.as_ref().unwrap_or(&memory);
-    let cpu = resources.cpu.as_ref().unwrap_or(&cpu);
-    let block = resources.block_io.as_ref().unwrap_or(&block);
-    let network = resources.network.as_ref().unwrap_or(&network);
-    let now = |name: &str| look_in(all, place, controller(name), name, name);
-
-    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let some = |number: Option<i64>| number.filter(|number| *number != 0);
-    // Memory without a limit has swap without one.
-    let swap = some(memory.swap).or(memory.limit.filter(|limit| *limit < 0));
-    let swap =
-        match swap {
-            Some(sum @ 1..) if v2 => {
-                let limit = match some(memory.limit) {
-                    Some(limit) => Some(limit),
-                    None => now("memory.max").and_then(|text| text.trim().parse().ok()),
-                };
-                let rest = limit.filter(|limit| (0..=sum).contains(limit)).map(|limit| sum - limit);
-                Some(rest.ok_or_else(|| {
-                    cannot("memory.swap", "it is the sum with memory, whose limit must not be above it")
-                })?)
-            }
-            swap => swap,
-        };
-    let (quota, period) = (some(cpu.quota), cpu.period.filter(|us| *us != 0));
-    let on_v1 = |number: Option<i64>| number.filter(|_| !v2);
-    let numbers = [
-        some(memory.limit),
-        swap,
-        some(memory.reservation),
-        some(memory.kernel),
-        some(memory.kernel_tcp),
-        memory.swappiness.filter(|share| *share != u64::MAX).map(signed), // docker's "not asked for"
-        memory.no_oom_killer.map(i64::from),
-        cpu.shares.filter(|shares| *shares != 0).map(|shares| signed(if v2 { v2::weight(shares) } else { shares })),
-        on_v1(period.map(signed)),
-        on_v1(quota),
-        cpu.burst.map(signed),
-        cpu.realtime_period.filter(|us| *us != 0).map(signed),
-        some(cpu.realtime_runtime),
-        cpu.idle,
-        resources.pids.as_ref().and_then(|pids| pids.limit).map(|limit| if limit > 0 { limit } else { -1 }),
-        None, // the weight of disks is more than a number
-        some(block.leaf_weight.map(i64::from)),
-        network.class.map(i64::from),
+    let records: [(&str, Option<&dyn Record>); 5] = [
+        ("memory", resources.memory.as_ref().map(|part| part as _)),
+        ("cpu", resources.cpu.as_ref().map(|part| part as _)),
+        ("pids", resources.pids.as_ref().map(|part| part as _)),
+        ("blockIO", resources.block_io.as_ref().map(|part| part as _)),
+        ("network", resources.network.as_ref().map(|part| part as _)),
     ];
-    for (line, number) in NUMBERS.lines().zip(numbers) {
-        let mut words = line.split(' ');
-        let (Some(field), Some(v1), Some(v2)) = (words.next(), words.next(), words.next()) else { continue };
-        let Some(number) = number else { continue };
-        let text = match number {
-            0.. => number.to_string(),
-            _ if plan.v2 || v1 == "pids.max" => "max".into(),
-            _ => "-1".into(),
-        };
-        plan.add(
-            field,
-            [v1, v2],
-            text,
-            number < 0 || number == 0 && !matches!(field, "memory.swappiness" | "memory.swap"),
-        )?;
+    let mut done = Ok(());
+    for (record, values) in records {
+        let Some(values) = values else { continue };
+        let mut names = values.names().split(' ');
+        values.each(&mut |part| {
+            let field = [record, ".", names.next().unwrap_or_default()].concat();
+            let mut json = String::new();
+            part.write(&mut json);
+            if done.is_ok() {
+                done = plan.add_field(&field, &json);
+            }
+        });
     }
-    if v2 && (quota.is_some() || period.is_some()) {
-        let read = || now("cpu.max").ok_or_else(|| Error::os("read cpu.max", Errno::NOENT));
-        let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
-        let text = v2::quota_in_period(quota, period, &read);
-        plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
+    done?;
+    let now = |name: &str| look_in(all, place, controller(name), name, name);
+    if let Some(memory) = &resources.memory {
+        swap(&mut plan, memory, &now)?;
     }
-    for (field, file, list) in [("cpu.cpus", "cpuset.cpus", &cpu.cpus), ("cpu.mems", "cpuset.mems", &cpu.mems)] {
-        if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
-            plan.add(field, [file; 2], list.clone(), false)?;
+    if let Some(cpu) = resources.cpu.as_ref().filter(|_| v2) {
+        let (quota, period) = (cpu.quota.filter(|us| *us != 0), cpu.period.filter(|us| *us != 0));
+        if quota.is_some() || period.is_some() {
+            let read = || now("cpu.max").ok_or_else(|| Error::os("read cpu.max", Errno::NOENT));
+            let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
+            let text = v2::quota_in_period(quota, period, &read);
+            plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
         }
     }
-    disks(&mut plan, block)?;
+    if let Some(block) = &resources.block_io {
+        disks(&mut plan, block)?;
+    }
     for large in &resources.huge_pages {
         let size = &large.size;
         if size.is_empty() || !size.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -194,7 +182,7 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: &Resources) -> Re
             plan.add("hugepageLimits", [&files[0], &files[1]], large.limit.to_string(), may_lack)?;
         }
     }
-    for link in &network.priorities {
+    for link in resources.network.iter().flat_map(|network| &network.priorities) {
         let text = format!("{} {}", link.name, link.priority);
         plan.add("network.priorities", ["net_prio.ifpriomap", "-"], text, false)?;
     }
@@ -213,6 +201,26 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: &Resources) -> Re
         value.lines().try_for_each(|line| plan.add(&field, [name, name], line.into(), false))?;
     }
     Ok(plan)
+}
+
+/// On v1 the limit is that of memory and swap together, as in the bundle, on v2 that of swap.
+fn swap(plan: &mut Plan<'_>, memory: &Memory, now: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    let some = |number: Option<i64>| number.filter(|number| *number != 0);
+    let limit = some(memory.limit);
+    // Memory without a limit has swap without one.
+    let Some(sum) = some(memory.swap).or(limit.filter(|limit| *limit < 0)) else { return Ok(()) };
+    let text = match sum {
+        ..0 if plan.v2 => "max".into(),
+        ..0 => "-1".into(),
+        _ if plan.v2 => {
+            let limit = limit.or_else(|| now("memory.max")?.trim().parse().ok());
+            let rest = limit.filter(|limit| (0..=sum).contains(limit)).map(|limit| sum - limit);
+            let why = "it is the sum with memory, whose limit must not be above it";
+            rest.ok_or_else(|| cannot("memory.swap", why))?.to_string()
+        }
+        _ => sum.to_string(),
+    };
+    plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], text, sum < 0)
 }
 
 fn disks(plan: &mut Plan<'_>, block: &BlockIo) -> Result<()> {
@@ -434,8 +442,8 @@ mod tests {
         on_both("{}", "", "");
         on_both(
             r#"{"memory":{"limit":100,"swap":150,"reservation":50}}"#,
-            "memory.limit_in_bytes=100; memory.memsw.limit_in_bytes=150; memory.soft_limit_in_bytes=50",
-            "memory.max=100; memory.swap.max=50; memory.low=50",
+            "memory.limit_in_bytes=100; memory.soft_limit_in_bytes=50; memory.memsw.limit_in_bytes=150",
+            "memory.max=100; memory.low=50; memory.swap.max=50",
         );
         on_both(
             r#"{"memory":{"limit":-1}}"#,
@@ -466,9 +474,10 @@ mod tests {
     fn processors() {
         on_both(
             r#"{"cpu":{"shares":1024,"quota":50000,"period":100000,"burst":10,"cpus":"0-1","mems":""}}"#,
-            "cpu.shares=1024; cpu.cfs_period_us=100000; cpu.cfs_quota_us=50000; cpu.cfs_burst_us=10; cpuset.cpus=0-1",
-            "cpu.weight=39; cpu.max.burst=10; cpu.max=50000 100000; cpuset.cpus=0-1",
+            "cpu.shares=1024; cpu.cfs_quota_us=50000; cpu.cfs_burst_us=10; cpu.cfs_period_us=100000; cpuset.cpus=0-1",
+            "cpu.weight=39; cpu.max.burst=10; cpuset.cpus=0-1; cpu.max=50000 100000",
         );
+        on_both(r#"{"cpu":{"cpus":"0","mems":"0"}}"#, "cpuset.cpus=0; cpuset.mems=0", "cpuset.cpus=0; cpuset.mems=0");
         on_both(r#"{"cpu":{"quota":-1}}"#, "cpu.cfs_quota_us=-1?", "cpu.max=max?");
         on_both(
             r#"{"cpu":{"period":5000,"idle":1}}"#,
@@ -478,8 +487,8 @@ mod tests {
         on_both(r#"{"cpu":{"shares":0,"idle":0,"realtimeRuntime":0}}"#, "cpu.idle=0?", "cpu.idle=0?");
         on_both(
             r#"{"cpu":{"realtimePeriod":9,"realtimeRuntime":5}}"#,
-            "cpu.rt_period_us=9; cpu.rt_runtime_us=5",
-            "cpu.realtimePeriod",
+            "cpu.rt_runtime_us=5; cpu.rt_period_us=9",
+            "cpu.realtimeRuntime",
         );
         on_both(r#"{"pids":{"limit":7}}"#, "pids.max=7", "pids.max=7");
         on_both(r#"{"pids":{"limit":-1}}"#, "pids.max=max?", "pids.max=max?");
