@@ -4,8 +4,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-/// Brings the C library, and what a panic ends in, where the released program has start files of its own: in tests.
-#[cfg(any(test, not(target_env = "musl")))]
+/// Brings what lexopt needs, what a panic ends in, and the C library; the program starts without it (kernel/start.rs).
 extern crate std;
 
 mod cli;
@@ -36,20 +35,6 @@ const EXIT_PIPE: u8 = 141;
 
 #[cfg(not(test))]
 mydocker::entry!(program);
-
-/// A mistake of ours is told, and ends in SIGABRT; one on the way there only in the latter. That nearly everything can come
-/// to the heap by way of this keeps LLVM from taking structures apart where they are handed over (11 KB).
-#[cfg(all(not(test), target_env = "musl"))]
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    static IS_TOLD: AtomicBool = AtomicBool::new(false);
-    if !IS_TOLD.swap(true, Relaxed) {
-        let place = info.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
-        note(&format!("panicked{place}: {}", info.message()));
-    }
-    sys::abort()
-}
 
 /// From the arguments to the exit code.
 #[cfg_attr(test, allow(dead_code))]

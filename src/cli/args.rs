@@ -8,10 +8,11 @@ use alloc::borrow::ToOwned;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::IntoIter;
 use alloc::vec::Vec;
 use core::str::Split;
+use lexopt::Arg;
 use mydocker::error::{Error, Result};
+use std::ffi::OsString;
 
 /// So many flags a verb with many has.
 const FLAGS_USUAL: usize = 80;
@@ -209,86 +210,79 @@ pub fn parse(verb: &'static Verb, args: Vec<CString>) -> Result<Outcome> {
             bad(["argument \"", &shown, "\" is not UTF-8"].concat())
         })?);
     }
+    let mut parser = lexopt::Parser::from_args(texts);
     let mut parsed = Parsed { verb: verb.name(), words: Vec::new(), flags: Vec::new(), known: verb.known() };
-    let mut rest = texts.into_iter();
-    while let Some(typed) = rest.next() {
-        if typed == "--" {
-            break;
-        }
-        let shown = || visible(&typed);
-        if let Some((flag, value)) = old_spelling(&parsed, &typed) {
-            take(&mut parsed, flag, value, &mut rest, &shown)?;
-        } else if typed.starts_with("--") {
-            let (name, value) = name_and_value(&typed);
-            let Some(flag) = long(&parsed, name)? else { return Ok(Outcome::Help) };
-            take(&mut parsed, flag, value, &mut rest, &shown)?;
-        } else if let Some(letters) = typed.strip_prefix('-').filter(|letters| !letters.is_empty()) {
-            if !take_letters(&mut parsed, letters, &typed, &mut rest)? {
-                return Ok(Outcome::Help);
-            }
-        } else {
-            parsed.words.push(typed);
-            if verb.stops {
+    let mut typed = String::new(); // the whole argument that the parser is in
+    loop {
+        if let Some(mut rest) = parser.try_raw_args() {
+            let Some(next) = rest.peek() else { break };
+            typed = next.to_string_lossy().into_owned();
+            if typed == "--" {
+                parsed.words.extend(rest.skip(1).map(text));
                 break;
             }
+            if let Some((flag, value)) = old_spelling(&parsed, &typed) {
+                rest.next();
+                let value = value.or_else(|| if flag.value().is_empty() { None } else { rest.next().map(text) });
+                accept(&mut parsed, flag, value, &|| visible(&typed))?;
+                continue;
+            }
         }
+        let (found, letter) = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Value(word))) => {
+                parsed.words.push(text(word));
+                if verb.stops {
+                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
+                    break;
+                }
+                continue;
+            }
+            Ok(Some(Arg::Long(name))) => (long(&parsed, &["--", name].concat())?, None),
+            Ok(Some(Arg::Short(letter))) => (short(&parsed, letter, &typed)?, Some(letter)),
+            // Only a switch leaves the value after its `=` unread.
+            Err(lexopt::Error::UnexpectedValue { value, .. }) => {
+                let flag = parsed.flags.pop().and_then(|(key, _)| parsed.find(&["--", key].concat()));
+                let Some(flag) = flag else { return Err(odd(&typed)) };
+                accept(&mut parsed, flag, Some(text(value)), &|| visible(&typed))?;
+                continue;
+            }
+            Err(_) => return Err(odd(&typed)),
+        };
+        let Some(flag) = found else { return Ok(Outcome::Help) };
+        if flag.value() == REST {
+            let rest = parser.try_raw_args().into_iter().flatten();
+            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
+            if parsed.given(flag.key()) {
+                break;
+            }
+            return Err(no_value(&visible(&typed)));
+        }
+        let value = if flag.value().is_empty() { None } else { parser.value().ok().map(text) };
+        let shown = || letter.map_or_else(|| visible(&typed), |letter| format!("'{letter}' in {typed}"));
+        accept(&mut parsed, flag, value, &shown)?;
     }
-    parsed.words.extend(rest);
     count(verb, parsed.words.len())?;
     Ok(Outcome::Run(parsed))
 }
 
-/// `-itp 8080:80`, `-p8080:80`, `-t=false`: switches, of which the last letter may take a value. False for `-h`, the help.
-fn take_letters(parsed: &mut Parsed, letters: &str, typed: &str, rest: &mut IntoIter<String>) -> Result<bool> {
-    let mut letters = letters.chars();
-    while let Some(letter) = letters.next() {
-        let Some(flag) = short(parsed, letter, typed)? else { return Ok(false) };
-        let after = letters.as_str();
-        let is_switch = flag.value().is_empty();
-        let value = after.strip_prefix('=').or((!is_switch && !after.is_empty()).then_some(after));
-        let is_last = !is_switch || value.is_some();
-        take(parsed, flag, value.map(str::to_owned), rest, &|| format!("'{letter}' in {typed}"))?;
-        if is_last {
-            break;
-        }
-    }
-    Ok(true)
-}
-
-/// Notes a flag with the value that was typed with it, or else the argument after it if it takes one.
-fn take(
-    parsed: &mut Parsed,
-    flag: Flag,
-    value: Option<String>,
-    rest: &mut IntoIter<String>,
-    shown: &dyn Fn() -> String,
-) -> Result<()> {
-    match flag.value() {
-        "" => accept(parsed, flag, value, shown),
-        REST if value.is_none() && rest.len() > 0 => {
-            parsed.flags.extend(rest.map(|word| (flag.key(), word)));
-            Ok(())
-        }
-        REST => Err(no_value(&shown())),
-        _ => {
-            let value = value.or_else(|| rest.next());
-            accept(parsed, flag, value, shown)
-        }
-    }
+/// What cannot be split at all.
+fn odd(typed: &str) -> Error {
+    wrong("bad flag syntax: {}", typed)
 }
 
 fn no_value(shown: &str) -> Error {
     bad(["flag needs an argument: ", shown].concat())
 }
 
-/// `--name` and `--name=bird`.
-fn name_and_value(typed: &str) -> (&str, Option<String>) {
-    typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())))
+/// All arguments have been UTF-8 since the first line of `parse`.
+fn text(arg: OsString) -> String {
+    arg.into_string().unwrap_or_default()
 }
 
 /// `-name` or `-name=bird`, a long flag with one dash.
 fn old_spelling(parsed: &Parsed, typed: &str) -> Option<(Flag, Option<String>)> {
-    let (name, value) = name_and_value(typed);
+    let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
     if name.len() < 3 || name.starts_with("--") {
         return None;
     }

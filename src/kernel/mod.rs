@@ -1,6 +1,6 @@
 //! GROUND: Linux and byte formats. Has never heard of a container.
 //!
-//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`, `heap.rs`, `start.rs`, `once.rs`).
+//! Law of this room: the only `unsafe` of the project is in here (`sys.rs`, `heap.rs`, `start.rs`, `once.rs`, `unwind.rs`).
 
 pub mod at;
 pub mod bpf;
@@ -25,4 +25,6 @@ pub mod start;
 pub mod sys;
 pub mod time;
 pub mod timing;
+#[cfg(all(target_env = "musl", panic = "abort", not(test)))]
+mod unwind;
 pub mod words;

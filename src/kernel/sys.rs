@@ -419,20 +419,17 @@ pub fn bpf_count(cgroup: BorrowedFd<'_>, purpose: u32) -> Answer<u32> {
 /// Standard input. It is open in every process of ours: `start::begin` opens /dev/null where it was closed.
 /// Nothing here ever closes descriptors 0 to 2; they are only replaced, by dup2.
 pub fn stdin() -> BorrowedFd<'static> {
-    // SAFETY: open until the process ends, see above.
-    unsafe { rustix::stdio::stdin() }
+    rustix::stdio::stdin()
 }
 
 /// Standard output, see [`stdin`].
 pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: open until the process ends, see above.
-    unsafe { rustix::stdio::stdout() }
+    rustix::stdio::stdout()
 }
 
 /// Standard error, see [`stdin`].
 pub fn stderr() -> BorrowedFd<'static> {
-    // SAFETY: open until the process ends, see above.
-    unsafe { rustix::stdio::stderr() }
+    rustix::stdio::stderr()
 }
 
 /// One instruction of classic BPF: `struct sock_filter` of linux/filter.h.

@@ -5,6 +5,7 @@ use super::relay::Streams;
 use super::start::{self, Attach};
 use super::{remove, stop};
 use crate::error::{Error, Result};
+use crate::kernel::fault;
 use crate::spec::Status;
 use crate::store::containers::Container;
 use crate::store::{Store, events};
@@ -32,14 +33,14 @@ pub fn attach(store: &Store, container: &Container, attach: &Attach) -> Result<(
             return Err(stopped());
         }
     }
+    fault::point("attach:connected");
     match control::send(control.as_fd(), &Message::Wait) {
-        Err(error) if error.is(Errno::PIPE) => Err(stopped()),
-        sent => {
-            sent?;
-            events::container(store, "attach", spec, &[]);
-            Ok((control, ours))
-        }
+        // It has ended since it was told of our pipes: what it said is in them, and everybody hears of the last end.
+        Err(error) if error.is(Errno::PIPE) => {}
+        sent => sent?,
     }
+    events::container(store, "attach", spec, &[]);
+    Ok((control, ours))
 }
 
 fn stopped() -> Error {

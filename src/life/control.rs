@@ -75,9 +75,10 @@ pub enum Message {
     Eof,
     /// child: here is the terminal's master (a descriptor comes with it).
     Terminal,
-    /// monitor: here is a detached mount, or the file by which a cgroup is joined; command: here is the root (a descriptor
-    /// comes with it).
+    /// monitor: here is a detached mount, or the file by which a cgroup is joined (a descriptor comes with it).
     Tree,
+    /// command: this is what I was to make for you (a descriptor comes with it), or I could not.
+    Made,
     /// monitor: this is one of your links; the text is an [`crate::spec::Attached`].
     Attached(String),
 }
@@ -106,6 +107,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Eof => (b'Z', &[], ""),
         Message::Terminal => (b'P', &[], ""),
         Message::Tree => (b'M', &[], ""),
+        Message::Made => (b'I', &[], ""),
         Message::Attached(text) => (b'N', &[], text),
     };
     let mut bytes = alloc::vec![letter];
@@ -148,6 +150,7 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         b'Z' => Message::Eof,
         b'P' => Message::Terminal,
         b'M' => Message::Tree,
+        b'I' => Message::Made,
         b'N' => Message::Attached(String::from_utf8_lossy(rest).into_owned()),
         _ => return None,
     })

@@ -19,8 +19,8 @@ use rustix::termios::Winsize;
 pub struct Start {
     /// The size of its terminal, 0 × 0 when it has none.
     pub size: Winsize,
-    /// Where the root may come from: [`walls::mount::root_early`].
-    pub root: Option<OwnedFd>,
+    /// Where what it makes meanwhile may come from: [`walls::mount::root_early`], then [`walls::net::make_early`].
+    pub early: Option<OwnedFd>,
 }
 
 /// child: walls, then the command. Reports once if something fails. The current directory is the container's.
@@ -36,7 +36,7 @@ fn enter(
     spec: &Spec,
     prepared: &Prepared,
     stdio: Stdio,
-    Start { size, root }: &Start,
+    Start { size, early }: &Start,
     sync: BorrowedFd<'_>,
 ) -> Result<Never> {
     if !program::die_with_parent(sync) {
@@ -50,11 +50,12 @@ fn enter(
         sys::retitle(b"mydocker"); // others may look into what it becomes
     }
     let given = provide::take(spec, sync)?;
-    walls::enter(store, spec, prepared, given, &mut |late| match (late, root) {
-        (Late::Groups, _) => provide::take_trees(sync),
-        (Late::Root, Some(root)) => provide::take_trees(root.as_fd()),
-        (Late::Root, None) => Ok(Vec::new()),
-        (Late::Links, _) => provide::take_links(sync).map(|()| Vec::new()),
+    let early = early.as_ref().map(AsFd::as_fd);
+    walls::enter(store, spec, prepared, given, &mut |late| match late {
+        Late::Root => provide::take_early(early).map(Vec::from_iter),
+        Late::Network => provide::enter_network(spec, early, sync).map(|()| Vec::new()),
+        Late::Groups => provide::take_trees(sync),
+        Late::Links => provide::take_links(sync).map(|()| Vec::new()),
     })?;
     // Becoming the root of a user namespace has cleared the death signal.
     if spec.ids.is_some() && !program::die_with_parent(sync) {

@@ -54,8 +54,8 @@ pub struct Order {
     pub stderr: Option<OwnedFd>,
     /// The size of the starter's terminal, 0 × 0 when it has none.
     pub size: Winsize,
-    /// Where the first process may get its root from.
-    pub root: Option<OwnedFd>,
+    /// Where the first process may get its root and its network from.
+    pub early: Option<OwnedFd>,
     /// Whether the container was made for this start: then a start that fails removes it.
     pub fresh: bool,
 }
@@ -106,7 +106,7 @@ struct Monitor<'a> {
 
 /// monitor: all runs of a container until nobody wants another one. Forked by the starting command.
 pub fn run(store: &Store, order: Order) -> ! {
-    let Order { mut container, change, control, stdin, stdout, stderr, size, root, fresh } = order;
+    let Order { mut container, change, control, stdin, stdout, stderr, size, early, fresh } = order;
     sys::block_signals(!0);
     // Neither can fail for a fresh fork; a monitor with the wrong name or session would still work.
     let _ = rustix::process::setsid();
@@ -129,7 +129,7 @@ pub fn run(store: &Store, order: Order) -> ! {
         desk = Some(Desk::open(store, &container, seen)?);
         Ok(())
     };
-    let begun = run::begin(store, &container, [stdin, stdout, stderr], Start { size, root }, &mut meanwhile)
+    let begun = run::begin(store, &container, [stdin, stdout, stderr], Start { size, early }, &mut meanwhile)
         .and_then(|run| Monitor::open(store, &container, run, desk, size));
     let mut monitor = match begun {
         Ok(monitor) => monitor,
@@ -366,7 +366,7 @@ impl<'a> Monitor<'a> {
         fault::point("monitor:again");
         self.reread(container);
         let _ = file::write_at(rustix::fs::CWD, OOM_SCORE, &self.oom_score); // what is not allowed was not changed
-        let start = Start { size: self.size, root: None };
+        let start = Start { size: self.size, early: None };
         let begun = run::begin(self.store, container, [None, None, None], start, &mut || Ok(()));
         match begun.and_then(|run| self.enter(container, run)) {
             Ok(()) => fault::point("monitor:restarted"),

@@ -68,11 +68,18 @@ pub fn provide(
     prepared: &mut Prepared,
     sync: BorrowedFd<'_>,
 ) -> Result<Vec<Attached>> {
-    let provided = provide_sources(store, spec, pid, prepared, sync).and_then(|()| {
-        provide_groups(spec, prepared, sync)?;
-        store.timing.mark("provide_groups");
-        provide_links(store, spec, pid, prepared, sync)
-    });
+    let provided =
+        provide_sources(store, spec, pid, prepared, sync).and_then(|()| provide_groups(spec, prepared, sync));
+    store.timing.mark("provide_groups");
+    if provided.is_ok() && spec.network == Network::Bridge {
+        // Its links go where it is: not before it has entered its network.
+        match control::receive(sync)? {
+            Some((Message::Done, _)) => {}
+            Some((Message::Failed(error), _)) => return Err(error),
+            _ => return Ok(Vec::new()), // it has ended
+        }
+    }
+    let provided = provided.and_then(|()| provide_links(store, spec, pid, prepared, sync));
     store.timing.mark("provide_links");
     provided.or_else(|error| match control::send(sync, &Message::Failed(error)) {
         Err(error) if !error.is(Errno::PIPE) => Err(error),
@@ -146,13 +153,25 @@ fn next(from: BorrowedFd<'_>) -> Result<Option<(Message, Option<OwnedFd>)>> {
 }
 
 /// child: takes what was sent up to another message, or the end: what [`provide_groups`] sends (less if no file
-/// can be opened any more, or the monitor ends), or the root from the starting command.
+/// can be opened any more, or the monitor ends).
 pub fn take_trees(from: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
     let mut trees = Vec::new();
     while let Some((Message::Tree, fd)) = next(from)? {
         trees.extend(fd);
     }
     Ok(trees)
+}
+
+/// child: takes the next thing that the starting command was to make. `None`: it could not, or has ended, or there is none.
+pub fn take_early(from: Option<BorrowedFd<'_>>) -> Result<Option<OwnedFd>> {
+    let Some(from) = from else { return Ok(None) };
+    Ok(control::receive(from)?.and_then(|(_, fd)| fd))
+}
+
+/// child: enters its network, and tells [`provide_links`].
+pub fn enter_network(spec: &Spec, early: Option<BorrowedFd<'_>>, sync: BorrowedFd<'_>) -> Result<()> {
+    net::enter(take_early(early)?)?;
+    if spec.network == Network::Bridge { control::send(sync, &Message::Done) } else { Ok(()) }
 }
 
 /// Runs `work` in a process that may enter namespaces, and waits for it.

@@ -51,11 +51,11 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
     let name = container.spec.name.clone();
     let (streams, [stdin, stdout, stderr]) = pipes(attach, container.spec.tty)?;
     let (control, monitor_control) = control::pair()?;
-    let (root, child_root) = control::pair()?;
-    let (size, root_from) = (attach.size, Some(child_root));
+    let (early, child_early) = control::pair()?;
+    let (size, child_early) = (attach.size, Some(child_early));
     let order =
-        Order { container, change, control: monitor_control, stdin, stdout, stderr, size, root: root_from, fresh };
-    let mut moved = Some((order, (control, streams, root)));
+        Order { container, change, control: monitor_control, stdin, stdout, stderr, size, early: child_early, fresh };
+    let mut moved = Some((order, (control, streams, early)));
     let monitor = process::spawn(0, None, &mut || match moved.take() {
         Some((order, ours)) => {
             drop(ours);
@@ -63,17 +63,21 @@ pub fn start(store: &Store, container: Container, change: OwnedFd, attach: &Atta
         }
         None => crate::kernel::sys::exit(1),
     })?;
-    let Some((order, (control, streams, root))) = moved else { crate::kernel::sys::exit(1) };
+    let Some((order, (control, streams, early))) = moved else { crate::kernel::sys::exit(1) };
     // Our copies of the monitor's ends go, the change lock not before the monitor has given its answer.
-    let Order { change, container, control: monitors, root: roots, .. } = order;
-    drop((monitors, roots));
+    let Order { change, container, control: monitors, early: childs, .. } = order;
+    drop((monitors, childs));
     fault::point("start:forked");
-    // The monitor has the process to make first, and we have nothing to do.
-    if let Some(tree) = walls::mount::root_early(store, &container) {
-        let _ = control::send_with(root.as_fd(), &Message::Tree, Some(tree.as_fd())); // whom it does not reach needs none
-    }
-    drop(root);
+    // The monitor has the process to make first, and we have nothing to do. Whom it does not reach needs none.
+    let give =
+        |made: Option<OwnedFd>| drop(control::send_with(early.as_fd(), &Message::Made, made.as_ref().map(AsFd::as_fd)));
+    give(walls::mount::root_early(store, &container));
     store.timing.mark("mount::root_early");
+    fault::point("start:mounted");
+    give(walls::net::make_early(&container.spec));
+    drop(early);
+    store.timing.mark("net::make_early");
+    fault::point("start:made");
     if container.spec.network == Network::Bridge {
         walls::net::bridge::raise_early(store, &container.spec, &|| process::readable(control.as_fd(), 0));
         store.timing.mark("bridge::raise_early");

@@ -48,6 +48,8 @@ pub struct Prepared {
 pub enum Late {
     /// What [`mount::root_early`] returned, or nothing.
     Root,
+    /// Nothing: when this returns it has entered its network, and the monitor knows.
+    Network,
     /// What [`cgroup::make_late`] returned.
     Groups,
     /// Nothing: when this returns its links are set up, and the files that depend on them.
@@ -84,18 +86,14 @@ pub fn filter(spec: &Spec, cgroup: &cgroup::Joined) -> Result<Option<seccomp::Fi
     seccomp::compile(profile, capabilities, process::kernel_version()).map(Some)
 }
 
-/// The namespaces that the process is born in. The cgroup namespace comes later: it must root in the container's cgroup.
+/// The namespaces that the process is born in. The cgroup namespace comes later: it must root in the container's cgroup. So
+/// does that of networks, which takes the kernel longest to make ([`net::make_early`]).
 pub fn namespaces(spec: &Spec) -> u32 {
     let own = |namespace: &Namespace, flag: u32| match namespace.of {
         Owner::Private | Owner::Shareable => flag,
         Owner::Host | Owner::Container => 0,
     };
-    let network = match spec.network {
-        Network::None | Network::Bridge => raw::CLONE_NEWNET,
-        Network::Host | Network::Container => 0,
-    };
     raw::CLONE_NEWNS
-        | network
         | own(&spec.namespaces.pid, raw::CLONE_NEWPID)
         | own(&spec.namespaces.uts, raw::CLONE_NEWUTS)
         | own(&spec.namespaces.ipc, raw::CLONE_NEWIPC)
@@ -116,13 +114,16 @@ pub fn enter(
         ids::enter()?;
     }
     prepared.joins.iter().try_for_each(join::enter)?;
-    net::enter(spec)?;
-    store.timing.mark("net::enter");
+    net::enter_name(spec)?;
     // Where nothing checks the opening of device nodes, those that an image or a volume brings along stay closed. A root of
     // a user namespace of ours opens no more of them than its user may.
     let open_nodes = prepared.cgroup.filters_devices() || spec.security.privileged || store.is_rootless;
     given.root = wait(Late::Root)?.pop();
     let mut cgroups = || {
+        if net::is_own(spec) {
+            wait(Late::Network)?; // before /sys, which shows the network of who mounts it
+            store.timing.mark("net::enter");
+        }
         let late = if prepared.cgroup.is_late() { wait(Late::Groups)? } else { Vec::new() };
         store.timing.mark("has waited for cgroups");
         cgroup::enter(&prepared.cgroup, &late, spec)?;

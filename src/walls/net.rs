@@ -11,18 +11,59 @@ pub mod ports;
 pub mod subnets;
 
 use crate::error::{Result, Tried};
-use crate::kernel::link;
+use crate::kernel::{at, fault, link, sys};
 use crate::spec::{Network, Owner, Spec};
+use linux_raw_sys::general::CLONE_NEWNET;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, OFlags};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// child: names the host, and switches `lo` on in a network of its own. The links are for [`endpoint::enter`].
-pub fn enter(spec: &Spec) -> Result<()> {
+/// child: names the host.
+pub fn enter_name(spec: &Spec) -> Result<()> {
     if matches!(spec.namespaces.uts.of, Owner::Private | Owner::Shareable) {
         set_names(Some(&spec.hostname), spec.domainname.as_deref())?;
     }
-    match spec.network {
-        Network::None | Network::Bridge => raise_loopback(),
-        Network::Host | Network::Container => Ok(()),
+    Ok(())
+}
+
+/// Whether a container has a network of its own, not somebody else's.
+pub fn is_own(spec: &Spec) -> bool {
+    matches!(spec.network, Network::None | Network::Bridge)
+}
+
+fn current() -> sys::Answer<OwnedFd> {
+    at::open(CWD, "/proc/self/ns/net", OFlags::RDONLY)
+}
+
+fn join(namespace: &OwnedFd) -> sys::Answer<()> {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+}
+
+/// command, while its monitor makes the process: a network namespace for it, in which nobody is. `None` where the child has
+/// to make it itself: it must belong to the container's user namespace; or we could not come back from there.
+pub fn make_early(spec: &Spec) -> Option<OwnedFd> {
+    if !is_own(spec) || spec.ids.is_some() {
+        return None;
     }
+    let host = current().ok()?;
+    join(&host).ok()?; // who is not root here may not, and must not leave
+    sys::unshare(CLONE_NEWNET).ok()?;
+    fault::point("start:away");
+    let made = current();
+    if join(&host).is_err() {
+        sys::exit(1); // it was allowed before. Bridges, and other containers, must not be made from here
+    }
+    made.ok()
+}
+
+/// child: enters a network of its own, what [`make_early`] returned or else a new one, and switches `lo` on there. Until
+/// then it is in the host's. The links are for [`endpoint::enter`].
+pub fn enter(made: Option<OwnedFd>) -> Result<()> {
+    match made {
+        Some(made) => join(&made).tried("enter the network namespace")?,
+        None => sys::unshare(CLONE_NEWNET).tried("make a network namespace")?,
+    }
+    raise_loopback()
 }
 
 /// child, in a UTS namespace of its own: the name of the host, and its NIS domain name.

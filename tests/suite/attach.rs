@@ -1,8 +1,8 @@
 //! `attach`, and leaving what one is attached to: several readers, detach keys, signals, streams one by one.
 
 use crate::crash::monitor;
-use crate::host::Host;
-use crate::process::{Running, at_most, fewer, soon, until};
+use crate::host::{Host, crash_binary};
+use crate::process::{Cmd, Running, at_most, fewer, soon, until};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -334,6 +334,22 @@ fn start_a_joins_one_that_runs() {
     h.ok("run -d --name box busybox sh -c 'until test -f /go; do sleep 0.01; done; echo fin; exit 5'");
     let mut t = attached(&h, "start -a box", 2);
     h.run("exec box touch /go"); // the end that it brings about may meet it, too
+    t.expect("fin\n");
+    t.wait().exits(5);
+}
+
+/// It ends when the command has its output, and has yet to say that it waits for the end.
+#[test]
+fn start_a_joins_one_that_ends_at_that_moment() {
+    let Some(binary) = crash_binary() else { return };
+    let h = Host::new();
+    h.ok("run -d --name box busybox sh -c 'until test -f /go; do sleep 0.01; done; echo fin; exit 5'");
+    let mut t = Cmd::new(&h, &binary, "start -a box").env("MYDOCKER_STOP_AT", "attach:connected").spawn();
+    until("it stands still", || state(&t) == 'T');
+    let monitor = monitor(&h, "box");
+    h.run("exec box touch /go"); // the end that it brings about may meet it, too
+    until("the monitor is gone", || std::fs::metadata(format!("/proc/{monitor}")).is_err());
+    t.signal(Signal::CONT);
     t.expect("fin\n");
     t.wait().exits(5);
 }

@@ -1,6 +1,7 @@
 //! kill -9 at every step of everything: the next command sees the truth, the name can be used again, and nothing leaks.
 
 use crate::host::{Host, Snapshot, busybox_tar, cgroup_file, crash_binary, is_v1};
+use crate::netns::Netns;
 use crate::process::{Cmd, Output, Running, cases, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -10,6 +11,8 @@ const MAKING: [&str; 3] = ["create:filled", "create:placed", "create:named"];
 /// The steps of a start that the monitor or the first process takes.
 const STARTING: [&str; 6] =
     ["monitor:alive", "monitor:prepared", "monitor:cloned", "monitor:attached", "init:born", "init:walled"];
+/// Those of the command while the monitor makes the first process.
+const HELPING: [&str; 4] = ["start:forked", "start:mounted", "start:away", "start:made"];
 const ENDING: [&str; 3] = ["monitor:ended", "monitor:written", "monitor:released"];
 
 /// Runs a command in which every process dies that reaches the step.
@@ -105,17 +108,39 @@ fn while_a_container_starts() {
 
 #[test]
 fn while_its_first_process_waits_for_the_command() {
-    // The root would have come from there. It is made without, and the container runs.
-    for mode in cases(["-d", "--rm -i"]) {
+    // The root and the network would have come from there. What does not come it makes, and the container runs.
+    for mode in cases(["-d", "--rm -i", "-d --network none"]) {
         let h = Host::new();
-        let before = h.snapshot();
-        let line = format!("run {mode} --name box busybox sleep 1000");
-        let Some(output) = dying(&h, "start:forked", &line) else { return };
-        output.exits(137);
-        until("it runs", || h.run("ps --format '{{.Names}} {{.State}}'").out == "box running\n");
-        h.ok("exec box true");
-        recovers(&h, &before, &line);
+        for step in HELPING {
+            let before = h.snapshot();
+            let line = format!("run {mode} --name box busybox sleep 1000");
+            let Some(output) = dying(&h, step, &line) else { return };
+            output.exits(137);
+            runs_apart(&h, if mode.contains("none") { "lo" } else { "eth0\nlo" });
+            recovers(&h, &before, &format!("{line} at {step}"));
+        }
     }
+}
+
+#[test]
+fn while_an_old_container_waits_for_the_command() {
+    let h = Host::new();
+    for step in HELPING {
+        let before = h.snapshot();
+        h.ok("create --name box busybox sleep 1000");
+        let Some(output) = dying(&h, step, "start box") else { return };
+        output.exits(137);
+        runs_apart(&h, "eth0\nlo");
+        recovers(&h, &before, &format!("start at {step}"));
+    }
+}
+
+/// The container comes to run, and sees these links, on a network of its own.
+#[track_caller]
+fn runs_apart(h: &Host, links: &str) {
+    until("it runs", || h.run("ps --format '{{.Names}} {{.State}}'").out == "box running\n");
+    assert_eq!(h.ok("exec box ls /sys/class/net"), links);
+    assert_ne!(Netns::of(h.pid("box")).number(), h.net.number());
 }
 
 #[test]

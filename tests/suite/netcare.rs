@@ -2,8 +2,9 @@
 //! their links and files, ports change with the networks.
 
 use crate::host::Host;
-use crate::netns::{FAR, HOST, OTHER, Server, World, traffic};
+use crate::netns::{FAR, HOST, Netns, OTHER, Server, World, traffic};
 use crate::process::{at_most, until};
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,57 @@ fn forwarding_of_both_kinds_is_told() {
     }
     assert_eq!((h.net.get("ipv4/ip_forward"), h.net.get("ipv6/conf/all/forwarding")), ("1".into(), "1".into()));
     assert_eq!(h.run("run --rm --network six busybox true").err, "");
+}
+
+/// Whoever made its network namespace, the command that starts it or the container itself.
+#[test]
+fn each_run_is_alone_in_a_network_of_its_own() {
+    let h = Host::new();
+    h.ok("network create one");
+    h.ok("network create two");
+    let before = h.net.get("ipv4/ip_unprivileged_port_start");
+    for (flags, links) in [
+        ("", "eth0\nlo"),
+        ("--network none", "lo"),
+        ("--network one --network two", "eth0\neth1\nlo"),
+        ("--userns auto", "eth0\nlo"),
+        ("--userns auto --network none", "lo"),
+    ] {
+        let more = "--restart always --cap-add NET_ADMIN --sysctl net.ipv4.ip_unprivileged_port_start=99";
+        h.idle(&format!("--name box {more} {flags}"));
+        for way in ["run", "again", "restart box", "start box"] {
+            let pid = h.pid("box");
+            if way == "again" {
+                kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+                until("it runs again", || !["", "0", &pid.to_string()].contains(&&*h.field("box", "PID")));
+            } else if way == "start box" {
+                h.ok("stop -t 0 box");
+                h.ok(way);
+            } else if way != "run" {
+                h.ok(way);
+            }
+            assert_ne!(Netns::of(h.pid("box")).number(), h.net.number(), "{flags}, {way}");
+            assert_eq!(h.ok("exec box ls /sys/class/net"), links, "{flags}, {way}");
+            assert_eq!(h.ok("exec box cat /proc/sys/net/ipv4/ip_unprivileged_port_start"), "99", "{flags}, {way}");
+            assert!(h.ok("exec box ip link show lo").contains("LOOPBACK,UP"), "{flags}, {way}");
+            // It belongs to the container's user namespace.
+            h.ok("exec box ip addr add 192.0.2.1/32 dev lo");
+        }
+        h.ok("rm -f box");
+    }
+    assert_eq!(h.net.get("ipv4/ip_unprivileged_port_start"), before);
+}
+
+/// The command comes back from the network that it made for the first one.
+#[test]
+fn two_that_one_command_starts_are_on_one_bridge() {
+    let h = Host::new();
+    h.ok("network create one");
+    for name in ["aa", "bb"] {
+        h.ok(&format!("create --name {name} --network one busybox sleep 1000"));
+    }
+    h.ok("start aa bb");
+    h.ok("exec aa ping -c 1 -W 5 bb");
 }
 
 #[test]

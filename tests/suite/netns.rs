@@ -55,6 +55,11 @@ impl Netns {
         Self(Arc::new(rustix::fs::open(&path, OFlags::CLOEXEC, Mode::empty()).unwrap()))
     }
 
+    /// What the kernel knows it by.
+    pub fn number(&self) -> u64 {
+        rustix::fs::fstat(&*self.0).unwrap().st_ino
+    }
+
     /// Does something in it, on a thread of its own.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let enter_and_work = || {

@@ -2,7 +2,6 @@
 
 use rustix::fs::{AtFlags, CWD, Mode, Timespec, Timestamps, UTIME_OMIT, chmod, utimensat};
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -42,14 +41,14 @@ impl Tree {
             }
             lchown(&path, Some(node.owner.0), Some(node.owner.1)).unwrap();
             if !matches!(node.kind, Kind::Link(_)) {
-                chmod(path.as_os_str().as_bytes(), Mode::from_raw_mode(node.mode)).unwrap();
+                chmod(&path, Mode::from_raw_mode(node.mode)).unwrap();
             }
         }
         // What is in a directory changes its time, so it comes after that.
         for node in self.0.iter().rev() {
             let unknown = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
             let times = Timestamps { last_access: unknown, last_modification: node.changed };
-            utimensat(CWD, dir.join(&node.path).as_os_str().as_bytes(), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+            utimensat(CWD, dir.join(&node.path), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
         }
     }
 }
