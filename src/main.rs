@@ -18,7 +18,7 @@ use cli::args::{self, Outcome};
 use cli::shape::is_in;
 use cli::{OK, bundle, human, nearest, note, print, verbs};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-use mydocker::kernel::{file, start, sys};
+use mydocker::kernel::{start, sys};
 use mydocker::store;
 use rustix::io::Errno;
 
@@ -70,7 +70,15 @@ fn dispatch(mut args: Vec<CString>) -> Result<u8> {
         entry.append(&mut args);
         args = entry;
     }
+    #[cfg(feature = "oci")]
+    if cli::oci::is_called() {
+        args.insert(0, c"oci".into());
+    }
     let mut args = args.split_off(places(&args)?);
+    #[cfg(feature = "oci")]
+    if args.first().is_some_and(|arg| arg.as_c_str() == c"oci") {
+        return cli::oci::door(args.split_off(1));
+    }
     if args.first().is_some_and(|arg| [c"--version", c"-v"].contains(&arg.as_c_str())) {
         args[0] = c"version".into();
     }
@@ -143,9 +151,7 @@ fn places(args: &[CString]) -> Result<usize> {
     if root.is_empty() || run.is_empty() {
         return Err(bad("--root and --run-root need a directory".to_owned()));
     }
-    let cwd = start::current_dir();
-    let cwd = cwd.as_deref().unwrap_or("/");
-    cli::set_places(file::absolute(cwd, &root), file::absolute(cwd, &run));
+    cli::set_places(cli::absolute(&root), cli::absolute(&run));
     Ok(at)
 }
 

@@ -11,6 +11,7 @@ pub mod ip;
 pub mod json;
 pub mod map;
 pub mod network;
+pub mod oci;
 pub mod port;
 pub mod record;
 pub mod subnet;

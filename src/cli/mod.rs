@@ -24,6 +24,8 @@ pub mod load;
 pub mod logs;
 pub mod nearest;
 pub mod network;
+#[cfg(feature = "oci")]
+pub mod oci;
 pub mod pattern;
 pub mod ports;
 pub mod progress;
@@ -54,7 +56,7 @@ use miniserde::json::Value;
 use mydocker::error::{Error, Result};
 use mydocker::kernel::once::Once;
 use mydocker::kernel::timing::Timing;
-use mydocker::kernel::{io, process, seal, start, sys, time};
+use mydocker::kernel::{file, io, process, seal, start, sys, time};
 use mydocker::spec::Spec;
 use mydocker::store::containers;
 use mydocker::store::{self, Store};
@@ -150,9 +152,19 @@ pub fn open_store_as_we_are() -> Result<Opened> {
 
 static SEALED: AtomicBool = AtomicBool::new(false);
 
+/// A path from our current directory on.
+pub fn absolute(path: &str) -> String {
+    file::absolute(start::current_dir().as_deref().unwrap_or("/"), path)
+}
+
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not
 /// root gets its user namespace before.
 pub fn seal() -> Result<()> {
+    seal_but(0)
+}
+
+/// The same, keeping so many descriptors behind the standard streams.
+pub fn seal_but(kept: u32) -> Result<()> {
     if SEALED.load(Relaxed) {
         return Ok(());
     }
@@ -171,7 +183,7 @@ pub fn seal() -> Result<()> {
     if TIMING.get().is_some() {
         keep(BEGUN, &time::monotonic_ns().to_string());
     }
-    seal::ensure(ARGS.get().map_or(&[], Vec::as_slice), &envp)?;
+    seal::ensure(ARGS.get().map_or(&[], Vec::as_slice), &envp, kept)?;
     SEALED.store(true, Relaxed);
     Ok(())
 }

@@ -74,13 +74,19 @@ const COLUMNS: [(&str, Cell); 31] = [
 
 /// `top CONTAINER [ps OPTIONS]`
 pub fn top(parsed: &Parsed) -> Result<u8> {
-    let columns = columns(parsed.words.get(1..).unwrap_or_default())?;
+    let options = parsed.words.get(1..).unwrap_or_default();
+    columns(options)?; // what is wrong with them is told first
     if !rustix::process::geteuid().is_root() {
         let _ = enter_user_namespace_of(parsed.word(0), true); // one that does not run has none; any other error comes again
     }
     let store = open_store()?;
     let container = containers::find(&store, parsed.word(0))?;
-    let processes = watch::processes(&store, &container)?;
+    show(options, &watch::processes(&store, &container)?).map(|()| OK)
+}
+
+/// Prints processes in the columns that options of ps ask for.
+pub fn show(options: &[String], processes: &[Process]) -> Result<()> {
+    let columns = columns(options)?;
     let (machine, now) = (proc::machine(), time::now());
     let users = users(&file::read_text("/etc/passwd").unwrap_or_default()); // numbers do, too
     let mut lines = String::new();
@@ -88,7 +94,7 @@ pub fn top(parsed: &Parsed) -> Result<u8> {
         lines.push_str(heading);
         lines.push('\t');
     }
-    for process in &processes {
+    for process in processes {
         lines.pop();
         lines.push('\n');
         let view = View { process, machine: &machine, users: &users, now };
@@ -98,8 +104,7 @@ pub fn top(parsed: &Parsed) -> Result<u8> {
         }
     }
     lines.pop();
-    print(&table::aligned(&lines, CELL_CHARS_MIN))?;
-    Ok(OK)
+    print(&table::aligned(&lines, CELL_CHARS_MIN))
 }
 
 /// What the options of ps ask for. Which processes to show is not theirs to say: all of the container, and no others.

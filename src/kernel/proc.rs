@@ -74,6 +74,12 @@ pub fn read(pid: i32) -> Option<Process> {
     Some(process)
 }
 
+/// When a process was made, in ticks since the kernel's start; `None` when it has ended and was reaped. proc_pid_stat(5)
+pub fn born(pid: i32) -> Option<u64> {
+    let text = file::read_text(&format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// Reads about this machine.
 pub fn machine() -> Machine {
     let text = |path: &str| file::read_text(path).unwrap_or_default(); // zeros are shown where nothing can be known

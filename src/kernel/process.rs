@@ -3,8 +3,11 @@
 use super::sys::{self, Clone};
 use super::words;
 use crate::error::{Error, Result, Tried};
+use crate::spec::oci::IdMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, makedev, mknodat};
@@ -190,6 +193,42 @@ pub fn is_in_first_user_namespace() -> bool {
     let map = super::file::read_text("/proc/self/uid_map").unwrap_or_default(); // a kernel without user namespaces
     let mut words = map.split_whitespace();
     map.is_empty() || (words.next(), words.next(), words.next()) == (Some("0"), Some("0"), Some("4294967295"))
+}
+
+/// Ids as the lines of uid_map and gid_map. user_namespaces(7)
+pub fn id_lines(maps: &[IdMap]) -> String {
+    let mut lines = String::new();
+    for map in maps {
+        let _ = writeln!(lines, "{} {} {}", map.inside, map.outside, map.size); // a String takes everything
+    }
+    lines
+}
+
+/// Gives the new user namespace of the process `pid` its ids, as lines of uid_map and gid_map, and opens that namespace.
+/// user_namespaces(7)
+pub fn map_ids(pid: i32, uids: &str, gids: &str) -> Result<OwnedFd> {
+    for (name, map) in [("uid_map", uids), ("gid_map", gids)] {
+        super::file::write_at(rustix::fs::CWD, &format!("/proc/{pid}/{name}"), map)
+            .tried(format_args!("map the ids {map:?} of the container"))?;
+    }
+    super::at::open(rustix::fs::CWD, &format!("/proc/{pid}/ns/user"), OFlags::RDONLY)
+        .tried("open the container's user namespace")
+}
+
+/// A user namespace with these ids, in which nobody is.
+pub fn user_namespace(uids: &str, gids: &str) -> Result<OwnedFd> {
+    let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).tried("make a pipe")?;
+    let mut hold = Some(hold);
+    let child = spawn(linux_raw_sys::general::CLONE_NEWUSER, None, &mut || {
+        drop(hold.take()); // whatever becomes of us, it ends with us
+        readable(wait.as_fd(), -1);
+        sys::exit(0)
+    })?;
+    // Its pid where /proc is mounted: we may be the first process of another pid namespace.
+    let namespace = pid_of(child.pidfd.as_fd()).and_then(|pid| map_ids(pid, uids, gids));
+    drop(hold);
+    self::wait(child.pidfd.as_fd());
+    namespace
 }
 
 /// Major and minor version of the running kernel. uname(2)

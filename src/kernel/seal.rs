@@ -12,8 +12,9 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 const OURSELVES: &str = "/proc/self/exe";
 
 /// Executes this program anew from a read-only place, unless that is where it runs already. Returns when it is, with all
-/// descriptors but the standard streams closed: a monitor would hold what we inherited open for ever.
-pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
+/// descriptors closed but the standard streams and the `kept` ones behind them: a monitor would hold what we inherited open
+/// for ever.
+pub fn ensure(argv: &[CString], envp: &[CString], kept: u32) -> Result<()> {
     let what = "seal our own program file";
     let own = at::open(rustix::fs::CWD, OURSELVES, OFlags::RDONLY).map_err(|errno| match errno {
         Errno::NOENT => {
@@ -24,7 +25,7 @@ pub fn ensure(argv: &[CString], envp: &[CString]) -> Result<()> {
     let is_read_only = rustix::fs::fstatvfs(&own).tried(what)?.f_flag.contains(StatVfsMountFlags::RDONLY);
     if is_read_only || rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
         drop(own);
-        sys::close_from(3, false);
+        sys::close_from(3_i32.saturating_add_unsigned(kept), false);
         return Ok(());
     }
     let sealed = match read_only_mount() {

@@ -238,6 +238,15 @@ pub fn close_from(first: i32, keep_until_exec: bool) {
     }
 }
 
+/// Has execve pass these descriptors on after all. `EBADF` when one of them is not open.
+pub fn keep_open(first: i32, count: u32) -> Answer<()> {
+    for fd in first..first.saturating_add_unsigned(count) {
+        // SAFETY: no pointers.
+        unsafe { syscall(raw::__NR_fcntl, [fd as usize, raw::F_SETFD as usize, 0, 0, 0])? };
+    }
+    Ok(())
+}
+
 /// close_range(2): closes every descriptor but the standard streams and this one.
 pub fn close_from_but(kept: BorrowedFd<'_>) {
     let kept = kept.as_raw_fd();
@@ -295,11 +304,12 @@ pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64, clear: u64, 
     mount_attributes(fd, recursive, raw::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 })
 }
 
-/// mount_setattr(2): the ids of a detached mount are those of a user namespace from now on (MOUNT_ATTR_IDMAP).
-pub fn mount_map_ids(fd: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Answer<()> {
+/// mount_setattr(2): the ids of a detached mount, or of a whole tree, are those of a user namespace from now on
+/// (MOUNT_ATTR_IDMAP).
+pub fn mount_map_ids(fd: BorrowedFd<'_>, recursive: bool, user_namespace: BorrowedFd<'_>) -> Answer<()> {
     let userns_fd = user_namespace.as_raw_fd() as u64;
     let attr_set = u64::from(raw::MOUNT_ATTR_IDMAP);
-    mount_attributes(fd, false, raw::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd })
+    mount_attributes(fd, recursive, raw::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd })
 }
 
 fn mount_attributes(fd: BorrowedFd<'_>, recursive: bool, attr: raw::mount_attr) -> Answer<()> {
@@ -437,8 +447,8 @@ pub struct Instruction {
 }
 
 /// seccomp(2), `SECCOMP_SET_MODE_FILTER`: puts a filter before every system call of this thread and its children. Wants
-/// `CAP_SYS_ADMIN` or `PR_SET_NO_NEW_PRIVS`.
-pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
+/// `CAP_SYS_ADMIN` or `PR_SET_NO_NEW_PRIVS`. With `SECCOMP_FILTER_FLAG_NEW_LISTENER` there is a descriptor for who decides.
+pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<Option<OwnedFd>> {
     /// `struct sock_fprog` of linux/filter.h
     #[repr(C)]
     struct Program {
@@ -449,8 +459,11 @@ pub fn seccomp_filter(program: &[Instruction], flags: u32) -> Answer<()> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     let program = Program { len, filter: program.as_ptr() };
     // SAFETY: a struct sock_fprog with as many instructions as it says, which the kernel copies and checks.
-    unsafe { syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])? };
-    Ok(())
+    let got = unsafe {
+        syscall(raw::__NR_seccomp, [SET_MODE_FILTER, flags as usize, ptr::from_ref(&program) as usize, 0, 0])?
+    };
+    // SAFETY: a descriptor that was made for us, close-on-exec; without a listener it is 0.
+    Ok((got > 0).then(|| unsafe { OwnedFd::from_raw_fd(got as i32) }))
 }
 
 /// Memory that this process shares with the children it forks from now on. What is in it is a matter of agreement: who may
@@ -498,4 +511,47 @@ impl Drop for Shared {
         // SAFETY: our own mapping, to which nothing borrowed from `self` refers any more.
         let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.bytes) };
     }
+}
+
+/// What sched_setattr(2) takes, its first version.
+#[repr(C)]
+pub struct SchedAttributes {
+    /// Bytes of this structure.
+    pub size: u32,
+    /// `SCHED_*`
+    pub policy: u32,
+    /// `SCHED_FLAG_*`
+    pub flags: u64,
+    /// For the policies that share.
+    pub nice: i32,
+    /// For those that do not.
+    pub priority: u32,
+    /// Nanoseconds, for `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// Likewise.
+    pub deadline: u64,
+    /// Likewise.
+    pub period: u64,
+}
+
+/// How this process is scheduled.
+pub fn set_scheduler(attributes: &SchedAttributes) -> Answer<()> {
+    // SAFETY: a pointer to a structure that knows its size; the kernel reads it.
+    unsafe { syscall(raw::__NR_sched_setattr, [0, ptr::from_ref(attributes) as usize, 0, 0, 0])? };
+    Ok(())
+}
+
+/// How this process's disk accesses are scheduled: class and priority as ioprio_set(2) packs them.
+pub fn set_io_priority(packed: u32) -> Answer<()> {
+    const WHO_PROCESS: usize = 1;
+    // SAFETY: no pointers.
+    unsafe { syscall(raw::__NR_ioprio_set, [WHO_PROCESS, 0, packed as usize, 0, 0])? };
+    Ok(())
+}
+
+/// What kind of machine this process sees: personality(2).
+pub fn set_personality(personality: u32) -> Answer<()> {
+    // SAFETY: no pointers.
+    unsafe { syscall(raw::__NR_personality, [personality as usize, 0, 0, 0, 0])? };
+    Ok(())
 }

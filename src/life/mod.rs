@@ -38,6 +38,7 @@ pub mod remove;
 pub mod rename;
 pub mod restart;
 pub mod run;
+pub mod runtime;
 pub mod sequence;
 pub mod shutdown;
 pub mod start;

@@ -360,7 +360,7 @@ fn mounts(here: &mut Here) -> Result<()> {
 }
 
 fn filter(here: &mut Here) -> Result<()> {
-    packing::in_child(0, &mut || seccomp::enter(&seccomp::compile(None, 0, process::kernel_version())?))?;
+    packing::in_child(0, &mut || seccomp::enter(&seccomp::compile(None, 0, process::kernel_version())?).map(drop))?;
     here.say(&["system calls can be filtered"])
 }
 

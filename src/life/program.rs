@@ -19,6 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_PARENT;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 use rustix::termios::Winsize;
 
@@ -154,14 +155,39 @@ fn title(args: &[String]) -> String {
 }
 
 /// docker makes a working directory that does not exist, as root, before the user changes.
-fn enter_cwd(cwd: &str) -> Result<()> {
+pub fn enter_cwd(cwd: &str) -> Result<()> {
     let root = file::open_dir("/")?;
     let dir = file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_to("make the working directory", cwd)?;
     rustix::process::fchdir(&dir).tried_to("enter the working directory", cwd)
 }
 
+/// execve of one path. Returns why it did not work.
+pub fn execute(path: &str, args: &[String], env: &[String]) -> Error {
+    match (at::c(path), c_strings(args), c_strings(env)) {
+        (Ok(c), Some(argv), Some(envp)) => Error::os(format_args!("exec: \"{path}\""), sys::execve(&c, &argv, &envp)),
+        _ => Error::new("a word of the command or its environment has a NUL byte in it"),
+    }
+}
+
+/// Whether there is such a program, before it is executed. The errors are those of [`exec`].
+pub fn check(args: &[String], env: &[String]) -> Result<()> {
+    let name = args.first().map_or("", String::as_str);
+    let mut found = None;
+    for path in candidates(name, env) {
+        let is_there = at::c(&path).and_then(|path| rustix::fs::access(&*path, Access::EXEC_OK));
+        let is_directory = || at::stat(CWD, &path, AtFlags::empty()).is_ok_and(|stat| file::is_directory(&stat));
+        match is_there {
+            Ok(()) if is_directory() => found = found.or(Some(Errno::ISDIR)),
+            Ok(()) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => found = found.or(Some(errno)),
+        }
+    }
+    Err(cannot(name, args, found))
+}
+
 /// execve with a search in PATH. Returns why it did not work, in docker's words, with exit code 126 or 127.
-fn exec(args: &[String], env: &[String]) -> Error {
+pub fn exec(args: &[String], env: &[String]) -> Error {
     let (Some(argv), Some(envp)) = (c_strings(args), c_strings(env)) else {
         return Error::new("a word of the command or its environment has a NUL byte in it").exit(125);
     };
@@ -174,6 +200,10 @@ fn exec(args: &[String], env: &[String]) -> Error {
             errno => found = found.or(Some(errno)),
         }
     }
+    cannot(name, args, found)
+}
+
+fn cannot(name: &str, args: &[String], found: Option<Errno>) -> Error {
     match found {
         Some(errno) => Error::os(format_args!("exec: \"{}\"", escaped(name)), errno).exit(EXIT_NOT_EXECUTABLE),
         None => not_found(name, args).exit(EXIT_NOT_FOUND),

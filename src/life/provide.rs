@@ -180,7 +180,8 @@ pub(super) fn help(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     packing::in_child(CLONE_NEWNS, work)
 }
 
-fn send(sync: BorrowedFd<'_>, trees: &[OwnedFd]) -> Result<()> {
+/// Sends the child what [`take_trees`] takes.
+pub(super) fn send(sync: BorrowedFd<'_>, trees: &[OwnedFd]) -> Result<()> {
     for tree in trees {
         control::send_with(sync, &Message::Tree, Some(tree.as_fd()))?;
     }

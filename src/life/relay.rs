@@ -212,7 +212,8 @@ struct Relay<'a> {
 /// Relays until the process has ended and everything it said is written, or until we are told to leave.
 pub fn relay(peer: &Peer, streams: Streams, manner: &Manner) -> Result<End> {
     let Streams { stdin, stdout, stderr } = streams;
-    let only_input = stdout.is_none() && stderr.is_none();
+    // A child of ours may have our own streams; its end is waited for all the same.
+    let only_input = stdout.is_none() && stderr.is_none() && matches!(peer, Peer::Monitor(_));
     let set = caught(manner);
     sys::block_signals(set);
     let signals = sys::signalfd(set).tried("watch signals")?;

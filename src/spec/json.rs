@@ -3,6 +3,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec::Vec;
 use miniserde::json::Value;
 
 pub mod tree;
@@ -31,12 +32,15 @@ fn mark(bytes: &[u8]) -> Option<usize> {
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// The way to the part of a record that is not what it has to be, the last step first; and whether it is there at all.
+    blamed: Vec<&'static str>,
+    is_there: bool,
 }
 
 impl<'a> Reader<'a> {
     /// At the first value.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, blamed: Vec::new(), is_there: true }
     }
 
     /// The next byte that is no blank, and stays; 0 at the end.
@@ -104,6 +108,38 @@ impl<'a> Reader<'a> {
         }
         self.take(b',');
         true
+    }
+
+    /// Goes on behind a value, and returns it as it is written there.
+    pub fn value(&mut self) -> Option<&'a str> {
+        self.peek();
+        let start = self.at;
+        if self.skip() { self.text.get(start..self.at) } else { None }
+    }
+
+    /// Offset of the place, in bytes.
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Remembers that a part of a record is not what it has to be, or not there.
+    pub fn blame(&mut self, name: &'static str, is_there: bool) {
+        if self.blamed.is_empty() {
+            self.is_there = is_there;
+        }
+        self.blamed.push(name);
+    }
+
+    /// What is wrong, after the first error.
+    pub fn complaint(&self) -> String {
+        if self.blamed.is_empty() {
+            return String::from("this is not JSON");
+        }
+        let mut path = String::new();
+        for name in self.blamed.iter().rev() {
+            path.extend([if path.is_empty() { "" } else { "." }, name]);
+        }
+        path + if self.is_there { " is not what it has to be" } else { " is missing" }
     }
 
     /// Goes on behind a value. False when there is none.

@@ -1,7 +1,8 @@
 //! How records become JSON, and JSON becomes records again. One walk for all of them, over the parts that a record names:
 //! derived code for each type was four times as large.
 
-use crate::spec::json::Reader;
+use crate::error::{Error, Result};
+use crate::spec::json::{Reader, tree};
 use crate::spec::map::{Map, Set};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -40,6 +41,17 @@ pub fn to_json(record: &dyn Part) -> String {
 pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
     let mut json = Reader::new(text);
     record.read(Some(&mut json)) && json.is_over()
+}
+
+/// The same for a document of somebody else's, whose error says what is wrong where in it: `line 3, column 7: root.path is
+/// missing`.
+pub fn from_document(record: &mut dyn Record, text: &str) -> Result<()> {
+    let mut json = Reader::new(text);
+    if read_record(record, Some(&mut json), None) && json.is_over() {
+        return Ok(());
+    }
+    let (line, column) = tree::place(text, json.at());
+    Err(Error::new(format_args!("line {line}, column {column}: {}", json.complaint())))
 }
 
 /// What most records of a kind have in common: the text of an empty one. What stands in another one as it stands here is not
@@ -123,9 +135,23 @@ fn read_record(record: &mut dyn Record, json: Option<&mut Reader<'_>>, usual: Op
             }
             names = all.get(*name_at..).unwrap_or_default();
         }
-        let is_there = is_read && json.find_first(&mut names, start);
-        is_read =
-            is_read && if is_passed { !is_there || json.skip() } else { part.read(is_there.then_some(&mut *json)) };
+        if !is_read {
+            return;
+        }
+        let own = names;
+        let mut is_there = json.find_first(&mut names, start);
+        if is_passed {
+            is_read = !is_there || json.skip();
+            return;
+        }
+        if is_there && json.peek() == b'n' {
+            // null is nothing. What else begins like this is no value, and found to be none.
+            is_there = json.word() != "null";
+        }
+        is_read = part.read(is_there.then_some(&mut *json));
+        if !is_read {
+            json.blame(own.split(' ').next().unwrap_or_default(), is_there);
+        }
     });
     is_read && json.leave()
 }
@@ -250,11 +276,7 @@ impl<T: Part + Default> Part for Option<T> {
     }
 
     fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
-        let Some(json) = json else { return true };
-        if json.peek() == b'n' {
-            return json.word() == "null";
-        }
-        self.insert(T::default()).read(Some(json))
+        json.is_none() || self.insert(T::default()).read(json)
     }
 }
 
@@ -310,6 +332,22 @@ impl Part for Map<String, String> {
                 self.insert(key, value);
             }
         })
+    }
+}
+
+/// A part of a document of somebody else's, as it is written there.
+#[derive(Default)]
+pub struct Raw(pub String);
+
+impl Part for Raw {
+    fn write(&self, text: &mut String) {
+        text.push_str(&self.0);
+    }
+
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        let value = json.and_then(Reader::value);
+        self.0 = value.unwrap_or_default().into();
+        value.is_some()
     }
 }
 

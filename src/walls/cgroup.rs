@@ -4,6 +4,7 @@
 //! Joining is cheap only in two ways, and both make the process be born limited: on v2 it is cloned into the cgroup, on
 //! v1 the new process itself writes `0` to `tasks` (any write to `cgroup.procs` waits for an RCU grace period, 7–12 ms).
 
+mod bundle;
 mod end;
 mod needs;
 mod place;
@@ -14,9 +15,10 @@ mod v1;
 mod v2;
 mod values;
 
-pub use end::{release, release_lost};
+pub use bundle::{prepare_bundle, update_bundle};
+pub use end::{release, release_bundle, release_lost, signal_all};
 pub use needs::{Trial, try_out};
-pub use place::{Place, check_parent};
+pub use place::{Place, bundle_path, check_parent};
 pub use usage::{Usage, pids, usage};
 
 use super::Visible;
@@ -113,16 +115,16 @@ fn make(all: &[Hierarchy], spec: &Spec, joined: &mut Joined) -> Result<()> {
         if hierarchy.v2 {
             v2::enable(hierarchy, place);
             v2::limit(&setter, limits, true)?;
-            joined.is_filtered = rules.as_ref().is_some_and(|rules| v2::filter_devices(&group, rules));
+            joined.is_filtered = rules.as_ref().is_some_and(|rules| v2::filter_devices(&group, rules, false));
             joined.into = Some(group.dir);
             continue;
         }
         if hierarchy.has("cpuset") {
-            v1::fill_cpuset(&setter, limits)?;
+            v1::fill_cpuset(&setter, v1::has_cpuset(limits))?;
         }
         v1::limit(&setter, limits, true)?;
         if let Some(rules) = rules.as_ref().filter(|_| hierarchy.has("devices")) {
-            v1::filter_devices(&group, rules)?;
+            v1::filter_devices(&group, rules, false)?;
         }
         joined.tasks.push(open_tasks(&group)?);
         joined.controllers.push(hierarchy.controllers.clone());
@@ -142,7 +144,7 @@ pub fn release_prepared(prepared: &Joined, place: Place<'_>) -> Result<()> {
 /// Any process: the container's existing cgroups, to be joined by an exec.
 pub fn open(place: Place<'_>) -> Result<Joined> {
     let mut joined = Joined::default();
-    for hierarchy in hierarchies()? {
+    for hierarchy in place.hierarchies()? {
         let Some(group) = Group::find(&hierarchy, place)? else { continue };
         if hierarchy.v2 {
             joined.is_filtered = bpf::has_device_filter(group.dir.as_fd());
@@ -172,8 +174,13 @@ pub fn enter(joined: &Joined, late: &[OwnedFd], spec: &Spec) -> Result<()> {
         return Err(Error::new("cannot join all cgroups: too many files are open, or the monitor has ended"));
     }
     join_each(late, joined)?;
+    enter_bundle(joined, spec.namespaces.cgroup.of != Owner::Host)
+}
+
+/// child: the same for a bundle, where none is late.
+pub fn enter_bundle(joined: &Joined, has_own_namespace: bool) -> Result<()> {
     join(joined)?;
-    if spec.namespaces.cgroup.of == Owner::Host {
+    if !has_own_namespace {
         return Ok(());
     }
     match sys::unshare(CLONE_NEWCGROUP) {
@@ -196,13 +203,18 @@ fn join_each(tasks: &[OwnedFd], joined: &Joined) -> Result<()> {
 
 /// What a container may see below /sys/fs/cgroup.
 pub fn visible<'a>(joined: &'a Joined, spec: &Spec) -> Result<Visible<'a>> {
-    if spec.namespaces.cgroup.of == Owner::Host {
+    visible_at(Place::of(spec), joined, spec.namespaces.cgroup.of != Owner::Host)
+}
+
+/// The same for any place. Whoever has the host's namespace sees its own cgroups on v1, and the host's tree on v2.
+pub fn visible_at<'a>(place: Place<'_>, joined: &'a Joined, has_own_namespace: bool) -> Result<Visible<'a>> {
+    if !has_own_namespace {
         let mut directories = Vec::new();
-        for hierarchy in hierarchies()? {
+        for hierarchy in place.hierarchies()? {
             if hierarchy.own.is_some() {
                 return Ok(Visible::V2); // without a namespace of its own, a new mount shows all
             }
-            let path = if hierarchy.v2 { hierarchy.path } else { hierarchy.group(Place::of(spec)) };
+            let path = if hierarchy.v2 { hierarchy.path } else { hierarchy.group(place) };
             if file::exists_at(rustix::fs::CWD, &path) {
                 directories.push((hierarchy.controllers, path));
             }

@@ -1,25 +1,19 @@
 //! The ids of a container in a user namespace of its own. user_namespaces(7)
 
 use crate::error::{Result, Tried};
-use crate::kernel::{at, file, sys};
+use crate::kernel::{file, process, sys};
 use crate::spec::IdRange;
 use alloc::format;
 use alloc::string::String;
 use linux_raw_sys::general::CLONE_NEWUSER;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::OFlags;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySets, ThreadNameSpaceType, move_into_thread_name_spaces};
 
 /// monitor: gives the new user namespace of the child `pid` its ids, and returns the namespace.
 pub fn prepare(pid: i32, ids: IdRange) -> Result<OwnedFd> {
     let map = format!("0 {} {}\n", ids.first, ids.size);
-    for name in ["uid_map", "gid_map"] {
-        let path = format!("/proc/{pid}/{name}");
-        file::write_at(rustix::fs::CWD, &path, &map).tried(format_args!("map the ids {map:?} of the container"))?;
-    }
-    let path = format!("/proc/{pid}/ns/user");
-    at::open(rustix::fs::CWD, &path, OFlags::RDONLY).tried("open the container's user namespace")
+    process::map_ids(pid, &map, &map)
 }
 
 /// child: becomes the root of its user namespace. Until here it was still the host's.

@@ -4,12 +4,15 @@
 //! that descriptor, so no symlink of an image, and no rename in a shared volume, can lead a mount astray
 //! (CVE-2021-30465). Nothing here is visible on the host, and all of it vanishes with the last process.
 
+mod bundle;
 mod dev;
+mod options;
 mod root;
 mod system;
 mod tree;
 mod volume;
 
+pub use bundle::{Built, build_bundle, bundle_sources, enter_bundle, finish_bundle};
 pub use dev::{console, terminal};
 pub use root::has_long_lists;
 pub use system::covered;
@@ -158,8 +161,13 @@ pub fn tree_of(init: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
 
 /// child: makes what [`build`] returned this process's root, and lets go of the old one.
 pub fn enter(root: BorrowedFd<'_>) -> Result<()> {
+    change_root(root, true)
+}
+
+/// `pivots`: not when somebody says that the host's root cannot be pivoted away from.
+fn change_root(root: BorrowedFd<'_>, pivots: bool) -> Result<()> {
     rustix::process::fchdir(root).tried("enter the new root")?;
-    match rustix::process::pivot_root(c".", c".") {
+    match if pivots { rustix::process::pivot_root(c".", c".") } else { Err(Errno::INVAL) } {
         // The old root is now mounted over the new one, and "." is it.
         Ok(()) => api::unmount(c".", api::UnmountFlags::DETACH).tried("let go of the old root")?,
         // The host's root is an initramfs, which cannot be pivoted away from.

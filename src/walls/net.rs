@@ -21,10 +21,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 /// child: names the host.
 pub fn enter_name(spec: &Spec) -> Result<()> {
     if matches!(spec.namespaces.uts.of, Owner::Private | Owner::Shareable) {
-        rustix::system::sethostname(spec.hostname.as_bytes()).tried("set the host name")?;
-        if let Some(domain) = &spec.domainname {
-            rustix::system::setdomainname(domain.as_bytes()).tried("set the domain name")?;
-        }
+        set_names(Some(&spec.hostname), spec.domainname.as_deref())?;
     }
     Ok(())
 }
@@ -66,5 +63,21 @@ pub fn enter(made: Option<OwnedFd>) -> Result<()> {
         Some(made) => join(&made).tried("enter the network namespace")?,
         None => sys::unshare(CLONE_NEWNET).tried("make a network namespace")?,
     }
+    raise_loopback()
+}
+
+/// child, in a UTS namespace of its own: the name of the host, and its NIS domain name.
+pub fn set_names(host: Option<&str>, domain: Option<&str>) -> Result<()> {
+    if let Some(host) = host {
+        rustix::system::sethostname(host.as_bytes()).tried("set the host name")?;
+    }
+    match domain {
+        Some(domain) => rustix::system::setdomainname(domain.as_bytes()).tried("set the domain name"),
+        None => Ok(()),
+    }
+}
+
+/// child, in a network namespace of its own: switches `lo` on.
+pub fn raise_loopback() -> Result<()> {
     link::up(&link::open()?, link::LOOPBACK)
 }

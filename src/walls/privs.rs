@@ -1,12 +1,15 @@
 //! Who a process is and what it may do: user, groups, capabilities, limits of its own. credentials(7), capabilities(7).
 
 mod accounts;
+pub mod schedule;
 
 use crate::error::{EXIT_ENGINE, Error, Result, Tried};
 use crate::kernel::{caps, file, process, sys, words};
+use crate::spec::oci::{self, Process};
 use crate::spec::{Security, Spec};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -28,7 +31,17 @@ pub struct User {
     /// Its home directory, `/` when the image does not say.
     pub home: String,
     /// The capabilities that it keeps.
-    keep: CapabilitySet,
+    keep: CapabilitySets,
+    /// Those of them that programs without any of their own get.
+    ambient: CapabilitySet,
+}
+
+impl User {
+    /// What counts for users of ours: nothing is passed on that was not asked for.
+    const fn with(home: String, keep: CapabilitySet) -> Self {
+        let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+        Self { home, keep: sets, ambient: CapabilitySet::empty() }
+    }
 }
 
 /// Capabilities of a default container: docker's list. capabilities(7)
@@ -47,17 +60,18 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::AUDIT_WRITE)
     .union(CapabilitySet::SETFCAP);
 
+/// The capabilities of these names; those of a newer kernel than we know are none.
+fn set(names: &[String]) -> CapabilitySet {
+    let mut set = CapabilitySet::empty();
+    for name in names {
+        set |= caps::capability(name).map_or(CapabilitySet::empty(), |bit| CapabilitySet::from_bits_retain(1 << bit));
+    }
+    set
+}
+
 /// The capabilities of a container's root. Asked ones win over dropped ones, as with docker. Where nothing checks the
 /// opening of device nodes (`make_nodes` false), nobody makes one without having asked for it.
 pub fn capabilities(security: &Security, make_nodes: bool) -> u64 {
-    let set = |names: &[String]| {
-        let mut set = CapabilitySet::empty();
-        for name in names {
-            set |=
-                caps::capability(name).map_or(CapabilitySet::empty(), |bit| CapabilitySet::from_bits_retain(1 << bit));
-        }
-        set
-    };
     let all = |names: &[String]| names.iter().any(|name| name == "ALL");
     let (add, drop) = (set(&security.cap_add), set(&security.cap_drop));
     let default = if make_nodes { DEFAULT } else { DEFAULT.difference(CapabilitySet::MKNOD) };
@@ -105,11 +119,7 @@ pub fn missing(names: &str, is_but: bool) -> Result<String> {
 pub fn enter(spec: &Spec, identity: &Identity<'_>, make_nodes: bool) -> Result<User> {
     let account = accounts::resolve(identity.user, identity.groups)?;
     set_limits(spec)?;
-    // The caller's keys are not the container's. A kernel without keys has none.
-    match sys::new_session_keyring() {
-        Ok(()) | Err(Errno::NOSYS) => {}
-        Err(errno) => return Err(Error::os("make a session keyring", errno)),
-    }
+    new_keyring()?;
     let keep = if identity.privileged { u64::MAX } else { capabilities(&spec.security, make_nodes) };
     let keep = CapabilitySet::from_bits_retain(keep);
     drop_bounding(keep)?;
@@ -118,7 +128,66 @@ pub fn enter(spec: &Spec, identity: &Identity<'_>, make_nodes: bool) -> Result<U
     // docker's: who is not root has none, whatever root would have.
     let keep = if account.uid == 0 { keep } else { CapabilitySet::empty() };
     rustix::process::umask(rustix::fs::Mode::from(spec.umask));
-    Ok(User { home: account.home, keep })
+    Ok(User::with(account.home, keep))
+}
+
+/// The caller's keys are not the container's. A kernel without keys has none.
+pub fn new_keyring() -> Result<()> {
+    match sys::new_session_keyring() {
+        Ok(()) | Err(Errno::NOSYS) => Ok(()),
+        Err(errno) => Err(Error::os("make a session keyring", errno)),
+    }
+}
+
+/// [`enter`] for a program of a bundle. Of the capabilities it gets those that we have.
+pub fn enter_as(process: &Process) -> Result<User> {
+    for limit in &process.rlimits {
+        let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or_default();
+        set_rlimit(&name.to_ascii_lowercase(), limit.soft, limit.hard)?;
+    }
+    let none = oci::Capabilities::default();
+    let capabilities = process.capabilities.as_ref().unwrap_or(&none);
+    drop_bounding(set(&capabilities.bounding))?;
+    rustix::thread::set_keep_capabilities(true).tried("keep the capabilities")?;
+    let nobody = oci::User::default();
+    let user = process.user.as_ref().unwrap_or(&nobody);
+    let (uid, gid) = (user.uid.unwrap_or(0), user.gid.unwrap_or(0));
+    own_stdio(uid);
+    // One that gives no groups, in a user namespace where they can be neither taken nor given up.
+    let is_rootless = user.groups.is_empty() && !process::is_in_first_user_namespace();
+    let home = account_home(uid);
+    become_account(&accounts::Account { uid, gid, groups: user.groups.clone(), home: String::new() }, is_rootless)?;
+    if let Some(umask) = user.umask {
+        rustix::process::umask(rustix::fs::Mode::from(umask));
+    }
+    Ok(User {
+        home,
+        keep: CapabilitySets {
+            effective: set(&capabilities.effective),
+            permitted: set(&capabilities.permitted),
+            inheritable: set(&capabilities.inheritable),
+        },
+        ambient: set(&capabilities.ambient),
+    })
+}
+
+/// Where a user is at home, as the container's files say; `/` when they do not.
+fn account_home(uid: u32) -> String {
+    accounts::resolve(&uid.to_string(), &[]).map_or_else(|_| "/".into(), |account| account.home)
+}
+
+/// Pipes of whoever calls us, and the terminal, become the user's: a program may open /dev/stdout. What cannot be given away is somebody else's.
+fn own_stdio(uid: u32) {
+    const TERMINALS: u32 = 136;
+    for fd in [sys::stdin(), sys::stdout(), sys::stderr()] {
+        let is_own = |stat: rustix::fs::Stat| match FileType::from_raw_mode(stat.st_mode) {
+            FileType::CharacterDevice => rustix::fs::major(stat.st_rdev) == TERMINALS,
+            kind => kind == FileType::Fifo,
+        };
+        if uid != 0 && rustix::fs::fstat(fd).is_ok_and(is_own) {
+            let _ = rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), None);
+        }
+    }
 }
 
 fn become_account(account: &accounts::Account, is_rootless: bool) -> Result<()> {
@@ -143,7 +212,11 @@ fn unmapped(what: &str, id: u32, errno: Errno) -> Error {
 
 /// child, while /proc is still the host's: its place in the line for the OOM killer. proc_pid_oom_score_adj(5)
 pub fn set_oom_score(spec: &Spec) -> Result<()> {
-    let Some(score) = spec.oom_score_adj else { return Ok(()) };
+    spec.oom_score_adj.map_or(Ok(()), write_oom_score)
+}
+
+/// The same for any process of ours.
+pub fn write_oom_score(score: i32) -> Result<()> {
     let score = score.to_string();
     file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", &score).tried_to("set oom_score_adj to", &score)
 }
@@ -152,24 +225,33 @@ pub fn set_oom_score(spec: &Spec) -> Result<()> {
 fn set_limits(spec: &Spec) -> Result<()> {
     for limit in &spec.ulimits {
         let unlimited = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1
-        let (soft, hard) = (unlimited(limit.soft), unlimited(limit.hard));
-        let number =
-            process::rlimit(&limit.name).ok_or_else(|| Error::new(format_args!("no such ulimit: {}", limit.name)))?;
-        sys::set_limit(number, soft, hard).map_err(|errno| match errno {
-            Errno::PERM => Error::os(format_args!("raise the ulimit {} above our own hard limit", limit.name), errno),
-            errno => Error::tried("set the ulimit", &limit.name, errno),
-        })?;
+        set_rlimit(&limit.name, unlimited(limit.soft), unlimited(limit.hard))?;
     }
     Ok(())
+}
+
+fn set_rlimit(name: &str, soft: u64, hard: u64) -> Result<()> {
+    let number = process::rlimit(name).ok_or_else(|| Error::new(format_args!("no such ulimit: {name}")))?;
+    sys::set_limit(number, soft, hard).map_err(|errno| match errno {
+        Errno::PERM => Error::os(format_args!("raise the ulimit {name} above our own hard limit"), errno),
+        errno => Error::tried("set the ulimit", name, errno),
+    })
 }
 
 /// child, the very last step before execve: gives up every capability that is not to be kept.
 pub fn lock(user: &User) -> Result<()> {
     let _ = rustix::thread::clear_ambient_capability_set(); // EINVAL on kernels without ambient capabilities
-    let have = rustix::thread::capabilities(None).tried("read the capabilities")?;
-    let keep = have.permitted & user.keep;
-    let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
-    rustix::thread::set_capabilities(None, sets).tried("set the capabilities")
+    let have = rustix::thread::capabilities(None).tried("read the capabilities")?.permitted;
+    let keep = CapabilitySets {
+        effective: have & user.keep.effective & user.keep.permitted,
+        permitted: have & user.keep.permitted,
+        inheritable: have & user.keep.inheritable,
+    };
+    rustix::thread::set_capabilities(None, keep).tried("set the capabilities")?;
+    for one in (user.ambient & keep.permitted & keep.inheritable).iter() {
+        rustix::thread::configure_capability_in_ambient_set(one, true).tried("set an ambient capability")?;
+    }
+    Ok(())
 }
 
 /// child that copies files: gives up every capability but those to read and make any file.
@@ -180,12 +262,12 @@ pub fn keep_for_files() -> Result<()> {
         .union(CapabilitySet::FSETID)
         .union(CapabilitySet::MKNOD)
         .union(CapabilitySet::SETFCAP);
-    lock(&User { home: String::new(), keep: FILES })
+    lock(&User::with(String::new(), FILES))
 }
 
 /// child that only moves bytes: gives up every capability.
 pub fn keep_nothing() -> Result<()> {
-    lock(&User { home: String::new(), keep: CapabilitySet::empty() })
+    lock(&User::with(String::new(), CapabilitySet::empty()))
 }
 
 /// child: whatever it does, execve gives no more rights than it has. prctl(2)

@@ -23,7 +23,8 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl as raw_ioctl;
 use machine::{HERE, Machine};
-use profile::{FLAG_SPEC_ALLOW, Profile};
+use profile::{FLAG_NEW_LISTENER, FLAG_SPEC_ALLOW, Listener, Profile};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 /// A filter, ready to be installed.
@@ -31,6 +32,8 @@ pub struct Filter {
     program: Vec<Instruction>,
     /// `SECCOMP_FILTER_FLAG_*`.
     flags: u32,
+    /// Who decides about some of the calls.
+    pub listener: Listener,
 }
 
 impl Filter {
@@ -81,14 +84,23 @@ pub fn compile(profile: Option<&str>, capabilities: u64, kernel: (u32, u32)) -> 
     compile_for(HERE, profile, capabilities, kernel)
 }
 
+/// create, exec: the filter of a bundle. Engines name calls of newer kernels and other machines: what is unknown here cannot be
+/// made here.
+pub fn compile_bundle(profile: &str) -> Result<Filter> {
+    let profile = Profile::read(profile, HERE, true)?;
+    let program = assembly::assemble(profile.rules(0, (0, 0))?, HERE, profile.compat)?;
+    let listens = if profile.listener.path.is_empty() { 0 } else { FLAG_NEW_LISTENER };
+    Ok(Filter { program, flags: profile.flags | listens, listener: profile.listener })
+}
+
 fn compile_for(machine: &Machine, profile: Option<&str>, capabilities: u64, kernel: (u32, u32)) -> Result<Filter> {
     let Some(text) = profile else {
         let program = assembly::assemble(default::rules(capabilities, kernel), machine, true)?;
-        return Ok(Filter { program, flags: FLAG_SPEC_ALLOW });
+        return Ok(Filter { program, flags: FLAG_SPEC_ALLOW, listener: Listener::default() });
     };
-    let profile = Profile::read(text, machine)?;
+    let profile = Profile::read(text, machine, false)?;
     let program = assembly::assemble(profile.rules(capabilities, kernel)?, machine, profile.compat)?;
-    Ok(Filter { program, flags: profile.flags })
+    Ok(Filter { program, flags: profile.flags, listener: profile.listener })
 }
 
 /// child: installs the filter on this thread, for good; its children and what it executes inherit it.
@@ -96,9 +108,10 @@ fn compile_for(machine: &Machine, profile: Option<&str>, capabilities: u64, kern
 /// The kernel wants `CAP_SYS_ADMIN` in the thread's user namespace or `PR_SET_NO_NEW_PRIVS`, so this comes before the last
 /// capabilities go. A profile of somebody's own must allow what is still to be done then: capget, capset, prctl, execve;
 /// sendmsg and exit_group to report an error; mmap, mremap and munmap for memory.
-pub fn enter(filter: &Filter) -> Result<()> {
+/// Returns the listener's descriptor, if there is one.
+pub fn enter(filter: &Filter) -> Result<Option<OwnedFd>> {
     let mut answer = sys::seccomp_filter(&filter.program, filter.flags);
-    if answer == Err(Errno::INVAL) && filter.flags & FLAG_SPEC_ALLOW != 0 {
+    if matches!(answer, Err(Errno::INVAL)) && filter.flags & FLAG_SPEC_ALLOW != 0 {
         // Kernels before 4.17 do not know this one, and do without what it leaves out.
         answer = sys::seccomp_filter(&filter.program, filter.flags & !FLAG_SPEC_ALLOW);
     }

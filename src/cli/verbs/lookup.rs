@@ -59,7 +59,7 @@ pub fn group_help(group: &str) -> String {
 /// What `mydocker help` says.
 pub fn overview() -> String {
     let mut verbs = String::new();
-    for verb in VERBS {
+    for verb in VERBS.iter().filter(|verb| !verb.name().starts_with("oci ")) {
         let _ = writeln!(verbs, "  {:<19} {}", verb.name(), verb.about()); // a String takes everything
     }
     text::replace(help::text("overview.txt"), "@VERBS\n", &verbs)

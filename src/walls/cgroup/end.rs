@@ -1,6 +1,6 @@
 //! The end of a container's cgroup: what is left in it is killed, and it goes away.
 
-use super::place::{Hierarchy, Place, add_pids, children, hierarchies};
+use super::place::{Hierarchy, Place, add_pids, children, hierarchies, is_marked, tree};
 use crate::error::{Error, Result};
 use crate::kernel::{at, file, process, sys, time};
 use alloc::format;
@@ -16,13 +16,23 @@ const KILL_WAIT_MS: i64 = 10_000;
 const FREEZE_WAIT_MS: i64 = 100;
 /// v1: where that is asked for.
 const STATE: &str = "freezer.state";
+/// How often `signal_all` looks for processes that have come since.
+const SIGNAL_ROUNDS: u32 = 16;
+const SIGKILL: i32 = 9;
 /// How many cgroups are looked at for one whose parent nobody knows.
 const SEARCH_MAX: usize = 100_000;
 
 /// Anyone: kills what is left in the container's cgroups, and removes them. Idempotent; goes on after an error and
 /// returns the first.
 pub fn release(place: Place<'_>) -> Result<()> {
-    release_from(&hierarchies()?, place)
+    release_from(&place.hierarchies()?, place)
+}
+
+/// Anyone: the same for a bundle. What was there before it stays as it is: `made` says that [`super::prepare_bundle`] made all.
+pub fn release_bundle(place: Place<'_>, made: bool) -> Result<()> {
+    let mut all = place.hierarchies()?;
+    all.retain(|hierarchy| made || is_marked(&hierarchy.group(place)));
+    release_from(&all, place)
 }
 
 /// The same where the hierarchies are known.
@@ -105,7 +115,7 @@ fn kill_all(dir: BorrowedFd<'_>, freeze: &dyn Fn(bool), deadline: i64) -> Result
     let _ = file::write_at(dir, "cgroup.kill", "1"); // v2 since 5.14; elsewhere the loop below does it
     while !pids(dir)?.is_empty() {
         freeze(true);
-        let killed = kill_once(dir);
+        let killed = signal_each(dir, SIGKILL, &mut Vec::new());
         freeze(false);
         for pidfd in killed? {
             process::readable(pidfd.as_fd(), (deadline - time::monotonic_ms()).max(0));
@@ -117,23 +127,61 @@ fn kill_all(dir: BorrowedFd<'_>, freeze: &dyn Fn(bool), deadline: i64) -> Result
     Ok(())
 }
 
-fn kill_once(dir: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
+/// Sends a signal to the processes of one cgroup that it was not `sent` to before. Returns who got it.
+fn signal_each(dir: BorrowedFd<'_>, signal: i32, sent: &mut Vec<i32>) -> Result<Vec<OwnedFd>> {
     let mut found = Vec::new();
     for pid in pids(dir)? {
+        if sent.contains(&pid) {
+            continue;
+        }
         if let Ok(pidfd) = process::open_pidfd(pid) {
             found.push((pid, pidfd));
         }
     }
     // A number may have become another process's before we opened it. Who is still listed now is who we hold.
     let still = pids(dir)?;
-    let mut killed = Vec::new();
+    let mut reached = Vec::new();
     for (pid, pidfd) in found {
         if still.contains(&pid) {
-            let _ = sys::signal(pidfd.as_fd(), 9); // it may have ended since
-            killed.push(pidfd);
+            let _ = sys::signal(pidfd.as_fd(), signal); // it may have ended since
+            sent.push(pid);
+            reached.push(pidfd);
         }
     }
-    Ok(killed)
+    Ok(reached)
+}
+
+/// Anyone: sends a signal to every process of a container and of the cgroups that it made below its own. For SIGKILL they are
+/// let go on, where they stand still: on v1 they would not notice it.
+pub fn signal_all(place: Place<'_>, signal: i32) -> Result<()> {
+    let all = hierarchies()?;
+    let Some(hierarchy) = all.iter().find(|h| h.has("freezer")).or(all.first()) else { return Ok(()) };
+    let kills = signal == SIGKILL;
+    if kills {
+        if file::write_at(CWD, &format!("{}/cgroup.kill", hierarchy.group(place)), "1").is_ok() {
+            return Ok(());
+        }
+        freeze(&all, place, true);
+    }
+    let mut sent = Vec::new();
+    // Who was made while we looked is found by looking again.
+    let mut done = Ok(());
+    for _ in 0..SIGNAL_ROUNDS {
+        let before = sent.len();
+        for path in tree(hierarchy.group(place)) {
+            let round = file::open_dir(&path).and_then(|dir| signal_each(dir.as_fd(), signal, &mut sent));
+            // A cgroup that has gone has nobody, one of threads (v2) has its processes listed above.
+            let gone = |e: &Error| [Errno::NOENT, Errno::NODEV, Errno::OPNOTSUPP].iter().any(|errno| e.is(*errno));
+            done = done.and(round.map(drop).or_else(|e| if gone(&e) { Ok(()) } else { Err(e) }));
+        }
+        if sent.len() == before {
+            break;
+        }
+    }
+    for path in if kills && !hierarchy.v2 { tree(hierarchy.group(place)) } else { Vec::new() } {
+        let _ = file::write_at(CWD, &format!("{path}/{STATE}"), "THAWED"); // without a freezer nobody stands still
+    }
+    done
 }
 
 /// The same for a container whose record is lost, and with it the name of the parent: every cgroup of the host with the
@@ -158,7 +206,7 @@ pub fn release_lost(id: &str) -> Result<()> {
     }
     let mut result = Ok(());
     for parent in &parents {
-        result = result.and(release(Place { id, parent }));
+        result = result.and(release(Place::within(parent, id)));
     }
     result
 }

@@ -35,16 +35,16 @@ pub fn try_out(spec: &Spec, trial: &mut Trial) -> Result<Joined> {
             (trial.is_v2, trial.is_own) = (true, hierarchy.own.is_some());
             given.push_str(file::read_text(&[&hierarchy.path, "/cgroup.controllers"].concat())?.trim_end());
             given.push_str(if file::exists_at(group.dir.as_fd(), "cgroup.freeze") { " freezer" } else { "" });
-            trial.filters_devices = v2::filter_devices(&group, &rules);
+            trial.filters_devices = v2::filter_devices(&group, &rules, false);
             continue;
         }
         if hierarchy.has("cpuset") {
-            v1::fill_cpuset(&Setter { hierarchy, place, group: &group }, &spec.limits)?;
+            v1::fill_cpuset(&Setter { hierarchy, place, group: &group }, v1::has_cpuset(&spec.limits))?;
         }
         if hierarchy.has("memory") && !file::exists_at(group.dir.as_fd(), "memory.memsw.limit_in_bytes") {
             trial.missing.push_str(" --memory-swap"); // swapaccount=1 on the kernel's command line
         }
-        trial.filters_devices |= hierarchy.has("devices") && v1::filter_devices(&group, &rules).is_ok();
+        trial.filters_devices |= hierarchy.has("devices") && v1::filter_devices(&group, &rules, false).is_ok();
         for controller in hierarchy.controllers.split(',') {
             given.extend([controller, " "]);
         }

@@ -17,6 +17,13 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 
 /// The controllers that a container joins, where the kernel has them.
 const CONTROLLERS: &str = "memory pids cpu cpuacct cpuset devices freezer blkio";
+/// Those of a bundle, in which engines look for it.
+const OF_BUNDLES: &str = "memory pids cpu cpuacct cpuset devices freezer blkio \
+                          hugetlb net_cls net_prio perf_event rdma misc name=systemd";
+/// What the name of a container's cgroup begins with.
+const PREFIX: &str = "mydocker-";
+/// Where the cgroups of bundles are that name none.
+const BUNDLES: &str = "/mydocker-oci";
 /// Marks the parents that we made, and may remove. Only privileged processes of the host can set it.
 const MARK: &CStr = c"trusted.mydocker";
 /// How often parents that somebody else has just removed are made again.
@@ -25,21 +32,60 @@ const TRIES: u32 = 16;
 /// The place of one container in every hierarchy.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
-    /// The container's id.
+    /// The container's id. For a bundle, the name of its cgroup.
     pub id: &'a str,
     /// The cgroup that its own is made in (`--cgroup-parent`), from the root of the hierarchy; empty for the root.
     pub parent: &'a str,
+    /// What the name begins with: [`PREFIX`], or nothing for a bundle, whose path is the engine's.
+    prefix: &'static str,
 }
 
 impl<'a> Place<'a> {
     /// The place that a record gives.
     pub fn of(spec: &'a Spec) -> Self {
-        Self { id: &spec.id, parent: &spec.limits.cgroup_parent }
+        Self::within(&spec.limits.cgroup_parent, &spec.id)
+    }
+
+    /// The place of a container in this parent.
+    pub fn within(parent: &'a str, id: &'a str) -> Self {
+        Self { id, parent, prefix: PREFIX }
+    }
+
+    /// The place of a bundle: exactly this path, from the root of each hierarchy. See [`bundle_path`].
+    pub fn at(path: &'a str) -> Result<Self> {
+        let whole = path.trim_end_matches('/');
+        let (parent, id) = whole.rsplit_once('/').unwrap_or(("", whole));
+        if check_parent(whole).is_err() || matches!(id, "" | ".") {
+            let path = escaped(path);
+            return Err(Error::new(format_args!(
+                "linux.cgroupsPath: \"{path}\" is no place for a cgroup: give a path below the root, without .. in it"
+            )));
+        }
+        Ok(Self { id, parent, prefix: "" })
+    }
+
+    /// Whether it is a bundle's.
+    pub const fn is_of_bundle(self) -> bool {
+        self.prefix.is_empty()
+    }
+
+    /// The hierarchies that a container in this place joins.
+    pub fn hierarchies(self) -> Result<Vec<Hierarchy>> {
+        hierarchies_with(if self.is_of_bundle() { OF_BUNDLES } else { CONTROLLERS })
     }
 
     /// The cgroups on the way to it. Whatever is written in the record, none leads upwards.
     fn parents(self) -> impl Iterator<Item = &'a str> {
         self.parent.split('/').filter(|part| !["", ".", ".."].contains(part))
+    }
+}
+
+/// The path of a bundle's cgroup, from the root of each hierarchy, as [`Place::at`] wants it. A relative one begins there, too,
+/// as crun's do; runc's begin at its own cgroup, which may be another one in each hierarchy.
+pub fn bundle_path(asked: Option<&str>, id: &str) -> String {
+    match asked.filter(|path| !path.is_empty()) {
+        None => [BUNDLES, "/", id].concat(),
+        Some(path) => ["/", path.trim_matches('/')].concat(),
     }
 }
 
@@ -67,7 +113,11 @@ pub struct Hierarchy {
 /// The hierarchies of this host: v1 ones with controllers that we use; the v2 one only where there are none of those
 /// (a hybrid host keeps its controllers on v1). None is mounted: v2, unless this process may not mount it.
 pub fn hierarchies() -> Result<Vec<Hierarchy>> {
-    let (mut found, has_parts) = parse_mountinfo(&file::read_text("/proc/self/mountinfo")?);
+    hierarchies_with(CONTROLLERS)
+}
+
+fn hierarchies_with(wanted: &str) -> Result<Vec<Hierarchy>> {
+    let (mut found, has_parts) = parse_mountinfo(&file::read_text("/proc/self/mountinfo")?, wanted);
     // Whoever gave us a part of a hierarchy does not want us above it.
     if found.is_empty() && !has_parts {
         found.extend(own().ok());
@@ -86,7 +136,7 @@ fn own() -> core::result::Result<Hierarchy, Errno> {
 
 /// The hierarchies that are mounted, and whether a part of one is. proc_pid_mountinfo(5):
 /// `id parent major:minor root mount-point options … - fstype source super-options`
-fn parse_mountinfo(text: &str) -> (Vec<Hierarchy>, bool) {
+fn parse_mountinfo(text: &str, wanted: &str) -> (Vec<Hierarchy>, bool) {
     let (mut found, mut has_parts): (Vec<Hierarchy>, bool) = (Vec::new(), false);
     let mut words: Vec<&str> = Vec::with_capacity(16);
     for line in text.lines() {
@@ -100,7 +150,7 @@ fn parse_mountinfo(text: &str) -> (Vec<Hierarchy>, bool) {
             continue;
         }
         let mut ours = String::new();
-        for option in options.split(',').filter(|option| words::has(CONTROLLERS, option)) {
+        for option in options.split(',').filter(|option| words::has(wanted, option)) {
             ours.push_str(if ours.is_empty() { "" } else { "," });
             ours.push_str(option);
         }
@@ -111,9 +161,10 @@ fn parse_mountinfo(text: &str) -> (Vec<Hierarchy>, bool) {
             found.push(Hierarchy { path: unescape(path), controllers: ours, v2, own: None });
         }
     }
-    if found.iter().any(|h| !h.v2) {
-        found.retain(|h| !h.v2);
-    }
+    // A hierarchy that has only marks for packets or names on v1 does not keep limits from being on v2.
+    let is_v1 = |h: &Hierarchy| !h.v2 && h.controllers.split(',').any(|c| words::has(CONTROLLERS, c));
+    let wants_v2 = !found.iter().any(is_v1);
+    found.retain(|h| h.v2 == wants_v2);
     (found, has_parts)
 }
 
@@ -141,7 +192,7 @@ impl Hierarchy {
         for part in place.parents() {
             path.extend(["/", part]);
         }
-        path.extend(["/mydocker-", place.id]);
+        path.extend(["/", place.prefix, place.id]);
         path
     }
 
@@ -161,7 +212,10 @@ impl Hierarchy {
         loop {
             let has_parents = self.make_parents(place)?;
             match at::make_dir(CWD, &path, 0o755) {
-                Ok(()) | Err(Errno::EXIST) => return Ok(Group { dir: file::open_dir(&path)?, path }),
+                made @ (Ok(()) | Err(Errno::EXIST)) => {
+                    let dir = file::open_dir(&path)?;
+                    return Ok(Group { dir, path, asked_by: asked_by(place), is_new: made.is_ok() });
+                }
                 // The last container in that parent ended at this moment, and took it along.
                 Err(Errno::NOENT) if has_parents && tries_left > 0 => tries_left -= 1,
                 Err(errno) => return Err(Error::tried("make the cgroup", &path, errno)),
@@ -176,8 +230,7 @@ impl Hierarchy {
             for level in self.levels(place).iter().skip(1) {
                 has_parents = true;
                 match at::make_dir(CWD, level, 0o755) {
-                    // Where it cannot be marked (in a user namespace) it will not be removed, either.
-                    Ok(()) => drop(at::c(level).and_then(|c| setxattr(&*c, MARK, b"1", XattrFlags::empty()))),
+                    Ok(()) => mark(level),
                     Err(Errno::EXIST) => {}
                     Err(Errno::NOENT) if tries_left > 0 => {
                         tries_left -= 1;
@@ -193,13 +246,27 @@ impl Hierarchy {
     /// Removes the parents that we made and that are empty now.
     pub fn remove_parents(&self, place: Place<'_>) {
         for level in self.levels(place).iter().skip(1).rev() {
-            let mut value = [0u8; 8];
-            let ours = at::c(level).and_then(|c| getxattr(&*c, MARK, &mut value)).is_ok();
-            if !ours || at::remove(CWD, level, AtFlags::REMOVEDIR).is_err() {
+            if !is_marked(level) || at::remove(CWD, level, AtFlags::REMOVEDIR).is_err() {
                 return; // somebody else's, or not empty
             }
         }
     }
+}
+
+/// Marks a cgroup that we made. Where that cannot be (in a user namespace) it will not be removed, either.
+pub fn mark(path: &str) {
+    let _ = at::c(path).and_then(|c| setxattr(&*c, MARK, b"1", XattrFlags::empty()));
+}
+
+/// Whether it is marked.
+pub fn is_marked(path: &str) -> bool {
+    let mut value = [0u8; 8];
+    at::c(path).and_then(|c| getxattr(&*c, MARK, &mut value)).is_ok()
+}
+
+/// What an error about a limit begins with: by this and the limit's name a person finds where it was asked for.
+const fn asked_by(place: Place<'_>) -> &'static str {
+    if place.is_of_bundle() { "linux.resources." } else { "cannot set --" }
 }
 
 /// One open cgroup of a container.
@@ -208,6 +275,10 @@ pub struct Group {
     pub dir: OwnedFd,
     /// The path of that.
     pub path: String,
+    /// What errors about its limits begin with.
+    pub asked_by: &'static str,
+    /// Whether we have just made it.
+    pub is_new: bool,
 }
 
 impl Group {
@@ -215,7 +286,7 @@ impl Group {
     pub fn find(hierarchy: &Hierarchy, place: Place<'_>) -> Result<Option<Self>> {
         let path = hierarchy.group(place);
         match file::open_dir(&path) {
-            Ok(dir) => Ok(Some(Self { dir, path })),
+            Ok(dir) => Ok(Some(Self { dir, path, asked_by: asked_by(place), is_new: false })),
             // A parent that is a file of the kernel's instead holds nothing.
             Err(error) if error.is(Errno::NOENT) || error.is(Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error),
@@ -236,7 +307,8 @@ impl Group {
             (Errno::NODEV, _) => " (only a whole disk can be limited, no partition of it)",
             _ => "",
         };
-        Err(Error::os(format_args!("cannot set --{limit}: write {value} to {}/{name}{why}", self.path), errno))
+        let (by, path) = (self.asked_by, &self.path);
+        Err(Error::os(format_args!("{by}{limit}: write {value} to {path}/{name}{why}"), errno))
     }
 
     /// The content of one of its files.
@@ -258,6 +330,19 @@ pub fn children(path: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The directory of a cgroup, and those of all cgroups below it.
+pub fn tree(path: String) -> Vec<String> {
+    let mut all = alloc::vec![path];
+    let mut at = 0;
+    while at < all.len() {
+        for name in children(&all[at]).unwrap_or_default() {
+            all.push(format!("{}/{name}", all[at]));
+        }
+        at += 1;
+    }
+    all
+}
+
 /// Adds the processes that a file lists. A pid of 0 is a process of a pid namespace that we cannot see; nothing of ours.
 pub fn add_pids(pids: &mut Vec<i32>, text: &str) {
     for line in text.lines() {
@@ -277,7 +362,7 @@ mod tests {
 
     #[test]
     fn hybrid_hosts_keep_v1() {
-        let (found, has_parts) = parse_mountinfo(V1);
+        let (found, has_parts) = parse_mountinfo(V1, CONTROLLERS);
         assert!(has_parts);
         assert_eq!(found.len(), 2);
         assert!(found[0].has("cpu") && found[0].has("cpuacct") && !found[0].has("memory"));
@@ -287,15 +372,48 @@ mod tests {
 
     #[test]
     fn unified_hosts_have_one() {
-        let (found, has_parts) = parse_mountinfo("34 30 0:29 / /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n");
+        let (found, has_parts) =
+            parse_mountinfo("34 30 0:29 / /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n", CONTROLLERS);
         assert!(found.len() == 1 && !has_parts);
         assert!(found[0].v2 && found[0].path == "/sys/fs/my cgroup");
     }
 
     #[test]
+    fn bundles_join_more() {
+        let (found, _) = parse_mountinfo(V1, OF_BUNDLES);
+        let all: Vec<&str> = found.iter().map(|h| &*h.controllers).collect();
+        assert_eq!(all, ["cpu,cpuacct", "memory", "name=systemd"]);
+        let v2 = "33 30 0:28 / /net_cls rw - cgroup cgroup rw,net_cls\n34 30 0:29 / /u rw - cgroup2 cgroup2 rw\n";
+        let (found, _) = parse_mountinfo(v2, OF_BUNDLES);
+        assert!(found.len() == 1 && found[0].v2);
+    }
+
+    #[test]
+    fn places_of_bundles() {
+        let h = Hierarchy { path: "/c".into(), controllers: "cpu".into(), v2: false, own: None };
+        for (asked, path) in [
+            (None, "/mydocker-oci/x1"),
+            (Some(""), "/mydocker-oci/x1"),
+            (Some("a"), "/a"),
+            (Some("/a/b/"), "/a/b"),
+            (Some("a/./b"), "/a/./b"),
+        ] {
+            let whole = bundle_path(asked, "x1");
+            assert_eq!(whole, path);
+            assert_eq!(h.group(Place::at(&whole).unwrap()), ["/c", &path.replace("/./", "/")].concat());
+        }
+        assert_eq!(h.levels(Place::at("/a/b/c").unwrap()), ["/c", "/c/a", "/c/a/b"]);
+        for bad in ["", "/", "//", "/.", "/a/..", "/../a", "/a\nb", "/a\0", "/a/."] {
+            let error = format!("{}", Place::at(bad).err().unwrap());
+            assert!(error.starts_with("linux.cgroupsPath: "), "{bad}: {error}");
+        }
+        assert_eq!(bundle_path(Some("/"), "x1"), "/");
+    }
+
+    #[test]
     fn places() {
         let h = Hierarchy { path: "/c".into(), controllers: "cpu".into(), v2: false, own: None };
-        let at = |parent| Place { id: "7", parent };
+        let at = |parent| Place::within(parent, "7");
         assert_eq!(h.group(at("")), "/c/mydocker-7");
         assert_eq!(h.group(at("/a/b/")), "/c/a/b/mydocker-7");
         assert_eq!(h.group(at("../../x/./..//y")), "/c/x/y/mydocker-7");

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::bpf::Instruction;
 use crate::kernel::{at, file};
+use crate::spec::oci::DeviceRule;
 use crate::spec::{Device, Spec};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -69,6 +70,70 @@ pub fn of(spec: &Spec) -> Result<Option<Vec<Rule>>> {
         }
     }
     Ok(Some(rules))
+}
+
+/// The rules of a bundle: whether what they do not name is allowed, and those that say otherwise. Later ones are stronger, and
+/// at the end stand runc's own, so that the usual devices can always be used. The list that comes out is what the kernel's v1
+/// controller would have, also where a program stands for it. But what that silently passes over, a rule that takes something
+/// out of the middle of a wider one, is refused.
+pub fn of_bundle(asked: &[DeviceRule]) -> Result<(bool, Vec<Rule>)> {
+    let (mut rest, mut rules) = (false, Vec::new());
+    for (n, rule) in asked.iter().enumerate() {
+        let number = |number: Option<i64>| match number {
+            None | Some(-1) => Some(None),
+            Some(number) => u32::try_from(number).ok().map(Some),
+        };
+        let kinds: &[Kind] = match rule.kind.as_deref().unwrap_or_default() {
+            "" | "a" => &[Kind::Block, Kind::Char],
+            "b" => &[Kind::Block],
+            "c" | "u" => &[Kind::Char],
+            _ => &[],
+        };
+        let access = match rule.access.as_deref().unwrap_or_default() {
+            "" => Some(ALL),
+            text => access(text),
+        };
+        let (Some(major), Some(minor), Some(access), false) =
+            (number(rule.major), number(rule.minor), access, kinds.is_empty())
+        else {
+            let why = "give a type of a, b or c, numbers, and some of r, w and m as access";
+            return Err(Error::new(format_args!("linux.resources.devices: rule {n} is none: {why}")));
+        };
+        if let (2, None, None, ALL) = (kinds.len(), major, minor, access) {
+            rest = rule.allow;
+            rules.clear();
+            continue;
+        }
+        for kind in kinds {
+            change(&mut rules, Rule { kind: *kind, major, minor, access }, rule.allow != rest)?;
+        }
+    }
+    // Where all is allowed, making nodes is, too, unless it was forbidden for some.
+    for rule in DEFAULT.iter().filter(|rule| !rest || rule.access == ALL) {
+        change(&mut rules, *rule, !rest)?;
+    }
+    Ok((rest, rules))
+}
+
+/// Adds a rule to a list, or takes what it names off the list.
+fn change(rules: &mut Vec<Rule>, rule: Rule, adds: bool) -> Result<()> {
+    if adds {
+        add(rules, rule);
+        return Ok(());
+    }
+    let covers = |one: Option<u32>, other| one.is_none() || one == other;
+    for other in rules.iter_mut().filter(|other| other.kind == rule.kind && other.access & rule.access != 0) {
+        let (majors, minors) = ((rule.major, other.major), (rule.minor, other.minor));
+        if covers(majors.0, majors.1) && covers(minors.0, minors.1) {
+            other.access &= !rule.access;
+        } else if [majors, minors].iter().all(|(one, other)| covers(*one, *other) || covers(*other, *one)) {
+            let (one, other) = (rule.line(), other.line());
+            let why = format!("\"{one}\" cannot be an exception to \"{other}\", which is for more devices");
+            return Err(Error::new(format_args!("linux.resources.devices: not possible here: {why}")));
+        }
+    }
+    rules.retain(|rule| rule.access != 0);
+    Ok(())
 }
 
 /// A rule for the same devices as another one adds to what that allows, as in the kernel's own list.
@@ -190,8 +255,9 @@ impl Rule {
 }
 
 /// The rules as a program of type `BPF_PROG_TYPE_CGROUP_DEVICE`: it answers 1 for yes and 0 for no.
+/// With `rest` it says yes to all that the rules do not name any part of, else only to what one of them names all of.
 /// linux/bpf.h, `struct bpf_cgroup_dev_ctx`: access and kind (the upper and the lower 16 bits), major, minor.
-pub fn program(rules: &[Rule]) -> Vec<Instruction> {
+pub fn program(rules: &[Rule], rest: bool) -> Vec<Instruction> {
     const ANSWER: u8 = 0;
     const CONTEXT: u8 = 1; // what it points to is read first; then the register is free
     const FREE: u8 = 1;
@@ -211,7 +277,7 @@ pub fn program(rules: &[Rule]) -> Vec<Instruction> {
         let is_partial = rule.access != ALL;
         // A test that fails skips what is left of this rule.
         let mut left = 1 + i16::from(rule.major.is_some()) + i16::from(rule.minor.is_some());
-        left += if is_partial { 5 } else { 2 };
+        left += if is_partial { 5 + i16::from(rest) } else { 2 };
         for (register, wanted) in [(KIND, Some(rule.kind as u32)), (MAJOR, rule.major), (MINOR, rule.minor)] {
             if let Some(wanted) = wanted {
                 left -= 1;
@@ -220,13 +286,18 @@ pub fn program(rules: &[Rule]) -> Vec<Instruction> {
         }
         if is_partial {
             program.push(Instruction::copy(FREE, ACCESS));
-            program.push(Instruction::and(FREE, i32::from(ALL & !rule.access)));
-            program.push(Instruction::skip_unless(FREE, 0, 2));
+            program.push(Instruction::and(FREE, i32::from(if rest { rule.access } else { ALL & !rule.access })));
+            if rest {
+                program.push(Instruction::skip_unless(FREE, 0, 1));
+                program.push(Instruction::skip_unless(KIND, 0, 2)); // always: there is no such kind
+            } else {
+                program.push(Instruction::skip_unless(FREE, 0, 2));
+            }
         }
-        program.push(Instruction::set(ANSWER, 1));
+        program.push(Instruction::set(ANSWER, i32::from(!rest)));
         program.push(Instruction::exit());
     }
-    program.push(Instruction::set(ANSWER, 0));
+    program.push(Instruction::set(ANSWER, i32::from(rest)));
     program.push(Instruction::exit());
     program
 }
@@ -322,7 +393,7 @@ mod tests {
         for text in ["c 10:200 rw", "b 8:* r", "b *:3 w"] {
             add(&mut rules, one(text));
         }
-        let program = program(&rules);
+        let program = program(&rules, false);
         for kind in [Kind::Block, Kind::Char] {
             for access in 0..=ALL {
                 for major in [0, 1, 5, 8, 10, 136, 4095] {
@@ -341,8 +412,101 @@ mod tests {
 
     #[test]
     fn without_rules_nothing_is_allowed() {
-        assert_eq!(answer(&program(&[]), Kind::Char, READ, 1, 3), 0);
-        let all = program(&parse("a *:* rwm").unwrap());
+        assert_eq!(answer(&program(&[], false), Kind::Char, READ, 1, 3), 0);
+        let all = program(&parse("a *:* rwm").unwrap(), false);
         assert_eq!(answer(&all, Kind::Block, ALL, 8, 0), 1);
+    }
+
+    fn asked(text: &str) -> DeviceRule {
+        let mut words = text.split(' ');
+        let allow = words.next() == Some("+");
+        let kind = words.next().map(Into::into);
+        let mut numbers = words.next().unwrap_or("*:*").split(':').map(|number| number.parse().ok());
+        let (major, minor) = (numbers.next().unwrap(), numbers.next().unwrap());
+        DeviceRule { allow, kind, major, minor, access: words.next().map(Into::into) }
+    }
+
+    fn bundle(texts: &[&str]) -> core::result::Result<(bool, Vec<String>), String> {
+        let asked: Vec<DeviceRule> = texts.iter().map(|text| asked(text)).collect();
+        of_bundle(&asked)
+            .map(|(rest, rules)| (rest, rules.iter().map(Rule::line).collect()))
+            .map_err(|error| format!("{error}"))
+    }
+
+    #[test]
+    fn lists_of_bundles() {
+        let usual: Vec<String> = DEFAULT.iter().map(Rule::line).collect();
+        assert_eq!(bundle(&[]), Ok((false, usual.clone())));
+        assert_eq!(bundle(&["- a"]), Ok((false, usual.clone())));
+        assert_eq!(bundle(&["+ a", "- a *:* mrw"]), Ok((false, usual)));
+        assert_eq!(bundle(&["- a", "+ a"]), Ok((true, Vec::new())));
+        assert_eq!(bundle(&["- a", "+ c 10:200", "- c 10:200 w"]).unwrap().1[0], "c 10:200 rm");
+        assert_eq!(bundle(&["- a", "+ b 8:1 r", "+ c 10:2", "- a 8:* rwm"]).unwrap().1[0], "c 10:2 rwm");
+        assert_eq!(bundle(&["+ a *:7"]).unwrap().1[..2], ["b *:7 rwm", "c *:7 rwm"]);
+        // What is always allowed leaves the list of what is not.
+        assert_eq!(bundle(&["+ a", "- c 1:3 rw", "- b 8:*"]), Ok((true, ["b 8:* rwm".into()].into())));
+        for hole in [&["+ c 10:*", "- c 10:1 r"][..], &["+ c 10:*", "- c *:1 r"], &["+ a", "- c *:* w"]] {
+            let error = bundle(hole).unwrap_err();
+            assert!(error.starts_with("linux.resources.devices: not possible here: "), "{error}");
+        }
+        for bad in ["+ p 1:1", "+ c 1:-2", "+ c 1:4294967296", "+ c 1:1 x", "+ c 1:1 rr"] {
+            assert_eq!(bundle(&["- a", bad]).unwrap_err().split(':').nth(1), Some(" rule 1 is none"), "{bad}");
+        }
+    }
+
+    /// Rules one after the other, each for all of what it names, are what a list of them says.
+    #[test]
+    fn the_program_decides_as_a_bundle_asks() {
+        let lists: [&[&str]; 4] = [
+            &["+ c 10:* r", "+ c 10:200", "+ b 8:1", "- b 8:* w", "- c 10:200 m"],
+            &["+ a", "- b", "+ b 8:*"],
+            &["+ a", "- b 8:* w", "- c 10:200 m", "- c 4:* rw", "+ c *:* r"],
+            &["+ b 8:1", "+ a", "- a 10:200"],
+        ];
+        for (n, list) in lists.iter().enumerate() {
+            let wanted: Vec<DeviceRule> = list.iter().map(|text| asked(text)).collect();
+            let Ok((rest, rules)) = of_bundle(&wanted) else {
+                assert_eq!(n, 1, "only one of them has a hole");
+                continue;
+            };
+            let program = program(&rules, rest);
+            for kind in [Kind::Block, Kind::Char] {
+                for bit in [MAKE, READ, WRITE] {
+                    for major in [0, 1, 4, 8, 10, 136] {
+                        for minor in [0, 1, 3, 200] {
+                            let is = |wanted: Option<i64>, have: u32| wanted.is_none_or(|n| n == i64::from(have));
+                            let mut expected = 0;
+                            for rule in &wanted {
+                                let letter = if kind == Kind::Block { "b" } else { "c" };
+                                let kinds = rule.kind.as_deref().unwrap();
+                                let bits = rule.access.as_deref().map_or(Some(ALL), access).unwrap();
+                                if (kinds == "a" || kinds == letter)
+                                    && is(rule.major, major)
+                                    && is(rule.minor, minor)
+                                    && bits & bit != 0
+                                {
+                                    expected = u64::from(rule.allow);
+                                }
+                            }
+                            let usual = |r: &&Rule| !rest || r.access == ALL;
+                            for r in DEFAULT.iter().filter(usual) {
+                                let matches = r.kind == kind
+                                    && r.major.is_none_or(|n| n == major)
+                                    && r.minor.is_none_or(|n| n == minor);
+                                if matches && r.access & bit != 0 {
+                                    expected = 1;
+                                }
+                            }
+                            let got = answer(&program, kind, bit, major, minor);
+                            assert_eq!(got, expected, "{n}: {kind:?} {major}:{minor} {bit}");
+                        }
+                    }
+                }
+            }
+        }
+        // What is partly denied is not allowed.
+        let (rest, rules) = of_bundle(&[asked("+ a"), asked("- b 8:0 w")]).unwrap();
+        let program = program(&rules, rest);
+        assert_eq!([READ, WRITE, ALL].map(|access| answer(&program, Kind::Block, access, 8, 0)), [1, 0, 0]);
     }
 }

@@ -3,7 +3,7 @@
 use super::place::{Group, Hierarchy, Place};
 use super::v2;
 use crate::error::{Error, Result};
-use crate::kernel::file;
+use crate::kernel::{file, words};
 use crate::spec::Limits;
 use alloc::string::ToString;
 use rustix::io::Errno;
@@ -51,8 +51,9 @@ impl Setter<'_> {
             return self.no_file(limit, name, NO_SUCH_LIMIT);
         }
         let controller = name.split('.').next().unwrap_or(name);
+        let wanted = if words::has(v2::CONTROLLERS, controller) { v2::CONTROLLERS } else { controller };
         for level in self.hierarchy.levels(self.place) {
-            for (failed, errno) in v2::pass_on(&level) {
+            for (failed, errno) in v2::pass_on(&level, wanted) {
                 if failed != controller {
                     continue;
                 }
@@ -61,14 +62,14 @@ impl Setter<'_> {
                         " (a hierarchy of cgroup v1 has it that is mounted nowhere: mount it, or boot with cgroup_no_v1=all)"
                     }
                     Errno::NOENT | Errno::INVAL => " (the kernel or a cgroup above does not give that controller)",
+                    Errno::BUSY | Errno::OPNOTSUPP if self.place.is_of_bundle() => {
+                        " (it has processes of its own: choose another linux.cgroupsPath)"
+                    }
                     Errno::BUSY | Errno::OPNOTSUPP => " (it has processes of its own: choose another --cgroup-parent)",
                     _ => "",
                 };
-                let file = v2::ENABLED;
-                return Error::os(
-                    format_args!("cannot set --{limit}: write +{controller} to {level}/{file}{why}"),
-                    errno,
-                );
+                let (by, file) = (self.group.asked_by, v2::ENABLED);
+                return Error::os(format_args!("{by}{limit}: write +{controller} to {level}/{file}{why}"), errno);
             }
         }
         self.no_file(limit, name, NO_SUCH_LIMIT)
@@ -76,7 +77,8 @@ impl Setter<'_> {
 
     /// The error for a value that has no file to go to.
     pub fn no_file(&self, limit: &str, name: &str, why: &str) -> Error {
-        Error::os(format_args!("cannot set --{limit}: {}/{name}{why}", self.group.path), Errno::NOENT)
+        let (by, path) = (self.group.asked_by, &self.group.path);
+        Error::os(format_args!("{by}{limit}: {path}/{name}{why}"), Errno::NOENT)
     }
 }
 

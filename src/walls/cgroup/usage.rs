@@ -1,6 +1,6 @@
 //! What a container uses, for `stats` and `top`.
 
-use super::place::{Group, Hierarchy, Place, add_pids, children, hierarchies};
+use super::place::{Group, Hierarchy, Place, add_pids, hierarchies, tree};
 use crate::error::{Error, Result};
 use crate::kernel::{file, order, proc};
 use crate::spec::text::cut;
@@ -71,15 +71,11 @@ pub fn usage(place: Place<'_>) -> Result<Usage> {
 pub fn pids(place: Place<'_>) -> Result<Vec<i32>> {
     // Any hierarchy will do: it is in all of them.
     let groups = groups(place)?; // they keep the way to the path
-    let mut dirs = alloc::vec![groups[0].1.path.clone()];
     let mut pids = Vec::new();
-    while let Some(dir) = dirs.pop() {
+    for dir in tree(groups[0].1.path.clone()) {
         // What cannot be read has gone, or is a v2 cgroup of threads, whose processes are listed above.
         let text = file::read_text(&format!("{dir}/cgroup.procs")).unwrap_or_default();
         add_pids(&mut pids, &text);
-        for name in children(&dir).unwrap_or_default() {
-            dirs.push(format!("{dir}/{name}"));
-        }
     }
     let mut pids = order::sorted(pids, &|a, b| a < b);
     pids.dedup();

@@ -111,10 +111,16 @@ fn disks(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
+/// Whether CPUs and memory nodes are asked for.
+pub fn has_cpuset(limits: &Limits) -> [bool; 2] {
+    [limits.cpuset_cpus.is_some(), limits.cpuset_mems.is_some()]
+}
+
 /// A new cpuset is empty, and an empty one takes no process: what was not asked for is the parent's. The parents on the
 /// way down may be new, too.
-pub fn fill_cpuset(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
-    for (name, asked) in [("cpuset.cpus", &limits.cpuset_cpus), ("cpuset.mems", &limits.cpuset_mems)] {
+pub fn fill_cpuset(setter: &Setter<'_>, asked: [bool; 2]) -> Result<()> {
+    let names = if setter.place.is_of_bundle() { ["cpu.cpus", "cpu.mems"] } else { ["cgroup-parent"; 2] };
+    for ((name, limit), asked) in ["cpuset.cpus", "cpuset.mems"].into_iter().zip(names).zip(asked) {
         let mut above = String::new();
         for level in setter.hierarchy.levels(setter.place) {
             let path = format!("{level}/{name}");
@@ -125,17 +131,22 @@ pub fn fill_cpuset(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
                 above = own.trim().into();
             }
         }
-        if asked.is_none() {
-            setter.set("cgroup-parent", name, &above)?;
+        // One that was there before us may have what its maker wants.
+        if !asked && (setter.group.is_new || !setter.place.is_of_bundle() || setter.group.read(name)?.is_empty()) {
+            setter.set(limit, name, &above)?;
         }
     }
     Ok(())
 }
 
-/// Lets the processes of a new cgroup open these devices only. On v1 that needs neither a file of rules nor a program:
-/// each line is a rule, and what is not allowed is denied.
-pub fn filter_devices(group: &Group, rules: &[Rule]) -> Result<()> {
-    for (name, rules) in [("devices.deny", None), ("devices.allow", Some(rules))] {
+/// Lets the processes of a new cgroup open these devices only, or (`rest`) all others. On v1 that needs neither a file of rules nor a program:
+/// each line is a rule, and what is not allowed is denied, or the other way round.
+pub fn filter_devices(group: &Group, rules: &[Rule], rest: bool) -> Result<()> {
+    let mut names = ["devices.deny", "devices.allow"];
+    if rest {
+        names.reverse();
+    }
+    for (name, rules) in names.into_iter().zip([None, Some(rules)]) {
         let file = at::open(group.dir.as_fd(), name, OFlags::WRONLY);
         let file = file.tried_with(|| format!("open {}/{name}", group.path))?;
         let write = |line: &str| {

@@ -5,7 +5,7 @@ use super::rules::{self, Rule};
 use super::setter::Setter;
 use super::values::{self, CPU_PERIOD_US};
 use crate::error::{Error, Result};
-use crate::kernel::{bpf, file};
+use crate::kernel::{bpf, file, words};
 use crate::spec::Limits;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -15,25 +15,34 @@ use rustix::fs::CWD;
 use rustix::io::Errno;
 
 /// Those that cannot be where processes are come first, see [`pass_on`].
-const CONTROLLERS: &str = "memory io cpu cpuset pids";
+pub const CONTROLLERS: &str = "memory io cpu cpuset pids";
+/// More of them for a bundle, where they are.
+const OF_BUNDLES: &str = "hugetlb rdma misc";
 /// Where a cgroup says what it passes on.
 pub const ENABLED: &str = "cgroup.subtree_control";
 
 /// Has every level on the way down pass its controllers on. One that is missed is missed only by a limit that needs it,
 /// and that one says so.
 pub fn enable(hierarchy: &Hierarchy, place: Place<'_>) {
+    let mut wanted = String::from(CONTROLLERS);
+    if place.is_of_bundle() {
+        let given = file::read_text(&[&hierarchy.path, "/cgroup.controllers"].concat()).unwrap_or_default();
+        for name in OF_BUNDLES.split(' ').filter(|name| words::has(given.trim_end(), name)) {
+            wanted.extend([" ", name]);
+        }
+    }
     for level in hierarchy.levels(place) {
-        pass_on(&level);
+        pass_on(&level, &wanted);
     }
 }
 
 /// Has one cgroup pass its controllers on to those in it. Returns what it could not, and why.
-pub fn pass_on(level: &str) -> Vec<(&'static str, Errno)> {
+pub fn pass_on<'a>(level: &str, wanted: &'a str) -> Vec<(&'a str, Errno)> {
     let file = format!("{level}/{ENABLED}");
     // A write waits for cgroups that are just going away, a read does not: nearly always all is as it should be.
     let now = file::read_text(&file).unwrap_or_default();
     let (mut missing, mut all) = (Vec::new(), String::new());
-    for name in CONTROLLERS.split(' ') {
+    for name in wanted.split(' ') {
         if !now.split_whitespace().any(|word| word == name) {
             all.push_str(if all.is_empty() { "+" } else { " +" });
             all.push_str(name);
@@ -118,31 +127,42 @@ fn swap_max(limits: &Limits, is_new: bool, memory_now: &dyn Fn() -> Result<Strin
     }
 }
 
-/// cpu.max is quota and period in one; the flag is the one to blame.
+/// cpu.max is quota and period in one. What is not asked for stays.
+pub fn quota_in_period(quota: Option<i64>, period: Option<u64>, now: &dyn Fn() -> Result<String>) -> String {
+    let mut value: String = match quota {
+        Some(us) if us >= 0 => us.to_string(),
+        Some(_) => "max".into(),
+        None => {
+            let now = now().unwrap_or_default(); // without the file the write fails, and tells
+            now.split(' ').next().filter(|quota| !quota.is_empty()).unwrap_or("max").into()
+        }
+    };
+    if let Some(us) = period {
+        value.extend([" ", &us.to_string()]);
+    }
+    value
+}
+
+/// The same for limits; the flag is the one to blame.
 fn cpu_max(limits: &Limits, now: &dyn Fn() -> Result<String>) -> Option<(&'static str, String)> {
     if let Some(nano) = limits.nano_cpus {
         return Some(("cpus", format!("{} {CPU_PERIOD_US}", values::quota_us(nano))));
     }
-    let quota = limits.cpu_quota.map(|us| if us < 0 { "max".into() } else { us.to_string() });
-    match (quota, limits.cpu_period) {
-        (Some(quota), Some(period)) => Some(("cpu-quota", format!("{quota} {period}"))),
-        (Some(quota), None) => Some(("cpu-quota", quota)), // the period stays
-        (None, Some(period)) => {
-            let now = now().unwrap_or_default(); // without the file the write fails, and tells
-            let quota = now.split(' ').next().filter(|quota| !quota.is_empty()).unwrap_or("max");
-            Some(("cpu-period", format!("{quota} {period}")))
-        }
-        (None, None) => None,
-    }
+    let flag = match (limits.cpu_quota, limits.cpu_period) {
+        (None, None) => return None,
+        (None, _) => "cpu-period",
+        _ => "cpu-quota",
+    };
+    Some((flag, quota_in_period(limits.cpu_quota, limits.cpu_period, now)))
 }
 
 /// cpu.weight (1–10000) for cpu.shares (2–262144), the mapping that runc uses.
-fn weight(shares: u64) -> u64 {
+pub fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }
 
 /// io.weight (1–10000) for blkio.weight (10–1000), likewise.
-fn io_weight(weight: u64) -> u64 {
+pub fn io_weight(weight: u64) -> u64 {
     1 + (weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
@@ -160,10 +180,10 @@ fn disks(setter: &Setter<'_>, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// Lets the processes of a new cgroup open these devices only. False on a kernel that cannot (no CONFIG_CGROUP_BPF), or
+/// Lets the processes of a new cgroup open these devices only, or (`rest`) all others. False on a kernel that cannot (no CONFIG_CGROUP_BPF), or
 /// where we may not: then whoever asks must see to it that no device node can be made.
-pub fn filter_devices(group: &Group, rules: &[Rule]) -> bool {
-    bpf::attach_device_filter(group.dir.as_fd(), &rules::program(rules)).is_ok()
+pub fn filter_devices(group: &Group, rules: &[Rule], rest: bool) -> bool {
+    bpf::attach_device_filter(group.dir.as_fd(), &rules::program(rules, rest)).is_ok()
 }
 
 #[cfg(test)]

@@ -29,18 +29,7 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
     let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "65536k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
     attach(&dev, place(root, "dev")?.as_fd())?;
     rustix::process::umask(Mode::empty());
-    for (name, major, minor) in &NODES {
-        let (kind, mode) = (FileType::CharacterDevice, Mode::from(0o666));
-        let made =
-            at::c(name).and_then(|c| mknodat(&dev, c.as_c_str(), kind, mode, rustix::fs::makedev(*major, *minor)));
-        match made {
-            Err(Errno::PERM) => bind_node(dev.as_fd(), name, &format!("/dev/{name}"))?,
-            other => other.tried(format_args!("make /dev/{name}"))?,
-        }
-    }
-    for (name, target) in LINKS.split('\n').filter_map(|link| link.split_once(' ')) {
-        at::symlink(target, dev.as_fd(), name).tried(format_args!("make /dev/{name}"))?;
-    }
+    usual(dev.as_fd())?;
     let mount = |name: &str, tree: OwnedFd| -> Result<()> {
         at::make_dir(dev.as_fd(), name, 0o755).tried(format_args!("make /dev/{name}"))?;
         attach(&tree, place(dev.as_fd(), name)?.as_fd())
@@ -61,6 +50,27 @@ pub fn dev(root: BorrowedFd<'_>, spec: &Spec, shm: Option<OwnedFd>) -> Result<Ow
     }
     rustix::process::umask(Mode::from(0o022));
     Ok(dev)
+}
+
+/// The nodes and links that every /dev has; what is there already stays. The caller has put the umask out of the way.
+pub fn usual(dev: BorrowedFd<'_>) -> Result<()> {
+    for (name, major, minor) in &NODES {
+        let (kind, mode) = (FileType::CharacterDevice, Mode::from(0o666));
+        let made =
+            at::c(name).and_then(|c| mknodat(dev, c.as_c_str(), kind, mode, rustix::fs::makedev(*major, *minor)));
+        match made {
+            Err(Errno::PERM) => bind_node(dev, name, &format!("/dev/{name}"))?,
+            Err(Errno::EXIST) => {}
+            other => other.tried(format_args!("make /dev/{name}"))?,
+        }
+    }
+    for (name, target) in LINKS.split('\n').filter_map(|link| link.split_once(' ')) {
+        match at::symlink(target, dev, name) {
+            Err(Errno::EXIST) => {}
+            other => other.tried(format_args!("make /dev/{name}"))?,
+        }
+    }
+    Ok(())
 }
 
 fn terminals() -> Result<OwnedFd> {
@@ -97,7 +107,7 @@ fn queues(spec: &Spec) -> Result<Option<OwnedFd>> {
 }
 
 /// Mounts a node of the host at a new file: where a user namespace may make none.
-fn bind_node(dir: BorrowedFd<'_>, name: &str, source: &str) -> Result<()> {
+pub fn bind_node(dir: BorrowedFd<'_>, name: &str, source: &str) -> Result<()> {
     let tree = clone_tree(rustix::fs::CWD, source, false)?;
     attach(&tree, file_place(dir, name).tried_to("make", name)?.as_fd())
 }

@@ -55,10 +55,9 @@ pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, others: Option<OwnedFd>, open: 
         return Ok(());
     }
     for name in READ_ONLY_PATHS.split(' ') {
-        let Some(target) = existing(&proc, name)? else { continue };
-        let copy = clone_tree(target.as_fd(), "", true)?;
-        attach(&copy, target.as_fd())?;
-        protect(&copy)?;
+        if let Some(target) = existing(&proc, name)? {
+            freeze(&target)?;
+        }
     }
     // The container's own /dev/null: whoever is root inside may change its mode and owner.
     for name in MASKED_FILES.split(' ') {
@@ -69,8 +68,16 @@ pub fn proc(root: BorrowedFd<'_>, dev: &OwnedFd, others: Option<OwnedFd>, open: 
     mask_directories(&proc, MASKED_DIRECTORIES)
 }
 
-fn is_proc(tree: &OwnedFd) -> Result<bool> {
-    let found = rustix::fs::fstatfs(tree).tried("look at the other container's /proc")?;
+/// Covers a file or directory with itself, read-only.
+pub fn freeze(target: &OwnedFd) -> Result<()> {
+    let copy = clone_tree(target.as_fd(), "", true)?;
+    attach(&copy, target.as_fd())?;
+    protect(&copy)
+}
+
+/// Whether it is on a file system of this kind.
+pub fn is_proc(tree: &OwnedFd) -> Result<bool> {
+    let found = rustix::fs::fstatfs(tree).tried("look at what is to be /proc")?;
     Ok(found.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
@@ -113,7 +120,13 @@ pub fn sys(root: BorrowedFd<'_>, cgroups: &Visible<'_>, open: bool, writable: bo
     }
 }
 
-fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags, writable: bool) -> Result<()> {
+/// The name of a hierarchy's directory: its controllers, or its name where it has none.
+fn directory(options: &str) -> &str {
+    options.strip_prefix("name=").unwrap_or(options)
+}
+
+/// Mounts on `at` what is to be seen of the cgroups.
+pub fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags, writable: bool) -> Result<()> {
     let guard = |tree: &OwnedFd| if writable { Ok(()) } else { protect(tree) };
     let top = || -> Result<OwnedFd> {
         let top = filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], PLAIN)?;
@@ -127,10 +140,10 @@ fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags,
             for options in hierarchies {
                 let mut keys = Vec::new();
                 for option in options.split(',') {
-                    keys.push((option, ""));
+                    keys.push(option.split_once('=').unwrap_or((option, "")));
                 }
                 let tree = filesystem("cgroup", &keys, attributes)?;
-                attach(&tree, place(top.as_fd(), options)?.as_fd())?;
+                attach(&tree, place(top.as_fd(), directory(options))?.as_fd())?;
             }
             guard(&top)
         }
@@ -140,7 +153,7 @@ fn groups(at: BorrowedFd<'_>, cgroups: &Visible<'_>, attributes: MountAttrFlags,
             for (name, path) in directories {
                 let tree = clone_tree(rustix::fs::CWD, path, false)?;
                 match &top {
-                    Some(top) => attach(&tree, place(top.as_fd(), name)?.as_fd())?,
+                    Some(top) => attach(&tree, place(top.as_fd(), directory(name))?.as_fd())?,
                     None => attach(&tree, at)?,
                 }
                 guard(&tree)?;

@@ -138,17 +138,46 @@ pub fn can_protect_all() -> bool {
     sys::mount_setattr(rustix::fs::CWD, true, 0, 0, 0) != Err(Errno::NOSYS)
 }
 
-/// Sets one of the flags that mount(2) and mount_setattr(2) have the same bit for.
 fn restrict(tree: &OwnedFd, recursive: bool, flag: u32, what: &str) -> Result<()> {
-    match sys::mount_setattr(tree.as_fd(), recursive, u64::from(flag), 0, 0) {
+    change(tree, recursive, flag, 0).tried(what)
+}
+
+/// Sets and clears flags of mount(2) that are attributes of an attached mount.
+pub fn change(tree: &OwnedFd, recursive: bool, set: u32, clear: u32) -> Answer<()> {
+    let (on, off) = attributes(set, clear);
+    match sys::mount_setattr(tree.as_fd(), recursive, on, off, 0) {
         // Kernels before 5.12: remount it, keeping its other flags, which fstatvfs(3) tells with the same bits.
         Err(Errno::NOSYS) => {
-            let keep = rustix::fs::fstatvfs(tree).tried(what)?.f_flag.bits() as u32;
-            let flags = api::MountFlags::from_bits_retain(keep & 0xf | raw::MS_BIND | flag);
-            own_path(tree).and_then(|path| api::mount_remount(path.as_c_str(), flags, c"")).tried(what)
+            let keep = rustix::fs::fstatvfs(tree)?.f_flag.bits() as u32;
+            let flags = api::MountFlags::from_bits_retain(keep & SAME_BITS & !clear | raw::MS_BIND | set);
+            own_path(tree).and_then(|path| api::mount_remount(path.as_c_str(), flags, c""))
         }
-        other => other.tried(what),
+        other => other,
     }
+}
+
+/// `ro`, `nosuid`, `nodev` and `noexec`: mount(2) and mount_setattr(2) have the same bits for them.
+const SAME_BITS: u32 = raw::MS_RDONLY | raw::MS_NOSUID | raw::MS_NODEV | raw::MS_NOEXEC;
+/// What mount(2) and mount_setattr(2) have different bits for.
+static OTHER_BITS: [(u32, u32); 4] = [
+    (raw::MS_NOSYMFOLLOW, raw::MOUNT_ATTR_NOSYMFOLLOW),
+    (raw::MS_NODIRATIME, raw::MOUNT_ATTR_NODIRATIME),
+    (raw::MS_NOATIME, raw::MOUNT_ATTR_NOATIME),
+    (raw::MS_STRICTATIME, raw::MOUNT_ATTR_STRICTATIME),
+];
+
+/// Flags of mount(2) as mount_setattr(2) wants them: to be set, and to be cleared.
+pub fn attributes(set: u32, clear: u32) -> (u64, u64) {
+    let (mut on, mut off) = (set & SAME_BITS, clear & SAME_BITS);
+    for (flag, attribute) in &OTHER_BITS {
+        on |= if set & flag == 0 { 0 } else { *attribute };
+        off |= if clear & flag == 0 { 0 } else { *attribute };
+    }
+    // How times of access are kept is one number there, of which nothing or all is replaced; 0 is `relatime`.
+    if (set | clear) & (raw::MS_NOATIME | raw::MS_STRICTATIME | raw::MS_RELATIME) != 0 {
+        off |= raw::MOUNT_ATTR__ATIME;
+    }
+    (u64::from(on), u64::from(off))
 }
 
 /// Whether what is mounted here appears on the host, too: in this namespace only those mounts are shared that were asked
@@ -188,7 +217,7 @@ pub fn propagate(tree: &OwnedFd, how: MountPropagationFlags) -> Result<()> {
 
 /// The ids on disk stand for those of a user namespace: 0 becomes the first of its range. Only for a detached tree.
 pub fn map_ids(tree: &OwnedFd, ids: BorrowedFd<'_>, what: &str) -> Result<()> {
-    match sys::mount_map_ids(tree.as_fd(), ids) {
+    match sys::mount_map_ids(tree.as_fd(), false, ids) {
         Err(errno @ (Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP)) => Err(no_id_maps(what, errno)),
         other => other.tried_to("map the ids of", what),
     }

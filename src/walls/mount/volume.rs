@@ -237,7 +237,7 @@ const REPLACED_IN_PROC: &str = "cpuinfo diskstats meminfo stat swaps uptime load
 
 /// As docker: whatever leads there, nothing is mounted over /proc or in it. What we and others write to it must arrive at
 /// the kernel (CVE-2025-52881).
-fn refuse_proc(target: &OwnedFd, path: &str) -> Result<()> {
+pub fn refuse_proc(target: &OwnedFd, path: &str) -> Result<()> {
     let found = rustix::fs::fstatfs(target).tried("look at the mount point")?;
     let is_replaced = path.strip_prefix("/proc/").is_some_and(|name| words::has(REPLACED_IN_PROC, name));
     if found.f_type != rustix::fs::PROC_SUPER_MAGIC || is_replaced {

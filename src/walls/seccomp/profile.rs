@@ -6,7 +6,7 @@ use super::assembly::{INSTRUCTIONS_MAX, too_long};
 use super::calls;
 use super::machine::{self, Machine};
 use super::rules::{
-    ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, Op, Rule, Rules, TRACE, TRAP,
+    ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, NOTIFY, Op, Rule, Rules, TRACE, TRAP,
 };
 use crate::error::{Error, Result};
 use crate::kernel::{caps, words};
@@ -25,6 +25,10 @@ const FLAG_TSYNC: u32 = 1;
 const FLAG_LOG: u32 = 2;
 /// No mitigation of speculative store bypass for its own sake.
 pub const FLAG_SPEC_ALLOW: u32 = 4;
+/// Has a listener.
+pub const FLAG_NEW_LISTENER: u32 = 8;
+/// Who waits for its answer is woken by fatal signals only (Linux 5.19).
+const FLAG_WAIT_KILLABLE: u32 = 32;
 /// An errno that a profile does not name: EPERM.
 const ERRNO_DEFAULT: u64 = 1;
 
@@ -36,6 +40,17 @@ pub struct Profile {
     /// Whether it is about 32-bit programs too.
     pub compat: bool,
     entries: Vec<Entry>,
+    /// Who decides about calls with the action NOTIFY.
+    pub listener: Listener,
+}
+
+/// Who decides about some calls: it gets a descriptor for that.
+#[derive(Default)]
+pub struct Listener {
+    /// The path of its socket; empty for nobody.
+    pub path: String,
+    /// What it is told besides.
+    pub metadata: String,
 }
 
 /// One element of `syscalls`.
@@ -56,9 +71,9 @@ struct When {
 }
 
 impl Profile {
-    /// Reads a profile for a machine. The error names line and column.
-    pub fn read(text: &str, machine: &Machine) -> Result<Self> {
-        tree::read(text).and_then(|node| profile(&node, machine)).map_err(|wrong| {
+    /// Reads a profile for a machine. The error names line and column. `is_lenient`: calls that are unknown are passed over.
+    pub fn read(text: &str, machine: &Machine, is_lenient: bool) -> Result<Self> {
+        tree::read(text).and_then(|node| profile(&node, machine, is_lenient)).map_err(|wrong| {
             let (line, column) = tree::place(text, wrong.at);
             Error::new(format_args!("seccomp profile, line {line}, column {column}: {}", wrong.what)).exit(125)
         })
@@ -162,14 +177,31 @@ fn known(name: &str, prefix: &str, words: &str) -> Option<usize> {
     words::place(words, name.strip_prefix(prefix)?)
 }
 
-fn profile(node: &Node<'_>, machine: &Machine) -> Read<Profile> {
+fn profile(node: &Node<'_>, machine: &Machine, is_lenient: bool) -> Read<Profile> {
     let fields = object(node, "the profile")?;
-    let default = action(required(node, fields, "defaultAction")?, fields, "defaultErrnoRet")?;
+    let default_node = required(node, fields, "defaultAction")?;
+    let default = action(default_node, fields, "defaultErrnoRet")?;
+    let listener = match field(fields, "listenerPath").filter(|_| is_lenient) {
+        Some(node) => Listener {
+            path: text(node, "listenerPath")?.into(),
+            metadata: field(fields, "listenerMetadata").map_or(Ok(""), |node| text(node, "listenerMetadata"))?.into(),
+        },
+        None => Listener::default(),
+    };
+    let heard = |node: &Node<'_>, action: Action| {
+        // Whoever starts a program must say a word itself, of the descriptor.
+        let why = if listener.path.is_empty() { "nobody would listen" } else { "only for calls that are named" };
+        let is_possible = action != NOTIFY || !listener.path.is_empty() && !core::ptr::eq(node, default_node);
+        if is_possible { Ok(()) } else { Err(wrong(node, ["SCMP_ACT_NOTIFY is not possible: ", why].concat())) }
+    };
+    heard(default_node, default)?;
     let mut entries = Vec::new();
     for node in list(fields, "syscalls")? {
-        entries.push(entry(node, machine)?);
+        let entry = entry(node, machine, is_lenient)?;
+        entry.rules.iter().try_for_each(|rule| heard(node, rule.action))?;
+        entries.push(entry);
     }
-    Ok(Profile { default, flags: flags(fields)?, compat: covers_compat(fields, machine)?, entries })
+    Ok(Profile { default, flags: flags(fields)?, compat: covers_compat(fields, machine)?, entries, listener })
 }
 
 fn flags(fields: &Fields<'_>) -> Read<u32> {
@@ -182,6 +214,7 @@ fn flags(fields: &Fields<'_>) -> Read<u32> {
             "SECCOMP_FILTER_FLAG_TSYNC" => FLAG_TSYNC,
             "SECCOMP_FILTER_FLAG_LOG" => FLAG_LOG,
             "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => FLAG_SPEC_ALLOW,
+            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => FLAG_WAIT_KILLABLE,
             other => return Err(unknown(node, "flag", other)),
         };
     }
@@ -211,8 +244,8 @@ fn covers_compat(fields: &Fields<'_>, machine: &Machine) -> Read<bool> {
 }
 
 /// After `SCMP_ACT_`.
-const ACTION_NAMES: &str = "KILL KILL_THREAD KILL_PROCESS TRAP ERRNO TRACE LOG ALLOW";
-static ACTIONS: [Action; 8] = [KILL_THREAD, KILL_THREAD, KILL_PROCESS, TRAP, ERRNO, TRACE, LOG, ALLOW];
+const ACTION_NAMES: &str = "KILL KILL_THREAD KILL_PROCESS TRAP ERRNO TRACE LOG ALLOW NOTIFY";
+static ACTIONS: [Action; 9] = [KILL_THREAD, KILL_THREAD, KILL_PROCESS, TRAP, ERRNO, TRACE, LOG, ALLOW, NOTIFY];
 
 /// An action. The field `errno` may have the errno that goes with it.
 fn action(node: &Node<'_>, fields: &Fields<'_>, errno: &str) -> Read<Action> {
@@ -221,14 +254,11 @@ fn action(node: &Node<'_>, fields: &Fields<'_>, errno: &str) -> Read<Action> {
     match known(name, "SCMP_ACT_", ACTION_NAMES).map(|at| ACTIONS[at]) {
         Some(action @ (ERRNO | TRACE)) => Ok(action | errno),
         Some(action) => Ok(action),
-        None if name == "SCMP_ACT_NOTIFY" => {
-            Err(wrong(node, "SCMP_ACT_NOTIFY is not possible: nobody would listen".into()))
-        }
         None => Err(unknown(node, "action", name)),
     }
 }
 
-fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
+fn entry(node: &Node<'_>, machine: &Machine, is_lenient: bool) -> Read<Entry> {
     let fields = object(node, "an element of syscalls")?;
     let mut names = list(fields, "names")?;
     if let Some(name) = field(fields, "name").filter(|node| !matches!(&node.value, Value::Text(t) if t.is_empty())) {
@@ -242,10 +272,11 @@ fn entry(node: &Node<'_>, machine: &Machine) -> Read<Entry> {
         let name = text(node, "name")?;
         match calls::find(name) {
             Some(call) => calls.push(call),
+            None if is_lenient => {}
             None => return Err(unknown(node, "system call", name)),
         }
     }
-    if calls.is_empty() {
+    if calls.is_empty() && (!is_lenient || names.is_empty()) {
         return Err(is(node, "names", "missing"));
     }
     let action = action(required(node, fields, "action")?, fields, "errnoRet")?;

@@ -15,6 +15,8 @@ pub const TRAP: Action = 0x0003_0000;
 pub const ERRNO: Action = 0x0005_0000;
 /// Asks a tracer; without one the call fails with ENOSYS.
 pub const TRACE: Action = 0x7ff0_0000;
+/// Asks whoever holds the listener's descriptor. seccomp_unotify(2)
+pub const NOTIFY: Action = 0x7fc0_0000;
 /// Lets it through and into the audit log.
 pub const LOG: Action = 0x7ffc_0000;
 /// Lets it through.

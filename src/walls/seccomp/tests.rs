@@ -439,7 +439,8 @@ fn long_profile(rules_each: usize) -> String {
 #[test]
 fn long_programs_are_right_and_too_long_ones_refused() {
     let text = long_profile(1);
-    let length = compare(&X86, &super::Profile::read(&text, &X86).unwrap().rules(0, KERNEL).unwrap(), false, 0..600);
+    let length =
+        compare(&X86, &super::Profile::read(&text, &X86, false).unwrap().rules(0, KERNEL).unwrap(), false, 0..600);
     assert!(length > 1000, "{length}");
     assert!(super::check(&text).is_ok());
     let error = super::check(&long_profile(6)).unwrap_err();
@@ -455,7 +456,12 @@ fn comparisons_of_64_bits_are_exact() {
                 let rule = format!(r#"{{"names":["dup","read"],"action":"SCMP_ACT_TRAP","args":[{arg}]}}"#);
                 let fields = r#""defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86"]"#;
                 let text = format!(r#"{{{fields},"syscalls":[{rule}]}}"#);
-                compare(&X86, &super::Profile::read(&text, &X86).unwrap().rules(0, KERNEL).unwrap(), true, 0..64);
+                compare(
+                    &X86,
+                    &super::Profile::read(&text, &X86, false).unwrap().rules(0, KERNEL).unwrap(),
+                    true,
+                    0..64,
+                );
             }
         }
     }

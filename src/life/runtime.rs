@@ -1,0 +1,295 @@
+//! Containers of engines (containerd, podman, docker): the OCI runtime's operations. The walls are those of `run`; there is no
+//! monitor: the engine's own process is the parent of what we leave behind, reads its output and takes its exit code.
+//! runtime.md of the runtime specification
+
+mod gate;
+mod hooks;
+mod init;
+mod join;
+mod spaces;
+mod states;
+mod terminal;
+
+pub use init::Manner;
+pub use states::{Known, all, find};
+pub use terminal::Console;
+
+use crate::error::{Error, Result, Tried};
+use crate::kernel::process::{self, Child};
+use crate::kernel::{at, file, proc, sys, time};
+use crate::life::control::{self, Message};
+use crate::life::provide;
+use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
+use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State};
+use crate::walls::cgroup::{self, Place};
+use crate::walls::{mount, seccomp};
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use init::Plan;
+use linux_raw_sys::general as raw;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, OFlags};
+use spaces::Spaces;
+
+/// Where containers are noted when nobody says so.
+pub const ROOT: &str = "/run/mydocker-oci";
+const SIGKILL: i32 = 9;
+/// How long `delete --force` waits for the end of what it has killed.
+const END_LIMIT_MS: i64 = 10_000;
+
+/// What an engine wants made.
+pub struct Order {
+    /// Where containers are noted.
+    pub root: String,
+    /// Its name for it.
+    pub id: String,
+    /// The absolute path of the bundle, and its config.json.
+    pub state: Box<State>,
+    /// Who holds its terminal.
+    pub console: Console,
+    /// How it is made.
+    pub manner: Manner,
+}
+
+/// A program of a container that we are the parent of.
+pub struct Program {
+    /// The process.
+    pub child: Child,
+    /// Its terminal, where we hold it.
+    pub terminal: Option<OwnedFd>,
+}
+
+/// Makes a container, whose first process waits to be started. After an error nothing is left.
+pub fn create(order: Order) -> Result<(Known, Program)> {
+    let Order { root, id, mut state, console, manner } = order;
+    let no_linux = Linux::default();
+    let linux = state.config.linux.as_ref().unwrap_or(&no_linux);
+    let spaces = spaces::open(linux)?;
+    check(&state.config, &spaces)?;
+    let cgroup = cgroup::bundle_path(linux.cgroups_path.as_deref(), &id);
+    Place::at(&cgroup)?;
+    (state.cgroup, state.created) = (cgroup, time::now());
+    let dir = states::make(&root, &id)?;
+    let mut known = Known { id, dir, state };
+    let made = make(&mut known, &spaces, &console, manner);
+    if made.is_err() {
+        let _ = take_down(&known); // the first error is the one that tells
+        let _ = states::remove(&root, &known.id);
+    }
+    made.map(|program| (known, program))
+}
+
+/// What can be seen to be impossible before anything is made.
+fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
+    let (no_linux, no_process) = (Linux::default(), Process::default());
+    let linux = config.linux.as_ref().unwrap_or(&no_linux);
+    let process = config.process.as_ref().unwrap_or(&no_process);
+    let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
+    let net = |key: &String| key.starts_with("net.") && !spaces.has(raw::CLONE_NEWNET);
+    let is_missing = |there: bool| !there;
+    for (is_wrong, what) in [
+        (is_missing(config.version.starts_with("1.")), "ociVersion: only versions 1.x are known here"),
+        (config.root.is_none(), "root is missing"),
+        (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
+        (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
+        (
+            linux.sysctl.iter().flat_map(crate::spec::map::Map::keys).any(net),
+            "linux.sysctl: net.* needs a network namespace of its own",
+        ),
+        (linux.net_devices.is_some(), "linux.netDevices: not possible here"),
+        (linux.intel_rdt.is_some(), "linux.intelRdt: not possible here"),
+        (linux.memory_policy.is_some(), "linux.memoryPolicy: not possible here"),
+        (process.affinity.is_some(), "process.execCPUAffinity: not possible here"),
+    ] {
+        if is_wrong {
+            return Err(Error::new(what));
+        }
+    }
+    Ok(())
+}
+
+fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {
+    let no_linux = Linux::default();
+    let gate = gate::make(known.dir.as_fd())?;
+    let resources = known.state.config.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    let (joined, made_cgroup) = cgroup::prepare_bundle(Place::at(&known.state.cgroup)?, resources)?;
+    known.state.made_cgroup = made_cgroup;
+    let linux = known.state.config.linux.as_ref().unwrap_or(&no_linux);
+    let filter = linux.seccomp.as_ref().map(|profile| seccomp::compile_bundle(&profile.0)).transpose()?;
+    let (sync, child_sync) = control::pair()?;
+    let plan = Plan { known, linux, spaces, joined: &joined, filter, gate, manner };
+    let mut moved = Some((plan, sync, child_sync));
+    let into = joined.into.as_ref().map(AsFd::as_fd);
+    let child = process::spawn(spaces.at_birth(), into, &mut || match moved.take() {
+        Some((plan, sync, child_sync)) => {
+            drop(sync);
+            init::run(&plan, child_sync)
+        }
+        None => sys::exit(1),
+    })?;
+    let Some((plan, sync, _)) = moved else { sys::exit(1) };
+    drop(plan);
+    if let Err(error) = provide(known, linux, spaces, &child, sync.as_fd()) {
+        let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
+        process::wait(child.pidfd.as_fd());
+        return Err(error);
+    }
+    let mut is_early = init::has_early_hooks(known);
+    let mut noted = (0, 0);
+    let mut step = |child: &Child| {
+        noted = (child.pid, proc::born(child.pid).unwrap_or(0));
+        if !core::mem::take(&mut is_early) {
+            return Ok(true);
+        }
+        let hooks = known.state.config.hooks.as_ref();
+        let all = Hooks::default();
+        let hooks = hooks.unwrap_or(&all);
+        let state = known.tell("creating", child.pid) + "}";
+        hooks::run("prestart", &hooks.prestart, &state)?;
+        hooks::run("createRuntime", &hooks.create_runtime, &state)?;
+        control::send(sync.as_fd(), &Message::Done).map(|()| false)
+    };
+    let (child, terminal) = terminal::hear(child, sync.as_fd(), console, &mut step)?;
+    (known.state.pid, known.state.born) = noted;
+    if noted.0 == 0 {
+        process::wait(child.pidfd.as_fd());
+        return Err(Error::new("the container's first process ended before it was ready"));
+    }
+    if let Err(error) = known.write() {
+        let _ = sys::signal(child.pidfd.as_fd(), SIGKILL);
+        process::wait(child.pidfd.as_fd());
+        return Err(error);
+    }
+    Ok(Program { child, terminal })
+}
+
+/// What a child in a user namespace waits for: its ids, and what it mounts of the host.
+fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
+    let namespace = if spaces.is_new(raw::CLONE_NEWUSER) {
+        process::map_ids(child.pid, &process::id_lines(&linux.uids), &process::id_lines(&linux.gids))?
+    } else if let Some(path) = spaces.joined(raw::CLONE_NEWUSER) {
+        at::open(CWD, path, OFlags::RDONLY).tried_to("open the namespace", path)?
+    } else {
+        return Ok(());
+    };
+    let State { bundle, config, .. } = &*known.state;
+    provide::help(&mut || provide::send(sync, &mount::bundle_sources(bundle, config, Some(namespace.as_fd()))?))?;
+    control::send(sync, &Message::Done)
+}
+
+/// Has a created container execute its command.
+pub fn start(known: &Known) -> Result<()> {
+    let refuse =
+        |status: &str| Error::new(format_args!("cannot start container {}: it is {status}, not created", known.id));
+    if known.state.config.process.is_none() {
+        return Err(Error::new("cannot start a container whose config.json has no process"));
+    }
+    match known.status() {
+        "created" => {}
+        status => return Err(refuse(status)),
+    }
+    if !gate::open(known.dir.as_fd())? {
+        return Err(refuse("running"));
+    }
+    match &known.state.config.hooks {
+        Some(all) => hooks::run("poststart", &all.poststart, &(known.tell("running", known.state.pid) + "}")),
+        None => Ok(()),
+    }
+}
+
+/// Sends a signal to its first process, or to all that it has.
+pub fn kill(known: &Known, signal: i32, all: bool) -> Result<()> {
+    let has_own_pids = spaces::listed(known.namespaces()) & raw::CLONE_NEWPID != 0;
+    // Without a pid namespace of its own nobody ends with its first process.
+    if all || signal == SIGKILL && !has_own_pids {
+        return cgroup::signal_all(known.place()?, signal);
+    }
+    let Some(init) = known.init() else {
+        return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
+    };
+    sys::signal(init.as_fd(), signal).tried_to("send a signal to container", &known.id)
+}
+
+/// Removes a container that has ended, was never started, or (`force`) is killed for it.
+pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
+    let status = known.status();
+    if !force && !matches!(status, "stopped" | "created") {
+        let id = &known.id;
+        return Err(Error::new(format_args!("cannot delete container {id} that is not stopped: {status}")));
+    }
+    if let Some(init) = known.init() {
+        let _ = sys::signal(init.as_fd(), SIGKILL); // it may end at this moment
+        let _ = known.place().and_then(|place| cgroup::freeze(place, false)); // one that stands still does not notice
+        process::readable(init.as_fd(), END_LIMIT_MS);
+    }
+    take_down(known)?;
+    states::remove(root, &known.id)?;
+    match &known.state.config.hooks {
+        Some(all) => hooks::run("poststop", &all.poststop, &(known.tell("stopped", 0) + "}")),
+        None => Ok(()),
+    }
+}
+
+/// Kills what is left, and takes away what is ours.
+fn take_down(known: &Known) -> Result<()> {
+    cgroup::release_bundle(known.place()?, known.state.made_cgroup)
+}
+
+/// Has all processes stand still, or go on.
+pub fn pause(known: &Known, frozen: bool) -> Result<()> {
+    let (wanted, word) = if frozen { ("running", "pause") } else { ("paused", "resume") };
+    let status = known.status();
+    if status != wanted && !(frozen && status == "created") {
+        return Err(Error::new(format_args!("cannot {word} container {}: it is {status}", known.id)));
+    }
+    cgroup::freeze(known.place()?, frozen)
+}
+
+/// Changes the limits that are given.
+pub fn update(known: &Known, resources: &Resources) -> Result<()> {
+    if known.init().is_none() {
+        return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
+    }
+    cgroup::update_bundle(known.place()?, resources)
+}
+
+/// Runs one more program in it.
+pub fn exec(
+    known: &Known,
+    process: &Process,
+    console: &Console,
+    manner: Manner,
+    ignore_paused: bool,
+) -> Result<Program> {
+    match known.status() {
+        "running" | "created" => {}
+        "paused" if ignore_paused => {}
+        status => return Err(Error::new(format_args!("cannot exec in container {}: it is {status}", known.id))),
+    }
+    let (child, terminal) = join::join(known, process, console, manner)?;
+    Ok(Program { child, terminal })
+}
+
+/// Writes down which process it is, for who asked for that.
+pub fn note_pid(path: &str, pid: i32) -> Result<()> {
+    file::put(path, 0o644, &mut |to| {
+        crate::kernel::io::write_all(to, pid.to_string().as_bytes()).tried_to("write", path)
+    })
+}
+
+/// Stays with a program until its end, as its terminal and its bearer of signals. Returns its exit code.
+pub fn stay(program: Program, has_input: bool) -> Result<i32> {
+    let Program { child, terminal } = program;
+    let mut streams = Streams { stdin: None, stdout: None, stderr: None };
+    if let Some(master) = &terminal {
+        streams.stdin = has_input.then(|| process::duplicate(master)).transpose()?;
+        streams.stdout = Some(process::duplicate(master)?);
+    }
+    let raw = terminal.is_some() && has_input;
+    let manner = Connection { raw, detach_keys: alloc::vec::Vec::new(), proxies: true, redraws: false };
+    match relay::relay(&Peer::Child(child.pidfd, terminal), streams, &manner)? {
+        End::Exited(code) => Ok(code),
+        End::Signalled(signal) => Ok(128 + signal),
+        End::Detached => Ok(0),
+    }
+}

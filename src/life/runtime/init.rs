@@ -1,0 +1,277 @@
+//! child: the first process of an engine's container, from the clone to the gate, and from there to execve; and the last
+//! steps of one that joins.
+
+use super::gate;
+use super::hooks;
+use super::spaces::Spaces;
+use super::states::Known;
+use super::terminal;
+use crate::error::{Error, Result, Tried};
+use crate::kernel::process::{self, Never};
+use crate::kernel::sys::{self, Clone};
+use crate::kernel::{file, io};
+use crate::life::control::{self, Message};
+use crate::life::{program, provide};
+use crate::spec::oci::{self, Linux, Process};
+use crate::spec::record;
+use crate::walls::privs::{self, User, schedule};
+use crate::walls::seccomp::Filter;
+use crate::walls::{cgroup, ids, mount, net, seccomp, sysctl};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use linux_raw_sys::general as raw;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::CWD;
+use rustix::process::DumpableBehavior;
+use rustix::termios::Winsize;
+
+/// What the first process needs of its maker.
+pub struct Plan<'a> {
+    /// Its container, as far as it is known.
+    pub known: &'a Known,
+    /// The rest of what was asked for.
+    pub linux: &'a Linux,
+    /// Its namespaces.
+    pub spaces: &'a Spaces,
+    /// Its cgroups.
+    pub joined: &'a cgroup::Joined,
+    /// The system calls that it may make.
+    pub filter: Option<Filter>,
+    /// Where it waits to be started.
+    pub gate: OwnedFd,
+    /// The rest.
+    pub manner: Manner,
+}
+
+/// How a program of an engine is made.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// Descriptors besides the standard streams that it inherits.
+    pub preserved: u32,
+    /// Whether the root is moved into place instead of exchanged.
+    pub no_pivot: bool,
+    /// Whether it keeps the caller's keys.
+    pub old_keyring: bool,
+}
+
+/// child: walls, the gate, the command.
+pub fn run(plan: &Plan<'_>, sync: OwnedFd) -> ! {
+    let error = match enter(plan, sync) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    // After the gate there is nobody to report to but whoever reads what the command says.
+    let _ = io::write_all(sys::stderr(), format!("mydocker: {error}\n").as_bytes()); // nowhere else to say it
+    sys::exit(error.code.unwrap_or(1).into())
+}
+
+fn enter(plan: &Plan<'_>, sync: OwnedFd) -> Result<Never> {
+    let Plan { known, gate, manner, .. } = plan;
+    let (config, no_process) = (&known.state.config, Process::default());
+    let process = config.process.as_ref().unwrap_or(&no_process);
+    let ready = match build(plan, process, sync.as_fd()) {
+        Ok(ready) => ready,
+        Err(error) => program::fail(sync.as_fd(), error),
+    };
+    // From here on its maker may end, and it stays.
+    outlive();
+    let _ = control::send(sync.as_fd(), &Message::Done); // whoever has died meanwhile has said so by the next line's end
+    drop(sync);
+    gate::wait(gate.as_fd())?;
+    if let Some(all) = config.hooks.as_ref().filter(|all| !all.start_container.is_empty()) {
+        hooks::run("startContainer", &all.start_container, &(known.tell("created", ready.pid) + "}"))?;
+    }
+    Err(finish(process, &ready, plan.filter.as_ref(), *manner))
+}
+
+/// Waits until the maker says that it is done with something.
+fn wait_for_maker(sync: BorrowedFd<'_>) -> Result<()> {
+    match control::receive(sync)? {
+        Some(_) => Ok(()),
+        None => sys::exit(1), // it has ended, and nobody wants this process any more
+    }
+}
+
+fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Ready> {
+    let Plan { known, linux, spaces, joined, manner, .. } = plan;
+    let config = &known.state.config;
+    begin(sync);
+    // What a stranger to the host's user namespace may not copy of its mounts comes from its maker.
+    let sources = if spaces.has(raw::CLONE_NEWUSER) { Some(provide::take_trees(sync)?) } else { None };
+    if spaces.is_new(raw::CLONE_NEWUSER) {
+        ids::enter()?;
+    }
+    if let Some(score) = process.oom_score_adj {
+        privs::write_oom_score(score)?;
+    }
+    spaces.enter()?;
+    if spaces.needs_child() {
+        become_child(sync)?;
+    }
+    cgroup::enter_bundle(joined, spaces.is_new(raw::CLONE_NEWCGROUP))?;
+    spaces.enter_time(linux.time_offsets.as_ref())?;
+    if spaces.is_new(raw::CLONE_NEWNET) {
+        net::raise_loopback()?;
+    }
+    net::set_names(config.hostname.as_deref(), config.domainname.as_deref())?;
+    if has_early_hooks(known) {
+        control::send(sync, &Message::Done)?;
+        wait_for_maker(sync)?;
+    }
+    let labels = schedule::labels(process)?;
+    // /proc is still the host's.
+    let pid = own_pid();
+    let listener = dial_listener(known, plan.filter.as_ref(), pid, pid)?;
+    let has_own_groups = spaces.has(raw::CLONE_NEWCGROUP);
+    let place = known.place()?;
+    let mut groups = || cgroup::visible_at(place, joined, has_own_groups);
+    let built = mount::build_bundle(&known.state.bundle, config, sources, &mut groups)?;
+    if let Some(all) = config.hooks.as_ref().filter(|all| !all.create_container.is_empty()) {
+        hooks::run("createContainer", &all.create_container, &(known.tell("creating", pid) + "}"))?;
+    }
+    if let Some(parameters) = &linux.sysctl {
+        sysctl::enter(parameters)?;
+    }
+    mount::enter_bundle(&built, !manner.no_pivot)?;
+    schedule::enter(process, linux.personality.as_ref())?;
+    let ready = get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))?;
+    Ok(ready.with(listener, pid))
+}
+
+/// Whether hooks run before the root is built.
+pub fn has_early_hooks(known: &Known) -> bool {
+    let hooks = known.state.config.hooks.as_ref();
+    hooks.is_some_and(|all| !all.prestart.is_empty() || !all.create_runtime.is_empty())
+}
+
+/// child: it does not end with its maker any more.
+fn outlive() {
+    let _ = rustix::process::set_parent_process_death_signal(None); // fails for signals that do not exist, only
+}
+
+/// child, at once: it ends with its maker, nobody looks into it, and it is in a session of its own.
+pub fn begin(sync: BorrowedFd<'_>) {
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = rustix::process::setsid(); // a fresh fork leads no group
+    if !program::die_with_parent(sync) {
+        sys::exit(1);
+    }
+}
+
+/// child: goes on as a new process, a child of the same parent: in the pid namespace that this one has entered for its
+/// children.
+pub fn become_child(sync: BorrowedFd<'_>) -> Result<()> {
+    match sys::clone(raw::CLONE_PARENT, None).tried("make a process in the pid namespace")? {
+        Clone::Child => {
+            begin(sync);
+            Ok(())
+        }
+        Clone::Parent(pid, pidfd) => {
+            let told = control::send_with(sync, &Message::Started(pid), Some(pidfd.as_fd()));
+            sys::exit(i32::from(told.is_err()))
+        }
+    }
+}
+
+/// A process that has only its last walls before it.
+pub struct Ready {
+    /// See [`dial_listener`].
+    listener: Option<(OwnedFd, String)>,
+    /// Its pid on the host, as far as anybody asks.
+    pid: i32,
+    user: User,
+    env: Vec<String>,
+    labels: schedule::Labels,
+}
+
+impl Ready {
+    /// The same with what [`dial_listener`] and [`own_pid`] return.
+    pub fn with(self, listener: Option<(OwnedFd, String)>, pid: i32) -> Self {
+        Self { listener, pid, ..self }
+    }
+}
+
+/// child, while it sees the host's /proc: what it is called there.
+pub fn own_pid() -> i32 {
+    file::link_target(CWD, "/proc/self").and_then(|pid| pid.parse().ok()).unwrap_or(0)
+}
+
+/// child, while it sees the host's files: the way to who decides about its calls, and what that is told.
+/// config-linux.md of the runtime specification, "The Container Process State"
+pub fn dial_listener(known: &Known, filter: Option<&Filter>, pid: i32, init: i32) -> Result<Option<(OwnedFd, String)>> {
+    let Some(listener) = filter.map(|filter| &filter.listener).filter(|listener| !listener.path.is_empty()) else {
+        return Ok(None);
+    };
+    let texts = record::texts(&[("ociVersion", oci::VERSION), ("metadata", &listener.metadata)]);
+    let state = known.tell("running", init);
+    let state = format!("{{{texts},\"fds\":[\"seccompFd\"],\"pid\":{pid},\"state\":{state}}}}}");
+    Ok(Some((terminal::dial(&listener.path)?, state)))
+}
+
+/// child, in its root: its terminal, its working directory, its user. `last` is what can only be done between those.
+pub fn get_ready(
+    process: &Process,
+    labels: schedule::Labels,
+    is_first: bool,
+    manner: Manner,
+    sync: BorrowedFd<'_>,
+    last: &mut dyn FnMut() -> Result<()>,
+) -> Result<Ready> {
+    if process.terminal == Some(true) {
+        let (master, slave) = mount::terminal()?;
+        if let Some(size) = &process.console_size {
+            let (ws_row, ws_col) = (size.height as u16, size.width as u16);
+            let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+            rustix::termios::tcsetwinsize(&slave, size).tried("set the terminal's size")?;
+        }
+        if is_first {
+            mount::console(&slave)?;
+        }
+        control::send_with(sync, &Message::Terminal, Some(master.as_fd()))?;
+        process::set_stdio([Some(slave.as_fd()), Some(slave.as_fd()), Some(slave.as_fd())])?;
+        rustix::process::ioctl_tiocsctty(sys::stdin()).tried("take the terminal")?;
+    }
+    if !manner.old_keyring {
+        privs::new_keyring()?;
+    }
+    program::enter_cwd(&process.cwd)?;
+    last()?;
+    if !process.args.is_empty() {
+        program::check(&process.args, &process.env)?;
+    }
+    let user = privs::enter_as(process)?;
+    let mut env = process.env.clone();
+    if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+        env.push(format!("HOME={}", user.home));
+    }
+    Ok(Ready { listener: None, pid: 0, user, env, labels })
+}
+
+/// child: the last walls, and the command. Returns why it did not become that.
+pub fn finish(process: &Process, ready: &Ready, filter: Option<&Filter>, manner: Manner) -> Error {
+    let lock = || -> Result<()> {
+        if process.args.is_empty() {
+            return Err(Error::new("process.args is missing: there is nothing to execute"));
+        }
+        sys::close_from(3_i32.saturating_add_unsigned(manner.preserved), true);
+        sys::keep_open(3, manner.preserved).tried("pass on the descriptors of --preserve-fds")?;
+        sys::reset_signals();
+        outlive();
+        ready.labels.enter()?;
+        if process.no_new_privileges == Some(true) {
+            privs::forbid_new()?;
+        }
+        if let Some(filter) = filter {
+            privs::raise()?;
+            if let (Some(fd), Some((socket, state))) = (seccomp::enter(filter)?, &ready.listener) {
+                terminal::send(socket.as_fd(), state.as_bytes(), fd.as_fd())?;
+            }
+        }
+        privs::lock(&ready.user)
+    };
+    match lock() {
+        Ok(()) => program::exec(&process.args, &ready.env),
+        Err(error) => error,
+    }
+}

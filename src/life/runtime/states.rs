@@ -1,0 +1,154 @@
+//! What is known of the containers that engines made: `<root>/<id>/`, with the record and, until the container is started,
+//! its gate.
+
+use super::gate;
+use crate::error::{Error, Result, Tried, escaped};
+use crate::kernel::{at, file, proc, process, time};
+use crate::spec::map::Map;
+use crate::spec::oci::{self, Namespace, State};
+use crate::spec::record::{self, Part, to_json};
+use crate::walls::cgroup::{self, Place};
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+
+/// The record in a container's directory.
+const RECORD: &str = "state.json";
+
+/// A container that is known.
+pub struct Known {
+    /// The engine's name for it.
+    pub id: String,
+    /// Its directory.
+    pub dir: OwnedFd,
+    /// What is known of it.
+    pub state: Box<State>,
+}
+
+/// Refuses what is no id: it becomes a directory's name.
+fn check(id: &str) -> Result<()> {
+    let is_right = |b: u8| b.is_ascii_alphanumeric() || b"_+-.".contains(&b);
+    if id.is_empty() || id.len() > 1024 || id == "." || id == ".." || !id.bytes().all(is_right) {
+        let id = escaped(id);
+        return Err(Error::new(format_args!("invalid container id \"{id}\": letters, digits and _ + - . make one")));
+    }
+    Ok(())
+}
+
+/// The directory of a container that is to be.
+pub fn make(root: &str, id: &str) -> Result<OwnedFd> {
+    check(id)?;
+    let root = file::make_dirs(root, 0o700)?;
+    match at::make_dir(root.as_fd(), id, 0o711) {
+        Err(Errno::EXIST) => {
+            Err(Error::new(format_args!("container with id {id} exists: container ID already in use")))
+        }
+        made => {
+            made.tried_to("make the directory of container", id)?;
+            file::open_dir_at(root.as_fd(), id)
+        }
+    }
+}
+
+/// Takes the directory away, with all that is in it.
+pub fn remove(root: &str, id: &str) -> Result<()> {
+    file::remove_tree(file::open_dir(root)?.as_fd(), id)
+}
+
+/// Finds one by its id.
+pub fn find(root: &str, id: &str) -> Result<Known> {
+    check(id)?;
+    let missing = |errno| match errno {
+        Errno::NOENT | Errno::NOTDIR => Error::new(format_args!("container {id} does not exist")),
+        errno => Error::tried("open the directory of container", id, errno),
+    };
+    let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW;
+    let dir = at::open(rustix::fs::CWD, &format!("{root}/{id}"), flags).map_err(missing)?;
+    let text = match file::text_at(dir.as_fd(), RECORD) {
+        Err(error) if error.is(Errno::NOENT) => {
+            return Err(Error::new(format_args!(
+                "container {id} does not exist (yet): it is being created, or that failed"
+            )));
+        }
+        text => text?,
+    };
+    let mut state = Box::<State>::default();
+    record::from_document(&mut *state, &text).map_err(|e| e.reword(&|what| format!("{root}/{id}/{RECORD}, {what}")))?;
+    Ok(Known { id: id.to_owned(), dir, state })
+}
+
+/// All that are known; what is damaged or just being made is passed over.
+pub fn all(root: &str) -> Result<Vec<Known>> {
+    let names = match file::open_dir(root) {
+        Err(error) if error.is(Errno::NOENT) => return Ok(Vec::new()),
+        dir => file::names(dir?.as_fd())?,
+    };
+    Ok(names.iter().filter_map(|id| find(root, id).ok()).collect())
+}
+
+impl Known {
+    /// Writes down what is known.
+    pub fn write(&self) -> Result<()> {
+        file::replace_at(self.dir.as_fd(), RECORD, to_json(&*self.state).as_bytes(), false)
+    }
+
+    /// Where its cgroups are.
+    pub fn place(&self) -> Result<Place<'_>> {
+        Place::at(&self.state.cgroup)
+    }
+
+    /// Its first process, if that has not ended.
+    pub fn init(&self) -> Option<OwnedFd> {
+        let pidfd = process::open_pidfd(self.state.pid).ok()?;
+        // Only now: the number could have become another process's before.
+        let is_it = proc::born(self.state.pid) == Some(self.state.born) && !process::readable(pidfd.as_fd(), 0);
+        is_it.then_some(pidfd)
+    }
+
+    /// How far it is in its life, in the specification's words.
+    pub fn status(&self) -> &'static str {
+        if self.init().is_none() {
+            "stopped"
+        } else if gate::is_closed(self.dir.as_fd()) {
+            "created"
+        } else if self.place().is_ok_and(cgroup::is_frozen) {
+            "paused"
+        } else {
+            "running"
+        }
+    }
+
+    /// The kinds of namespaces that are not the host's.
+    pub fn namespaces(&self) -> &[Namespace] {
+        self.state.config.linux.as_ref().map_or(&[], |linux| &linux.namespaces)
+    }
+
+    /// The path of its root file system on the host.
+    pub fn rootfs(&self) -> String {
+        let path = self.state.config.root.as_ref().map_or("", |root| &root.path);
+        file::absolute(&self.state.bundle, path)
+    }
+
+    /// The specification's state, without the bracket at its end. `pid` is that of its first process, 0 when it has none.
+    pub fn tell(&self, status: &str, pid: i32) -> String {
+        let mut text =
+            format!("{{{}", record::texts(&[("ociVersion", oci::VERSION), ("id", &self.id), ("status", status)]));
+        text.extend([",\"pid\":", &pid.to_string(), ","]);
+        text.push_str(&record::texts(&[("bundle", &self.state.bundle)]));
+        text.push_str(",\"annotations\":");
+        self.state.config.annotations.as_ref().unwrap_or(&Map::new()).write(&mut text);
+        text
+    }
+
+    /// The same with what list and state tell besides.
+    pub fn tell_all(&self, status: &str) -> String {
+        let created = time::rfc3339(self.state.created);
+        let more = [("rootfs", &*self.rootfs()), ("created", &created), ("owner", "root")];
+        let pid = if status == "stopped" { 0 } else { self.state.pid };
+        format!("{},{}}}", self.tell(status, pid), record::texts(&more))
+    }
+}

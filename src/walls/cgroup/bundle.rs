@@ -1,0 +1,540 @@
+//! The cgroup of a bundle: where the engine wants it, with all that `linux.resources` says. What a value is called there, and
+//! which file it goes to, is one table; what cannot be had here is refused by its name there, before anything is made.
+//!
+//! Numbers are as runc takes them: 0 is not asked for where it could be no limit, -1 is no limit. Unlike there, a limit of the
+//! kernel's memory is refused: kernels of today take it on v1, and do nothing with it. That of TCP works there.
+
+use super::place::{Group, Hierarchy, Place, mark};
+use super::setter::Setter;
+use super::{Joined, is_refused, look_in, open_tasks, rules, v1, v2, values};
+use crate::error::{Error, Result, escaped};
+use crate::kernel::{at, process, words};
+use crate::spec::Rate;
+use crate::spec::oci::{BlockIo, Memory, Resources};
+use crate::spec::record::Record;
+use crate::spec::text;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use rustix::fs::{AtFlags, CWD};
+use rustix::io::Errno;
+
+/// Fields of one value, with the files of v1 and v2. `-` is none, `=` is set with others.
+const VALUES: &str = "memory.limit memory.limit_in_bytes memory.max\n\
+                      memory.reservation memory.soft_limit_in_bytes memory.low\n\
+                      memory.kernel - -\n\
+                      memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
+                      memory.swappiness memory.swappiness -\n\
+                      memory.disableOOMKiller memory.oom_control -\n\
+                      cpu.shares cpu.shares cpu.weight\n\
+                      cpu.quota cpu.cfs_quota_us =\n\
+                      cpu.burst cpu.cfs_burst_us cpu.max.burst\n\
+                      cpu.period cpu.cfs_period_us =\n\
+                      cpu.realtimeRuntime cpu.rt_runtime_us -\n\
+                      cpu.realtimePeriod cpu.rt_period_us -\n\
+                      cpu.cpus cpuset.cpus cpuset.cpus\n\
+                      cpu.mems cpuset.mems cpuset.mems\n\
+                      cpu.idle cpu.idle cpu.idle\n\
+                      pids.limit pids.max pids.max\n\
+                      blockIO.leafWeight blkio.leaf_weight -\n\
+                      network.classID net_cls.classid -";
+/// The fields of these whose 0 is a value.
+const ZEROS: &str = "memory.swappiness cpu.burst cpu.idle network.classID memory.disableOOMKiller";
+/// docker's way not to ask for a swappiness: -1.
+const NOT_ASKED: &str = "18446744073709551615";
+
+/// A value for a file.
+struct Value {
+    /// Below `linux.resources.`
+    field: String,
+    file: String,
+    text: String,
+    /// What the disk scheduler BFQ gets in a file of its own instead, where it is; empty for what is none of its.
+    bfq: String,
+    /// Whether it is what holds anyway where there is no such file.
+    may_lack: bool,
+}
+
+/// All values that are asked for.
+struct Plan<'a> {
+    all: &'a [Hierarchy],
+    v2: bool,
+    values: Vec<Value>,
+}
+
+fn cannot(field: &str, why: &str) -> Error {
+    Error::new(format_args!("linux.resources.{}: not possible here: {why}", escaped(field)))
+}
+
+fn controller(file: &str) -> &str {
+    file.split('.').next().unwrap_or(file)
+}
+
+impl Plan<'_> {
+    /// `files`: that of v1 and that of v2.
+    fn add(&mut self, field: &str, files: [&str; 2], text: String, may_lack: bool) -> Result<()> {
+        let file = files[usize::from(self.v2)];
+        if file != "-" && self.all.iter().any(|hierarchy| hierarchy.has(controller(file))) {
+            let (field, file) = (field.into(), file.into());
+            self.values.push(Value { field, file, text, bfq: String::new(), may_lack });
+            return Ok(());
+        }
+        if may_lack {
+            return Ok(());
+        }
+        Err(cannot(
+            field,
+            &if file == "-" {
+                match files[0] {
+                    "-" => "kernels have no such limit any more".into(),
+                    file => format!("cgroup v2 has nothing like {file}"),
+                }
+            } else {
+                format!("no cgroup hierarchy with the controller {} is mounted", controller(file))
+            },
+        ))
+    }
+
+    /// A field of [`VALUES`], as JSON. Others are passed over.
+    fn add_field(&mut self, field: &str, json: &str) -> Result<()> {
+        let files = VALUES.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' ')?.split_once(' '));
+        let Some((v1, v2)) = files else { return Ok(()) };
+        let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
+        let (text, is_none) = match json {
+            "0" if v1 == "pids.max" => (none, true),
+            "0" | "false" if words::has(ZEROS, field) => ("0", field != "memory.swappiness"),
+            "null" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
+            "true" => ("1", false),
+            _ if json.starts_with('-') => (none, true),
+            _ => (json.trim_matches('"'), false), // a list of CPUs may be "0"
+        };
+        if self.v2 && v2 == "=" {
+            return Ok(());
+        }
+        let text = match text.parse() {
+            Ok(shares) if self.v2 && field == "cpu.shares" => v2::weight(shares).to_string(),
+            _ => text.into(),
+        };
+        self.add(field, [v1, v2], text, is_none)
+    }
+
+    /// The weight of all disks, or of the one whose numbers stand before it.
+    fn add_weight(&mut self, field: &str, v1: &str, disk: &str, weight: u32) -> Result<()> {
+        let plain = format!("{disk}{weight}");
+        let text = if self.v2 { format!("{disk}{}", v2::io_weight(weight.into())) } else { plain.clone() };
+        self.add(field, [v1, "io.weight"], text, false)?;
+        if let Some(value) = self.values.last_mut() {
+            value.bfq = plain;
+        }
+        Ok(())
+    }
+}
+
+/// What the resources come to. Nothing is changed yet.
+fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: &Resources) -> Result<Plan<'a>> {
+    let v2 = all.iter().any(|hierarchy| hierarchy.v2);
+    let mut plan = Plan { all, v2, values: Vec::new() };
+    let records: [(&str, Option<&dyn Record>); 5] = [
+        ("memory", resources.memory.as_ref().map(|part| part as _)),
+        ("cpu", resources.cpu.as_ref().map(|part| part as _)),
+        ("pids", resources.pids.as_ref().map(|part| part as _)),
+        ("blockIO", resources.block_io.as_ref().map(|part| part as _)),
+        ("network", resources.network.as_ref().map(|part| part as _)),
+    ];
+    let mut done = Ok(());
+    for (record, values) in records {
+        let Some(values) = values else { continue };
+        let mut names = values.names().split(' ');
+        values.each(&mut |part| {
+            let field = [record, ".", names.next().unwrap_or_default()].concat();
+            let mut json = String::new();
+            part.write(&mut json);
+            if done.is_ok() {
+                done = plan.add_field(&field, &json);
+            }
+        });
+    }
+    done?;
+    let now = |name: &str| look_in(all, place, controller(name), name, name);
+    if let Some(memory) = &resources.memory {
+        swap(&mut plan, memory, &now)?;
+    }
+    if let Some(cpu) = resources.cpu.as_ref().filter(|_| v2) {
+        let (quota, period) = (cpu.quota.filter(|us| *us != 0), cpu.period.filter(|us| *us != 0));
+        if quota.is_some() || period.is_some() {
+            let read = || now("cpu.max").ok_or_else(|| Error::os("read cpu.max", Errno::NOENT));
+            let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
+            let text = v2::quota_in_period(quota, period, &read);
+            plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
+        }
+    }
+    if let Some(block) = &resources.block_io {
+        disks(&mut plan, block)?;
+    }
+    for large in &resources.huge_pages {
+        let size = &large.size;
+        if size.is_empty() || !size.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(cannot("hugepageLimits.pageSize", "write it like 2MB"));
+        }
+        // What is reserved but not in use counts only in newer kernels.
+        for (rsvd, may_lack) in [("", false), (".rsvd", true)] {
+            let files = [format!("hugetlb.{size}{rsvd}.limit_in_bytes"), format!("hugetlb.{size}{rsvd}.max")];
+            plan.add("hugepageLimits", [&files[0], &files[1]], large.limit.to_string(), may_lack)?;
+        }
+    }
+    for link in resources.network.iter().flat_map(|network| &network.priorities) {
+        let text = format!("{} {}", link.name, link.priority);
+        plan.add("network.priorities", ["net_prio.ifpriomap", "-"], text, false)?;
+    }
+    if resources.rdma.as_ref().is_some_and(|rdma| !matches!(rdma.0.trim(), "{}" | "null")) {
+        return Err(cannot("rdma", "mydocker does not set it"));
+    }
+    for (name, value) in resources.unified.iter().flatten() {
+        let field = ["unified.", name].concat();
+        if !v2 {
+            return Err(cannot(&field, "it is for cgroup v2, and this host has v1"));
+        }
+        if name.contains(['/', '\0']) || matches!(&**name, "" | "." | "..") {
+            return Err(cannot(&field, "it is no name of a file"));
+        }
+        // Files that keep a line for each device take one at a time.
+        value.lines().try_for_each(|line| plan.add(&field, [name, name], line.into(), false))?;
+    }
+    Ok(plan)
+}
+
+/// On v1 the limit is that of memory and swap together, as in the bundle, on v2 that of swap.
+fn swap(plan: &mut Plan<'_>, memory: &Memory, now: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    let some = |number: Option<i64>| number.filter(|number| *number != 0);
+    let limit = some(memory.limit);
+    // Memory without a limit has swap without one.
+    let Some(sum) = some(memory.swap).or(limit.filter(|limit| *limit < 0)) else { return Ok(()) };
+    let text = match sum {
+        ..0 if plan.v2 => "max".into(),
+        ..0 => "-1".into(),
+        _ if plan.v2 => {
+            let limit = limit.or_else(|| now("memory.max")?.trim().parse().ok());
+            let rest = limit.filter(|limit| (0..=sum).contains(limit)).map(|limit| sum - limit);
+            let why = "it is the sum with memory, whose limit must not be above it";
+            rest.ok_or_else(|| cannot("memory.swap", why))?.to_string()
+        }
+        _ => sum.to_string(),
+    };
+    plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], text, sum < 0)
+}
+
+fn disks(plan: &mut Plan<'_>, block: &BlockIo) -> Result<()> {
+    if let Some(weight @ 1..) = block.weight {
+        plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
+    }
+    for disk in &block.weights {
+        let number = format!("{}:{} ", disk.major, disk.minor);
+        if let Some(weight @ 1..) = disk.weight {
+            plan.add_weight("blockIO.weightDevice", "blkio.weight_device", &number, weight)?;
+        }
+        if let Some(weight @ 1..) = disk.leaf_weight {
+            let text = format!("{number}{weight}");
+            plan.add("blockIO.weightDevice.leafWeight", ["blkio.leaf_weight_device", "-"], text, false)?;
+        }
+    }
+    for (field, rate, all) in [
+        ("blockIO.throttleReadBpsDevice", Rate::ReadBytes, &block.read_bytes),
+        ("blockIO.throttleWriteBpsDevice", Rate::WriteBytes, &block.write_bytes),
+        ("blockIO.throttleReadIOPSDevice", Rate::Reads, &block.reads),
+        ("blockIO.throttleWriteIOPSDevice", Rate::Writes, &block.writes),
+    ] {
+        let (_, v1, word) = values::throttle(rate);
+        for disk in all {
+            let (major, minor, rate) = (disk.major, disk.minor, disk.rate);
+            let text = match rate {
+                _ if !plan.v2 => format!("{major}:{minor} {rate}"),
+                0 => format!("{major}:{minor} {word}=max"), // on v1 that is no limit
+                _ => format!("{major}:{minor} {word}={rate}"),
+            };
+            plan.add(field, [v1, "io.max"], text, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what belongs to one hierarchy. Some values depend on others (memory must not be above memory and swap, a burst not
+/// above its quota, and so on), and in which order they can change depends on what they were: what the kernel refuses is
+/// tried again after the others.
+fn write(setter: &Setter<'_>, plan: &Plan<'_>) -> Result<()> {
+    let mut left: Vec<&Value> = Vec::new();
+    left.extend(plan.values.iter().filter(|value| setter.hierarchy.has(controller(&value.file))));
+    loop {
+        let mut later = Vec::new();
+        let mut refused = Ok(());
+        for value in &left {
+            match write_one(setter, value) {
+                Err(error) if error.is(Errno::INVAL) => {
+                    later.push(*value);
+                    refused = refused.and(Err(error));
+                }
+                done => done?,
+            }
+        }
+        if later.len() == left.len() || later.is_empty() {
+            return refused;
+        }
+        left = later;
+    }
+}
+
+fn write_one(setter: &Setter<'_>, value: &Value) -> Result<()> {
+    let group = setter.group;
+    if !value.bfq.is_empty() {
+        let own = text::replace(&value.file, "io.", "io.bfq.");
+        if group.set(&value.field, &own, &value.bfq)?.is_some() {
+            return Ok(());
+        }
+    }
+    match group.set(&value.field, &value.file, &value.text)? {
+        None if !value.may_lack => Err(setter.why_not(&value.field, &value.file)),
+        _ => Ok(()),
+    }
+}
+
+/// monitor: makes the cgroup of a bundle in every hierarchy, and sets its resources. One that is there already is joined as it
+/// is. Says whether all of it is new, which [`super::release_bundle`] wants to know. After an error nothing new is left.
+pub fn prepare_bundle(place: Place<'_>, resources: Option<&Resources>) -> Result<(Joined, bool)> {
+    let all = place.hierarchies()?;
+    let nothing = Resources::default();
+    let resources = resources.unwrap_or(&nothing);
+    let plan = plan(&all, place, resources)?;
+    let rules = rules::of_bundle(&resources.devices)?;
+    let mut joined = Joined::default();
+    let (mut made, mut found) = (Vec::new(), false);
+    for hierarchy in &all {
+        let done = hierarchy.make(place).and_then(|group| {
+            if group.is_new {
+                made.push(group.path.clone());
+            }
+            found |= !group.is_new;
+            limit(hierarchy, place, group, &plan, &rules, &mut joined)
+        });
+        let Err(error) = done else { continue };
+        let is_root = process::is_in_first_user_namespace();
+        let is_new = made.last().is_some_and(|path| *path == hierarchy.group(place));
+        if is_refused(&error) && !is_root && !is_new && plan.values.iter().all(|value| value.may_lack) {
+            continue; // nothing was asked for that needs one
+        }
+        for path in made.iter().rev() {
+            let _ = at::remove(CWD, path, AtFlags::REMOVEDIR); // the error is the one to tell
+        }
+        for hierarchy in &all {
+            hierarchy.remove_parents(place);
+        }
+        return Err(error);
+    }
+    if found {
+        for path in &made {
+            mark(path);
+        }
+    }
+    Ok((joined, !found))
+}
+
+fn limit(
+    hierarchy: &Hierarchy,
+    place: Place<'_>,
+    group: Group,
+    plan: &Plan<'_>,
+    (rest, rules): &(bool, Vec<rules::Rule>),
+    joined: &mut Joined,
+) -> Result<()> {
+    let setter = Setter { hierarchy, place, group: &group };
+    // In a user namespace no device node can be opened, and nobody may say which.
+    let is_root = process::is_in_first_user_namespace();
+    if hierarchy.v2 {
+        v2::enable(hierarchy, place);
+        write(&setter, plan)?;
+        if !rest || !rules.is_empty() {
+            joined.is_filtered = v2::filter_devices(&group, rules, *rest);
+            if !joined.is_filtered && is_root {
+                return Err(cannot("devices", "this kernel takes no program that decides about them"));
+            }
+        }
+        joined.into = Some(group.dir);
+        return Ok(());
+    }
+    if hierarchy.has("cpuset") {
+        let has = |file: &str| plan.values.iter().any(|value| value.file == file);
+        v1::fill_cpuset(&setter, [has("cpuset.cpus"), has("cpuset.mems")])?;
+    }
+    write(&setter, plan)?;
+    if hierarchy.has("devices") && is_root {
+        v1::filter_devices(&group, rules, *rest)?;
+    }
+    joined.tasks.push(open_tasks(&group)?);
+    joined.controllers.push(hierarchy.controllers.clone());
+    Ok(())
+}
+
+/// Anyone: changes the limits of a running bundle, those that are given. Rules about devices stay as they were, as in runc,
+/// for engines send all that they know of.
+pub fn update_bundle(place: Place<'_>, resources: &Resources) -> Result<()> {
+    let all = place.hierarchies()?;
+    let plan = plan(&all, place, resources)?;
+    if let Some(memory) = &resources.memory
+        && memory.check_before_update == Some(true)
+        && let Some(limit @ 1..) = memory.limit
+    {
+        // v1 refuses that by itself, v2 kills.
+        let used =
+            look_in(&all, place, "memory", "memory.current", "-").and_then(|text| text.trim().parse::<i64>().ok());
+        if used.is_some_and(|used| used > limit) {
+            return Err(cannot("memory.limit", "more than that is in use, and checkBeforeUpdate is set"));
+        }
+    }
+    let mut has_any = false;
+    for hierarchy in &all {
+        let Some(group) = Group::find(hierarchy, place)? else { continue };
+        has_any = true;
+        write(&Setter { hierarchy, place, group: &group }, &plan)?;
+    }
+    if has_any || plan.values.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new("cannot change a limit: the container has no cgroup"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::oci::Bundle;
+    use crate::spec::record::from_document;
+
+    /// What would be written, or the error.
+    fn planned(v2: bool, controllers: &str, json: &str) -> core::result::Result<String, String> {
+        let mut bundle = Bundle::default();
+        from_document(&mut bundle, &format!("{{\"ociVersion\":\"1\",\"linux\":{{\"resources\":{json}}}}}"))
+            .map_err(|e| format!("{e}"))?;
+        let resources = bundle.linux.and_then(|linux| linux.resources).unwrap();
+        let all = [Hierarchy { path: "/nosuch".into(), controllers: controllers.into(), v2, own: None }];
+        let place = Place::at("/a").map_err(|e| format!("{e}"))?;
+        let plan = plan(&all, place, &resources).map_err(|e| format!("{e}"))?;
+        let lines = plan.values.iter().map(|value| {
+            let bfq = if value.bfq.is_empty() { String::new() } else { format!(" (bfq {})", value.bfq) };
+            let end = if value.may_lack { "?" } else { "" };
+            format!("{}={}{bfq}{end}", value.file, value.text)
+        });
+        Ok(lines.collect::<Vec<_>>().join("; "))
+    }
+
+    #[track_caller]
+    fn on_both(json: &str, v1: &str, v2: &str) {
+        let all = "memory,pids,cpu,cpuset,blkio,hugetlb,net_cls,net_prio";
+        for (is_v2, wanted) in [(false, v1), (true, v2)] {
+            match planned(is_v2, if is_v2 { "" } else { all }, json) {
+                Ok(got) => assert_eq!(got, wanted, "{json}"),
+                Err(got) => {
+                    let (field, _) = got.split_once(": not possible here: ").unwrap_or((&got, ""));
+                    assert_eq!(field, format!("linux.resources.{wanted}"), "{got}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn memory() {
+        on_both("{}", "", "");
+        on_both(
+            r#"{"memory":{"limit":100,"swap":150,"reservation":50}}"#,
+            "memory.limit_in_bytes=100; memory.soft_limit_in_bytes=50; memory.memsw.limit_in_bytes=150",
+            "memory.max=100; memory.low=50; memory.swap.max=50",
+        );
+        on_both(
+            r#"{"memory":{"limit":-1}}"#,
+            "memory.limit_in_bytes=-1?; memory.memsw.limit_in_bytes=-1?",
+            "memory.max=max?; memory.swap.max=max?",
+        );
+        on_both(
+            r#"{"memory":{"limit":100,"swap":100}}"#,
+            "memory.limit_in_bytes=100; memory.memsw.limit_in_bytes=100",
+            "memory.max=100; memory.swap.max=0",
+        );
+        on_both(r#"{"memory":{"swap":100}}"#, "memory.memsw.limit_in_bytes=100", "memory.swap");
+        on_both(
+            r#"{"memory":{"limit":100,"swap":90}}"#,
+            "memory.limit_in_bytes=100; memory.memsw.limit_in_bytes=90",
+            "memory.swap",
+        );
+        on_both(r#"{"memory":{"limit":0,"swap":0,"kernel":0}}"#, "", "");
+        on_both(r#"{"memory":{"kernel":-1,"kernelTCP":5}}"#, "memory.kmem.tcp.limit_in_bytes=5", "memory.kernelTCP");
+        on_both(r#"{"memory":{"kernel":5}}"#, "memory.kernel", "memory.kernel");
+        on_both(r#"{"memory":{"swappiness":0}}"#, "memory.swappiness=0", "memory.swappiness");
+        on_both(r#"{"memory":{"swappiness":18446744073709551615}}"#, "", "");
+        on_both(r#"{"memory":{"disableOOMKiller":false}}"#, "memory.oom_control=0?", "");
+        on_both(r#"{"memory":{"disableOOMKiller":true}}"#, "memory.oom_control=1", "memory.disableOOMKiller");
+    }
+
+    #[test]
+    fn processors() {
+        on_both(
+            r#"{"cpu":{"shares":1024,"quota":50000,"period":100000,"burst":10,"cpus":"0-1","mems":""}}"#,
+            "cpu.shares=1024; cpu.cfs_quota_us=50000; cpu.cfs_burst_us=10; cpu.cfs_period_us=100000; cpuset.cpus=0-1",
+            "cpu.weight=39; cpu.max.burst=10; cpuset.cpus=0-1; cpu.max=50000 100000",
+        );
+        on_both(r#"{"cpu":{"cpus":"0","mems":"0"}}"#, "cpuset.cpus=0; cpuset.mems=0", "cpuset.cpus=0; cpuset.mems=0");
+        on_both(r#"{"cpu":{"quota":-1}}"#, "cpu.cfs_quota_us=-1?", "cpu.max=max?");
+        on_both(
+            r#"{"cpu":{"period":5000,"idle":1}}"#,
+            "cpu.cfs_period_us=5000; cpu.idle=1",
+            "cpu.idle=1; cpu.max=max 5000",
+        );
+        on_both(r#"{"cpu":{"shares":0,"idle":0,"realtimeRuntime":0}}"#, "cpu.idle=0?", "cpu.idle=0?");
+        on_both(
+            r#"{"cpu":{"realtimePeriod":9,"realtimeRuntime":5}}"#,
+            "cpu.rt_runtime_us=5; cpu.rt_period_us=9",
+            "cpu.realtimeRuntime",
+        );
+        on_both(r#"{"pids":{"limit":7}}"#, "pids.max=7", "pids.max=7");
+        on_both(r#"{"pids":{"limit":-1}}"#, "pids.max=max?", "pids.max=max?");
+        on_both(r#"{"pids":{}}"#, "", "");
+    }
+
+    #[test]
+    fn disks_and_the_rest() {
+        on_both(
+            r#"{"blockIO":{"weight":500,"weightDevice":[{"major":8,"minor":0,"weight":10}]}}"#,
+            "blkio.weight=500 (bfq 500); blkio.weight_device=8:0 10 (bfq 8:0 10)",
+            "io.weight=4950 (bfq 500); io.weight=8:0 1 (bfq 8:0 10)",
+        );
+        on_both(r#"{"blockIO":{"leafWeight":10}}"#, "blkio.leaf_weight=10", "blockIO.leafWeight");
+        on_both(
+            r#"{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":16,"rate":9}],"throttleWriteIOPSDevice":[{"major":8,"minor":0,"rate":0}]}}"#,
+            "blkio.throttle.read_bps_device=8:16 9; blkio.throttle.write_iops_device=8:0 0",
+            "io.max=8:16 rbps=9; io.max=8:0 wiops=max",
+        );
+        on_both(
+            r#"{"hugepageLimits":[{"pageSize":"2MB","limit":5}]}"#,
+            "hugetlb.2MB.limit_in_bytes=5; hugetlb.2MB.rsvd.limit_in_bytes=5?",
+            "hugetlb.2MB.max=5; hugetlb.2MB.rsvd.max=5?",
+        );
+        on_both(
+            r#"{"hugepageLimits":[{"pageSize":"../2MB","limit":5}]}"#,
+            "hugepageLimits.pageSize",
+            "hugepageLimits.pageSize",
+        );
+        on_both(r#"{"network":{"classID":65537}}"#, "net_cls.classid=65537", "network.classID");
+        on_both(
+            r#"{"network":{"priorities":[{"name":"lo","priority":3}]}}"#,
+            "net_prio.ifpriomap=lo 3",
+            "network.priorities",
+        );
+        on_both(r#"{"network":{},"rdma":{}}"#, "", "");
+        on_both(r#"{"rdma":{"mlx5_1":{"hcaHandles":3}}}"#, "rdma", "rdma");
+        on_both(r#"{"unified":{"memory.high":"5\n6"}}"#, "unified.memory.high", "memory.high=5; memory.high=6");
+        on_both(r#"{"unified":{"../x":"5"}}"#, "unified.../x", "unified.../x");
+    }
+
+    #[test]
+    fn what_no_hierarchy_has_is_refused() {
+        let pids = r#"{"pids":{"limit":5}}"#;
+        let error = planned(false, "memory", pids).unwrap_err();
+        assert!(error.ends_with("no cgroup hierarchy with the controller pids is mounted"), "{error}");
+        assert_eq!(planned(false, "memory", r#"{"pids":{"limit":-1},"cpu":{"idle":0}}"#), Ok(String::new()));
+    }
+}
