@@ -37,6 +37,15 @@ fn stops(t: &Running<'_>) {
     until("it stands still", || state(t) == 'T');
 }
 
+/// Waits until a command passes signals on: what comes before ends it. proc_pid_status(5)
+fn passes_signals_on(t: &Running<'_>) {
+    until("it passes signals on", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", t.pid())).unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        u64::from_str_radix(blocked.trim(), 16).unwrap() & 1 << (Signal::TERM.as_raw() - 1) != 0
+    });
+}
+
 /// The letter of proc_pid_stat(5).
 pub fn state(t: &Running<'_>) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", t.pid())).unwrap();
@@ -220,6 +229,7 @@ fn signals_are_passed_on() {
     let mut t = h.spawn(&["run", "--name", "box", "busybox", "sh", "-c", &script]);
     t.expect("ready\n");
     let other = attached(&h, "attach box", 2);
+    passes_signals_on(&other);
     for name in names {
         for from in [&t, &other] {
             h.sh(&format!("kill -{name} {}", from.pid()));
@@ -394,6 +404,7 @@ fn signals_are_heard_while_nobody_reads_our_output() {
         let child = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
         std::fs::read_to_string(format!("/proc/{}/wchan", child.trim())).is_ok_and(|at| at.contains("pipe_write"))
     });
+    passes_signals_on(&t);
     t.signal(Signal::TERM);
     h.ended("box");
     std::thread::spawn(move || {
