@@ -57,6 +57,7 @@ fn several_words_go_on_after_a_failure() {
     let output = h.run("start aa nosuch bb").exits(1);
     assert_eq!(output.out, "aa\nbb\n");
     assert_eq!(output.err, "mydocker: No such container: nosuch\n");
+    h.ok("wait aa bb"); // what runs is not removed
     let output = h.run("rm aa nosuch bb").exits(1);
     assert_eq!(output.out, "aa\nbb\n");
 }
