@@ -99,6 +99,9 @@ stage_inside() {
     mount -t tmpfs -o mode=755 run /run
     mount -t tmpfs -o mode=755 lib /var/lib
     mount -t tmpfs -o mode=1777 shm /dev/shm
+    # A node of its own: crun gives what it has as standard streams to the container's user, and it would be the host's.
+    mknod -m 666 /run/null c 1 3
+    mount --bind /run/null /dev/null
     if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
         mapfile -t controllers < <(awk '$3 == "cgroup" { print $2, $4 }' /proc/self/mounts)
         umount -R /sys/fs/cgroup
