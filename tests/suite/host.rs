@@ -2,13 +2,12 @@
 
 use crate::netns::Netns;
 use crate::planted::Tree;
-use crate::process::{Cmd, Line, Output, Running, soon, until};
+use crate::process::{Cmd, Line, Output, PATIENCE, Running, soon, until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -204,7 +203,7 @@ impl Host {
     /// Everything that a failed command must leave as it was.
     pub fn snapshot(&self) -> Snapshot {
         // A removal before may still be at it.
-        soon(Duration::from_secs(10), || below(&self.store.join("trash"), 1).is_empty());
+        soon(PATIENCE, || below(&self.store.join("trash"), 1).is_empty());
         let mut things = BTreeSet::new();
         for dir in ["containers", "names", "refs", "images", "layers", "volumes", "tmp", "trash"] {
             things.extend(below(&self.store.join(dir), 2));
@@ -217,7 +216,7 @@ impl Host {
     /// Nothing changed since the snapshot, at the latest when the last process of ours has tidied up.
     #[track_caller]
     pub fn unchanged(&self, before: &Snapshot) {
-        let limit = Duration::from_secs(10);
+        let limit = PATIENCE;
         let same = soon(limit, || self.snapshot().things == before.things);
         let now = self.snapshot().things;
         let (gone, new) = (before.things.difference(&now), now.difference(&before.things));
@@ -293,7 +292,7 @@ impl Drop for Host {
         rm.env("MYDOCKER_ROOT", &self.store).env("MYDOCKER_RUN", &self.run_dir).args(["rm", "-f"]).args(&ids);
         let removed = if ids.is_empty() { None } else { rm.output().ok() };
         let mut left = Vec::new();
-        let is_clean = soon(Duration::from_secs(10), || {
+        let is_clean = soon(PATIENCE, || {
             left = self.left();
             left.is_empty()
         });

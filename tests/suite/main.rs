@@ -74,3 +74,4 @@ mod volumes;
 mod volumeverbs;
 mod walls;
 mod watch;
+mod zstd;

@@ -129,7 +129,7 @@ impl Netns {
             [only(before, &now, "-"), only(&now, before, "+")].concat()
         };
         let mut last = difference();
-        crate::process::soon(std::time::Duration::from_secs(10), || {
+        crate::process::soon(crate::process::PATIENCE, || {
             last = difference();
             last.is_empty()
         });
