@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long what somebody wrote before his end may be on its way through a terminal.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_millis(5);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// How long a daemon may take to begin.
-const BEGINNING: Duration = Duration::from_mins(1);
+const BEGINNING: Duration = Duration::from_secs(60);
 
 /// A stage.
 pub struct Stage {
