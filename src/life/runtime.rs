@@ -14,13 +14,15 @@ pub use init::Manner;
 pub use states::{Known, all, find};
 pub use terminal::Console;
 
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{at, file, proc, sys, time};
+use crate::kernel::{at, file, proc, sys, time, words};
 use crate::life::control::{self, Message};
 use crate::life::provide;
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
+use crate::spec::map::Map;
 use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State};
+use crate::spec::text;
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
 use alloc::boxed::Box;
@@ -85,17 +87,12 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
     let linux = config.linux.as_ref().unwrap_or(&no_linux);
     let process = config.process.as_ref().unwrap_or(&no_process);
     let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
-    let net = |key: &String| key.starts_with("net.") && !spaces.has(raw::CLONE_NEWNET);
-    let is_missing = |there: bool| !there;
     for (is_wrong, what) in [
-        (is_missing(config.version.starts_with("1.")), "ociVersion: only versions 1.x are known here"),
+        (!config.version.starts_with("1."), "ociVersion: only versions 1.x are known here"),
         (config.root.is_none(), "root is missing"),
         (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
+        (config.process.is_some() && process.args.is_empty(), "process.args is missing"),
         (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
-        (
-            linux.sysctl.iter().flat_map(crate::spec::map::Map::keys).any(net),
-            "linux.sysctl: net.* needs a network namespace of its own",
-        ),
         (linux.net_devices.is_some(), "linux.netDevices: not possible here"),
         (linux.intel_rdt.is_some(), "linux.intelRdt: not possible here"),
         (linux.memory_policy.is_some(), "linux.memoryPolicy: not possible here"),
@@ -105,7 +102,29 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
             return Err(Error::new(what));
         }
     }
+    if let Some(key) = linux.sysctl.iter().flat_map(Map::keys).find(|key| !is_own_parameter(key, spaces)) {
+        let why = "it would change the host: only parameters of namespaces of its own can be set";
+        return Err(Error::new(format_args!("linux.sysctl: {}: {why}", escaped(key))));
+    }
     Ok(())
+}
+
+/// Whether a kernel parameter is one of namespaces that are not the host's. namespaces(7)
+fn is_own_parameter(key: &str, spaces: &Spaces) -> bool {
+    const IPC: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni \
+                       kernel.shm_rmid_forced";
+    // Both ways to write it: with dots, or as the path.
+    let key = text::replace(key, "/", ".");
+    let flag = if key.starts_with("net.") {
+        raw::CLONE_NEWNET
+    } else if key.starts_with("fs.mqueue.") || words::has(IPC, &key) {
+        raw::CLONE_NEWIPC
+    } else if key == "kernel.domainname" {
+        raw::CLONE_NEWUTS
+    } else {
+        return false;
+    };
+    spaces.has(flag) && !key.contains("..")
 }
 
 fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {

@@ -35,12 +35,14 @@ pub struct Reader<'a> {
     /// The way to the part of a record that is not what it has to be, the last step first; and whether it is there at all.
     blamed: Vec<&'static str>,
     is_there: bool,
+    /// Whether one thing is no list of one.
+    pub is_strict: bool,
 }
 
 impl<'a> Reader<'a> {
     /// At the first value.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, blamed: Vec::new(), is_there: true }
+        Self { text, at: 0, blamed: Vec::new(), is_there: true, is_strict: false }
     }
 
     /// The next byte that is no blank, and stays; 0 at the end.

@@ -573,6 +573,7 @@ mod tests {
             ("\"cwd\":\"/\",", "", "line 1, column 45: process.cwd is missing"),
             ("\"r\"", "5", "line 2, column 16: root.path is not what it has to be"),
             ("null", "[1]", "line 1, column 52: process.args is not what it has to be"),
+            ("null", "\"sh\"", "line 1, column 51: process.args is not what it has to be"),
             ("}]}", "", "line 2, column 30: this is not JSON"),
         ] {
             assert_eq!(wrong(&whole.replace(from, to)), error, "{from}");

@@ -47,6 +47,7 @@ pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
 /// missing`.
 pub fn from_document(record: &mut dyn Record, text: &str) -> Result<()> {
     let mut json = Reader::new(text);
+    json.is_strict = true;
     if read_record(record, Some(&mut json), None) && json.is_over() {
         return Ok(());
     }
@@ -192,7 +193,7 @@ fn read_list(list: &mut dyn List, json: Option<&mut Reader<'_>>) -> bool {
     let Some(json) = json else { return true };
     let mut add = |json: &mut Reader<'_>| list.add().is_some_and(|part| part.read(Some(json)));
     if !json.take(b'[') {
-        return add(json);
+        return !json.is_strict && add(json);
     }
     while json.next(b']') {
         if !add(json) {

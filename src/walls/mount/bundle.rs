@@ -210,7 +210,10 @@ impl Building<'_, '_> {
                 let attributes = MountAttrFlags::from_bits_retain(tree::attributes(options.own.set, 0).0 as u32);
                 let writable = options.own.set & raw::MS_RDONLY == 0;
                 groups(target.as_fd(), &(self.cgroups)()?, attributes, writable)?;
-                self.again(path)?
+                let tree = self.again(path)?;
+                // Where they are the host's own mounts, these have what the host gave them.
+                self::attributes(&tree, tree::can_protect_all(), options.own.set & !OURS, 0)?;
+                tree
             }
             None => {
                 if kind == "tmpfs" && !is_new && !options.has(raw::MS_REMOUNT) {
