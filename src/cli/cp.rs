@@ -8,7 +8,6 @@ use super::{OK, human, note, open_store, print_error, seal};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::start;
 use mydocker::kernel::{at, file, sys};
 use mydocker::life::copy::{self, Copied, Copy};
 use mydocker::store::containers;
@@ -38,12 +37,10 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     seal()?;
     let store = open_store()?;
     let mut container = containers::find(&store, word)?;
-    let cwd = start::current_dir();
-    let absolute = || file::absolute(cwd.as_deref().unwrap_or("/"), typed);
     let request = Copy {
         word,
         inside,
-        outside: (typed != "-").then(|| (typed.as_str(), absolute())),
+        outside: (typed != "-").then(|| (typed.as_str(), super::absolute(typed))),
         keeps_owners: parsed.on("archive"),
         follows: parsed.on("follow-link"),
     };
@@ -66,7 +63,7 @@ pub fn cp(parsed: &Parsed) -> Result<u8> {
     }
     let is_stream = request.outside.is_none();
     if !is_quiet && (is_into || !is_stream) {
-        let to = if is_into { destination.clone() } else { absolute() };
+        let to = if is_into { destination.clone() } else { super::absolute(typed) };
         print_error(&summary(&copied, &to));
     }
     Ok(OK)

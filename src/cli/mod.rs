@@ -152,9 +152,10 @@ pub fn open_store_as_we_are() -> Result<Opened> {
 
 static SEALED: AtomicBool = AtomicBool::new(false);
 
-/// A path from our current directory on.
+/// A path from our current directory on, which is asked for only where it matters.
 pub fn absolute(path: &str) -> String {
-    file::absolute(start::current_dir().as_deref().unwrap_or("/"), path)
+    let base = if path.starts_with('/') { None } else { start::current_dir() };
+    file::absolute(base.as_deref().unwrap_or("/"), path)
 }
 
 /// Becomes a copy of this program that nobody can write to. For the verbs whose processes enter containers. Who is not

@@ -168,7 +168,11 @@ pub fn send(socket: BorrowedFd<'_>, message: &Message) -> Result<()> {
 
 /// Says a sentence, and hands a descriptor over with it.
 pub fn send_with(socket: BorrowedFd<'_>, message: &Message, fd: Option<BorrowedFd<'_>>) -> Result<()> {
-    let bytes = encode(message);
+    send_bytes(socket, &encode(message), fd).tried("talk to the container's monitor")
+}
+
+/// The same for anybody who understands something else.
+pub fn send_bytes(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> core::result::Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds = fd.map(|fd| [fd]);
@@ -176,9 +180,9 @@ pub fn send_with(socket: BorrowedFd<'_>, message: &Message, fd: Option<BorrowedF
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
     }
     loop {
-        match sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
+        match sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
             Err(Errno::INTR | Errno::CONNRESET) => {} // see `receive`; then it is EPIPE
-            other => return other.tried("talk to the container's monitor").map(drop),
+            other => return other.map(drop),
         }
     }
 }

@@ -108,7 +108,7 @@ pub fn become_program(
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
     }
-    let lock = || walls::lock(program.spec, &user, program.filter);
+    let lock = || walls::lock(program.spec.security.no_new_privileges, &user, program.filter).map(drop);
     let is_locked = program.is_outside && enter_pid_namespace(program, sync, &lock)?;
     // What is locked has no power to lock itself again.
     let lock = || if is_locked { Ok(()) } else { lock() };

@@ -3,7 +3,7 @@
 //! | | its command ends | a person stops it | the wait is over | the start fails |
 //! |---|---|---|---|---|
 //! | it runs | waits or leaves, as the policy has it | stays: its end will follow | | |
-//! | it waits | | leaves | starts it | leaves |
+//! | it waits | | leaves | starts it, or leaves if it was stopped | leaves |
 
 use crate::spec::{Policy, Restart, State, Status};
 
@@ -75,12 +75,13 @@ pub fn next(restart: Restart, past: &mut Past, phase: Phase, event: Event) -> Ac
             past.restarts += 1;
             Action::Wait(past.wait_ms)
         }
-        (Phase::Running, Event::Stopped) => {
+        (_, Event::Stopped) => {
             past.is_stopped = true;
-            Action::Stay
+            if matches!(phase, Phase::Running) { Action::Stay } else { Action::Leave }
         }
-        (Phase::Waiting, Event::Due) => Action::Start,
-        (Phase::Waiting, Event::Stopped | Event::Failed) => Action::Leave,
+        // Who stopped it may have done so at that very moment.
+        (Phase::Waiting, Event::Due) if !past.is_stopped => Action::Start,
+        (Phase::Waiting, Event::Due | Event::Failed) => Action::Leave,
         (Phase::Running, Event::Due | Event::Failed) | (Phase::Waiting, Event::Ended(..)) => Action::Stay,
     }
 }
@@ -178,5 +179,9 @@ mod tests {
         {
             assert_eq!(next(ALWAYS, &mut Past::default(), Phase::Waiting, event), action);
         }
+        // At the very moment when the wait is over.
+        let mut past = Past::default();
+        assert_eq!(next(ALWAYS, &mut past, Phase::Waiting, Event::Stopped), Action::Leave);
+        assert_eq!(next(ALWAYS, &mut past, Phase::Waiting, Event::Due), Action::Leave);
     }
 }

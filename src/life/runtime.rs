@@ -18,10 +18,10 @@ use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::process::{self, Child};
 use crate::kernel::{at, file, proc, sys, time, words};
 use crate::life::control::{self, Message};
-use crate::life::provide;
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
+use crate::life::{provide, run};
 use crate::spec::map::Map;
-use crate::spec::oci::{Bundle, Hooks, Linux, Process, Resources, State};
+use crate::spec::oci::{Bundle, Linux, Process, Resources, State};
 use crate::spec::text;
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
@@ -149,9 +149,7 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
     let Some((plan, sync, _)) = moved else { sys::exit(1) };
     drop(plan);
     if let Err(error) = provide(known, linux, spaces, &child, sync.as_fd()) {
-        let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
-        process::wait(child.pidfd.as_fd());
-        return Err(error);
+        return Err(run::end(&child, error));
     }
     let mut is_early = init::has_early_hooks(known);
     let mut noted = (0, 0);
@@ -160,12 +158,8 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
         if !core::mem::take(&mut is_early) {
             return Ok(true);
         }
-        let hooks = known.state.config.hooks.as_ref();
-        let all = Hooks::default();
-        let hooks = hooks.unwrap_or(&all);
-        let state = known.tell("creating", child.pid) + "}";
-        hooks::run("prestart", &hooks.prestart, &state)?;
-        hooks::run("createRuntime", &hooks.create_runtime, &state)?;
+        hooks::run(known, "prestart", |all| &all.prestart, "creating", child.pid)?;
+        hooks::run(known, "createRuntime", |all| &all.create_runtime, "creating", child.pid)?;
         control::send(sync.as_fd(), &Message::Done).map(|()| false)
     };
     let (child, terminal) = terminal::hear(child, sync.as_fd(), console, &mut step)?;
@@ -174,12 +168,10 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
         process::wait(child.pidfd.as_fd());
         return Err(Error::new("the container's first process ended before it was ready"));
     }
-    if let Err(error) = known.write() {
-        let _ = sys::signal(child.pidfd.as_fd(), SIGKILL);
-        process::wait(child.pidfd.as_fd());
-        return Err(error);
+    match known.write() {
+        Ok(()) => Ok(Program { child, terminal }),
+        Err(error) => Err(run::end(&child, error)),
     }
-    Ok(Program { child, terminal })
 }
 
 /// What a child in a user namespace waits for: its ids, and what it mounts of the host.
@@ -210,10 +202,7 @@ pub fn start(known: &Known) -> Result<()> {
     if !gate::open(known.dir.as_fd())? {
         return Err(refuse("running"));
     }
-    match &known.state.config.hooks {
-        Some(all) => hooks::run("poststart", &all.poststart, &(known.tell("running", known.state.pid) + "}")),
-        None => Ok(()),
-    }
+    hooks::run(known, "poststart", |all| &all.poststart, "running", known.state.pid)
 }
 
 /// Sends a signal to its first process, or to all that it has.
@@ -223,10 +212,7 @@ pub fn kill(known: &Known, signal: i32, all: bool) -> Result<()> {
     if all || signal == SIGKILL && !has_own_pids {
         return cgroup::signal_all(known.place()?, signal);
     }
-    let Some(init) = known.init() else {
-        return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
-    };
-    sys::signal(init.as_fd(), signal).tried_to("send a signal to container", &known.id)
+    sys::signal(known.running()?.as_fd(), signal).tried_to("send a signal to container", &known.id)
 }
 
 /// Removes a container that has ended, was never started, or (`force`) is killed for it.
@@ -243,10 +229,7 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     }
     take_down(known)?;
     states::remove(root, &known.id)?;
-    match &known.state.config.hooks {
-        Some(all) => hooks::run("poststop", &all.poststop, &(known.tell("stopped", 0) + "}")),
-        None => Ok(()),
-    }
+    hooks::run(known, "poststop", |all| &all.poststop, "stopped", 0)
 }
 
 /// Kills what is left, and takes away what is ours.
@@ -266,9 +249,7 @@ pub fn pause(known: &Known, frozen: bool) -> Result<()> {
 
 /// Changes the limits that are given.
 pub fn update(known: &Known, resources: &Resources) -> Result<()> {
-    if known.init().is_none() {
-        return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
-    }
+    known.running()?;
     cgroup::update_bundle(known.place()?, resources)
 }
 

@@ -147,16 +147,18 @@ pub fn become_user(spec: &Spec, identity: &privs::Identity<'_>, cgroup: &cgroup:
     privs::enter(spec, identity, cgroup.filters_devices())
 }
 
-/// child: the last wall. What follows are execve and, if that fails, a report and the end.
-pub fn lock(spec: &Spec, user: &privs::User, filter: Option<&seccomp::Filter>) -> Result<()> {
-    if spec.security.no_new_privileges {
+/// child: the last wall. What follows are execve and, if that fails, a report and the end. Returns the descriptor for who
+/// decides about calls, which only the filter of a bundle has.
+pub fn lock(no_new_privileges: bool, user: &privs::User, filter: Option<&seccomp::Filter>) -> Result<Option<OwnedFd>> {
+    if no_new_privileges {
         privs::forbid_new()?;
     }
+    let mut decides = None;
     if let Some(filter) = filter {
         privs::raise()?;
-        let _ = seccomp::enter(filter)?; // a container of ours has no listener
+        decides = seccomp::enter(filter)?;
     }
-    privs::lock(user)
+    privs::lock(user).map(|()| decides)
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first. What takes

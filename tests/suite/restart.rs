@@ -80,7 +80,8 @@ fn between_two_runs() {
     let begun = Instant::now();
     h.ok("stop box");
     assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
-    assert!(h.field("box", "Status").starts_with("Exited (4) "));
+    let status = h.field("box", "Status");
+    assert!(status.starts_with("Exited (4) "), "{status}");
     assert_eq!(state(&h, "box", "was_stopped"), "true");
 }
 

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use mydocker::error::{Error, Result, Tried};
+use mydocker::error::{Result, Tried};
 use mydocker::kernel::{at, io, proc, process, time};
 use mydocker::life::runtime;
 use mydocker::walls::cgroup;
@@ -83,9 +83,7 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
         return Err(bad("--interval: it is longer than 0"));
     }
     loop {
-        let Some(init) = known.init() else {
-            return Err(Error::new(format_args!("container not running: {} is stopped", known.id)));
-        };
+        let init = known.running()?;
         let usage = cgroup::usage(known.place()?)?;
         let limit = usage.pids_limit.unwrap_or(0);
         print(&format!(

@@ -1,11 +1,12 @@
 //! Programs that an engine has run at moments of a container's life. config.md of the runtime specification, "POSIX-platform
 //! Hooks"
 
+use super::states::Known;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{io, process, sys};
 use crate::life::control;
 use crate::life::program;
-use crate::spec::oci::Hook;
+use crate::spec::oci::{Hook, Hooks};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,10 +17,13 @@ use rustix::fs::{MemfdFlags, SeekFrom};
 const COMPLAINT_BYTES_MAX: usize = 1024;
 const SIGKILL: i32 = 9;
 
-/// Runs them in order; each gets the state on its standard input. The first one that fails is the end.
-pub fn run(kind: &str, hooks: &[Hook], state: &str) -> Result<()> {
+/// Runs those of a kind, which `pick` knows, in order; each gets the state on its standard input, with this status and the pid
+/// of the first process. The first one that fails is the end.
+pub fn run(known: &Known, kind: &str, pick: fn(&Hooks) -> &[Hook], status: &str, pid: i32) -> Result<()> {
+    let hooks = known.state.config.hooks.as_ref().map_or(&[][..], pick);
+    let state = if hooks.is_empty() { String::new() } else { known.tell(status, pid) + "}" };
     for hook in hooks {
-        run_one(hook, state).map_err(|e| e.reword(&|what| format!("{kind} hook {}: {what}", hook.path)))?;
+        run_one(hook, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {}: {what}", hook.path)))?;
     }
     Ok(())
 }

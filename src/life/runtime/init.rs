@@ -16,7 +16,7 @@ use crate::spec::oci::{self, Linux, Process};
 use crate::spec::record;
 use crate::walls::privs::{self, User, schedule};
 use crate::walls::seccomp::Filter;
-use crate::walls::{cgroup, ids, mount, net, seccomp, sysctl};
+use crate::walls::{self, cgroup, ids, mount, net, sysctl};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -79,9 +79,7 @@ fn enter(plan: &Plan<'_>, sync: OwnedFd) -> Result<Never> {
     let _ = control::send(sync.as_fd(), &Message::Done); // whoever has died meanwhile has said so by the next line's end
     drop(sync);
     gate::wait(gate.as_fd())?;
-    if let Some(all) = config.hooks.as_ref().filter(|all| !all.start_container.is_empty()) {
-        hooks::run("startContainer", &all.start_container, &(known.tell("created", ready.pid) + "}"))?;
-    }
+    hooks::run(known, "startContainer", |all| &all.start_container, "created", ready.pid)?;
     Err(finish(process, &ready, plan.filter.as_ref(), *manner))
 }
 
@@ -127,9 +125,7 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     let place = known.place()?;
     let mut groups = || cgroup::visible_at(place, joined, has_own_groups);
     let built = mount::build_bundle(&known.state.bundle, config, sources, &mut groups)?;
-    if let Some(all) = config.hooks.as_ref().filter(|all| !all.create_container.is_empty()) {
-        hooks::run("createContainer", &all.create_container, &(known.tell("creating", pid) + "}"))?;
-    }
+    hooks::run(known, "createContainer", |all| &all.create_container, "creating", pid)?;
     if let Some(parameters) = &linux.sysctl {
         sysctl::enter(parameters)?;
     }
@@ -259,16 +255,11 @@ pub fn finish(process: &Process, ready: &Ready, filter: Option<&Filter>, manner:
         sys::reset_signals();
         outlive();
         ready.labels.enter()?;
-        if process.no_new_privileges == Some(true) {
-            privs::forbid_new()?;
+        let decides = walls::lock(process.no_new_privileges == Some(true), &ready.user, filter)?;
+        match (decides, &ready.listener) {
+            (Some(fd), Some((socket, state))) => terminal::send(socket.as_fd(), state.as_bytes(), fd.as_fd()),
+            _ => Ok(()),
         }
-        if let Some(filter) = filter {
-            privs::raise()?;
-            if let (Some(fd), Some((socket, state))) = (seccomp::enter(filter)?, &ready.listener) {
-                terminal::send(socket.as_fd(), state.as_bytes(), fd.as_fd())?;
-            }
-        }
-        privs::lock(&ready.user)
     };
     match lock() {
         Ok(()) => program::exec(&process.args, &ready.env),

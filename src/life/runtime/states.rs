@@ -109,6 +109,11 @@ impl Known {
         is_it.then_some(pidfd)
     }
 
+    /// The same; an error in runc's words if it has.
+    pub fn running(&self) -> Result<OwnedFd> {
+        self.init().ok_or_else(|| Error::new(format_args!("container not running: {} is stopped", self.id)))
+    }
+
     /// How far it is in its life, in the specification's words.
     pub fn status(&self) -> &'static str {
         if self.init().is_none() {

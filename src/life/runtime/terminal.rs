@@ -1,19 +1,13 @@
 //! What the maker of a process hears of it on its way, and where its terminal goes.
 
 use crate::error::{Error, Result, Tried};
+use crate::kernel::at;
 use crate::kernel::process::{self, Child};
-use crate::kernel::{at, sys};
 use crate::life::control::{self, Message};
+use crate::life::run;
 use alloc::string::String;
-use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::IoSlice;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    connect, sendmsg, socket_with,
-};
-
-const SIGKILL: i32 = 9;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 /// Who holds the terminal of a process.
 pub enum Console {
@@ -56,11 +50,7 @@ pub fn hear(
         match next(&mut child) {
             Ok(false) => {}
             Ok(true) => return Ok((child, terminal)),
-            Err(error) => {
-                let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may be gone already
-                process::wait(child.pidfd.as_fd());
-                return Err(error);
-            }
+            Err(error) => return Err(run::end(&child, error)),
         }
     }
 }
@@ -81,10 +71,5 @@ pub fn dial(path: &str) -> Result<OwnedFd> {
 
 /// Says something there, and hands a descriptor over.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [fd];
-    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    let sent = sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
-    sent.tried("hand a descriptor over").map(drop)
+    control::send_bytes(socket, bytes, Some(fd)).tried("hand a descriptor over")
 }
