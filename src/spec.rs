@@ -14,6 +14,7 @@ pub mod network;
 pub mod oci;
 pub mod port;
 pub mod record;
+pub mod schema;
 pub mod subnet;
 pub mod text;
 

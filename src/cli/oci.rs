@@ -170,7 +170,7 @@ fn document(path: &str) -> Result<String> {
 }
 
 /// A document as a record.
-fn read(record: &mut dyn record::Record, path: &str) -> Result<()> {
+fn read(record: &mut dyn record::Part, path: &str) -> Result<()> {
     record::from_document(record, &document(path)?).map_err(|error| error.reword(&|what| format!("{path}, {what}")))
 }
 

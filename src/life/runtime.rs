@@ -128,9 +128,9 @@ fn is_own_parameter(key: &str, spaces: &Spaces) -> bool {
 }
 
 fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {
-    let no_linux = Linux::default();
     let gate = gate::make(known.dir.as_fd())?;
-    let resources = known.state.config.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    let no_linux = Linux::default();
+    let resources = known.state.config.linux.as_ref().unwrap_or(&no_linux).resources.value();
     let (joined, made_cgroup) = cgroup::prepare_bundle(Place::at(&known.state.cgroup)?, resources)?;
     known.state.made_cgroup = made_cgroup;
     let linux = known.state.config.linux.as_ref().unwrap_or(&no_linux);
@@ -250,7 +250,7 @@ pub fn pause(known: &Known, frozen: bool) -> Result<()> {
 /// Changes the limits that are given.
 pub fn update(known: &Known, resources: &Resources) -> Result<()> {
     known.running()?;
-    cgroup::update_bundle(known.place()?, resources)
+    cgroup::update_bundle(known.place()?, resources.value())
 }
 
 /// Runs one more program in it.

@@ -119,6 +119,11 @@ impl<'a> Reader<'a> {
         if self.skip() { self.text.get(start..self.at) } else { None }
     }
 
+    /// What has been passed since a place.
+    pub fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
     /// Offset of the place, in bytes.
     pub const fn at(&self) -> usize {
         self.at

@@ -3,6 +3,7 @@
 
 use super::map::Map;
 use super::record::{Raw, record};
+use super::schema::kept;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -237,7 +238,7 @@ pub struct Linux {
     /// Where its cgroup is: from the root of each hierarchy, or below ours.
     pub cgroups_path: Option<String>,
     /// Limits of all its processes together.
-    pub resources: Option<Resources>,
+    pub resources: Resources,
     /// `shared`, `slave`, `private` or `unbindable`, and the same with an r in front.
     pub propagation: Option<String>,
     /// The system call filter, as it is written.
@@ -304,165 +305,6 @@ pub struct Node {
     pub gid: Option<u32>,
 }
 
-/// Limits. What is missing stays as it is.
-#[derive(Default)]
-pub struct Resources {
-    /// Which device nodes can be used, later ones after earlier ones.
-    pub devices: Vec<DeviceRule>,
-    /// Memory.
-    pub memory: Option<Memory>,
-    /// CPU time.
-    pub cpu: Option<Cpu>,
-    /// Tasks.
-    pub pids: Option<Pids>,
-    /// Disks.
-    pub block_io: Option<BlockIo>,
-    /// Large pages.
-    pub huge_pages: Vec<HugePages>,
-    /// Packets (cgroup v1 only).
-    pub network: Option<NetworkClass>,
-    /// RDMA: not possible here.
-    pub rdma: Option<Raw>,
-    /// Files of cgroup v2 and what is written to them.
-    pub unified: Option<Map<String, String>>,
-}
-
-/// A rule about device nodes.
-#[derive(Default)]
-pub struct DeviceRule {
-    /// Or not.
-    pub allow: bool,
-    /// `a`, `b` or `c`; without one `a`.
-    pub kind: Option<String>,
-    /// Without one every number; so is -1.
-    pub major: Option<i64>,
-    /// Likewise.
-    pub minor: Option<i64>,
-    /// Some of `r`, `w` and `m`; without one all.
-    pub access: Option<String>,
-}
-
-/// Limits of memory in bytes; -1 is no limit.
-#[derive(Default)]
-pub struct Memory {
-    /// Memory.
-    pub limit: Option<i64>,
-    /// What is left to it when memory is short.
-    pub reservation: Option<i64>,
-    /// Memory and swap together.
-    pub swap: Option<i64>,
-    /// The kernel's memory for it (older kernels with cgroup v1 only).
-    pub kernel: Option<i64>,
-    /// Likewise for TCP.
-    pub kernel_tcp: Option<i64>,
-    /// 0 to 100 (cgroup v1 only).
-    pub swappiness: Option<u64>,
-    /// Whether processes wait instead of being killed (cgroup v1 only).
-    pub no_oom_killer: Option<bool>,
-    /// Whether a limit below what is in use is refused.
-    pub check_before_update: Option<bool>,
-}
-
-/// Limits of CPU time.
-#[derive(Default)]
-pub struct Cpu {
-    /// Relative weight, 2 to 262144.
-    pub shares: Option<u64>,
-    /// Microseconds in a period; -1 is no limit.
-    pub quota: Option<i64>,
-    /// Microseconds that may be saved up.
-    pub burst: Option<u64>,
-    /// Microseconds.
-    pub period: Option<u64>,
-    /// Microseconds in a period of realtime scheduling (cgroup v1 only).
-    pub realtime_runtime: Option<i64>,
-    /// Microseconds.
-    pub realtime_period: Option<u64>,
-    /// `0-3,7`.
-    pub cpus: Option<String>,
-    /// Memory nodes.
-    pub mems: Option<String>,
-    /// Whether it runs only when nobody else does (1).
-    pub idle: Option<i64>,
-}
-
-/// How many tasks.
-#[derive(Default)]
-pub struct Pids {
-    /// 0 and less are no limit.
-    pub limit: Option<i64>,
-}
-
-/// Limits of disks.
-#[derive(Default)]
-pub struct BlockIo {
-    /// 10 to 1000.
-    pub weight: Option<u32>,
-    /// Likewise, against its own sub-groups (cgroup v1 only, with CFQ).
-    pub leaf_weight: Option<u32>,
-    /// Of single disks.
-    pub weights: Vec<DiskWeight>,
-    /// Bytes in a second.
-    pub read_bytes: Vec<Throttle>,
-    /// Bytes in a second.
-    pub write_bytes: Vec<Throttle>,
-    /// Operations in a second.
-    pub reads: Vec<Throttle>,
-    /// Operations in a second.
-    pub writes: Vec<Throttle>,
-}
-
-/// The weight of one disk.
-#[derive(Default)]
-pub struct DiskWeight {
-    /// Its number.
-    pub major: i64,
-    /// Its number.
-    pub minor: i64,
-    /// 10 to 1000.
-    pub weight: Option<u32>,
-    /// See [`BlockIo::leaf_weight`].
-    pub leaf_weight: Option<u32>,
-}
-
-/// The limit of one disk.
-#[derive(Default)]
-pub struct Throttle {
-    /// Its number.
-    pub major: i64,
-    /// Its number.
-    pub minor: i64,
-    /// In a second.
-    pub rate: u64,
-}
-
-/// A limit of large pages.
-#[derive(Default)]
-pub struct HugePages {
-    /// `2MB`.
-    pub size: String,
-    /// Bytes.
-    pub limit: u64,
-}
-
-/// What packets are marked with.
-#[derive(Default)]
-pub struct NetworkClass {
-    /// net_cls.classid
-    pub class: Option<u32>,
-    /// net_prio.ifpriomap
-    pub priorities: Vec<NetworkPriority>,
-}
-
-/// The priority of packets on one link.
-#[derive(Default)]
-pub struct NetworkPriority {
-    /// The link.
-    pub name: String,
-    /// Its priority.
-    pub priority: u32,
-}
-
 /// personality(2)
 #[derive(Default)]
 pub struct Personality {
@@ -489,6 +331,40 @@ pub struct State {
     pub made_cgroup: bool,
     /// What was asked for.
     pub config: Bundle,
+}
+
+/// What is kept as it is written. `Value::at` takes the specification's names.
+const SCHEMA: &str = concat!(
+    // Devices: later rules after earlier ones. hugepageLimits, rdma and network.priorities: see there.
+    "Resources devices:[Rule memory:Memory cpu:Cpu pids:Pids blockIO:Disks hugepageLimits:[HugePages network:Network ",
+    "rdma:any unified:{text\n",
+    // Kinds are `a`, `b` or `c`; without one `a`. Without a number, or with -1, every one; without an access all of `rwm`.
+    "Rule allow!bool type:text major:i64 minor:i64 access:text\n",
+    // Bytes; -1 is no limit. `swap` is memory and swap together; swappiness and disableOOMKiller are for cgroup v1 only. With
+    // checkBeforeUpdate a limit below what is in use is refused.
+    "Memory limit:i64 reservation:i64 swap:i64 kernel:i64 kernelTCP:i64 swappiness:u64 disableOOMKiller:bool ",
+    "checkBeforeUpdate:bool\n",
+    // Shares are relative, 2 to 262144. Microseconds; a quota of -1 is no limit, a burst is what may be saved up. Realtime is for
+    // cgroup v1 only. Lists of CPUs and memory nodes. `idle` is 1 for what runs only when nobody else does.
+    "Cpu shares:u64 quota:i64 burst:u64 period:u64 realtimeRuntime:i64 realtimePeriod:u64 cpus:text mems:text idle:i64\n",
+    // 0 and less are no limit.
+    "Pids limit:i64\n",
+    // Weights are 10 to 1000; leaf weights, against sub-groups of its own, are for cgroup v1 only.
+    "Disks weight:u32 leafWeight:u32 weightDevice:[DiskWeight throttleReadBpsDevice:[Throttle ",
+    "throttleWriteBpsDevice:[Throttle throttleReadIOPSDevice:[Throttle throttleWriteIOPSDevice:[Throttle\n",
+    "DiskWeight major!i64 minor!i64 weight:u32 leafWeight:u32\n",
+    // In a second.
+    "Throttle major!i64 minor!i64 rate!u64\n",
+    // `2MB`, and bytes.
+    "HugePages pageSize!text limit!u64\n",
+    // What packets are marked with, and their priority on single links (cgroup v1 only).
+    "Network classID:u32 priorities:[Priority\n",
+    "Priority name!text priority!u32\n",
+);
+
+kept! { SCHEMA:
+    /// Limits. What is missing stays as it is.
+    Resources
 }
 
 record! {
@@ -525,28 +401,6 @@ record! {
     TimeOffsets { monotonic, boottime }
     Offset { secs, nanosecs }
     Node { kind = "type", path, major, minor, mode = "fileMode", uid, gid }
-    Resources {
-        devices, memory, cpu, pids, block_io = "blockIO", huge_pages = "hugepageLimits", network, rdma, unified
-    }
-    DeviceRule { allow, kind = "type", major, minor, access }
-    Memory {
-        limit, reservation, swap, kernel, kernel_tcp = "kernelTCP", swappiness, no_oom_killer = "disableOOMKiller",
-        check_before_update = "checkBeforeUpdate"
-    }
-    Cpu {
-        shares, quota, burst, period, realtime_runtime = "realtimeRuntime", realtime_period = "realtimePeriod", cpus,
-        mems, idle
-    }
-    Pids { limit }
-    BlockIo {
-        weight, leaf_weight = "leafWeight", weights = "weightDevice", read_bytes = "throttleReadBpsDevice",
-        write_bytes = "throttleWriteBpsDevice", reads = "throttleReadIOPSDevice", writes = "throttleWriteIOPSDevice"
-    }
-    DiskWeight { major, minor, weight, leaf_weight = "leafWeight" }
-    Throttle { major, minor, rate }
-    HugePages { size = "pageSize", limit }
-    NetworkClass { class = "classID", priorities }
-    NetworkPriority { name, priority }
     Personality { domain, flags }
     State { bundle, pid, born, created, cgroup, made_cgroup, config }
 }

@@ -45,10 +45,10 @@ pub fn from_json(record: &mut dyn Part, text: &str) -> bool {
 
 /// The same for a document of somebody else's, whose error says what is wrong where in it: `line 3, column 7: root.path is
 /// missing`.
-pub fn from_document(record: &mut dyn Record, text: &str) -> Result<()> {
+pub fn from_document(record: &mut dyn Part, text: &str) -> Result<()> {
     let mut json = Reader::new(text);
     json.is_strict = true;
-    if read_record(record, Some(&mut json), None) && json.is_over() {
+    if record.read(Some(&mut json)) && json.is_over() {
         return Ok(());
     }
     let (line, column) = tree::place(text, json.at());

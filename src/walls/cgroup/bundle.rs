@@ -10,8 +10,7 @@ use super::{Joined, is_refused, look_in, open_tasks, rules, v1, v2, values};
 use crate::error::{Error, Result, escaped};
 use crate::kernel::{at, process, words};
 use crate::spec::Rate;
-use crate::spec::oci::{BlockIo, Memory, Resources};
-use crate::spec::record::Record;
+use crate::spec::schema::Value as Asked;
 use crate::spec::text;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -95,18 +94,20 @@ impl Plan<'_> {
         ))
     }
 
-    /// A field of [`VALUES`], as JSON. Others are passed over.
-    fn add_field(&mut self, field: &str, json: &str) -> Result<()> {
-        let files = VALUES.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' ')?.split_once(' '));
-        let Some((v1, v2)) = files else { return Ok(()) };
+    /// A field with its files, a line of [`VALUES`].
+    fn add_field(&mut self, line: &str, resources: Asked<'_>) -> Result<()> {
+        let mut words = line.split(' ');
+        let (Some(field), Some(v1), Some(v2)) = (words.next(), words.next(), words.next()) else { return Ok(()) };
+        let value = resources.at(field);
+        let asked = value.text();
         let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
-        let (text, is_none) = match json {
+        let (text, is_none) = match value.json() {
             "0" if v1 == "pids.max" => (none, true),
             "0" | "false" if words::has(ZEROS, field) => ("0", field != "memory.swappiness"),
-            "null" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
+            "" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
             "true" => ("1", false),
-            _ if json.starts_with('-') => (none, true),
-            _ => (json.trim_matches('"'), false), // a list of CPUs may be "0"
+            json if json.starts_with('-') => (none, true),
+            _ => (&*asked, false), // a list of CPUs may be "0"
         };
         if self.v2 && v2 == "=" {
             return Ok(());
@@ -119,9 +120,9 @@ impl Plan<'_> {
     }
 
     /// The weight of all disks, or of the one whose numbers stand before it.
-    fn add_weight(&mut self, field: &str, v1: &str, disk: &str, weight: u32) -> Result<()> {
+    fn add_weight(&mut self, field: &str, v1: &str, disk: &str, weight: u64) -> Result<()> {
         let plain = format!("{disk}{weight}");
-        let text = if self.v2 { format!("{disk}{}", v2::io_weight(weight.into())) } else { plain.clone() };
+        let text = if self.v2 { format!("{disk}{}", v2::io_weight(weight)) } else { plain.clone() };
         self.add(field, [v1, "io.weight"], text, false)?;
         if let Some(value) = self.values.last_mut() {
             value.bfq = plain;
@@ -131,36 +132,15 @@ impl Plan<'_> {
 }
 
 /// What the resources come to. Nothing is changed yet.
-fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: &Resources) -> Result<Plan<'a>> {
+fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Result<Plan<'a>> {
     let v2 = all.iter().any(|hierarchy| hierarchy.v2);
     let mut plan = Plan { all, v2, values: Vec::new() };
-    let records: [(&str, Option<&dyn Record>); 5] = [
-        ("memory", resources.memory.as_ref().map(|part| part as _)),
-        ("cpu", resources.cpu.as_ref().map(|part| part as _)),
-        ("pids", resources.pids.as_ref().map(|part| part as _)),
-        ("blockIO", resources.block_io.as_ref().map(|part| part as _)),
-        ("network", resources.network.as_ref().map(|part| part as _)),
-    ];
-    let mut done = Ok(());
-    for (record, values) in records {
-        let Some(values) = values else { continue };
-        let mut names = values.names().split(' ');
-        values.each(&mut |part| {
-            let field = [record, ".", names.next().unwrap_or_default()].concat();
-            let mut json = String::new();
-            part.write(&mut json);
-            if done.is_ok() {
-                done = plan.add_field(&field, &json);
-            }
-        });
-    }
-    done?;
+    VALUES.lines().try_for_each(|line| plan.add_field(line, resources))?;
     let now = |name: &str| look_in(all, place, controller(name), name, name);
-    if let Some(memory) = &resources.memory {
-        swap(&mut plan, memory, &now)?;
-    }
-    if let Some(cpu) = resources.cpu.as_ref().filter(|_| v2) {
-        let (quota, period) = (cpu.quota.filter(|us| *us != 0), cpu.period.filter(|us| *us != 0));
+    swap(&mut plan, resources, &now)?;
+    if v2 {
+        let quota = resources.at("cpu.quota").number().filter(|us| *us != 0);
+        let period = resources.at("cpu.period").natural().filter(|us| *us != 0);
         if quota.is_some() || period.is_some() {
             let read = || now("cpu.max").ok_or_else(|| Error::os("read cpu.max", Errno::NOENT));
             let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
@@ -168,47 +148,45 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: &Resources) -> Re
             plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
         }
     }
-    if let Some(block) = &resources.block_io {
-        disks(&mut plan, block)?;
-    }
-    for large in &resources.huge_pages {
-        let size = &large.size;
+    disks(&mut plan, resources.at("blockIO"))?;
+    for large in resources.at("hugepageLimits").list() {
+        let (size, limit) = (large.at("pageSize").text(), large.at("limit"));
         if size.is_empty() || !size.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(cannot("hugepageLimits.pageSize", "write it like 2MB"));
         }
         // What is reserved but not in use counts only in newer kernels.
         for (rsvd, may_lack) in [("", false), (".rsvd", true)] {
             let files = [format!("hugetlb.{size}{rsvd}.limit_in_bytes"), format!("hugetlb.{size}{rsvd}.max")];
-            plan.add("hugepageLimits", [&files[0], &files[1]], large.limit.to_string(), may_lack)?;
+            plan.add("hugepageLimits", [&files[0], &files[1]], limit.text(), may_lack)?;
         }
     }
-    for link in resources.network.iter().flat_map(|network| &network.priorities) {
-        let text = format!("{} {}", link.name, link.priority);
+    for link in resources.at("network.priorities").list() {
+        let text = [link.at("name").text(), link.at("priority").text()].join(" ");
         plan.add("network.priorities", ["net_prio.ifpriomap", "-"], text, false)?;
     }
-    if resources.rdma.as_ref().is_some_and(|rdma| !matches!(rdma.0.trim(), "{}" | "null")) {
+    if !matches!(resources.at("rdma").json(), "" | "{}") {
         return Err(cannot("rdma", "mydocker does not set it"));
     }
-    for (name, value) in resources.unified.iter().flatten() {
-        let field = ["unified.", name].concat();
+    for (name, value) in resources.at("unified").entries() {
+        let field = ["unified.", &*name].concat();
         if !v2 {
             return Err(cannot(&field, "it is for cgroup v2, and this host has v1"));
         }
-        if name.contains(['/', '\0']) || matches!(&**name, "" | "." | "..") {
+        if name.contains(['/', '\0']) || matches!(&*name, "" | "." | "..") {
             return Err(cannot(&field, "it is no name of a file"));
         }
         // Files that keep a line for each device take one at a time.
-        value.lines().try_for_each(|line| plan.add(&field, [name, name], line.into(), false))?;
+        value.text().lines().try_for_each(|line| plan.add(&field, [&name; 2], line.into(), false))?;
     }
     Ok(plan)
 }
 
 /// On v1 the limit is that of memory and swap together, as in the bundle, on v2 that of swap.
-fn swap(plan: &mut Plan<'_>, memory: &Memory, now: &dyn Fn(&str) -> Option<String>) -> Result<()> {
-    let some = |number: Option<i64>| number.filter(|number| *number != 0);
-    let limit = some(memory.limit);
+fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    let some = |field| resources.at(field).number().filter(|number| *number != 0);
+    let limit = some("memory.limit");
     // Memory without a limit has swap without one.
-    let Some(sum) = some(memory.swap).or(limit.filter(|limit| *limit < 0)) else { return Ok(()) };
+    let Some(sum) = some("memory.swap").or(limit.filter(|limit| *limit < 0)) else { return Ok(()) };
     let text = match sum {
         ..0 if plan.v2 => "max".into(),
         ..0 => "-1".into(),
@@ -223,35 +201,36 @@ fn swap(plan: &mut Plan<'_>, memory: &Memory, now: &dyn Fn(&str) -> Option<Strin
     plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], text, sum < 0)
 }
 
-fn disks(plan: &mut Plan<'_>, block: &BlockIo) -> Result<()> {
-    if let Some(weight @ 1..) = block.weight {
+fn disks(plan: &mut Plan<'_>, block: Asked<'_>) -> Result<()> {
+    let number = |disk: Asked<'_>| [disk.at("major").text(), disk.at("minor").text()].join(":");
+    if let Some(weight @ 1..) = block.at("weight").natural() {
         plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
     }
-    for disk in &block.weights {
-        let number = format!("{}:{} ", disk.major, disk.minor);
-        if let Some(weight @ 1..) = disk.weight {
+    for disk in block.at("weightDevice").list() {
+        let number = number(disk) + " ";
+        if let Some(weight @ 1..) = disk.at("weight").natural() {
             plan.add_weight("blockIO.weightDevice", "blkio.weight_device", &number, weight)?;
         }
-        if let Some(weight @ 1..) = disk.leaf_weight {
+        if let Some(weight @ 1..) = disk.at("leafWeight").natural() {
             let text = format!("{number}{weight}");
             plan.add("blockIO.weightDevice.leafWeight", ["blkio.leaf_weight_device", "-"], text, false)?;
         }
     }
-    for (field, rate, all) in [
-        ("blockIO.throttleReadBpsDevice", Rate::ReadBytes, &block.read_bytes),
-        ("blockIO.throttleWriteBpsDevice", Rate::WriteBytes, &block.write_bytes),
-        ("blockIO.throttleReadIOPSDevice", Rate::Reads, &block.reads),
-        ("blockIO.throttleWriteIOPSDevice", Rate::Writes, &block.writes),
+    for (name, rate) in [
+        ("throttleReadBpsDevice", Rate::ReadBytes),
+        ("throttleWriteBpsDevice", Rate::WriteBytes),
+        ("throttleReadIOPSDevice", Rate::Reads),
+        ("throttleWriteIOPSDevice", Rate::Writes),
     ] {
         let (_, v1, word) = values::throttle(rate);
-        for disk in all {
-            let (major, minor, rate) = (disk.major, disk.minor, disk.rate);
-            let text = match rate {
-                _ if !plan.v2 => format!("{major}:{minor} {rate}"),
-                0 => format!("{major}:{minor} {word}=max"), // on v1 that is no limit
-                _ => format!("{major}:{minor} {word}={rate}"),
+        for disk in block.at(name).list() {
+            let (disk, rate) = (number(disk), disk.at("rate").text());
+            let text = match &*rate {
+                _ if !plan.v2 => [&disk, " ", &rate].concat(),
+                "0" => [&disk, " ", word, "=max"].concat(), // on v1 that is no limit
+                _ => [&disk, " ", word, "=", &rate].concat(),
             };
-            plan.add(field, [v1, "io.max"], text, false)?;
+            plan.add(&["blockIO.", name].concat(), [v1, "io.max"], text, false)?;
         }
     }
     Ok(())
@@ -298,12 +277,10 @@ fn write_one(setter: &Setter<'_>, value: &Value) -> Result<()> {
 
 /// monitor: makes the cgroup of a bundle in every hierarchy, and sets its resources. One that is there already is joined as it
 /// is. Says whether all of it is new, which [`super::release_bundle`] wants to know. After an error nothing new is left.
-pub fn prepare_bundle(place: Place<'_>, resources: Option<&Resources>) -> Result<(Joined, bool)> {
+pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined, bool)> {
     let all = place.hierarchies()?;
-    let nothing = Resources::default();
-    let resources = resources.unwrap_or(&nothing);
     let plan = plan(&all, place, resources)?;
-    let rules = rules::of_bundle(&resources.devices)?;
+    let rules = rules::of_bundle(resources.at("devices"))?;
     let mut joined = Joined::default();
     let (mut made, mut found) = (Vec::new(), false);
     for hierarchy in &all {
@@ -374,12 +351,11 @@ fn limit(
 
 /// Anyone: changes the limits of a running bundle, those that are given. Rules about devices stay as they were, as in runc,
 /// for engines send all that they know of.
-pub fn update_bundle(place: Place<'_>, resources: &Resources) -> Result<()> {
+pub fn update_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<()> {
     let all = place.hierarchies()?;
     let plan = plan(&all, place, resources)?;
-    if let Some(memory) = &resources.memory
-        && memory.check_before_update == Some(true)
-        && let Some(limit @ 1..) = memory.limit
+    if resources.at("memory.checkBeforeUpdate").is_true()
+        && let Some(limit @ 1..) = resources.at("memory.limit").number()
     {
         // v1 refuses that by itself, v2 kills.
         let used =
@@ -411,10 +387,10 @@ mod tests {
         let mut bundle = Bundle::default();
         from_document(&mut bundle, &format!("{{\"ociVersion\":\"1\",\"linux\":{{\"resources\":{json}}}}}"))
             .map_err(|e| format!("{e}"))?;
-        let resources = bundle.linux.and_then(|linux| linux.resources).unwrap();
+        let linux = bundle.linux.unwrap();
         let all = [Hierarchy { path: "/nosuch".into(), controllers: controllers.into(), v2, own: None }];
         let place = Place::at("/a").map_err(|e| format!("{e}"))?;
-        let plan = plan(&all, place, &resources).map_err(|e| format!("{e}"))?;
+        let plan = plan(&all, place, linux.resources.value()).map_err(|e| format!("{e}"))?;
         let lines = plan.values.iter().map(|value| {
             let bfq = if value.bfq.is_empty() { String::new() } else { format!(" (bfq {})", value.bfq) };
             let end = if value.may_lack { "?" } else { "" };

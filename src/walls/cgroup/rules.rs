@@ -4,7 +4,7 @@
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::bpf::Instruction;
 use crate::kernel::{at, file};
-use crate::spec::oci::DeviceRule;
+use crate::spec::schema::Value;
 use crate::spec::{Device, Spec};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -76,36 +76,37 @@ pub fn of(spec: &Spec) -> Result<Option<Vec<Rule>>> {
 /// at the end stand runc's own, so that the usual devices can always be used. The list that comes out is what the kernel's v1
 /// controller would have, also where a program stands for it. But what that silently passes over, a rule that takes something
 /// out of the middle of a wider one, is refused.
-pub fn of_bundle(asked: &[DeviceRule]) -> Result<(bool, Vec<Rule>)> {
+pub fn of_bundle(asked: Value<'_>) -> Result<(bool, Vec<Rule>)> {
     let (mut rest, mut rules) = (false, Vec::new());
-    for (n, rule) in asked.iter().enumerate() {
-        let number = |number: Option<i64>| match number {
+    for (n, rule) in asked.list().iter().enumerate() {
+        let number = |field| match rule.at(field).number() {
             None | Some(-1) => Some(None),
             Some(number) => u32::try_from(number).ok().map(Some),
         };
-        let kinds: &[Kind] = match rule.kind.as_deref().unwrap_or_default() {
+        let kinds: &[Kind] = match &*rule.at("type").text() {
             "" | "a" => &[Kind::Block, Kind::Char],
             "b" => &[Kind::Block],
             "c" | "u" => &[Kind::Char],
             _ => &[],
         };
-        let access = match rule.access.as_deref().unwrap_or_default() {
+        let allow = rule.at("allow").is_true();
+        let access = match &*rule.at("access").text() {
             "" => Some(ALL),
             text => access(text),
         };
         let (Some(major), Some(minor), Some(access), false) =
-            (number(rule.major), number(rule.minor), access, kinds.is_empty())
+            (number("major"), number("minor"), access, kinds.is_empty())
         else {
             let why = "give a type of a, b or c, numbers, and some of r, w and m as access";
             return Err(Error::new(format_args!("linux.resources.devices: rule {n} is none: {why}")));
         };
         if let (2, None, None, ALL) = (kinds.len(), major, minor, access) {
-            rest = rule.allow;
+            rest = allow;
             rules.clear();
             continue;
         }
         for kind in kinds {
-            change(&mut rules, Rule { kind: *kind, major, minor, access }, rule.allow != rest)?;
+            change(&mut rules, Rule { kind: *kind, major, minor, access }, allow != rest)?;
         }
     }
     // Where all is allowed, making nodes is, too, unless it was forbidden for some.
@@ -417,18 +418,42 @@ mod tests {
         assert_eq!(answer(&all, Kind::Block, ALL, 8, 0), 1);
     }
 
-    fn asked(text: &str) -> DeviceRule {
+    /// A rule of a bundle.
+    struct Asked {
+        allow: bool,
+        kind: String,
+        major: Option<i64>,
+        minor: Option<i64>,
+        access: Option<String>,
+    }
+
+    fn asked(text: &str) -> Asked {
         let mut words = text.split(' ');
         let allow = words.next() == Some("+");
-        let kind = words.next().map(Into::into);
+        let kind = words.next().unwrap().into();
         let mut numbers = words.next().unwrap_or("*:*").split(':').map(|number| number.parse().ok());
         let (major, minor) = (numbers.next().unwrap(), numbers.next().unwrap());
-        DeviceRule { allow, kind, major, minor, access: words.next().map(Into::into) }
+        Asked { allow, kind, major, minor, access: words.next().map(Into::into) }
+    }
+
+    fn of_asked(asked: &[Asked]) -> Result<(bool, Vec<Rule>)> {
+        let mut json = String::from("[");
+        for (at, rule) in asked.iter().enumerate() {
+            json += if at == 0 { "" } else { "," };
+            json += &format!("{{\"allow\":{},\"type\":\"{}\"", rule.allow, rule.kind);
+            for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
+                json += &number.map_or_else(String::new, |number| format!(",\"{name}\":{number}"));
+            }
+            json += &rule.access.as_ref().map_or_else(String::new, |access| format!(",\"access\":\"{access}\""));
+            json.push('}');
+        }
+        json.push(']');
+        of_bundle(Value::of(&json))
     }
 
     fn bundle(texts: &[&str]) -> core::result::Result<(bool, Vec<String>), String> {
-        let asked: Vec<DeviceRule> = texts.iter().map(|text| asked(text)).collect();
-        of_bundle(&asked)
+        let asked: Vec<Asked> = texts.iter().map(|text| asked(text)).collect();
+        of_asked(&asked)
             .map(|(rest, rules)| (rest, rules.iter().map(Rule::line).collect()))
             .map_err(|error| format!("{error}"))
     }
@@ -464,8 +489,8 @@ mod tests {
             &["+ b 8:1", "+ a", "- a 10:200"],
         ];
         for (n, list) in lists.iter().enumerate() {
-            let wanted: Vec<DeviceRule> = list.iter().map(|text| asked(text)).collect();
-            let Ok((rest, rules)) = of_bundle(&wanted) else {
+            let wanted: Vec<Asked> = list.iter().map(|text| asked(text)).collect();
+            let Ok((rest, rules)) = of_asked(&wanted) else {
                 assert_eq!(n, 1, "only one of them has a hole");
                 continue;
             };
@@ -478,7 +503,7 @@ mod tests {
                             let mut expected = 0;
                             for rule in &wanted {
                                 let letter = if kind == Kind::Block { "b" } else { "c" };
-                                let kinds = rule.kind.as_deref().unwrap();
+                                let kinds = rule.kind.as_str();
                                 let bits = rule.access.as_deref().map_or(Some(ALL), access).unwrap();
                                 if (kinds == "a" || kinds == letter)
                                     && is(rule.major, major)
@@ -505,7 +530,7 @@ mod tests {
             }
         }
         // What is partly denied is not allowed.
-        let (rest, rules) = of_bundle(&[asked("+ a"), asked("- b 8:0 w")]).unwrap();
+        let (rest, rules) = of_asked(&[asked("+ a"), asked("- b 8:0 w")]).unwrap();
         let program = program(&rules, rest);
         assert_eq!([READ, WRITE, ALL].map(|access| answer(&program, Kind::Block, access, 8, 0)), [1, 0, 0]);
     }
