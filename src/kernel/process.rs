@@ -3,11 +3,10 @@
 use super::sys::{self, Clone};
 use super::words;
 use crate::error::{Error, Result, Tried};
-use crate::spec::oci::IdMap;
+use crate::spec::schema::Value;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, makedev, mknodat};
@@ -195,11 +194,11 @@ pub fn is_in_first_user_namespace() -> bool {
     map.is_empty() || (words.next(), words.next(), words.next()) == (Some("0"), Some("0"), Some("4294967295"))
 }
 
-/// Ids as the lines of uid_map and gid_map. user_namespaces(7)
-pub fn id_lines(maps: &[IdMap]) -> String {
+/// A bundle's rows of ids as the lines of uid_map and gid_map. user_namespaces(7)
+pub fn id_lines(rows: Value<'_>) -> String {
     let mut lines = String::new();
-    for map in maps {
-        let _ = writeln!(lines, "{} {} {}", map.inside, map.outside, map.size); // a String takes everything
+    for row in rows.list() {
+        lines.extend([row.at("containerID").json(), " ", row.at("hostID").json(), " ", row.at("size").json(), "\n"]);
     }
     lines
 }

@@ -20,8 +20,7 @@ use crate::kernel::{at, file, proc, sys, time, words};
 use crate::life::control::{self, Message};
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
 use crate::life::{provide, run};
-use crate::spec::map::Map;
-use crate::spec::oci::{Bundle, Linux, Process, Resources, State};
+use crate::spec::oci::{Bundle, Process, Resources, State};
 use crate::spec::text;
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
@@ -64,11 +63,9 @@ pub struct Program {
 /// Makes a container, whose first process waits to be started. After an error nothing is left.
 pub fn create(order: Order) -> Result<(Known, Program)> {
     let Order { root, id, mut state, console, manner } = order;
-    let no_linux = Linux::default();
-    let linux = state.config.linux.as_ref().unwrap_or(&no_linux);
-    let spaces = spaces::open(linux)?;
+    let spaces = spaces::open(&state.config.linux)?;
     check(&state.config, &spaces)?;
-    let cgroup = cgroup::bundle_path(linux.cgroups_path.as_deref(), &id);
+    let cgroup = cgroup::bundle_path(&state.config.linux.at("cgroupsPath").text(), &id);
     Place::at(&cgroup)?;
     (state.cgroup, state.created) = (cgroup, time::now());
     let dir = states::make(&root, &id)?;
@@ -83,26 +80,25 @@ pub fn create(order: Order) -> Result<(Known, Program)> {
 
 /// What can be seen to be impossible before anything is made.
 fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
-    let (no_linux, no_process) = (Linux::default(), Process::default());
-    let linux = config.linux.as_ref().unwrap_or(&no_linux);
+    let (no_process, linux) = (Process::default(), config.linux.value());
     let process = config.process.as_ref().unwrap_or(&no_process);
     let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
     for (is_wrong, what) in [
         (!config.version.starts_with("1."), "ociVersion: only versions 1.x are known here"),
-        (config.root.is_none(), "root is missing"),
+        (!config.root.value().is_there(), "root is missing"),
         (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
         (config.process.is_some() && process.args.is_empty(), "process.args is missing"),
         (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
-        (linux.net_devices.is_some(), "linux.netDevices: not possible here"),
-        (linux.intel_rdt.is_some(), "linux.intelRdt: not possible here"),
-        (linux.memory_policy.is_some(), "linux.memoryPolicy: not possible here"),
-        (process.affinity.is_some(), "process.execCPUAffinity: not possible here"),
+        (linux.at("netDevices").is_there(), "linux.netDevices: not possible here"),
+        (linux.at("intelRdt").is_there(), "linux.intelRdt: not possible here"),
+        (linux.at("memoryPolicy").is_there(), "linux.memoryPolicy: not possible here"),
+        (process.affinity.value().is_there(), "process.execCPUAffinity: not possible here"),
     ] {
         if is_wrong {
             return Err(Error::new(what));
         }
     }
-    if let Some(key) = linux.sysctl.iter().flat_map(Map::keys).find(|key| !is_own_parameter(key, spaces)) {
+    if let Some(key) = linux.at("sysctl").map().keys().find(|key| !is_own_parameter(key, spaces)) {
         let why = "it would change the host: only parameters of namespaces of its own can be set";
         return Err(Error::new(format_args!("linux.sysctl: {}: {why}", escaped(key))));
     }
@@ -129,14 +125,12 @@ fn is_own_parameter(key: &str, spaces: &Spaces) -> bool {
 
 fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {
     let gate = gate::make(known.dir.as_fd())?;
-    let no_linux = Linux::default();
-    let resources = known.state.config.linux.as_ref().unwrap_or(&no_linux).resources.value();
+    let resources = known.state.config.linux.at("resources");
     let (joined, made_cgroup) = cgroup::prepare_bundle(Place::at(&known.state.cgroup)?, resources)?;
     known.state.made_cgroup = made_cgroup;
-    let linux = known.state.config.linux.as_ref().unwrap_or(&no_linux);
-    let filter = linux.seccomp.as_ref().map(|profile| seccomp::compile_bundle(&profile.0)).transpose()?;
+    let filter = seccomp::compile_bundle(known.state.config.linux.at("seccomp").json())?;
     let (sync, child_sync) = control::pair()?;
-    let plan = Plan { known, linux, spaces, joined: &joined, filter, gate, manner };
+    let plan = Plan { known, spaces, joined: &joined, filter, gate, manner };
     let mut moved = Some((plan, sync, child_sync));
     let into = joined.into.as_ref().map(AsFd::as_fd);
     let child = process::spawn(spaces.at_birth(), into, &mut || match moved.take() {
@@ -148,7 +142,7 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
     })?;
     let Some((plan, sync, _)) = moved else { sys::exit(1) };
     drop(plan);
-    if let Err(error) = provide(known, linux, spaces, &child, sync.as_fd()) {
+    if let Err(error) = provide(known, spaces, &child, sync.as_fd()) {
         return Err(run::end(&child, error));
     }
     let mut is_early = init::has_early_hooks(known);
@@ -158,8 +152,8 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
         if !core::mem::take(&mut is_early) {
             return Ok(true);
         }
-        hooks::run(known, "prestart", |all| &all.prestart, "creating", child.pid)?;
-        hooks::run(known, "createRuntime", |all| &all.create_runtime, "creating", child.pid)?;
+        hooks::run(known, "prestart", "creating", child.pid)?;
+        hooks::run(known, "createRuntime", "creating", child.pid)?;
         control::send(sync.as_fd(), &Message::Done).map(|()| false)
     };
     let (child, terminal) = terminal::hear(child, sync.as_fd(), console, &mut step)?;
@@ -175,9 +169,11 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
 }
 
 /// What a child in a user namespace waits for: its ids, and what it mounts of the host.
-fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
+fn provide(known: &Known, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
+    let linux = &known.state.config.linux;
     let namespace = if spaces.is_new(raw::CLONE_NEWUSER) {
-        process::map_ids(child.pid, &process::id_lines(&linux.uids), &process::id_lines(&linux.gids))?
+        let ids = |which| process::id_lines(linux.at(which));
+        process::map_ids(child.pid, &ids("uidMappings"), &ids("gidMappings"))?
     } else if let Some(path) = spaces.joined(raw::CLONE_NEWUSER) {
         at::open(CWD, path, OFlags::RDONLY).tried_to("open the namespace", path)?
     } else {
@@ -202,12 +198,12 @@ pub fn start(known: &Known) -> Result<()> {
     if !gate::open(known.dir.as_fd())? {
         return Err(refuse("running"));
     }
-    hooks::run(known, "poststart", |all| &all.poststart, "running", known.state.pid)
+    hooks::run(known, "poststart", "running", known.state.pid)
 }
 
 /// Sends a signal to its first process, or to all that it has.
 pub fn kill(known: &Known, signal: i32, all: bool) -> Result<()> {
-    let has_own_pids = spaces::listed(known.namespaces()) & raw::CLONE_NEWPID != 0;
+    let has_own_pids = spaces::listed(&known.state.config.linux) & raw::CLONE_NEWPID != 0;
     // Without a pid namespace of its own nobody ends with its first process.
     if all || signal == SIGKILL && !has_own_pids {
         return cgroup::signal_all(known.place()?, signal);
@@ -229,7 +225,7 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     }
     take_down(known)?;
     states::remove(root, &known.id)?;
-    hooks::run(known, "poststop", |all| &all.poststop, "stopped", 0)
+    hooks::run(known, "poststop", "stopped", 0)
 }
 
 /// Kills what is left, and takes away what is ours.

@@ -1,8 +1,7 @@
 //! What a bundle asks for: config.json of the OCI runtime specification 1.0 to 1.3, the part that is about Linux. Fields have
 //! the specification's meanings and units. What is missing there is empty or `None` here; what is unknown to us is passed over.
 
-use super::map::Map;
-use super::record::{Raw, record};
+use super::record::record;
 use super::schema::kept;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,19 +17,19 @@ pub struct Bundle {
     /// What is to run; without it a container cannot be started.
     pub process: Option<Process>,
     /// The root file system.
-    pub root: Option<Root>,
+    pub root: Root,
     /// Its name of its own, in a UTS namespace of its own.
     pub hostname: Option<String>,
     /// Its NIS domain name, likewise.
     pub domainname: Option<String>,
     /// In the order in which they are mounted.
-    pub mounts: Vec<Mount>,
+    pub mounts: Mounts,
     /// What runs beside it.
-    pub hooks: Option<Hooks>,
+    pub hooks: Hooks,
     /// Anything, for whoever asks for the state.
-    pub annotations: Option<Map<String, String>>,
+    pub annotations: Annotations,
     /// All the rest.
-    pub linux: Option<Linux>,
+    pub linux: Linux,
 }
 
 /// A program in a container.
@@ -39,7 +38,7 @@ pub struct Process {
     /// Whether it has a terminal.
     pub terminal: Option<bool>,
     /// The size of that.
-    pub console_size: Option<Size>,
+    pub console_size: Size,
     /// Who it is.
     pub user: Option<User>,
     /// Its words.
@@ -51,7 +50,7 @@ pub struct Process {
     /// Its capabilities; none at all when missing.
     pub capabilities: Option<Capabilities>,
     /// Its own limits.
-    pub rlimits: Vec<Rlimit>,
+    pub rlimits: Rlimits,
     /// prctl(2), `PR_SET_NO_NEW_PRIVS`.
     pub no_new_privileges: Option<bool>,
     /// A profile of AppArmor.
@@ -59,22 +58,13 @@ pub struct Process {
     /// proc_pid_oom_score_adj(5)
     pub oom_score_adj: Option<i32>,
     /// sched_setattr(2)
-    pub scheduler: Option<Scheduler>,
+    pub scheduler: Scheduler,
     /// A label of SELinux.
     pub selinux: Option<String>,
     /// ioprio_set(2)
-    pub io_priority: Option<IoPriority>,
+    pub io_priority: IoPriority,
     /// The CPUs of a process that joins.
-    pub affinity: Option<Affinity>,
-}
-
-/// Rows and columns of a terminal.
-#[derive(Default)]
-pub struct Size {
-    /// Rows.
-    pub height: u32,
-    /// Columns.
-    pub width: u32,
+    pub affinity: Affinity,
 }
 
 /// User and groups, by numbers of the container.
@@ -105,215 +95,6 @@ pub struct Capabilities {
     pub ambient: Vec<String>,
 }
 
-/// A limit of getrlimit(2).
-#[derive(Default)]
-pub struct Rlimit {
-    /// `RLIMIT_NOFILE`.
-    pub kind: String,
-    /// How far it may be raised.
-    pub hard: u64,
-    /// The limit in force.
-    pub soft: u64,
-}
-
-/// How it is scheduled: sched_setattr(2).
-#[derive(Default)]
-pub struct Scheduler {
-    /// `SCHED_BATCH`.
-    pub policy: String,
-    /// -20 to 19.
-    pub nice: Option<i32>,
-    /// 0 to 99.
-    pub priority: Option<i32>,
-    /// `SCHED_FLAG_RESET_ON_FORK`.
-    pub flags: Vec<String>,
-    /// Nanoseconds.
-    pub runtime: Option<u64>,
-    /// Nanoseconds.
-    pub deadline: Option<u64>,
-    /// Nanoseconds.
-    pub period: Option<u64>,
-}
-
-/// How its disk accesses are scheduled.
-#[derive(Default)]
-pub struct IoPriority {
-    /// `IOPRIO_CLASS_BE`.
-    pub class: String,
-    /// 0 to 7.
-    pub priority: u32,
-}
-
-/// Lists of CPUs: `0-3,7`.
-#[derive(Default)]
-pub struct Affinity {
-    /// While it joins the container.
-    pub initial: Option<String>,
-    /// From then on.
-    pub last: Option<String>,
-}
-
-/// The root file system.
-#[derive(Default)]
-pub struct Root {
-    /// Absolute, or from the bundle on.
-    pub path: String,
-    /// Whether it is read-only inside.
-    pub read_only: Option<bool>,
-}
-
-/// A mount.
-#[derive(Default)]
-pub struct Mount {
-    /// Absolute path inside.
-    pub destination: String,
-    /// A file system; for a bind anything.
-    pub kind: Option<String>,
-    /// A device, a name, or for a bind a path, from the bundle on.
-    pub source: Option<String>,
-    /// Those of mount(8), and the specification's own.
-    pub options: Vec<String>,
-    /// Ids of the disk and those that stand for them.
-    pub uids: Vec<IdMap>,
-    /// The same for groups.
-    pub gids: Vec<IdMap>,
-}
-
-/// A row of ids. user_namespaces(7)
-#[derive(Default, Clone)]
-pub struct IdMap {
-    /// The first one inside.
-    pub inside: u32,
-    /// The first one outside.
-    pub outside: u32,
-    /// How many.
-    pub size: u32,
-}
-
-/// Programs that run at moments of a container's life.
-#[derive(Default)]
-pub struct Hooks {
-    /// After the namespaces are there, before the root is; outside.
-    pub prestart: Vec<Hook>,
-    /// The same, after those.
-    pub create_runtime: Vec<Hook>,
-    /// After those, inside the namespaces, by paths of the host.
-    pub create_container: Vec<Hook>,
-    /// When it is started, inside.
-    pub start_container: Vec<Hook>,
-    /// After that, outside.
-    pub poststart: Vec<Hook>,
-    /// After it is deleted, outside.
-    pub poststop: Vec<Hook>,
-}
-
-/// One of them. It gets the container's state as its standard input.
-#[derive(Default)]
-pub struct Hook {
-    /// Absolute.
-    pub path: String,
-    /// With the program's name; none is that alone.
-    pub args: Vec<String>,
-    /// `KEY=value`.
-    pub env: Vec<String>,
-    /// Seconds, after which it is killed.
-    pub timeout: Option<i64>,
-}
-
-/// What only Linux has.
-#[derive(Default)]
-pub struct Linux {
-    /// New ones, and others' by path.
-    pub namespaces: Vec<Namespace>,
-    /// The ids of a new user namespace.
-    pub uids: Vec<IdMap>,
-    /// The same for groups.
-    pub gids: Vec<IdMap>,
-    /// Clocks of a new time namespace.
-    pub time_offsets: Option<TimeOffsets>,
-    /// Device nodes besides the usual ones.
-    pub devices: Vec<Node>,
-    /// Links of the host that move into it: not possible here.
-    pub net_devices: Option<Raw>,
-    /// Where its cgroup is: from the root of each hierarchy, or below ours.
-    pub cgroups_path: Option<String>,
-    /// Limits of all its processes together.
-    pub resources: Resources,
-    /// `shared`, `slave`, `private` or `unbindable`, and the same with an r in front.
-    pub propagation: Option<String>,
-    /// The system call filter, as it is written.
-    pub seccomp: Option<Raw>,
-    /// Kernel parameters of its namespaces.
-    pub sysctl: Option<Map<String, String>>,
-    /// Covered.
-    pub masked: Vec<String>,
-    /// Read-only.
-    pub read_only: Vec<String>,
-    /// A label of SELinux for files.
-    pub mount_label: Option<String>,
-    /// personality(2)
-    pub personality: Option<Personality>,
-    /// The processor's own limits: not possible here.
-    pub intel_rdt: Option<Raw>,
-    /// set_mempolicy(2): not possible here.
-    pub memory_policy: Option<Raw>,
-}
-
-/// A namespace.
-#[derive(Default)]
-pub struct Namespace {
-    /// `pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup` or `time`.
-    pub kind: String,
-    /// One that is there; without a path it is a new one.
-    pub path: Option<String>,
-}
-
-/// What is added to the host's clocks. time_namespaces(7)
-#[derive(Default)]
-pub struct TimeOffsets {
-    /// `CLOCK_MONOTONIC`
-    pub monotonic: Option<Offset>,
-    /// `CLOCK_BOOTTIME`
-    pub boottime: Option<Offset>,
-}
-
-/// A difference.
-#[derive(Default)]
-pub struct Offset {
-    /// Seconds.
-    pub secs: Option<i64>,
-    /// Nanoseconds.
-    pub nanosecs: Option<u32>,
-}
-
-/// A device node.
-#[derive(Default)]
-pub struct Node {
-    /// `c`, `u`, `b` or `p`.
-    pub kind: String,
-    /// Absolute path inside.
-    pub path: String,
-    /// Its number.
-    pub major: Option<i64>,
-    /// Its number.
-    pub minor: Option<i64>,
-    /// The bits of chmod(2); without them 0666.
-    pub mode: Option<u32>,
-    /// Its owner; without one root.
-    pub uid: Option<u32>,
-    /// Its group; without one root's.
-    pub gid: Option<u32>,
-}
-
-/// personality(2)
-#[derive(Default)]
-pub struct Personality {
-    /// `LINUX` or `LINUX32`.
-    pub domain: String,
-    /// None are known.
-    pub flags: Vec<String>,
-}
-
 /// What we know of a container that an engine made: `<root>/<id>/state.json`.
 #[derive(Default)]
 pub struct State {
@@ -335,7 +116,45 @@ pub struct State {
 
 /// What is kept as it is written. `Value::at` takes the specification's names.
 const SCHEMA: &str = concat!(
-    // Devices: later rules after earlier ones. hugepageLimits, rdma and network.priorities: see there.
+    // Absolute, or from the bundle on; and whether it is read-only inside.
+    "Root path!text readonly:bool\n",
+    // An absolute path inside; a file system (for a bind anything); a device, a name, or for a bind a path, from the bundle on;
+    // options of mount(8), and the specification's own; ids of the disk and those that stand for them.
+    "Mount destination!text type:text source:text options:[text uidMappings:[Ids gidMappings:[Ids\n",
+    // A row of ids: the first one inside, the first one outside, how many. user_namespaces(7)
+    "Ids containerID!u32 hostID!u32 size!u32\n",
+    // prestart: after the namespaces are there, before the root is, outside; createRuntime: the same, after those;
+    // createContainer: after those, inside the namespaces, by paths of the host; startContainer: when it is started, inside;
+    // poststart: after that, outside; poststop: after it is deleted, outside.
+    "Hooks prestart:[Hook createRuntime:[Hook createContainer:[Hook startContainer:[Hook poststart:[Hook poststop:[Hook\n",
+    // An absolute path; words with the program's name, none is that alone; `KEY=value`; seconds, after which it is killed.
+    "Hook path!text args:[text env:[text timeout:i64\n",
+    // Rows and columns of a terminal.
+    "Size height!u32 width!u32\n",
+    // `RLIMIT_NOFILE`; the limit in force is the soft one. getrlimit(2)
+    "Rlimit type!text hard!u64 soft!u64\n",
+    // `SCHED_BATCH`, -20 to 19, 0 to 99, `SCHED_FLAG_RESET_ON_FORK`, nanoseconds. sched_setattr(2)
+    "Scheduler policy!text nice:i32 priority:i32 flags:[text runtime:u64 deadline:u64 period:u64\n",
+    // `IOPRIO_CLASS_BE`, 0 to 7. ioprio_set(2)
+    "IoPriority class!text priority!u32\n",
+    // Lists of CPUs, `0-3,7`: while it joins the container, and from then on.
+    "Affinity initial:text final:text\n",
+    // cgroupsPath: from the root of each hierarchy, or below ours. rootfsPropagation: `shared`, `slave`, `private` or
+    // `unbindable`, and the same with an r in front. maskedPaths are covered. Labels are SELinux's. What is `any` is the system
+    // call filter, which is read elsewhere, or not possible here.
+    "Linux namespaces:[Namespace uidMappings:[Ids gidMappings:[Ids timeOffsets:TimeOffsets devices:[Node netDevices:any ",
+    "cgroupsPath:text resources:Resources rootfsPropagation:text seccomp:any sysctl:{text maskedPaths:[text ",
+    "readonlyPaths:[text mountLabel:text personality:Personality intelRdt:any memoryPolicy:any\n",
+    // `pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup` or `time`; without the path of one that is there it is a new one.
+    "Namespace type!text path:text\n",
+    // What is added to the host's clocks. time_namespaces(7)
+    "TimeOffsets monotonic:Offset boottime:Offset\n",
+    "Offset secs:i64 nanosecs:u32\n",
+    // `c`, `u`, `b` or `p`; an absolute path inside; the bits of chmod(2), without them 0666; without an owner root.
+    "Node type!text path!text major:i64 minor:i64 fileMode:u32 uid:u32 gid:u32\n",
+    // `LINUX` or `LINUX32`; no flags are known. personality(2)
+    "Personality domain!text flags:[text\n",
+    // Limits. Devices: later rules after earlier ones. What is missing stays as it is.
     "Resources devices:[Rule memory:Memory cpu:Cpu pids:Pids blockIO:Disks hugepageLimits:[HugePages network:Network ",
     "rdma:any unified:{text\n",
     // Kinds are `a`, `b` or `c`; without one `a`. Without a number, or with -1, every one; without an access all of `rwm`.
@@ -363,8 +182,28 @@ const SCHEMA: &str = concat!(
 );
 
 kept! { SCHEMA:
-    /// Limits. What is missing stays as it is.
-    Resources
+    /// The root file system.
+    Root = "Root"
+    /// What is mounted in it.
+    Mounts = "[Mount"
+    /// Programs that run at moments of a container's life; each gets its state as its standard input.
+    Hooks = "Hooks"
+    /// Texts with any names.
+    Annotations = "{text"
+    /// What only Linux has.
+    Linux = "Linux"
+    /// Limits of all its processes together.
+    Resources = "Resources"
+    /// Rows and columns of a terminal.
+    Size = "Size"
+    /// Limits of getrlimit(2).
+    Rlimits = "[Rlimit"
+    /// How it is scheduled.
+    Scheduler = "Scheduler"
+    /// How its disk accesses are scheduled.
+    IoPriority = "IoPriority"
+    /// Lists of CPUs.
+    Affinity = "Affinity"
 }
 
 record! {
@@ -376,32 +215,8 @@ record! {
         no_new_privileges = "noNewPrivileges", apparmor = "apparmorProfile", oom_score_adj = "oomScoreAdj", scheduler,
         selinux = "selinuxLabel", io_priority = "ioPriority", affinity = "execCPUAffinity"
     }
-    Size { height, width }
     User { uid, gid, umask, groups = "additionalGids" }
     Capabilities { bounding, effective, inheritable, permitted, ambient }
-    Rlimit { kind = "type", hard, soft }
-    Scheduler { policy, nice, priority, flags, runtime, deadline, period }
-    IoPriority { class, priority }
-    Affinity { initial, last = "final" }
-    Root { path, read_only = "readonly" }
-    Mount { destination, kind = "type", source, options, uids = "uidMappings", gids = "gidMappings" }
-    IdMap { inside = "containerID", outside = "hostID", size }
-    Hooks {
-        prestart, create_runtime = "createRuntime", create_container = "createContainer",
-        start_container = "startContainer", poststart, poststop
-    }
-    Hook { path, args, env, timeout }
-    Linux {
-        namespaces, uids = "uidMappings", gids = "gidMappings", time_offsets = "timeOffsets", devices,
-        net_devices = "netDevices", cgroups_path = "cgroupsPath", resources, propagation = "rootfsPropagation", seccomp,
-        sysctl, masked = "maskedPaths", read_only = "readonlyPaths", mount_label = "mountLabel", personality,
-        intel_rdt = "intelRdt", memory_policy = "memoryPolicy"
-    }
-    Namespace { kind = "type", path }
-    TimeOffsets { monotonic, boottime }
-    Offset { secs, nanosecs }
-    Node { kind = "type", path, major, minor, mode = "fileMode", uid, gid }
-    Personality { domain, flags }
     State { bundle, pid, born, created, cgroup, made_cgroup, config }
 }
 
@@ -447,8 +262,8 @@ mod tests {
         from_document(&mut state.config, text).unwrap();
         let mut again = State::default();
         assert!(from_json(&mut again, &to_json(&state)));
-        let linux = again.config.linux.unwrap();
-        assert_eq!(linux.seccomp.unwrap().0, "{\"defaultAction\" : \"x\"}");
-        assert_eq!(linux.sysctl.unwrap().get("a").map(String::as_str), Some("b"));
+        let linux = again.config.linux;
+        assert_eq!(linux.at("seccomp").json(), "{\"defaultAction\" : \"x\"}");
+        assert_eq!(linux.at("sysctl").map().get("a").map(String::as_str), Some("b"));
     }
 }

@@ -336,22 +336,6 @@ impl Part for Map<String, String> {
     }
 }
 
-/// A part of a document of somebody else's, as it is written there.
-#[derive(Default)]
-pub struct Raw(pub String);
-
-impl Part for Raw {
-    fn write(&self, text: &mut String) {
-        text.push_str(&self.0);
-    }
-
-    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
-        let value = json.and_then(Reader::value);
-        self.0 = value.unwrap_or_default().into();
-        value.is_some()
-    }
-}
-
 /// A set is an object of empty objects, as image specifications have it.
 impl Part for Set<String> {
     fn write(&self, text: &mut String) {

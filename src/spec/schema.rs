@@ -3,6 +3,8 @@
 //! as much code.
 
 use super::json::Reader;
+use super::map::Map;
+use super::record::Part;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -14,7 +16,7 @@ fn values(table: &'static str, object: &str) -> &'static str {
     line.unwrap_or_default()
 }
 
-/// Takes the value that comes next, if it is of the kind. `None` is a value that is missing.
+/// Takes the value that comes next, if it is of the kind. `None` is one that is missing.
 pub fn read(text: &mut String, json: Option<&mut Reader<'_>>, table: &'static str, kind: &'static str) -> bool {
     text.clear();
     let Some(json) = json else { return true };
@@ -133,32 +135,42 @@ impl<'a> Value<'a> {
         list
     }
 
-    /// The values of an object with any names.
-    pub fn entries(self) -> Vec<(String, Self)> {
-        let mut entries = Vec::new();
-        let mut json = Reader::new(self.0);
-        if json.enter().is_some() {
-            while json.next(b'}') {
-                let Some(name) = json.string().filter(|_| json.take(b':')) else { break };
-                let Some(text) = json.value() else { break };
-                entries.push((name, Self(text)));
-            }
+    /// Becomes this value, if it is there.
+    fn fill<T: Part + Default>(self) -> T {
+        let mut part = T::default();
+        if self.is_there() {
+            part.read(Some(&mut Reader::new(self.0)));
         }
-        entries
+        part
+    }
+
+    /// A list of texts.
+    pub fn texts(self) -> Vec<String> {
+        self.fill()
+    }
+
+    /// An object of texts with any names.
+    pub fn map(self) -> Map<String, String> {
+        self.fill()
     }
 }
 
-/// `kept! { TABLE: Resources Hooks }` makes types of parts that are kept so; each is an object of the table.
+/// `kept! { TABLE: Hooks = "Hooks" }` makes types of parts that are kept so, with their kinds.
 macro_rules! kept {
-    ($table:ident: $($(#[$about:meta])* $kept:ident)*) => { $(
+    ($table:ident: $($(#[$about:meta])* $kept:ident = $kind:literal)*) => { $(
         $(#[$about])*
         #[derive(Default)]
         pub struct $kept(alloc::string::String);
 
         impl $kept {
-            /// What is in it.
+            /// All of it.
             pub fn value(&self) -> $crate::spec::schema::Value<'_> {
                 $crate::spec::schema::Value::of(&self.0)
+            }
+
+            /// [`Value::at`]($crate::spec::schema::Value::at)
+            pub fn at(&self, path: &str) -> $crate::spec::schema::Value<'_> {
+                self.value().at(path)
             }
         }
 
@@ -168,7 +180,7 @@ macro_rules! kept {
             }
 
             fn read(&mut self, json: Option<&mut $crate::spec::json::Reader<'_>>) -> bool {
-                $crate::spec::schema::read(&mut self.0, json, $table, stringify!($kept))
+                $crate::spec::schema::read(&mut self.0, json, $table, $kind)
             }
         }
     )* };
@@ -223,16 +235,18 @@ mod tests {
     #[test]
     fn values_are_found() {
         let all = Value::of(
-            "{\"a\" : {\"b\":{\"c\": -5}, \"n\":null},\"l\":[1, \"\\u0041\",{}],\"y\":true,\"m\":{\"k\":\"v\",\"\\u006b2\":\"w\"}}",
+            "{\"a\" : {\"b\":{\"c\": -5}, \"n\":null},\"l\":[1, \"\\u0041\",{}],\"y\":true,\"m\":{\"\\u006b2\":\"w\",\"k\":\"v\"},\"t\":[\"x\"]}",
         );
         assert_eq!(all.at("a.b.c").number(), Some(-5));
         assert!(all.at("a.b.c").natural().is_none() && all.at("y").is_true());
         assert!(!all.at("a.n").is_there() && !all.at("a.x.y").is_there() && !all.at("l.x").is_there());
         let list: Vec<String> = all.at("l").list().iter().map(|value| value.text()).collect();
         assert_eq!(list, ["1", "A", "{}"]);
-        let entries = all.at("m").entries();
-        let entries: Vec<_> = entries.iter().map(|(name, value)| (name.as_str(), value.json())).collect();
-        assert_eq!(entries, [("k", "\"v\""), ("k2", "\"w\"")]);
-        assert!(all.at("y").list().is_empty() && all.at("x").entries().is_empty() && all.at("x").text().is_empty());
+        let map = all.at("m").map();
+        let map: Vec<_> = map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(map, [("k", "v"), ("k2", "w")]);
+        assert_eq!(all.at("t").texts(), ["x"]);
+        assert!(all.at("y").list().is_empty() && all.at("x").list().is_empty() && all.at("x").text().is_empty());
+        assert!(all.at("x").texts().is_empty() && all.at("x").map().is_empty());
     }
 }

@@ -141,9 +141,10 @@ pub fn new_keyring() -> Result<()> {
 
 /// [`enter`] for a program of a bundle. Of the capabilities it gets those that we have.
 pub fn enter_as(process: &Process) -> Result<User> {
-    for limit in &process.rlimits {
-        let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or_default();
-        set_rlimit(&name.to_ascii_lowercase(), limit.soft, limit.hard)?;
+    for limit in process.rlimits.value().list() {
+        let (kind, number) = (limit.at("type").text(), |which| limit.at(which).natural().unwrap_or(0));
+        let name = kind.strip_prefix("RLIMIT_").unwrap_or_default();
+        set_rlimit(&name.to_ascii_lowercase(), number("soft"), number("hard"))?;
     }
     let none = oci::Capabilities::default();
     let capabilities = process.capabilities.as_ref().unwrap_or(&none);

@@ -86,11 +86,14 @@ pub fn compile(profile: Option<&str>, capabilities: u64, kernel: (u32, u32)) -> 
 
 /// create, exec: the filter of a bundle. Engines name calls of newer kernels and other machines: what is unknown here cannot be
 /// made here.
-pub fn compile_bundle(profile: &str) -> Result<Filter> {
+pub fn compile_bundle(profile: &str) -> Result<Option<Filter>> {
+    if profile.is_empty() {
+        return Ok(None);
+    }
     let profile = Profile::read(profile, HERE, true)?;
     let program = assembly::assemble(profile.rules(0, (0, 0))?, HERE, profile.compat)?;
     let listens = if profile.listener.path.is_empty() { 0 } else { FLAG_NEW_LISTENER };
-    Ok(Filter { program, flags: profile.flags | listens, listener: profile.listener })
+    Ok(Some(Filter { program, flags: profile.flags | listens, listener: profile.listener }))
 }
 
 fn compile_for(machine: &Machine, profile: Option<&str>, capabilities: u64, kernel: (u32, u32)) -> Result<Filter> {

@@ -6,10 +6,10 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::{io, process, sys};
 use crate::life::control;
 use crate::life::program;
-use crate::spec::oci::{Hook, Hooks};
+use crate::spec::schema::Value;
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use rustix::fd::AsFd;
 use rustix::fs::{MemfdFlags, SeekFrom};
 
@@ -17,19 +17,20 @@ use rustix::fs::{MemfdFlags, SeekFrom};
 const COMPLAINT_BYTES_MAX: usize = 1024;
 const SIGKILL: i32 = 9;
 
-/// Runs those of a kind, which `pick` knows, in order; each gets the state on its standard input, with this status and the pid
+/// Runs those of a kind in order; each gets the state on its standard input, with this status and the pid
 /// of the first process. The first one that fails is the end.
-pub fn run(known: &Known, kind: &str, pick: fn(&Hooks) -> &[Hook], status: &str, pid: i32) -> Result<()> {
-    let hooks = known.state.config.hooks.as_ref().map_or(&[][..], pick);
+pub fn run(known: &Known, kind: &str, status: &str, pid: i32) -> Result<()> {
+    let hooks = known.state.config.hooks.at(kind).list();
     let state = if hooks.is_empty() { String::new() } else { known.tell(status, pid) + "}" };
     for hook in hooks {
-        run_one(hook, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {}: {what}", hook.path)))?;
+        let path = hook.at("path").text();
+        run_one(hook, &path, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {path}: {what}")))?;
     }
     Ok(())
 }
 
-fn run_one(hook: &Hook, state: &str) -> Result<()> {
-    if !hook.path.starts_with('/') {
+fn run_one(hook: Value<'_>, path: &str, state: &str) -> Result<()> {
+    if !path.starts_with('/') {
         return Err(Error::new("its path is not absolute"));
     }
     let what = "give it the state";
@@ -37,18 +38,21 @@ fn run_one(hook: &Hook, state: &str) -> Result<()> {
     io::write_all(input.as_fd(), state.as_bytes()).tried(what)?;
     rustix::fs::seek(&input, SeekFrom::Start(0)).tried(what)?;
     let (complaint, complains) = control::pipe()?;
+    let (mut args, env) = (hook.at("args").texts(), hook.at("env").texts());
+    if args.is_empty() {
+        args.push(path.to_owned());
+    }
     let child = process::spawn(0, None, &mut || {
         let done = process::null_stdio(7)
             .and_then(|()| process::set_stdio([Some(input.as_fd()), None, Some(complains.as_fd())]));
         sys::reset_signals();
-        let own = Vec::from([hook.path.clone()]);
-        let args = if hook.args.is_empty() { &own } else { &hook.args };
-        let error = done.err().unwrap_or_else(|| program::execute(&hook.path, args, &hook.env));
+        let error = done.err().unwrap_or_else(|| program::execute(path, &args, &env));
         let _ = io::write_all(complains.as_fd(), format!("{error}").as_bytes()); // the exit code tells too
         sys::exit(1)
     })?;
     drop(complains);
-    let limit_ms = hook.timeout.filter(|seconds| *seconds > 0).map_or(-1, |seconds| seconds.saturating_mul(1000));
+    let limit_ms =
+        hook.at("timeout").number().filter(|seconds| *seconds > 0).map_or(-1, |seconds| seconds.saturating_mul(1000));
     if !process::readable(child.pidfd.as_fd(), limit_ms) {
         let _ = sys::signal(child.pidfd.as_fd(), SIGKILL); // it may end at this moment
         process::wait(child.pidfd.as_fd());

@@ -12,7 +12,7 @@ use crate::kernel::sys::{self, Clone};
 use crate::kernel::{file, io};
 use crate::life::control::{self, Message};
 use crate::life::{program, provide};
-use crate::spec::oci::{self, Linux, Process};
+use crate::spec::oci::{self, Process};
 use crate::spec::record;
 use crate::walls::privs::{self, User, schedule};
 use crate::walls::seccomp::Filter;
@@ -30,8 +30,6 @@ use rustix::termios::Winsize;
 pub struct Plan<'a> {
     /// Its container, as far as it is known.
     pub known: &'a Known,
-    /// The rest of what was asked for.
-    pub linux: &'a Linux,
     /// Its namespaces.
     pub spaces: &'a Spaces,
     /// Its cgroups.
@@ -79,7 +77,7 @@ fn enter(plan: &Plan<'_>, sync: OwnedFd) -> Result<Never> {
     let _ = control::send(sync.as_fd(), &Message::Done); // whoever has died meanwhile has said so by the next line's end
     drop(sync);
     gate::wait(gate.as_fd())?;
-    hooks::run(known, "startContainer", |all| &all.start_container, "created", ready.pid)?;
+    hooks::run(known, "startContainer", "created", ready.pid)?;
     Err(finish(process, &ready, plan.filter.as_ref(), *manner))
 }
 
@@ -92,7 +90,7 @@ fn wait_for_maker(sync: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Ready> {
-    let Plan { known, linux, spaces, joined, manner, .. } = plan;
+    let Plan { known, spaces, joined, manner, .. } = plan;
     let config = &known.state.config;
     begin(sync);
     // What a stranger to the host's user namespace may not copy of its mounts comes from its maker.
@@ -108,7 +106,7 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
         become_child(sync)?;
     }
     cgroup::enter_bundle(joined, spaces.is_new(raw::CLONE_NEWCGROUP))?;
-    spaces.enter_time(linux.time_offsets.as_ref())?;
+    spaces.enter_time(config.linux.at("timeOffsets"))?;
     if spaces.is_new(raw::CLONE_NEWNET) {
         net::raise_loopback()?;
     }
@@ -125,20 +123,18 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     let place = known.place()?;
     let mut groups = || cgroup::visible_at(place, joined, has_own_groups);
     let built = mount::build_bundle(&known.state.bundle, config, sources, &mut groups)?;
-    hooks::run(known, "createContainer", |all| &all.create_container, "creating", pid)?;
-    if let Some(parameters) = &linux.sysctl {
-        sysctl::enter(parameters)?;
-    }
+    hooks::run(known, "createContainer", "creating", pid)?;
+    sysctl::enter(&config.linux.at("sysctl").map())?;
     mount::enter_bundle(&built, !manner.no_pivot)?;
-    schedule::enter(process, linux.personality.as_ref())?;
+    schedule::enter(process, config.linux.at("personality"))?;
     let ready = get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))?;
     Ok(ready.with(listener, pid))
 }
 
 /// Whether hooks run before the root is built.
 pub fn has_early_hooks(known: &Known) -> bool {
-    let hooks = known.state.config.hooks.as_ref();
-    hooks.is_some_and(|all| !all.prestart.is_empty() || !all.create_runtime.is_empty())
+    let hooks = &known.state.config.hooks;
+    ["prestart", "createRuntime"].iter().any(|kind| !hooks.at(kind).list().is_empty())
 }
 
 /// child: it does not end with its maker any more.
@@ -216,8 +212,9 @@ pub fn get_ready(
 ) -> Result<Ready> {
     if process.terminal == Some(true) {
         let (master, slave) = mount::terminal()?;
-        if let Some(size) = &process.console_size {
-            let (ws_row, ws_col) = (size.height as u16, size.width as u16);
+        if process.console_size.value().is_there() {
+            let number = |which| process.console_size.at(which).natural().unwrap_or(0) as u16;
+            let (ws_row, ws_col) = (number("height"), number("width"));
             let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
             rustix::termios::tcsetwinsize(&slave, size).tried("set the terminal's size")?;
         }

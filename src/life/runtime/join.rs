@@ -22,11 +22,7 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
     let Some(init) = known.init() else {
         return Err(Error::new(format_args!("cannot exec in container {}: it has stopped", known.id)));
     };
-    let linux = known.state.config.linux.as_ref();
-    let filter = match linux.and_then(|linux| linux.seccomp.as_ref()) {
-        Some(profile) => Some(seccomp::compile_bundle(&profile.0)?),
-        None => None,
-    };
+    let filter = seccomp::compile_bundle(known.state.config.linux.at("seccomp").json())?;
     let joined = cgroup::open(known.place()?)?;
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
@@ -58,7 +54,7 @@ fn enter(
         if let Some(score) = process.oom_score_adj {
             privs::write_oom_score(score)?;
         }
-        let listed = spaces::listed(known.namespaces());
+        let listed = spaces::listed(&known.state.config.linux);
         let enter = |kinds| {
             let kinds = ThreadNameSpaceType::from_bits_retain(kinds);
             move_into_thread_name_spaces(init, kinds).tried("enter the container")
@@ -75,7 +71,7 @@ fn enter(
         if listed & raw::CLONE_NEWUSER != 0 {
             ids::enter()?;
         }
-        schedule::enter(process, known.state.config.linux.as_ref().and_then(|linux| linux.personality.as_ref()))?;
+        schedule::enter(process, known.state.config.linux.at("personality"))?;
         let ready = init::get_ready(process, labels, false, manner, sync, &mut || Ok(()))?;
         Ok(ready.with(listener, pid))
     };

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{at, file, sys, words};
-use crate::spec::oci::{Linux, Namespace, Offset, TimeOffsets};
+use crate::spec::oci::Linux;
+use crate::spec::schema::Value;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,42 +38,43 @@ pub struct Spaces {
 }
 
 /// The flag of a kind.
-fn flag(namespace: &Namespace) -> Result<u32> {
-    let place = words::place(KINDS, &namespace.kind);
-    place.map(|at| FLAGS[at]).ok_or_else(|| {
-        let kind = escaped(&namespace.kind);
+fn flag(kind: &str) -> Result<u32> {
+    words::place(KINDS, kind).map(|at| FLAGS[at]).ok_or_else(|| {
+        let kind = escaped(kind);
         Error::new(format_args!("linux.namespaces: unknown type \"{kind}\": it is one of {KINDS}"))
     })
 }
 
 /// The kinds that are listed, new ones and others.
-pub fn listed(namespaces: &[Namespace]) -> u32 {
-    namespaces.iter().fold(0, |all, namespace| all | flag(namespace).unwrap_or(0))
+pub fn listed(linux: &Linux) -> u32 {
+    let namespaces = linux.at("namespaces").list();
+    namespaces.iter().fold(0, |all, namespace| all | flag(&namespace.at("type").text()).unwrap_or(0))
 }
 
 /// create: opens those that are there, and checks that what is asked for of the others can be.
 pub fn open(linux: &Linux) -> Result<Spaces> {
     let mut spaces = Spaces::default();
-    for namespace in &linux.namespaces {
-        let flag = flag(namespace)?;
+    for namespace in linux.at("namespaces").list() {
+        let (kind, path) = (namespace.at("type").text(), namespace.at("path").text());
+        let flag = flag(&kind)?;
         if spaces.has(flag) {
-            return Err(Error::new(format_args!("linux.namespaces: {} is there twice", namespace.kind)));
+            return Err(Error::new(format_args!("linux.namespaces: {kind} is there twice")));
         }
-        match namespace.path.as_deref().unwrap_or_default() {
-            "" => spaces.new |= flag,
-            path => {
-                let fd = at::open(CWD, path, OFlags::RDONLY).tried_to("open the namespace", path)?;
-                let at = if flag == raw::CLONE_NEWUSER { 0 } else { spaces.joins.len() };
-                spaces.joins.insert(at, (flag, fd, path.into()));
-            }
+        if path.is_empty() {
+            spaces.new |= flag;
+            continue;
         }
+        let fd = at::open(CWD, &path, OFlags::RDONLY).tried_to("open the namespace", &path)?;
+        let at = if flag == raw::CLONE_NEWUSER { 0 } else { spaces.joins.len() };
+        spaces.joins.insert(at, (flag, fd, path));
     }
     let new = |flag| spaces.new & flag != 0;
+    let has_ids = |which| !linux.at(which).list().is_empty();
     let why = if !new(raw::CLONE_NEWNS) {
         "a mount namespace of its own is needed: all that a bundle mounts would be mounted on the host, or in a stranger's root"
-    } else if new(raw::CLONE_NEWUSER) == (linux.uids.is_empty() || linux.gids.is_empty()) {
+    } else if new(raw::CLONE_NEWUSER) != (has_ids("uidMappings") && has_ids("gidMappings")) {
         "a new user namespace needs uidMappings and gidMappings, and these need a new user namespace"
-    } else if linux.time_offsets.is_some() && !new(raw::CLONE_NEWTIME) {
+    } else if linux.at("timeOffsets").is_there() && !new(raw::CLONE_NEWTIME) {
         "timeOffsets need a new time namespace"
     } else {
         return Ok(spaces);
@@ -119,19 +121,19 @@ impl Spaces {
     }
 
     /// child: a time namespace of its own. time_namespaces(7)
-    pub fn enter_time(&self, offsets: Option<&TimeOffsets>) -> Result<()> {
+    pub fn enter_time(&self, offsets: Value<'_>) -> Result<()> {
         if !self.is_new(raw::CLONE_NEWTIME) {
             return Ok(());
         }
         let what = "make a time namespace (Linux 5.6 has them)";
         sys::unshare(raw::CLONE_NEWTIME).tried(what)?;
-        let line = |clock: &str, offset: &Offset| {
-            format!("{clock} {} {}\n", offset.secs.unwrap_or(0), offset.nanosecs.unwrap_or(0))
-        };
         let mut text = String::new();
-        if let Some(offsets) = offsets {
-            text.extend(offsets.monotonic.iter().map(|offset| line("monotonic", offset)));
-            text.extend(offsets.boottime.iter().map(|offset| line("boottime", offset)));
+        for clock in ["monotonic", "boottime"] {
+            let offset = offsets.at(clock);
+            if offset.is_there() {
+                let number = |unit| offset.at(unit).number().unwrap_or(0);
+                text += &format!("{clock} {} {}\n", number("secs"), number("nanosecs"));
+            }
         }
         if !text.is_empty() {
             // Of a process that nobody may look into, the files there are the host's root's. In a new user namespace there is

@@ -4,9 +4,8 @@
 use super::gate;
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{at, file, proc, process, time};
-use crate::spec::map::Map;
-use crate::spec::oci::{self, Namespace, State};
-use crate::spec::record::{self, Part, to_json};
+use crate::spec::oci::{self, State};
+use crate::spec::record::{self, to_json};
 use crate::walls::cgroup::{self, Place};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -127,15 +126,9 @@ impl Known {
         }
     }
 
-    /// The kinds of namespaces that are not the host's.
-    pub fn namespaces(&self) -> &[Namespace] {
-        self.state.config.linux.as_ref().map_or(&[], |linux| &linux.namespaces)
-    }
-
     /// The path of its root file system on the host.
     pub fn rootfs(&self) -> String {
-        let path = self.state.config.root.as_ref().map_or("", |root| &root.path);
-        file::absolute(&self.state.bundle, path)
+        file::absolute(&self.state.bundle, &self.state.config.root.at("path").text())
     }
 
     /// The specification's state, without the bracket at its end. `pid` is that of its first process, 0 when it has none.
@@ -144,8 +137,8 @@ impl Known {
             format!("{{{}", record::texts(&[("ociVersion", oci::VERSION), ("id", &self.id), ("status", status)]));
         text.extend([",\"pid\":", &pid.to_string(), ","]);
         text.push_str(&record::texts(&[("bundle", &self.state.bundle)]));
-        text.push_str(",\"annotations\":");
-        self.state.config.annotations.as_ref().unwrap_or(&Map::new()).write(&mut text);
+        let annotations = self.state.config.annotations.value();
+        text.extend([",\"annotations\":", if annotations.is_there() { annotations.json() } else { "{}" }]);
         text
     }
 

@@ -167,7 +167,7 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
     if !matches!(resources.at("rdma").json(), "" | "{}") {
         return Err(cannot("rdma", "mydocker does not set it"));
     }
-    for (name, value) in resources.at("unified").entries() {
+    for (name, value) in resources.at("unified").map() {
         let field = ["unified.", &*name].concat();
         if !v2 {
             return Err(cannot(&field, "it is for cgroup v2, and this host has v1"));
@@ -176,7 +176,7 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
             return Err(cannot(&field, "it is no name of a file"));
         }
         // Files that keep a line for each device take one at a time.
-        value.text().lines().try_for_each(|line| plan.add(&field, [&name; 2], line.into(), false))?;
+        value.lines().try_for_each(|line| plan.add(&field, [&name; 2], line.into(), false))?;
     }
     Ok(plan)
 }
@@ -387,10 +387,9 @@ mod tests {
         let mut bundle = Bundle::default();
         from_document(&mut bundle, &format!("{{\"ociVersion\":\"1\",\"linux\":{{\"resources\":{json}}}}}"))
             .map_err(|e| format!("{e}"))?;
-        let linux = bundle.linux.unwrap();
         let all = [Hierarchy { path: "/nosuch".into(), controllers: controllers.into(), v2, own: None }];
         let place = Place::at("/a").map_err(|e| format!("{e}"))?;
-        let plan = plan(&all, place, linux.resources.value()).map_err(|e| format!("{e}"))?;
+        let plan = plan(&all, place, bundle.linux.at("resources")).map_err(|e| format!("{e}"))?;
         let lines = plan.values.iter().map(|value| {
             let bfq = if value.bfq.is_empty() { String::new() } else { format!(" (bfq {})", value.bfq) };
             let end = if value.may_lack { "?" } else { "" };

@@ -82,10 +82,10 @@ impl<'a> Place<'a> {
 
 /// The path of a bundle's cgroup, from the root of each hierarchy, as [`Place::at`] wants it. A relative one begins there, too,
 /// as crun's do; runc's begin at its own cgroup, which may be another one in each hierarchy.
-pub fn bundle_path(asked: Option<&str>, id: &str) -> String {
-    match asked.filter(|path| !path.is_empty()) {
-        None => [BUNDLES, "/", id].concat(),
-        Some(path) => ["/", path.trim_matches('/')].concat(),
+pub fn bundle_path(asked: &str, id: &str) -> String {
+    match asked {
+        "" => [BUNDLES, "/", id].concat(),
+        path => ["/", path.trim_matches('/')].concat(),
     }
 }
 
@@ -391,13 +391,7 @@ mod tests {
     #[test]
     fn places_of_bundles() {
         let h = Hierarchy { path: "/c".into(), controllers: "cpu".into(), v2: false, own: None };
-        for (asked, path) in [
-            (None, "/mydocker-oci/x1"),
-            (Some(""), "/mydocker-oci/x1"),
-            (Some("a"), "/a"),
-            (Some("/a/b/"), "/a/b"),
-            (Some("a/./b"), "/a/./b"),
-        ] {
+        for (asked, path) in [("", "/mydocker-oci/x1"), ("a", "/a"), ("/a/b/", "/a/b"), ("a/./b", "/a/./b")] {
             let whole = bundle_path(asked, "x1");
             assert_eq!(whole, path);
             assert_eq!(h.group(Place::at(&whole).unwrap()), ["/c", &path.replace("/./", "/")].concat());
@@ -407,7 +401,7 @@ mod tests {
             let error = format!("{}", Place::at(bad).err().unwrap());
             assert!(error.starts_with("linux.cgroupsPath: "), "{bad}: {error}");
         }
-        assert_eq!(bundle_path(Some("/"), "x1"), "/");
+        assert_eq!(bundle_path("/", "x1"), "/");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::tree::{self, attach, clone_tree, empty_directory, file_place, is_dire
 use super::{change_root, dev, volume};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, file, process, sys};
-use crate::spec::oci::{Bundle, Linux, Mount, Node};
+use crate::spec::oci::{Bundle, Linux};
+use crate::spec::schema::Value;
 use crate::store::{pack, unpack};
 use alloc::format;
 use alloc::string::String;
@@ -29,8 +30,8 @@ pub struct Built {
 
 /// Who else sees what is mounted: `linux.rootfsPropagation`.
 fn root_propagation(bundle: &Bundle) -> Result<Option<u32>> {
-    let Some(word) = bundle.linux.as_ref().and_then(|linux| linux.propagation.as_deref()) else { return Ok(None) };
-    match propagation(word) {
+    let word = bundle.linux.at("rootfsPropagation").text();
+    match propagation(&word) {
         None if !word.is_empty() => Err(Error::new(format_args!("linux.rootfsPropagation: not known: {word}"))),
         flags => Ok(flags),
     }
@@ -40,24 +41,39 @@ fn change_all(flags: u32, what: &str) -> Result<()> {
     api::mount_change(c"/", MountPropagationFlags::from_bits_retain(flags)).tried(what)
 }
 
-fn locate(mount: &Mount, error: Error) -> Error {
-    error.reword(&|what| format!("mount {}: {what}", mount.destination))
+/// A mount that is asked for.
+struct Mount<'a> {
+    asked: Value<'a>,
+    destination: String,
+    kind: String,
+    options: Options,
+    /// `type` may say it, or an option.
+    is_bind: bool,
 }
 
-/// `type` may say it, or an option.
-fn is_bind(mount: &Mount, options: &Options) -> bool {
-    mount.kind.as_deref() == Some("bind") || options.has(raw::MS_BIND)
+impl<'a> Mount<'a> {
+    fn of(asked: Value<'a>) -> Self {
+        let (kind, options) = (asked.at("type").text(), Options::read(&asked.at("options").texts()));
+        let is_bind = kind == "bind" || options.has(raw::MS_BIND);
+        Self { asked, destination: asked.at("destination").text(), kind, options, is_bind }
+    }
+
+    /// Whether something of the host is to be copied for it.
+    fn has_source(&self) -> bool {
+        self.is_bind && !self.options.has(raw::MS_REMOUNT)
+    }
+}
+
+fn locate(destination: &str, error: Error) -> Error {
+    error.reword(&|what| format!("mount {destination}: {what}"))
 }
 
 /// What a bundle mounts of the host, as detached trees: its root, then one for each bind that is no remount. In a mount
 /// namespace of this process alone: a copy in the host's own would be lost with it. `dir` is the bundle's absolute path;
 /// `user_namespace` is the container's, where it has one.
 pub fn bundle_sources(dir: &str, bundle: &Bundle, user_namespace: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>> {
-    let linux = bundle.linux.as_ref();
-    let is_own = |linux: &&Linux| {
-        linux.namespaces.iter().any(|one| one.kind == "mount" && one.path.as_deref().unwrap_or_default().is_empty())
-    };
-    if !linux.as_ref().is_some_and(is_own) {
+    let is_own = |one: &Value<'_>| one.at("type").text() == "mount" && one.at("path").text().is_empty();
+    if !bundle.linux.at("namespaces").list().iter().any(is_own) {
         let why = "a container without a new mount namespace would leave its mounts to others";
         return Err(Error::new(format_args!("linux.namespaces: not possible here: {why}")));
     }
@@ -68,35 +84,39 @@ pub fn bundle_sources(dir: &str, bundle: &Bundle, user_namespace: Option<Borrowe
         _ => change_all(raw::MS_SLAVE | raw::MS_REC, "make the mounts slaves of the host's")?,
     }
     let mut trees = alloc::vec![clone_tree(CWD, &root_path(dir, bundle)?, true)?];
-    for mount in &bundle.mounts {
-        let tree = source(dir, mount, user_namespace).map_err(|e| locate(mount, e))?;
+    for mount in bundle.mounts.value().list() {
+        let mount = Mount::of(mount);
+        let tree = source(dir, &mount, user_namespace).map_err(|e| locate(&mount.destination, e))?;
         trees.extend(tree);
     }
     Ok(trees)
 }
 
 fn root_path(dir: &str, bundle: &Bundle) -> Result<String> {
-    let root = bundle.root.as_ref().ok_or_else(|| Error::new("root: config.json does not say where it is"))?;
-    Ok(file::absolute(dir, &root.path))
+    let root = bundle.root.at("path");
+    if !root.is_there() {
+        return Err(Error::new("root: config.json does not say where it is"));
+    }
+    Ok(file::absolute(dir, &root.text()))
 }
 
-fn source(dir: &str, mount: &Mount, user_namespace: Option<BorrowedFd<'_>>) -> Result<Option<OwnedFd>> {
-    let options = Options::read(&mount.options);
-    let has_ids = !mount.uids.is_empty() || !mount.gids.is_empty();
+fn source(dir: &str, mount: &Mount<'_>, user_namespace: Option<BorrowedFd<'_>>) -> Result<Option<OwnedFd>> {
+    let options = &mount.options;
+    let [uids, gids] = ["uidMappings", "gidMappings"].map(|which| process::id_lines(mount.asked.at(which)));
+    let has_ids = !uids.is_empty() || !gids.is_empty();
     let maps = has_ids || options.has(MAP_IDS);
-    if !is_bind(mount, &options) || options.has(raw::MS_REMOUNT) {
+    if !mount.has_source() {
         return if maps { Err(Error::new("only a bind can have its ids mapped")) } else { Ok(None) };
     }
-    let path = mount.source.as_deref().ok_or_else(|| Error::new("source: there is none"))?;
-    let tree = clone_tree(CWD, &file::absolute(dir, path), options.tree.set & raw::MS_BIND != 0)?;
+    let path = mount.asked.at("source");
+    if !path.is_there() {
+        return Err(Error::new("source: there is none"));
+    }
+    let tree = clone_tree(CWD, &file::absolute(dir, &path.text()), options.tree.set & raw::MS_BIND != 0)?;
     if !maps {
         return Ok(Some(tree));
     }
-    let own = if has_ids {
-        Some(process::user_namespace(&process::id_lines(&mount.uids), &process::id_lines(&mount.gids))?)
-    } else {
-        None
-    };
+    let own = if has_ids { Some(process::user_namespace(&uids, &gids)?) } else { None };
     let ids = own.as_ref().map(AsFd::as_fd).or(user_namespace);
     let ids = ids.ok_or_else(|| Error::new("idmap: there are no uidMappings, and there is no user namespace"))?;
     sys::mount_map_ids(tree.as_fd(), options.tree.set & MAP_IDS != 0, ids)
@@ -132,13 +152,13 @@ pub fn build_bundle<'a>(
     let umask = rustix::process::umask(Mode::empty());
     let mut building = Building { bundle, built: Built { root, late: Vec::new() }, shares_root, cgroups };
     let mut is_own_dev = true;
-    for mount in &bundle.mounts {
-        let options = Options::read(&mount.options);
-        let bind = is_bind(mount, &options);
-        let tree = if !bind || options.has(raw::MS_REMOUNT) { None } else { Some(sources.next().ok_or_else(lost)?) };
+    for mount in bundle.mounts.value().list() {
+        let mount = Mount::of(mount);
+        let tree = if mount.has_source() { Some(sources.next().ok_or_else(lost)?) } else { None };
         let path = file::absolute("/", &mount.destination);
-        building.place(mount, &path, options, bind, tree).map_err(|e| locate(mount, e))?;
-        is_own_dev &= !bind || path != "/dev";
+        is_own_dev &= !mount.is_bind || path != "/dev";
+        let destination = mount.destination.clone();
+        building.place(mount, &path, tree).map_err(|e| locate(&destination, e))?;
     }
     let built = building.built;
     if is_own_dev {
@@ -163,15 +183,9 @@ struct Building<'a, 'b> {
 
 impl Building<'_, '_> {
     /// One mount, at a path that is clean.
-    fn place(
-        &mut self,
-        mount: &Mount,
-        path: &str,
-        mut options: Options,
-        bind: bool,
-        tree: Option<OwnedFd>,
-    ) -> Result<()> {
-        let kind = mount.kind.as_deref().unwrap_or_default();
+    fn place(&mut self, mount: Mount<'_>, path: &str, tree: Option<OwnedFd>) -> Result<()> {
+        let Mount { asked, kind, mut options, is_bind: bind, .. } = mount;
+        let kind = kind.as_str();
         if path == "/" {
             return Err(Error::new("not possible here: the root is what `root` says"));
         }
@@ -220,7 +234,7 @@ impl Building<'_, '_> {
                     as_covered(&target, &mut options)?;
                 }
                 self.label(kind, &mut options)?;
-                file_system(mount, kind, &target, &options)?;
+                file_system(asked, kind, &target, &options)?;
                 let tree = self.again(path)?;
                 if options.own.set & COPY_UP != 0 {
                     copy_up(&target, &tree)?;
@@ -257,7 +271,7 @@ impl Building<'_, '_> {
 
     /// A file system that keeps no labels of its own is given one.
     fn label(&self, kind: &str, options: &mut Options) -> Result<()> {
-        let label = self.bundle.linux.as_ref().and_then(|linux| linux.mount_label.as_deref()).unwrap_or_default();
+        let label = self.bundle.linux.at("mountLabel").text();
         if label.is_empty() || matches!(kind, "proc" | "sysfs" | "mqueue") {
             return Ok(());
         }
@@ -307,13 +321,15 @@ fn attributes(tree: &OwnedFd, recursive: bool, set: u32, clear: u32) -> Result<(
 }
 
 /// A file system by its type, with mount(2): one call, and it takes all flags that there are.
-fn file_system(mount: &Mount, kind: &str, target: &OwnedFd, options: &Options) -> Result<()> {
+fn file_system(asked: Value<'_>, kind: &str, target: &OwnedFd, options: &Options) -> Result<()> {
     if options.data.len() >= 4096 {
         return Err(Error::new("options: they are longer than a page"));
     }
     rustix::process::fchdir(target).tried("enter the mount point")?;
+    let source = asked.at("source");
+    let source = if source.is_there() { source.text() } else { kind.into() };
     let mount = || {
-        let (source, kind) = (at::c(mount.source.as_deref().unwrap_or(kind))?, at::c(kind)?);
+        let (source, kind) = (at::c(&source)?, at::c(kind)?);
         let flags = MountFlags::from_bits_retain(options.own.set & !OURS);
         let data = at::c(&options.data)?;
         if options.has(raw::MS_REMOUNT) {
@@ -344,11 +360,11 @@ fn copy_up(covered: &OwnedFd, tree: &OwnedFd) -> Result<()> {
 
 /// The devices that were asked for, and the usual ones.
 fn nodes(root: BorrowedFd<'_>, bundle: &Bundle) -> Result<()> {
-    for node in bundle.linux.iter().flat_map(|linux| &linux.devices) {
-        let path = file::absolute("/", &node.path);
+    for node in bundle.linux.at("devices").list() {
+        let asked = node.at("path").text();
+        let path = file::absolute("/", &asked);
         if path != "/dev/ptmx" {
-            make_node(root, &path, node)
-                .map_err(|e| e.reword(&|what| format!("linux.devices: {}: {what}", node.path)))?;
+            make_node(root, &path, node).map_err(|e| e.reword(&|what| format!("linux.devices: {asked}: {what}")))?;
         }
     }
     let dev = file::make_dirs_in_root(root, "dev", 0o755).tried("make /dev")?;
@@ -356,8 +372,9 @@ fn nodes(root: BorrowedFd<'_>, bundle: &Bundle) -> Result<()> {
     dev::usual(dev.as_fd())
 }
 
-fn make_node(root: BorrowedFd<'_>, path: &str, node: &Node) -> Result<()> {
-    let kind = match node.kind.as_str() {
+fn make_node(root: BorrowedFd<'_>, path: &str, node: Value<'_>) -> Result<()> {
+    let number = |which| node.at(which).number().map(|number| number as u32);
+    let kind = match &*node.at("type").text() {
         "c" | "u" => FileType::CharacterDevice,
         "b" => FileType::BlockDevice,
         "p" => FileType::Fifo,
@@ -366,18 +383,18 @@ fn make_node(root: BorrowedFd<'_>, path: &str, node: &Node) -> Result<()> {
     let (parent, name) = path.rsplit_once('/').unwrap_or_default();
     let into = file::make_dirs_in_root(root, parent, 0o755).tried("make its directory")?;
     let name_c = at::c(name).tried("make it")?;
-    let mode = Mode::from_raw_mode(node.mode.unwrap_or(0o666) & 0o7777);
-    let number = makedev(node.major.unwrap_or(0) as u32, node.minor.unwrap_or(0) as u32);
-    match mknodat(&into, name_c.as_c_str(), kind, mode, number) {
+    let mode = Mode::from_raw_mode(number("fileMode").unwrap_or(0o666) & 0o7777);
+    let device = makedev(number("major").unwrap_or(0), number("minor").unwrap_or(0));
+    match mknodat(&into, name_c.as_c_str(), kind, mode, device) {
         Ok(()) => {}
         Err(Errno::EXIST) => return Ok(()),
         Err(Errno::PERM) => return dev::bind_node(into.as_fd(), name, path), // a user namespace
         Err(errno) => return Err(Error::os("make it", errno)),
     }
-    if node.uid.is_none() && node.gid.is_none() {
+    let (uid, gid) = (number("uid").map(Uid::from_raw), number("gid").map(Gid::from_raw));
+    if uid.is_none() && gid.is_none() {
         return Ok(());
     }
-    let (uid, gid) = (node.uid.map(Uid::from_raw), node.gid.map(Gid::from_raw));
     chownat(&into, name_c.as_c_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW).tried("set its owner")
 }
 
@@ -391,12 +408,10 @@ pub fn enter_bundle(built: &Built, pivots: bool) -> Result<()> {
 /// be hidden is covered, and what is mounted from now on is seen by whom the bundle says.
 pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
     built.late.iter().try_for_each(protect)?;
-    if bundle.root.as_ref().is_some_and(|root| root.read_only == Some(true)) {
+    if bundle.root.at("readonly").is_true() {
         protect(&built.root)?;
     }
-    if let Some(linux) = &bundle.linux {
-        cover_all(built.root.as_fd(), linux)?;
-    }
+    cover_all(built.root.as_fd(), &bundle.linux)?;
     // The last: of what cannot be bound nothing can be covered with itself.
     match root_propagation(bundle)? {
         Some(flags) => change_all(flags, "linux.rootfsPropagation"),
@@ -405,14 +420,14 @@ pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
 }
 
 fn cover_all(root: BorrowedFd<'_>, linux: &Linux) -> Result<()> {
-    for path in &linux.read_only {
-        if let Some(target) = there(root, path)? {
+    for path in linux.at("readonlyPaths").texts() {
+        if let Some(target) = there(root, &path)? {
             freeze(&target).map_err(|e| e.reword(&|what| format!("linux.readonlyPaths: {path}: {what}")))?;
         }
     }
     let mut covers = [None, None];
-    for path in &linux.masked {
-        if let Some(target) = there(root, path)? {
+    for path in linux.at("maskedPaths").texts() {
+        if let Some(target) = there(root, &path)? {
             cover(root, &target, &mut covers)
                 .map_err(|e| e.reword(&|what| format!("linux.maskedPaths: {path}: {what}")))?;
         }

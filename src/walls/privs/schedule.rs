@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{at, io, sys, words};
-use crate::spec::oci::{IoPriority, Personality, Process, Scheduler};
+use crate::spec::oci::Process;
+use crate::spec::schema::Value;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,40 +28,46 @@ fn place(field: &str, prefix: &str, known: &str, word: &str) -> Result<usize> {
 }
 
 /// child: how it is scheduled from here on.
-pub fn enter(process: &Process, personality: Option<&Personality>) -> Result<()> {
-    if let Some(scheduler) = &process.scheduler {
-        set_scheduler(scheduler)?;
+pub fn enter(process: &Process, personality: Value<'_>) -> Result<()> {
+    if process.scheduler.value().is_there() {
+        set_scheduler(process.scheduler.value())?;
     }
-    if let Some(IoPriority { class, priority }) = &process.io_priority {
-        let class = place("process.ioPriority.class", "IOPRIO_CLASS_", CLASSES, class)? as u32 + 1;
-        sys::set_io_priority(class << 13 | priority).tried("set process.ioPriority")?;
+    if process.io_priority.value().is_there() {
+        let (class, priority) = (process.io_priority.at("class").text(), process.io_priority.at("priority").natural());
+        let class = place("process.ioPriority.class", "IOPRIO_CLASS_", CLASSES, &class)? as u32 + 1;
+        sys::set_io_priority(class << 13 | priority.unwrap_or(0) as u32).tried("set process.ioPriority")?;
     }
-    match personality {
-        None => Ok(()),
-        Some(Personality { flags, .. }) if !flags.is_empty() => Err(unknown("linux.personality.flags", &flags[0])),
-        Some(Personality { domain, .. }) => match domain.as_str() {
-            "LINUX" => sys::set_personality(0).tried("set linux.personality"),
-            "LINUX32" => sys::set_personality(LINUX32).tried("set linux.personality"),
-            _ => Err(unknown("linux.personality.domain", domain)),
-        },
+    if !personality.is_there() {
+        return Ok(());
     }
+    if let Some(flag) = personality.at("flags").texts().first() {
+        return Err(unknown("linux.personality.flags", flag));
+    }
+    let persona = match &*personality.at("domain").text() {
+        "LINUX" => 0,
+        "LINUX32" => LINUX32,
+        other => return Err(unknown("linux.personality.domain", other)),
+    };
+    sys::set_personality(persona).tried("set linux.personality")
 }
 
-fn set_scheduler(scheduler: &Scheduler) -> Result<()> {
-    let policy = place("process.scheduler.policy", "SCHED_", POLICIES, &scheduler.policy)?;
+fn set_scheduler(scheduler: Value<'_>) -> Result<()> {
+    let policy = place("process.scheduler.policy", "SCHED_", POLICIES, &scheduler.at("policy").text())?;
     let mut flags = 0;
-    for flag in &scheduler.flags {
-        flags |= 1 << place("process.scheduler.flags", "SCHED_FLAG_", FLAGS, flag)?;
+    for flag in scheduler.at("flags").texts() {
+        flags |= 1 << place("process.scheduler.flags", "SCHED_FLAG_", FLAGS, &flag)?;
     }
+    let (signed, natural) =
+        (|name| scheduler.at(name).number().unwrap_or(0) as i32, |name| scheduler.at(name).natural().unwrap_or(0));
     let attributes = sys::SchedAttributes {
         size: size_of::<sys::SchedAttributes>() as u32,
         policy: policy as u32,
         flags,
-        nice: scheduler.nice.unwrap_or(0),
-        priority: scheduler.priority.unwrap_or(0) as u32,
-        runtime: scheduler.runtime.unwrap_or(0),
-        deadline: scheduler.deadline.unwrap_or(0),
-        period: scheduler.period.unwrap_or(0),
+        nice: signed("nice"),
+        priority: signed("priority") as u32,
+        runtime: natural("runtime"),
+        deadline: natural("deadline"),
+        period: natural("period"),
     };
     sys::set_scheduler(&attributes).tried("set process.scheduler")
 }
