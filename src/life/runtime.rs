@@ -96,7 +96,6 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
         (linux.net_devices.is_some(), "linux.netDevices: not possible here"),
         (linux.intel_rdt.is_some(), "linux.intelRdt: not possible here"),
         (linux.memory_policy.is_some(), "linux.memoryPolicy: not possible here"),
-        (process.affinity.is_some(), "process.execCPUAffinity: not possible here"),
     ] {
         if is_wrong {
             return Err(Error::new(what));

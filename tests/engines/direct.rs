@@ -13,6 +13,7 @@ pub const CHECKS: &[crate::Check] = checks![
     run_at_a_terminal,
     exec,
     exec_of_a_document,
+    exec_on_some_cpus,
     kill,
     delete_by_force,
     pause,
@@ -144,6 +145,38 @@ fn exec_of_a_document(s: &Stage) {
         "env":["A=b","PATH=/bin"],"cwd":"/tmp","rlimits":[{"type":"RLIMIT_NOFILE","soft":50,"hard":60}]}"#;
     s.write("process.json", process);
     assert_eq!(b.ok("runtime exec --process DIR/process.json ID"), "1000\n10 20\n/tmp\nb\n50");
+    removed(&b);
+}
+
+/// The specification has it since 1.2.1, and for exec alone.
+fn exec_on_some_cpus(s: &Stage) {
+    if !s.is_ours() {
+        return;
+    }
+    let mut b = Bundle::new(s, IDLE);
+    b.set("process.execCPUAffinity", r#"{"initial":"0","final":"0-1"}"#);
+    started(&b);
+    let cpus = "sh -c 'grep Cpus_allowed_list /proc/self/status | cut -f2'";
+    let all = s.ok("grep Cpus_allowed_list /proc/self/status | cut -f2");
+    let pid = text(&mut b.state(), "pid");
+    assert_eq!(s.ok(&format!("grep Cpus_allowed_list /proc/{pid}/status | cut -f2")), all);
+    assert_eq!(b.ok(&format!("runtime exec ID {cpus}")), "0-1");
+    for (affinity, want) in [
+        (r#"{"initial":"0-1","final":"1"}"#, "1"),
+        (r#"{"final":"0,1-1"}"#, "0-1"),
+        (r#"{"initial":"","final":"0"}"#, "0"),
+        (r#"{}"#, all.as_str()),
+    ] {
+        let args = r#""args":["grep","Cpus_allowed_list","/proc/self/status"],"env":["PATH=/bin"],"cwd":"/""#;
+        s.write("process.json", &format!(r#"{{{args},"execCPUAffinity":{affinity}}}"#));
+        let said = b.ok("runtime exec --process DIR/process.json ID");
+        assert_eq!(said.split_whitespace().last(), Some(want), "{affinity}");
+    }
+    for wrong in ["all", "1-", "3-4097", "0;1"] {
+        s.write("process.json", &format!(r#"{{"args":["true"],"cwd":"/","execCPUAffinity":{{"final":"{wrong}"}}}}"#));
+        let done = b.run("runtime exec --process DIR/process.json ID");
+        assert!(done.code != 0 && done.err.contains("execCPUAffinity"), "{done:?}");
+    }
     removed(&b);
 }
 

@@ -9,7 +9,7 @@ use crate::kernel::process::{self, Child};
 use crate::kernel::sys;
 use crate::life::control;
 use crate::life::program;
-use crate::spec::oci::Process;
+use crate::spec::oci::{Affinity, Process};
 use crate::walls::privs::{self, schedule};
 use crate::walls::seccomp::Filter;
 use crate::walls::{cgroup, ids, seccomp};
@@ -28,6 +28,7 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
         None => None,
     };
     let joined = cgroup::open(known.place()?)?;
+    schedule::run_on(affinity(known, process).and_then(|cpus| cpus.initial.as_ref()))?;
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
@@ -43,6 +44,12 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
     }
 }
 
+/// The CPUs of a program that joins: its own, or those that config.json has for all.
+fn affinity<'a>(known: &'a Known, process: &'a Process) -> Option<&'a Affinity> {
+    let of_all = || known.state.config.process.as_ref()?.affinity.as_ref();
+    process.affinity.as_ref().or_else(of_all)
+}
+
 fn enter(
     known: &Known,
     init: BorrowedFd<'_>,
@@ -55,6 +62,7 @@ fn enter(
     let prepare = || {
         init::begin(sync);
         cgroup::join(joined)?;
+        schedule::run_on(affinity(known, process).and_then(|cpus| cpus.last.as_ref()))?;
         if let Some(score) = process.oom_score_adj {
             privs::write_oom_score(score)?;
         }

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// After `SCHED_`; the place is the number. sched(7)
 const POLICIES: &str = "OTHER FIFO RR BATCH ISO IDLE DEADLINE";
@@ -63,6 +64,21 @@ fn set_scheduler(scheduler: &Scheduler) -> Result<()> {
         period: scheduler.period.unwrap_or(0),
     };
     sys::set_scheduler(&attributes).tried("set process.scheduler")
+}
+
+/// exec: the CPUs that this process and its children run on from here: `0-3,7`.
+pub fn run_on(list: Option<&String>) -> Result<()> {
+    const FIELD: &str = "process.execCPUAffinity";
+    let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(()) };
+    let mut cpus = CpuSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if last < CpuSet::MAX_CPU => (first..=last).for_each(|cpu| cpus.set(cpu)),
+            _ => return Err(unknown(FIELD, list)),
+        }
+    }
+    sched_setaffinity(None, &cpus).tried_with(|| format!("set {FIELD} to {list}"))
 }
 
 /// What the kernel is to call the program from its execve on: a text for each file of ours that takes it.
