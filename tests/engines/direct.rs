@@ -21,6 +21,7 @@ pub const CHECKS: &[crate::Check] = checks![
     lists,
     hooks,
     events,
+    memory_runs_out,
     spec,
     features,
     preserved_descriptors,
@@ -321,6 +322,26 @@ fn events(s: &Stage) {
     assert_ne!(text(&mut stats, "data.memory.usage.usage"), "0");
     assert_eq!(text(&mut stats, "data.pids.current"), "2");
     removed(&b);
+}
+
+/// What needs more memory than there is ends, and whoever listens is told.
+fn memory_runs_out(s: &Stage) {
+    let mut b =
+        Bundle::new(s, "mkfifo /tmp/go; echo ready; read go </tmp/go; tail -c 200m /dev/zero; sleep 1000 & wait");
+    b.set("linux.resources.memory", r#"{"limit":33554432,"swap":33554432}"#);
+    b.add("mounts", r#"{"destination":"/tmp","type":"tmpfs","source":"tmpfs"}"#);
+    started(&b);
+    until("it is ready", || b.said() == "ready\n");
+    s.ok("rm -f events");
+    b.ok("runtime events --interval 50ms ID >DIR/events 2>&1 </dev/null & echo $! >DIR/events.pid");
+    let told = || fs::read_to_string(s.dir.join("events")).unwrap_or_default();
+    until("it is listened to", || told().contains("\"stats\""));
+    b.ok("runtime exec ID sh -c 'echo >/tmp/go'");
+    let line = format!("{{\"type\":\"oom\",\"id\":\"{}\"}}\n", b.id);
+    until("it is told", || told().contains(&line));
+    removed(&b);
+    until("it ends with the container", || s.line("kill -0 $(cat DIR/events.pid)").run().code != 0);
+    assert_eq!(told().matches("oom").count(), 1, "{}", told());
 }
 
 fn spec(s: &Stage) {
