@@ -24,7 +24,7 @@ use crate::spec::map::Map;
 use crate::spec::oci::{Bundle, Linux, Process, Resources, State};
 use crate::spec::text;
 use crate::walls::cgroup::{self, Place};
-use crate::walls::{mount, seccomp};
+use crate::walls::{mount, privs, seccomp};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use init::Plan;
@@ -175,6 +175,13 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
 
 /// What a child in a user namespace waits for: its ids, and what it mounts of the host.
 fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
+    if spaces.changes_user_namespace() {
+        match control::receive(sync)? {
+            Some((Message::Done, _)) => {}
+            Some((Message::Failed(error), _)) => return Err(error),
+            _ => return Ok(()), // it has ended
+        }
+    }
     let namespace = if spaces.is_new(raw::CLONE_NEWUSER) {
         process::map_ids(child.pid, &process::id_lines(&linux.uids), &process::id_lines(&linux.gids))?
     } else if let Some(path) = spaces.joined(raw::CLONE_NEWUSER) {
@@ -183,6 +190,9 @@ fn provide(known: &Known, linux: &Linux, spaces: &Spaces, child: &Child, sync: B
         return Ok(());
     };
     let State { bundle, config, .. } = &*known.state;
+    if let Some(score) = config.process.as_ref().and_then(|process| process.oom_score_adj) {
+        privs::write_oom_score(&child.pid.to_string(), score)?;
+    }
     provide::help(&mut || provide::send(sync, &mount::bundle_sources(bundle, config, Some(namespace.as_fd()))?))?;
     control::send(sync, &Message::Done)
 }

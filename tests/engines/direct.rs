@@ -26,6 +26,8 @@ pub const CHECKS: &[crate::Check] = checks![
     features,
     preserved_descriptors,
     a_namespace_by_its_path,
+    a_user_namespace_by_its_path,
+    a_new_user_namespace_and_others,
     a_relative_root,
     flags_behind_the_id,
 ];
@@ -391,6 +393,56 @@ fn a_namespace_by_its_path(s: &Stage) {
     b.set("linux.namespaces", &format!(r#"[{{"type":"mount"}},{{"type":"pid"}},{}]"#, joined.join(",")));
     b.write();
     assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), s.ok(&script.replace("self", &pid)));
+    removed(&first);
+}
+
+/// Those that are new belong to it: what is mounted, and the first process, may be changed there.
+fn a_user_namespace_by_its_path(s: &Stage) {
+    let mut first = Bundle::new(s, IDLE);
+    first.map_ids().add("linux.namespaces", r#"{"type":"user"}"#).add("linux.namespaces", r#"{"type":"cgroup"}"#);
+    started(&first);
+    until("it is ready", || first.said() == "ready\n");
+    let pid = text(&mut first.state(), "pid");
+    let script = "id -u; cat /proc/self/uid_map | tr -s ' '; cat /proc/self/oom_score_adj; \
+                  echo 99 >/proc/sys/kernel/msgmni && cat /proc/sys/kernel/msgmni";
+    let path = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","path":"/proc/{pid}/ns/{name}"}}"#);
+    let (user, net) = (path("user", "user"), path("network", "net"));
+    for others in [
+        format!(r#"{net},{{"type":"pid"}},{{"type":"ipc"}},{{"type":"uts"}}"#),
+        format!(r#"{net},{},{{"type":"ipc"}},{},{}"#, path("pid", "pid"), path("uts", "uts"), path("cgroup", "cgroup")),
+        r#"{"type":"network"},{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"cgroup"}"#.to_owned(),
+    ] {
+        let mut b = Bundle::new(s, script);
+        // Engines say the ids again.
+        b.map_ids().unset("hostname").set("process.oomScoreAdj", "300");
+        b.unset("linux.maskedPaths").unset("linux.readonlyPaths");
+        b.set("linux.namespaces", &format!(r#"[{{"type":"mount"}},{user},{others}]"#));
+        b.write();
+        assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), "0\n 0 100000 65536\n300\n99", "{others}");
+        started(b.set("process.args.2", &format!("\"{IDLE}\"")));
+        assert_eq!(b.ok("runtime exec ID cat /proc/self/uid_map | tr -s ' '"), " 0 100000 65536");
+        removed(&b);
+    }
+    removed(&first);
+}
+
+/// Those of the host's are entered with the host's powers.
+fn a_new_user_namespace_and_others(s: &Stage) {
+    let first = idle(s);
+    let pid = text(&mut first.state(), "pid");
+    let mut b = Bundle::new(
+        s,
+        "id -u; tr -s ' ' </proc/self/uid_map; for n in net ipc uts; do readlink /proc/self/ns/$n; done",
+    );
+    b.map_ids().unset("hostname");
+    // Of somebody else's network nothing can be mounted in the new one: engines bind the host's.
+    b.set("mounts", r#"[{"destination":"/proc","type":"proc","source":"proc"}]"#);
+    let path = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","path":"/proc/{pid}/ns/{name}"}}"#);
+    let others = [path("network", "net"), path("ipc", "ipc"), path("uts", "uts")].join(",");
+    b.set("linux.namespaces", &format!(r#"[{{"type":"user"}},{{"type":"mount"}},{{"type":"pid"}},{others}]"#));
+    b.write();
+    let theirs = s.ok(&format!("for n in net ipc uts; do readlink /proc/{pid}/ns/$n; done"));
+    assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), format!("0\n 0 100000 65536\n{theirs}"));
     removed(&first);
 }
 

@@ -64,7 +64,7 @@ fn enter(
         cgroup::join(joined)?;
         schedule::run_on(affinity(known, process).and_then(|cpus| cpus.last.as_ref()))?;
         if let Some(score) = process.oom_score_adj {
-            privs::write_oom_score(score)?;
+            privs::write_oom_score("self", score)?;
         }
         let listed = spaces::listed(known.namespaces());
         let enter = |kinds| {
