@@ -318,7 +318,7 @@ impl<'a> Monitor<'a> {
         self.attached = core::mem::take(&mut self.state.networks);
         self.state.ports.clear();
         // The limit itself may have come later than our copy of the record.
-        self.state.oom_killed = exit_code == 137 && cgroup::was_oom_killed(Place::of(spec));
+        self.state.oom_killed = exit_code == 137 && cgroup::oom_kills(Place::of(spec)) > 0;
         let ran_ms = time::monotonic_ms() - run.began_ms;
         self.happens(spec.restart, Event::Ended(exit_code, ran_ms));
         let goes_on = self.action != Action::Leave;

@@ -23,7 +23,7 @@ use crate::life::{provide, run};
 use crate::spec::oci::{Bundle, Process, Resources, State};
 use crate::spec::text;
 use crate::walls::cgroup::{self, Place};
-use crate::walls::{mount, seccomp};
+use crate::walls::{mount, privs, seccomp};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use init::Plan;
@@ -92,7 +92,6 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
         (linux.at("netDevices").is_there(), "linux.netDevices: not possible here"),
         (linux.at("intelRdt").is_there(), "linux.intelRdt: not possible here"),
         (linux.at("memoryPolicy").is_there(), "linux.memoryPolicy: not possible here"),
-        (process.affinity.value().is_there(), "process.execCPUAffinity: not possible here"),
     ] {
         if is_wrong {
             return Err(Error::new(what));
@@ -171,6 +170,13 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
 /// What a child in a user namespace waits for: its ids, and what it mounts of the host.
 fn provide(known: &Known, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) -> Result<()> {
     let linux = &known.state.config.linux;
+    if spaces.changes_user_namespace() {
+        match control::receive(sync)? {
+            Some((Message::Done, _)) => {}
+            Some((Message::Failed(error), _)) => return Err(error),
+            _ => return Ok(()), // it has ended
+        }
+    }
     let namespace = if spaces.is_new(raw::CLONE_NEWUSER) {
         let ids = |which| process::id_lines(linux.at(which));
         process::map_ids(child.pid, &ids("uidMappings"), &ids("gidMappings"))?
@@ -180,6 +186,9 @@ fn provide(known: &Known, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) 
         return Ok(());
     };
     let State { bundle, config, .. } = &*known.state;
+    if let Some(score) = config.process.as_ref().and_then(|process| process.oom_score_adj) {
+        privs::write_oom_score(&child.pid.to_string(), score)?;
+    }
     provide::help(&mut || provide::send(sync, &mount::bundle_sources(bundle, config, Some(namespace.as_fd()))?))?;
     control::send(sync, &Message::Done)
 }

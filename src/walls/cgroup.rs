@@ -257,10 +257,10 @@ fn look_in(all: &[Hierarchy], place: Place<'_>, controller: &str, v2: &str, v1: 
     String::from_utf8(bytes).ok()
 }
 
-/// Whether the kernel killed something of the container for want of memory.
-pub fn was_oom_killed(place: Place<'_>) -> bool {
+/// How many processes of the container the kernel killed for want of memory.
+pub fn oom_kills(place: Place<'_>) -> u64 {
     let text = look(place, "memory", "memory.events", "memory.oom_control").unwrap_or_default();
-    text.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|n| n != "0"))
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()).unwrap_or(0)
 }
 
 /// Stops (or lets go on) every process of the container, and returns when they all stand still.

@@ -213,13 +213,14 @@ fn unmapped(what: &str, id: u32, errno: Errno) -> Error {
 
 /// child, while /proc is still the host's: its place in the line for the OOM killer. proc_pid_oom_score_adj(5)
 pub fn set_oom_score(spec: &Spec) -> Result<()> {
-    spec.oom_score_adj.map_or(Ok(()), write_oom_score)
+    spec.oom_score_adj.map_or(Ok(()), |score| write_oom_score("self", score))
 }
 
-/// The same for any process of ours.
-pub fn write_oom_score(score: i32) -> Result<()> {
+/// The same for any process, by its number or `self`.
+pub fn write_oom_score(pid: &str, score: i32) -> Result<()> {
     let score = score.to_string();
-    file::write_at(rustix::fs::CWD, "/proc/self/oom_score_adj", &score).tried_to("set oom_score_adj to", &score)
+    let path = ["/proc/", pid, "/oom_score_adj"].concat();
+    file::write_at(rustix::fs::CWD, &path, &score).tried_to("set oom_score_adj to", &score)
 }
 
 /// child: the limits of each process. getrlimit(2)

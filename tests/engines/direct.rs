@@ -13,6 +13,7 @@ pub const CHECKS: &[crate::Check] = checks![
     run_at_a_terminal,
     exec,
     exec_of_a_document,
+    exec_on_some_cpus,
     kill,
     delete_by_force,
     pause,
@@ -20,10 +21,13 @@ pub const CHECKS: &[crate::Check] = checks![
     lists,
     hooks,
     events,
+    memory_runs_out,
     spec,
     features,
     preserved_descriptors,
     a_namespace_by_its_path,
+    a_user_namespace_by_its_path,
+    a_new_user_namespace_and_others,
     a_relative_root,
     flags_behind_the_id,
 ];
@@ -144,6 +148,38 @@ fn exec_of_a_document(s: &Stage) {
         "env":["A=b","PATH=/bin"],"cwd":"/tmp","rlimits":[{"type":"RLIMIT_NOFILE","soft":50,"hard":60}]}"#;
     s.write("process.json", process);
     assert_eq!(b.ok("runtime exec --process DIR/process.json ID"), "1000\n10 20\n/tmp\nb\n50");
+    removed(&b);
+}
+
+/// The specification has it since 1.2.1, and for exec alone.
+fn exec_on_some_cpus(s: &Stage) {
+    if !s.is_ours() {
+        return;
+    }
+    let mut b = Bundle::new(s, IDLE);
+    b.set("process.execCPUAffinity", r#"{"initial":"0","final":"0-1"}"#);
+    started(&b);
+    let cpus = "sh -c 'grep Cpus_allowed_list /proc/self/status | cut -f2'";
+    let all = s.ok("grep Cpus_allowed_list /proc/self/status | cut -f2");
+    let pid = text(&mut b.state(), "pid");
+    assert_eq!(s.ok(&format!("grep Cpus_allowed_list /proc/{pid}/status | cut -f2")), all);
+    assert_eq!(b.ok(&format!("runtime exec ID {cpus}")), "0-1");
+    for (affinity, want) in [
+        (r#"{"initial":"0-1","final":"1"}"#, "1"),
+        (r#"{"final":"0,1-1"}"#, "0-1"),
+        (r#"{"initial":"","final":"0"}"#, "0"),
+        (r#"{}"#, all.as_str()),
+    ] {
+        let args = r#""args":["grep","Cpus_allowed_list","/proc/self/status"],"env":["PATH=/bin"],"cwd":"/""#;
+        s.write("process.json", &format!(r#"{{{args},"execCPUAffinity":{affinity}}}"#));
+        let said = b.ok("runtime exec --process DIR/process.json ID");
+        assert_eq!(said.split_whitespace().last(), Some(want), "{affinity}");
+    }
+    for wrong in ["all", "1-", "3-4097", "0;1"] {
+        s.write("process.json", &format!(r#"{{"args":["true"],"cwd":"/","execCPUAffinity":{{"final":"{wrong}"}}}}"#));
+        let done = b.run("runtime exec --process DIR/process.json ID");
+        assert!(done.code != 0 && done.err.contains("execCPUAffinity"), "{done:?}");
+    }
     removed(&b);
 }
 
@@ -290,6 +326,26 @@ fn events(s: &Stage) {
     removed(&b);
 }
 
+/// What needs more memory than there is ends, and whoever listens is told.
+fn memory_runs_out(s: &Stage) {
+    let mut b =
+        Bundle::new(s, "mkfifo /tmp/go; echo ready; read go </tmp/go; tail -c 200m /dev/zero; sleep 1000 & wait");
+    b.set("linux.resources.memory", r#"{"limit":33554432,"swap":33554432}"#);
+    b.add("mounts", r#"{"destination":"/tmp","type":"tmpfs","source":"tmpfs"}"#);
+    started(&b);
+    until("it is ready", || b.said() == "ready\n");
+    s.ok("rm -f events");
+    b.ok("runtime events --interval 50ms ID >DIR/events 2>&1 </dev/null & echo $! >DIR/events.pid");
+    let told = || fs::read_to_string(s.dir.join("events")).unwrap_or_default();
+    until("it is listened to", || told().contains("\"stats\""));
+    b.ok("runtime exec ID sh -c 'echo >/tmp/go'");
+    let line = format!("{{\"type\":\"oom\",\"id\":\"{}\"}}\n", b.id);
+    until("it is told", || told().contains(&line));
+    removed(&b);
+    until("it ends with the container", || s.line("kill -0 $(cat DIR/events.pid)").run().code != 0);
+    assert_eq!(told().matches("oom").count(), 1, "{}", told());
+}
+
 fn spec(s: &Stage) {
     let b = Bundle::new(s, "true");
     s.ok("mkdir spec");
@@ -337,6 +393,56 @@ fn a_namespace_by_its_path(s: &Stage) {
     b.set("linux.namespaces", &format!(r#"[{{"type":"mount"}},{{"type":"pid"}},{}]"#, joined.join(",")));
     b.write();
     assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), s.ok(&script.replace("self", &pid)));
+    removed(&first);
+}
+
+/// Those that are new belong to it: what is mounted, and the first process, may be changed there.
+fn a_user_namespace_by_its_path(s: &Stage) {
+    let mut first = Bundle::new(s, IDLE);
+    first.map_ids().add("linux.namespaces", r#"{"type":"user"}"#).add("linux.namespaces", r#"{"type":"cgroup"}"#);
+    started(&first);
+    until("it is ready", || first.said() == "ready\n");
+    let pid = text(&mut first.state(), "pid");
+    let script = "id -u; cat /proc/self/uid_map | tr -s ' '; cat /proc/self/oom_score_adj; \
+                  echo 99 >/proc/sys/kernel/msgmni && cat /proc/sys/kernel/msgmni";
+    let path = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","path":"/proc/{pid}/ns/{name}"}}"#);
+    let (user, net) = (path("user", "user"), path("network", "net"));
+    for others in [
+        format!(r#"{net},{{"type":"pid"}},{{"type":"ipc"}},{{"type":"uts"}}"#),
+        format!(r#"{net},{},{{"type":"ipc"}},{},{}"#, path("pid", "pid"), path("uts", "uts"), path("cgroup", "cgroup")),
+        r#"{"type":"network"},{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"cgroup"}"#.to_owned(),
+    ] {
+        let mut b = Bundle::new(s, script);
+        // Engines say the ids again.
+        b.map_ids().unset("hostname").set("process.oomScoreAdj", "300");
+        b.unset("linux.maskedPaths").unset("linux.readonlyPaths");
+        b.set("linux.namespaces", &format!(r#"[{{"type":"mount"}},{user},{others}]"#));
+        b.write();
+        assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), "0\n 0 100000 65536\n300\n99", "{others}");
+        started(b.set("process.args.2", &format!("\"{IDLE}\"")));
+        assert_eq!(b.ok("runtime exec ID cat /proc/self/uid_map | tr -s ' '"), " 0 100000 65536");
+        removed(&b);
+    }
+    removed(&first);
+}
+
+/// Those of the host's are entered with the host's powers.
+fn a_new_user_namespace_and_others(s: &Stage) {
+    let first = idle(s);
+    let pid = text(&mut first.state(), "pid");
+    let mut b = Bundle::new(
+        s,
+        "id -u; tr -s ' ' </proc/self/uid_map; for n in net ipc uts; do readlink /proc/self/ns/$n; done",
+    );
+    b.map_ids().unset("hostname");
+    // Of somebody else's network nothing can be mounted in the new one: engines bind the host's.
+    b.set("mounts", r#"[{"destination":"/proc","type":"proc","source":"proc"}]"#);
+    let path = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","path":"/proc/{pid}/ns/{name}"}}"#);
+    let others = [path("network", "net"), path("ipc", "ipc"), path("uts", "uts")].join(",");
+    b.set("linux.namespaces", &format!(r#"[{{"type":"user"}},{{"type":"mount"}},{{"type":"pid"}},{others}]"#));
+    b.write();
+    let theirs = s.ok(&format!("for n in net ipc uts; do readlink /proc/{pid}/ns/$n; done"));
+    assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), format!("0\n 0 100000 65536\n{theirs}"));
     removed(&first);
 }
 

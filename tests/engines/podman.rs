@@ -36,6 +36,8 @@ fn user_namespace(s: &Stage) {
     let pid = s.field("box", "State.Pid");
     assert_eq!(s.ok(&format!("stat -c %u:%g /proc/{pid}")), "100000:200000");
     assert_eq!(s.ok("engine exec box sh -c 'id -u; cat /proc/self/uid_map | tr -s \" \"'"), "0\n 0 100000 65536");
+    let joins = "--network container:box --userns container:box";
+    assert_eq!(s.ok(&format!("engine run --rm {joins} busybox cat /proc/self/uid_map | tr -s ' '")), " 0 100000 65536");
     s.remove("box");
 }
 

@@ -75,13 +75,14 @@ pub fn spec(parsed: &Parsed) -> Result<u8> {
     io::write_all(file.as_fd(), help::text("config.json").as_bytes()).tried_to("write", &path).map(|()| OK)
 }
 
-/// `events [--stats] [--interval DURATION] ID`
+/// `events [--stats] [--interval DURATION] ID`; that memory ran out is told with the next line of statistics, or at the end
 pub fn events(parsed: &Parsed) -> Result<u8> {
     let known = known(parsed)?;
     let interval_ns = parsed.read("interval", read::duration)?.unwrap_or(5_000_000_000);
     if interval_ns <= 0 {
         return Err(bad("--interval: it is longer than 0"));
     }
+    let mut kills = cgroup::oom_kills(known.place()?);
     loop {
         let init = known.running()?;
         let usage = cgroup::usage(known.place()?)?;
@@ -98,7 +99,12 @@ pub fn events(parsed: &Parsed) -> Result<u8> {
             usage.block_read,
             usage.block_written
         ))?;
-        if parsed.on("stats") || process::readable(init.as_fd(), interval_ns / 1_000_000) {
+        let is_last = parsed.on("stats") || process::readable(init.as_fd(), interval_ns / 1_000_000);
+        let before = core::mem::replace(&mut kills, cgroup::oom_kills(known.place()?));
+        if kills > before {
+            print(&format!("{{\"type\":\"oom\",\"id\":\"{}\"}}\n", known.id))?;
+        }
+        if is_last {
             return Ok(OK);
         }
     }

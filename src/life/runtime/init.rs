@@ -93,15 +93,15 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
     let Plan { known, spaces, joined, manner, .. } = plan;
     let config = &known.state.config;
     begin(sync);
-    // What a stranger to the host's user namespace may not copy of its mounts comes from its maker.
+    spaces.enter(sync)?;
+    // What a stranger to the host's user namespace may not copy of its mounts, or write to its files, comes from its maker.
     let sources = if spaces.has(raw::CLONE_NEWUSER) { Some(provide::take_trees(sync)?) } else { None };
-    if spaces.is_new(raw::CLONE_NEWUSER) {
-        ids::enter()?;
+    match process.oom_score_adj {
+        _ if sources.is_some() => ids::enter()?,
+        Some(score) => privs::write_oom_score("self", score)?,
+        None => {}
     }
-    if let Some(score) = process.oom_score_adj {
-        privs::write_oom_score(score)?;
-    }
-    spaces.enter()?;
+    spaces.make()?;
     if spaces.needs_child() {
         become_child(sync)?;
     }

@@ -10,6 +10,7 @@ use crate::kernel::sys;
 use crate::life::control;
 use crate::life::program;
 use crate::spec::oci::Process;
+use crate::spec::schema::Value;
 use crate::walls::privs::{self, schedule};
 use crate::walls::seccomp::Filter;
 use crate::walls::{cgroup, ids, seccomp};
@@ -24,6 +25,7 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
     };
     let filter = seccomp::compile_bundle(known.state.config.linux.at("seccomp").json())?;
     let joined = cgroup::open(known.place()?)?;
+    schedule::run_on(&affinity(known, process).at("initial").text())?;
     let (sync, child_sync) = control::pair()?;
     let mut moved = Some(sync);
     let child = process::spawn(0, joined.into.as_ref().map(AsFd::as_fd), &mut || {
@@ -39,6 +41,14 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
     }
 }
 
+/// The CPUs of a program that joins: its own, or those that config.json has for all.
+fn affinity<'a>(known: &'a Known, process: &'a Process) -> Value<'a> {
+    match &known.state.config.process {
+        Some(of_all) if !process.affinity.value().is_there() => of_all.affinity.value(),
+        _ => process.affinity.value(),
+    }
+}
+
 fn enter(
     known: &Known,
     init: BorrowedFd<'_>,
@@ -51,8 +61,9 @@ fn enter(
     let prepare = || {
         init::begin(sync);
         cgroup::join(joined)?;
+        schedule::run_on(&affinity(known, process).at("final").text())?;
         if let Some(score) = process.oom_score_adj {
-            privs::write_oom_score(score)?;
+            privs::write_oom_score("self", score)?;
         }
         let listed = spaces::listed(&known.state.config.linux);
         let enter = |kinds| {

@@ -2,13 +2,14 @@
 
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::{at, file, sys, words};
+use crate::life::control::{self, Message};
 use crate::spec::oci::Linux;
 use crate::spec::schema::Value;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
@@ -33,7 +34,7 @@ const LATER: u32 = raw::CLONE_NEWCGROUP | raw::CLONE_NEWTIME;
 pub struct Spaces {
     /// `CLONE_NEW*` of those that are new.
     new: u32,
-    /// Those of somebody else; a user namespace comes first: it has the power over the others.
+    /// Those of somebody else; a user namespace comes last: from there nothing else of the host's can be entered.
     joins: Vec<(u32, OwnedFd, String)>,
 }
 
@@ -65,15 +66,17 @@ pub fn open(linux: &Linux) -> Result<Spaces> {
             continue;
         }
         let fd = at::open(CWD, &path, OFlags::RDONLY).tried_to("open the namespace", &path)?;
-        let at = if flag == raw::CLONE_NEWUSER { 0 } else { spaces.joins.len() };
+        let at = if flag == raw::CLONE_NEWUSER { spaces.joins.len() } else { 0 };
         spaces.joins.insert(at, (flag, fd, path));
     }
     let new = |flag| spaces.new & flag != 0;
     let has_ids = |which| !linux.at(which).list().is_empty();
     let why = if !new(raw::CLONE_NEWNS) {
         "a mount namespace of its own is needed: all that a bundle mounts would be mounted on the host, or in a stranger's root"
-    } else if new(raw::CLONE_NEWUSER) != (has_ids("uidMappings") && has_ids("gidMappings")) {
-        "a new user namespace needs uidMappings and gidMappings, and these need a new user namespace"
+    } else if spaces.joined(raw::CLONE_NEWUSER).is_none()
+        && new(raw::CLONE_NEWUSER) != (has_ids("uidMappings") && has_ids("gidMappings"))
+    {
+        "a new user namespace needs uidMappings and gidMappings, and these need a user namespace"
     } else if linux.at("timeOffsets").is_there() && !new(raw::CLONE_NEWTIME) {
         "timeOffsets need a new time namespace"
     } else {
@@ -98,26 +101,43 @@ impl Spaces {
         self.new & flag != 0
     }
 
-    /// What the first process is born in.
-    pub const fn at_birth(&self) -> u32 {
-        self.new & !LATER
+    /// What the first process is born in: nothing if it has a user namespace and enters others' before.
+    pub fn at_birth(&self) -> u32 {
+        match (self.has(raw::CLONE_NEWUSER), self.joins.is_empty()) {
+            (true, false) => 0,
+            // The directory of message queues belongs to whoever makes the namespace: not the host's root.
+            (true, true) => self.new & !LATER & !raw::CLONE_NEWIPC,
+            _ => self.new & !LATER,
+        }
     }
 
-    /// Whether it enters somebody else's pid namespace, which only its children do.
+    /// Whether it is to be in a pid namespace that it was not born in: only its children are.
     pub fn needs_child(&self) -> bool {
-        self.joins.iter().any(|(flag, ..)| *flag == raw::CLONE_NEWPID)
+        self.has(raw::CLONE_NEWPID) && self.at_birth() & raw::CLONE_NEWPID == 0
     }
 
-    /// child: enters those of others.
-    pub fn enter(&self) -> Result<()> {
+    /// child, with all powers of the host: enters the namespaces of others. When its user namespace is not the one that it was
+    /// born in, its maker is told.
+    pub fn enter(&self, sync: BorrowedFd<'_>) -> Result<()> {
         for (flag, fd, path) in &self.joins {
             let kind = ThreadNameSpaceType::from_bits_retain(*flag);
             move_into_thread_name_spaces(fd.as_fd(), kind).tried_to("join the namespace", path)?;
-            if *flag == raw::CLONE_NEWUSER {
-                crate::walls::ids::enter()?;
-            }
+        }
+        if self.changes_user_namespace() {
+            sys::unshare(self.new & raw::CLONE_NEWUSER).tried("make a user namespace")?;
+            control::send(sync, &Message::Done)?;
         }
         Ok(())
+    }
+
+    /// Whether its maker waits for its user namespace.
+    pub fn changes_user_namespace(&self) -> bool {
+        self.has(raw::CLONE_NEWUSER) && self.at_birth() == 0
+    }
+
+    /// child, in its user namespace: makes those that belong to that and that it was not born in.
+    pub fn make(&self) -> Result<()> {
+        sys::unshare(self.new & !LATER & !raw::CLONE_NEWUSER & !self.at_birth()).tried("make the namespaces")
     }
 
     /// child: a time namespace of its own. time_namespaces(7)

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// After `SCHED_`; the place is the number. sched(7)
 const POLICIES: &str = "OTHER FIFO RR BATCH ISO IDLE DEADLINE";
@@ -70,6 +71,23 @@ fn set_scheduler(scheduler: Value<'_>) -> Result<()> {
         period: natural("period"),
     };
     sys::set_scheduler(&attributes).tried("set process.scheduler")
+}
+
+/// exec: the CPUs that this process and its children run on from here: `0-3,7`.
+pub fn run_on(list: &str) -> Result<()> {
+    const FIELD: &str = "process.execCPUAffinity";
+    if list.is_empty() {
+        return Ok(());
+    }
+    let mut cpus = CpuSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if last < CpuSet::MAX_CPU => (first..=last).for_each(|cpu| cpus.set(cpu)),
+            _ => return Err(unknown(FIELD, list)),
+        }
+    }
+    sched_setaffinity(None, &cpus).tried_with(|| format!("set {FIELD} to {list}"))
 }
 
 /// What the kernel is to call the program from its execve on: a text for each file of ours that takes it.
