@@ -13,7 +13,7 @@ fn main() {
     let mut text = read("verbs.txt");
     let has_oci = env::var_os("CARGO_FEATURE_OCI").is_some();
     if !has_oci {
-        text = text.split("# ").filter(|section| !section.starts_with("oci ")).collect::<Vec<_>>().join("# ");
+        text = text.split("# ").filter(|section| !section.starts_with("oci")).collect::<Vec<_>>().join("# ");
     }
     // The headings, and the flags without their sentences.
     let mut flags = String::new();

@@ -7,7 +7,7 @@ mod tell;
 pub use ask::{create, exec, kill, run, update};
 pub use tell::{events, features, list, ps, spec, state};
 
-use super::args::{self, Outcome, Parsed};
+use super::args::{self, MANY, Outcome, Parsed, Verb};
 use super::read::bad;
 use super::{OK, print, verbs};
 use alloc::borrow::ToOwned;
@@ -24,13 +24,14 @@ use rustix::fd::AsFd;
 use rustix::fs::{CWD, OFlags};
 
 /// What stands before the verb.
-#[derive(Default)]
 struct Globals {
     root: String,
     log: String,
     is_json: bool,
 }
 
+/// The flags of that: all that comes before the first word.
+static BEFORE: Verb = Verb { names: "oci", words: (0, MANY), stops: true, run: |_| help() };
 static GLOBALS: Once<Globals> = Once::new();
 
 /// Whether the program was called by the name of a runtime.
@@ -41,94 +42,64 @@ pub fn is_called() -> bool {
 
 /// Does what an engine wants. What fails is written to its log, too.
 pub fn door(mut args: Vec<CString>) -> Result<u8> {
-    let mut globals = Globals::default();
-    let done = read_globals(&args, &mut globals).and_then(|from| {
-        GLOBALS.set(core::mem::take(&mut globals));
-        dispatch(args.split_off(from))
-    });
-    if let Err(error) = &done {
-        log(GLOBALS.get().unwrap_or(&globals), &error.to_string());
-    }
-    done.map_err(|error| error.exit(1))
-}
-
-/// Reads the flags before the verb; returns where that is.
-fn read_globals(args: &[CString], globals: &mut Globals) -> Result<usize> {
-    let mut at = 0;
-    while let Some(typed) = args.get(at).and_then(|arg| arg.to_str().ok()).filter(|typed| typed.starts_with('-')) {
-        at += 1;
-        let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
-        let target = match name.trim_start_matches('-') {
-            "debug" => continue,
-            "help" | "h" | "version" | "v" => return Ok(at - 1),
-            "systemd-cgroup" if value == Some("false") => continue,
-            "systemd-cgroup" => {
-                return Err(bad("--systemd-cgroup is not possible: use the cgroup driver cgroupfs of the engine"));
-            }
-            "root" => Some(&mut globals.root),
-            "log" => Some(&mut globals.log),
-            "log-format" | "rootless" | "criu" => None,
-            _ => return Err(bad(format!("unknown flag: {typed}"))),
-        };
-        let value = match value {
-            Some(value) => value,
-            None => {
-                at += 1;
-                let next = args.get(at - 1).and_then(|arg| arg.to_str().ok());
-                next.ok_or_else(|| bad(format!("flag needs an argument: {name}")))?
-            }
-        };
-        match target {
-            Some(target) => *target = super::absolute(value),
-            None => globals.is_json |= name.ends_with("log-format") && value == "json",
-        }
-    }
-    if globals.root.is_empty() {
+    let before = match args::parse(&BEFORE, args.clone()).map_err(|error| error.exit(1))? {
+        Outcome::Run(before) => before,
+        Outcome::Help => return help(),
+    };
+    let path = |flag| before.last(flag).map(super::absolute);
+    let root = path("root").unwrap_or_else(|| {
         let own = start::variable("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
-        globals.root = own.map_or(runtime::ROOT.to_owned(), |dir| dir + "/mydocker-oci");
-    }
-    Ok(at)
+        own.map_or(runtime::ROOT.to_owned(), |dir| dir + "/mydocker-oci")
+    });
+    let is_json = before.last("log-format") == Some("json");
+    GLOBALS.set(Globals { root, log: path("log").unwrap_or_default(), is_json });
+    dispatch(&before, args.split_off(args.len() - before.words.len())).map_err(|error| {
+        log(&error.to_string());
+        error.exit(1)
+    })
 }
 
-fn dispatch(mut args: Vec<CString>) -> Result<u8> {
-    let word = args.first().and_then(|arg| arg.to_str().ok()).unwrap_or("--help");
-    match word {
-        "--version" | "-v" => {
-            let version = env!("CARGO_PKG_VERSION");
-            return print(&format!("mydocker version {version}\nspec: {}\n", mydocker::spec::oci::VERSION))
-                .map(|()| OK);
-        }
-        "--help" | "-h" | "help" => return print(&verbs::group_help("oci")).map(|()| OK),
-        _ => {}
+fn help() -> Result<u8> {
+    print(&verbs::group_help("oci")).map(|()| OK)
+}
+
+fn dispatch(before: &Parsed, mut args: Vec<CString>) -> Result<u8> {
+    if before.on("systemd-cgroup") {
+        return Err(bad("--systemd-cgroup is not possible: use the cgroup driver cgroupfs of the engine"));
+    }
+    if before.on("version") {
+        let version = env!("CARGO_PKG_VERSION");
+        return print(&format!("mydocker version {version}\nspec: {}\n", mydocker::spec::oci::VERSION)).map(|()| OK);
+    }
+    let word = before.word(0);
+    if matches!(word, "" | "help") {
+        return help();
     }
     let Some((verb, 2)) = verbs::find(&["oci", word]) else {
         return Err(bad(format!("unknown command: oci {word} (oci --help lists them)")));
     };
-    match args::parse(verb, args.split_off(1))? {
-        Outcome::Run(mut parsed) => {
-            // Flags may come after the id, too; behind the next word they are somebody else's.
-            if verb.stops && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
-                let more = parsed.words.split_off(1);
-                let more = more.into_iter().map(|word| CString::new(word).unwrap_or_default()).collect(); // they were such
-                match args::parse(verb, more)? {
-                    Outcome::Run(more) => {
-                        parsed.flags.extend(more.flags);
-                        parsed.words.extend(more.words);
-                    }
-                    Outcome::Help => return print(&super::help::help(verb)).map(|()| OK),
-                }
+    let mut parsed = match args::parse(verb, args.split_off(1))? {
+        Outcome::Run(parsed) => parsed,
+        Outcome::Help => return print(&super::help::help(verb)).map(|()| OK),
+    };
+    // Flags may come after the id, too; behind the next word they are somebody else's.
+    if verb.stops && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
+        let more = parsed.words.split_off(1);
+        let more = more.into_iter().map(|word| CString::new(word).unwrap_or_default()).collect(); // they were such
+        match args::parse(verb, more)? {
+            Outcome::Run(more) => {
+                parsed.flags.extend(more.flags);
+                parsed.words.extend(more.words);
             }
-            (verb.run)(&parsed)
+            Outcome::Help => return print(&super::help::help(verb)).map(|()| OK),
         }
-        Outcome::Help => print(&super::help::help(verb)).map(|()| OK),
     }
+    (verb.run)(&parsed)
 }
 
 /// Appends an error to the engine's log. Where that cannot be written the standard error has it.
-fn log(globals: &Globals, what: &str) {
-    if globals.log.is_empty() {
-        return;
-    }
+fn log(what: &str) {
+    let Some(globals) = GLOBALS.get().filter(|globals| !globals.log.is_empty()) else { return };
     let now = time::rfc3339(time::now());
     let line = if globals.is_json {
         format!("{{{}}}\n", record::texts(&[("level", "error"), ("msg", what), ("time", &now)]))

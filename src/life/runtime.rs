@@ -11,7 +11,7 @@ mod states;
 mod terminal;
 
 pub use init::Manner;
-pub use states::{Known, all, find};
+pub use states::{Known, each, find};
 pub use terminal::Console;
 
 use crate::error::{Error, Result, Tried, escaped};

@@ -1,7 +1,7 @@
 //! What a bundle asks for: config.json of the OCI runtime specification 1.0 to 1.3, the part that is about Linux. Fields have
 //! the specification's meanings and units. What is missing there is empty or `None` here; what is unknown to us is passed over.
 
-use super::record::record;
+use super::record::{OrEmpty, record};
 use super::schema::kept;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -40,7 +40,7 @@ pub struct Process {
     /// The size of that.
     pub console_size: Size,
     /// Who it is.
-    pub user: Option<User>,
+    pub user: OrEmpty<User>,
     /// Its words.
     pub args: Vec<String>,
     /// `KEY=value`.
@@ -48,7 +48,7 @@ pub struct Process {
     /// Its working directory, absolute.
     pub cwd: String,
     /// Its capabilities; none at all when missing.
-    pub capabilities: Option<Capabilities>,
+    pub capabilities: OrEmpty<Capabilities>,
     /// Its own limits.
     pub rlimits: Rlimits,
     /// prctl(2), `PR_SET_NO_NEW_PRIVS`.

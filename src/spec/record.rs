@@ -7,6 +7,7 @@ use crate::spec::map::{Map, Set};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::ops::{Deref, DerefMut};
 use miniserde::json::{self, Object, Value};
 
 /// A piece of a record.
@@ -278,6 +279,34 @@ impl<T: Part + Default> Part for Option<T> {
 
     fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
         json.is_none() || self.insert(T::default()).read(json)
+    }
+}
+
+/// A record that may be missing, and is an empty one then.
+#[derive(Default)]
+pub struct OrEmpty<T>(T);
+
+impl<T> Deref for OrEmpty<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for OrEmpty<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: Part> Part for OrEmpty<T> {
+    fn write(&self, text: &mut String) {
+        self.0.write(text);
+    }
+
+    fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
+        json.is_none() || self.0.read(json)
     }
 }
 

@@ -5,7 +5,7 @@ pub mod schedule;
 
 use crate::error::{EXIT_ENGINE, Error, Result, Tried};
 use crate::kernel::{caps, file, process, sys, words};
-use crate::spec::oci::{self, Process};
+use crate::spec::oci::Process;
 use crate::spec::{Security, Spec};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -146,12 +146,10 @@ pub fn enter_as(process: &Process) -> Result<User> {
         let name = kind.strip_prefix("RLIMIT_").unwrap_or_default();
         set_rlimit(&name.to_ascii_lowercase(), number("soft"), number("hard"))?;
     }
-    let none = oci::Capabilities::default();
-    let capabilities = process.capabilities.as_ref().unwrap_or(&none);
+    let capabilities = &process.capabilities;
     drop_bounding(set(&capabilities.bounding))?;
     rustix::thread::set_keep_capabilities(true).tried("keep the capabilities")?;
-    let nobody = oci::User::default();
-    let user = process.user.as_ref().unwrap_or(&nobody);
+    let user = &process.user;
     let (uid, gid) = (user.uid.unwrap_or(0), user.gid.unwrap_or(0));
     own_stdio(uid);
     // One that gives no groups, in a user namespace where they can be neither taken nor given up.

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use mydocker::error::{Result, Tried};
 use mydocker::kernel::sys;
 use mydocker::life::runtime::{self, Console, Manner, Order, Program};
-use mydocker::spec::oci::{Capabilities, Process, Resources, State, User};
+use mydocker::spec::oci::{Capabilities, Process, Resources, State};
 use mydocker::spec::record;
 use rustix::termios::isatty;
 
@@ -116,31 +116,36 @@ fn asked(parsed: &Parsed, mut process: Process) -> Result<Process> {
     if let Some(cwd) = parsed.last("cwd") {
         cwd.clone_into(&mut process.cwd);
     }
-    let texts = |key| parsed.all(key).into_iter().map(str::to_owned);
-    process.env.extend(texts("env"));
+    let texts = |key, list: &mut Vec<String>| {
+        for text in parsed.all(key) {
+            list.push(text.to_owned());
+        }
+    };
+    texts("env", &mut process.env);
     if let Some(user) = parsed.last("user") {
         let (uid, gid) = user.split_once(':').map_or((user, None), |(uid, gid)| (uid, Some(gid)));
         let number =
             |text: &str| read::digits(text).ok_or_else(|| bad(format!("--user {user}: this is not UID[:GID]")));
-        let own = process.user.get_or_insert_default();
-        *own =
-            User { uid: Some(number(uid)?), gid: gid.map(number).transpose()?, umask: own.umask, groups: Vec::new() };
+        process.user.uid = Some(number(uid)?);
+        process.user.gid = gid.map(number).transpose()?;
+        process.user.groups.clear();
     }
     for gid in parsed.all("additional-gids") {
         let gid = read::digits(gid).ok_or_else(|| bad(format!("--additional-gids {gid}: this is not a group id")))?;
-        process.user.get_or_insert_default().groups.push(gid);
+        process.user.groups.push(gid);
     }
-    if parsed.given("cap") {
-        let Capabilities { bounding, effective, permitted, .. } = process.capabilities.get_or_insert_default();
-        for set in [bounding, effective, permitted] {
-            set.extend(texts("cap"));
-        }
+    let Capabilities { bounding, effective, permitted, .. } = &mut *process.capabilities;
+    for set in [bounding, effective, permitted] {
+        texts("cap", set);
     }
     if parsed.given("no-new-privs") {
         process.no_new_privileges = Some(parsed.on("no-new-privs"));
     }
-    process.apparmor = texts("apparmor").next_back().or(process.apparmor);
-    process.selinux = texts("process-label").next_back().or(process.selinux);
+    for (key, label) in [("apparmor", &mut process.apparmor), ("process-label", &mut process.selinux)] {
+        if let Some(text) = parsed.last(key) {
+            *label = Some(text.to_owned());
+        }
+    }
     Ok(process)
 }
 

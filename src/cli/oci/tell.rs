@@ -5,12 +5,13 @@ use super::super::read::{self, bad};
 use super::super::{OK, absolute, help, print, table, top};
 use super::{known, root};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use mydocker::error::{Result, Tried};
 use mydocker::kernel::{at, io, proc, process, time};
 use mydocker::life::runtime;
+use mydocker::spec::record;
 use mydocker::walls::cgroup;
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, OFlags};
@@ -24,21 +25,28 @@ pub fn state(parsed: &Parsed) -> Result<u8> {
 /// `list [-q] [-f table|json]`
 pub fn list(parsed: &Parsed) -> Result<u8> {
     let is_json = wants_json(parsed)?;
-    let (mut lines, mut objects) = (String::from("ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER"), Vec::new());
-    let mut ids = String::new();
-    for known in runtime::all(root())? {
-        let status = known.status();
-        let pid = if status == "stopped" { 0 } else { known.state.pid };
-        let (id, bundle, created) = (&known.id, &known.state.bundle, time::rfc3339(known.state.created));
-        let _ = write!(lines, "\n{id}\t{pid}\t{status}\t{bundle}\t{created}\troot"); // a String takes everything
-        let _ = writeln!(ids, "{id}");
-        objects.push(known.tell_all(status));
+    let is_quiet = parsed.on("quiet");
+    let mut text = String::from(match (is_quiet, is_json) {
+        (true, _) => "",
+        (_, true) => "[",
+        _ => "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER",
+    });
+    runtime::each(root(), &mut |known| {
+        let (id, status) = (&*known.id, known.status());
+        if is_quiet {
+            text.extend([id, "\n"]);
+        } else if is_json {
+            text.extend([if text.len() > 1 { "," } else { "" }, &known.tell_all(status)]);
+        } else {
+            let (pid, bundle, created) = (known.pid(status), &known.state.bundle, time::rfc3339(known.state.created));
+            let _ = write!(text, "\n{id}\t{pid}\t{status}\t{bundle}\t{created}\troot"); // a String takes everything
+        }
+    })?;
+    if is_json && !is_quiet {
+        text.push_str("]\n");
+    } else if !is_quiet {
+        text = table::aligned(&text, 12);
     }
-    let text = match (parsed.on("quiet"), is_json) {
-        (true, _) => ids,
-        (_, true) => format!("[{}]\n", objects.join(",")),
-        _ => table::aligned(&lines, 12),
-    };
     print(&text).map(|()| OK)
 }
 
@@ -55,10 +63,12 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     let is_json = wants_json(parsed)?;
     let pids = cgroup::pids(known(parsed)?.place()?)?;
     if is_json {
-        let texts: Vec<String> = pids.iter().map(i32::to_string).collect();
-        return print(&format!("[{}]\n", texts.join(","))).map(|()| OK);
+        return print(&(record::to_json(&pids) + "\n")).map(|()| OK);
     }
-    let processes: Vec<_> = pids.iter().filter_map(|pid| proc::read(*pid)).collect();
+    let mut processes = Vec::new();
+    for pid in pids {
+        processes.extend(proc::read(pid));
+    }
     top::show(parsed.words.get(1..).unwrap_or_default(), &processes).map(|()| OK)
 }
 

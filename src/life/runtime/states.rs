@@ -11,7 +11,6 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -80,13 +79,16 @@ pub fn find(root: &str, id: &str) -> Result<Known> {
     Ok(Known { id: id.to_owned(), dir, state })
 }
 
-/// All that are known; what is damaged or just being made is passed over.
-pub fn all(root: &str) -> Result<Vec<Known>> {
+/// Shows all that are known; what is damaged or just being made is passed over.
+pub fn each(root: &str, see: &mut dyn FnMut(&Known)) -> Result<()> {
     let names = match file::open_dir(root) {
-        Err(error) if error.is(Errno::NOENT) => return Ok(Vec::new()),
+        Err(error) if error.is(Errno::NOENT) => return Ok(()),
         dir => file::names(dir?.as_fd())?,
     };
-    Ok(names.iter().filter_map(|id| find(root, id).ok()).collect())
+    for id in names {
+        let _ = find(root, &id).map(|known| see(&known));
+    }
+    Ok(())
 }
 
 impl Known {
@@ -142,11 +144,15 @@ impl Known {
         text
     }
 
+    /// The pid of its first process, 0 when it has none any more.
+    pub fn pid(&self, status: &str) -> i32 {
+        if status == "stopped" { 0 } else { self.state.pid }
+    }
+
     /// The same with what list and state tell besides.
     pub fn tell_all(&self, status: &str) -> String {
         let created = time::rfc3339(self.state.created);
         let more = [("rootfs", &*self.rootfs()), ("created", &created), ("owner", "root")];
-        let pid = if status == "stopped" { 0 } else { self.state.pid };
-        format!("{},{}}}", self.tell(status, pid), record::texts(&more))
+        format!("{},{}}}", self.tell(status, self.pid(status)), record::texts(&more))
     }
 }
