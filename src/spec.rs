@@ -12,6 +12,7 @@ pub mod json;
 pub mod map;
 pub mod network;
 pub mod oci;
+pub mod order;
 pub mod port;
 pub mod record;
 pub mod subnet;

@@ -7,8 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::order;
 use mydocker::life::remove;
+use mydocker::spec::order;
 use mydocker::spec::{Bound, Network, Spec, State, Status, port};
 use mydocker::store::containers;
 

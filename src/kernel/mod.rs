@@ -16,7 +16,6 @@ pub mod lock;
 pub mod netlink;
 pub mod nft;
 pub mod once;
-pub mod order;
 pub mod proc;
 pub mod process;
 pub mod ring;

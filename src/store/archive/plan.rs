@@ -4,6 +4,7 @@ use super::{Blob, FULL_NAME, Place, REF_NAME};
 use crate::error::{Error, Result};
 use crate::kernel::hex;
 use crate::spec::json::tree;
+use crate::spec::json::{Number, Value};
 use crate::spec::text::has;
 use crate::store::bundle::{get, list, text};
 use crate::store::images::{self, Image};
@@ -13,7 +14,6 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::json::{Number, Value};
 
 /// Lists of images and layers. Registries allow four times as much, and use a hundredth.
 const LIST_BYTES_MAX: u64 = 1 << 20;
