@@ -17,6 +17,7 @@ pub mod port;
 pub mod record;
 pub mod subnet;
 pub mod text;
+pub mod words;
 
 /// The version that records written by this program carry.
 pub const RECORD_VERSION: u32 = 4;
@@ -544,5 +545,12 @@ impl Spec {
     /// The whole command: entrypoint and what follows it.
     pub fn args(&self) -> impl Iterator<Item = &String> {
         self.entrypoint.iter().chain(&self.cmd)
+    }
+
+    /// A copy of it.
+    pub fn command(&self) -> Vec<String> {
+        let mut command = self.entrypoint.clone();
+        command.extend_from_slice(&self.cmd);
+        command
     }
 }

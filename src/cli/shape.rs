@@ -36,7 +36,7 @@ const MAPS: &str =
     "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes Containers";
 
 /// Whether a word is one of those between blanks.
-pub use mydocker::kernel::words::has as is_in;
+pub use mydocker::spec::words::has as is_in;
 
 /// Whether what is behind this key is a map.
 pub fn is_map(key: &str) -> bool {

@@ -26,4 +26,3 @@ pub mod time;
 pub mod timing;
 #[cfg(all(target_env = "musl", panic = "abort", not(test)))]
 mod unwind;
-pub mod words;

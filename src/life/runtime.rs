@@ -16,13 +16,14 @@ pub use terminal::Console;
 
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{at, file, proc, sys, time, words};
+use crate::kernel::{at, file, proc, sys, time};
 use crate::life::control::{self, Message};
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
 use crate::life::{provide, run};
 use crate::spec::map::Map;
 use crate::spec::oci::{Bundle, Linux, Process, Resources, State};
 use crate::spec::text;
+use crate::spec::words;
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, seccomp};
 use alloc::boxed::Box;

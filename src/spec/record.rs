@@ -203,9 +203,8 @@ fn read_list(list: &mut dyn List, json: Option<&mut Reader<'_>>) -> bool {
 }
 
 /// Which of the words it is.
-pub fn read_word(json: Option<&mut Reader<'_>>, words: &[&str]) -> Option<usize> {
-    let read = json?.string()?;
-    words.iter().position(|word| *word == read)
+pub fn read_word(json: Option<&mut Reader<'_>>, words: &str) -> Option<usize> {
+    crate::spec::words::place(words, &json?.string()?)
 }
 
 /// A whole number.
@@ -390,19 +389,20 @@ macro_rules! record {
 
 /// `words! { Network { None = "none", Host = "host" } }`: what is one of a few things is a word in a record.
 macro_rules! words {
+    (@list $first:literal $($word:literal)*) => { concat!($first, $(" ", $word),*) };
     ($($of:ident { $($which:ident = $word:literal),* })*) => { $(
         impl $of {
             pub(crate) const EACH: &[Self] = &[$(Self::$which),*];
-            pub(crate) const WORDS: &[&str] = &[$($word),*];
+            pub(crate) const WORDS: &str = words!(@list $($word)*);
 
             /// The one that this word stands for.
             pub fn from_word(word: &str) -> Option<Self> {
-                Self::WORDS.iter().position(|known| *known == word).map(|at| Self::EACH[at])
+                $crate::spec::words::place(Self::WORDS, word).map(|at| Self::EACH[at])
             }
 
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {
-                Self::WORDS[self as usize]
+                $crate::spec::words::at(Self::WORDS, self as usize)
             }
         }
 

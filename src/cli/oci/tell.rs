@@ -11,6 +11,7 @@ use core::fmt::Write as _;
 use mydocker::error::{Result, Tried};
 use mydocker::kernel::{at, io, proc, process, time};
 use mydocker::life::runtime;
+use mydocker::spec::text;
 use mydocker::walls::cgroup;
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, OFlags};
@@ -36,7 +37,7 @@ pub fn list(parsed: &Parsed) -> Result<u8> {
     }
     let text = match (parsed.on("quiet"), is_json) {
         (true, _) => ids,
-        (_, true) => format!("[{}]\n", objects.join(",")),
+        (_, true) => format!("[{}]\n", text::join(&objects, ",")),
         _ => table::aligned(&lines, 12),
     };
     print(&text).map(|()| OK)
@@ -56,7 +57,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     let pids = cgroup::pids(known(parsed)?.place()?)?;
     if is_json {
         let texts: Vec<String> = pids.iter().map(i32::to_string).collect();
-        return print(&format!("[{}]\n", texts.join(","))).map(|()| OK);
+        return print(&format!("[{}]\n", text::join(&texts, ","))).map(|()| OK);
     }
     let processes: Vec<_> = pids.iter().filter_map(|pid| proc::read(*pid)).collect();
     top::show(parsed.words.get(1..).unwrap_or_default(), &processes).map(|()| OK)

@@ -1,8 +1,9 @@
 //! The namespaces of a bundle: those that are new, and those that are somebody else's. namespaces(7)
 
 use crate::error::{Error, Result, Tried, escaped};
-use crate::kernel::{at, file, sys, words};
+use crate::kernel::{at, file, sys};
 use crate::spec::oci::{Linux, Namespace, Offset, TimeOffsets};
+use crate::spec::words;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel::hex;
 use crate::spec::json::tree;
 use crate::spec::json::{Number, Value};
-use crate::spec::text::has;
+use crate::spec::text::{has, join};
 use crate::store::bundle::{get, list, text};
 use crate::store::images::{self, Image};
 use crate::store::reference::{self, Reference};
@@ -322,6 +322,6 @@ fn shown_platform(platform: &Value) -> String {
 }
 
 fn no_platform(others: &[String]) -> Error {
-    let others = if others.is_empty() { "nothing".to_string() } else { others.join(", ") };
+    let others = if others.is_empty() { "nothing".to_string() } else { join(others, ", ") };
     Error::new(format_args!("there is no image for linux/{} in it, but {others}", images::architecture()))
 }
