@@ -12,11 +12,13 @@ pub mod json;
 pub mod map;
 pub mod network;
 pub mod oci;
+pub mod order;
 pub mod port;
 pub mod record;
 pub mod schema;
 pub mod subnet;
 pub mod text;
+pub mod words;
 
 /// The version that records written by this program carry.
 pub const RECORD_VERSION: u32 = 4;
@@ -544,5 +546,12 @@ impl Spec {
     /// The whole command: entrypoint and what follows it.
     pub fn args(&self) -> impl Iterator<Item = &String> {
         self.entrypoint.iter().chain(&self.cmd)
+    }
+
+    /// A copy of it.
+    pub fn command(&self) -> Vec<String> {
+        let mut command = self.entrypoint.clone();
+        command.extend_from_slice(&self.cmd);
+        command
     }
 }

@@ -88,25 +88,28 @@ impl Parsed {
     /// The last value as `read` understands it; its error becomes docker's `invalid argument "x" for "--flag" flag: …`.
     #[inline(never)]
     pub fn read<T>(&self, key: &str, read: fn(&str) -> Result<T>) -> Result<Option<T>> {
+        let mut found = None;
         let Some(value) = self.last(key) else { return Ok(None) };
-        read(value).map(Some).map_err(|why| self.invalid(key, value, &why))
+        self.show(key, value, &mut |value| read(value).map(|value| found = Some(value)))?;
+        Ok(found)
     }
 
     /// Adds every value as `read` understands it, in order; errors as from [`Parsed::read`].
     #[inline(never)]
     pub fn list<T>(&self, key: &str, read: fn(&str) -> Result<T>, all: &mut Vec<T>) -> Result<()> {
-        self.each(key, &mut |value| {
-            all.push(read(value)?);
-            Ok(())
-        })
+        self.each(key, &mut |value| read(value).map(|value| all.push(value)))
     }
 
     /// Shows every value to `read`, in order; errors as from [`Parsed::read`].
     pub fn each(&self, key: &str, read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         for value in self.all(key) {
-            read(value).map_err(|why| self.invalid(key, value, &why))?;
+            self.show(key, value, read)?;
         }
         Ok(())
+    }
+
+    fn show(&self, key: &str, value: &str, read: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        read(value).map_err(|why| self.invalid(key, value, &why))
     }
 
     /// The flag with this spelling, dashes and all.

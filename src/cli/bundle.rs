@@ -7,10 +7,10 @@ use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use miniserde::json::{Array, Value};
 use mydocker::error::{EXIT_ENGINE, Error, Result};
 use mydocker::kernel::once::Once;
 use mydocker::kernel::start;
+use mydocker::spec::json::{Array, Value};
 use mydocker::store::bundle;
 use mydocker::store::images::{self, Found};
 

@@ -5,9 +5,9 @@ use super::shape::put_text;
 use super::{OK, human, note, places, print, print_list};
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::life::needs::{self, Found};
+use mydocker::spec::json::{Object, Value};
 
 /// Columns of a status and of a name.
 const STATUS_COLUMNS: usize = 6;

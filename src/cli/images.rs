@@ -20,6 +20,7 @@ use mydocker::kernel::{at, io, sys, time};
 use mydocker::life::commit::{self, Commit};
 use mydocker::life::export;
 use mydocker::life::unpacking;
+use mydocker::spec::text;
 use mydocker::store::archive;
 use mydocker::store::images::{self, History, Image, RootFs};
 use mydocker::store::reference::{self, Reference};
@@ -235,7 +236,7 @@ pub fn rmi(parsed: &Parsed) -> Result<u8> {
         let mut lines = Vec::new();
         gone("Untagged: ", &removed.untagged, &mut lines);
         gone("Deleted: ", &removed.deleted, &mut lines);
-        Ok(lines.join("\n"))
+        Ok(text::join(&lines, "\n"))
     })
 }
 

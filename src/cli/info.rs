@@ -5,11 +5,11 @@ use super::shape::{object, put, put_number, put_string, put_text};
 use super::template::Template;
 use super::{OK, human, open_store, print, read};
 use alloc::string::ToString;
-use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::{file, proc};
 use mydocker::life::remove;
 use mydocker::spec::Status;
+use mydocker::spec::json::{Object, Value};
 use mydocker::store::{containers, images};
 use mydocker::walls::cgroup;
 
@@ -31,7 +31,7 @@ const INFO: &str = "Containers: {{.Containers}}\n Running: {{.ContainersRunning}
 fn show(parsed: &Parsed, o: Object, usual: &str) -> Result<u8> {
     let value = Value::Object(o);
     let text = match parsed.last("format") {
-        Some("json") => miniserde::json::to_string(&value),
+        Some("json") => mydocker::spec::json::to_string(&value),
         format => Template::parse(format.unwrap_or(usual))?.render(&value)?,
     };
     print(&(text + "\n")).map(|()| OK)

@@ -12,9 +12,9 @@ pub use mydocker::life::health::word as verdict;
 use super::args::Parsed;
 use super::template::Template;
 use super::{OK, complain, human, network, open_store, print, read, shape};
-use miniserde::json::{Array, Value};
 use mydocker::error::{Error, Result};
 use mydocker::life;
+use mydocker::spec::json::{Array, Value};
 use mydocker::store::{Store, containers, images, volumes};
 
 /// What may be inspected, in the order in which a name is looked for.

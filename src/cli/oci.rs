@@ -104,7 +104,7 @@ fn log(what: &str) {
     let line = if globals.is_json {
         format!("{{{}}}\n", record::texts(&[("level", "error"), ("msg", what), ("time", &now)]))
     } else {
-        format!("time=\"{now}\" level=error msg={}\n", miniserde::json::to_string(what))
+        format!("time=\"{now}\" level=error msg={}\n", mydocker::spec::json::to_string(what))
     };
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
     let append = || -> Result<()> {

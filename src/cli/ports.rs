@@ -7,8 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use mydocker::error::{Error, Result};
-use mydocker::kernel::order;
 use mydocker::life::remove;
+use mydocker::spec::order;
 use mydocker::spec::{Bound, Network, Spec, State, Status, port};
 use mydocker::store::containers;
 
@@ -24,12 +24,13 @@ pub fn of(spec: &Spec, state: &State) -> Vec<Bound> {
             ports.push(Bound { port, protocol, ..Bound::default() });
         }
     }
-    // There may be tens of thousands. Read backwards, a port that is served stands right behind what leads to it.
-    let mut ports = sorted(ports, true);
-    ports.reverse();
-    ports.dedup_by(|next, kept| next.ip.is_empty() && (next.port, next.protocol) == (kept.port, kept.protocol));
-    ports.reverse();
-    ports
+    // There may be tens of thousands. One that is only exposed stands right before what leads to it.
+    let mut all: Vec<Bound> = Vec::new();
+    for port in sorted(ports, true) {
+        all.pop_if(|last| last.ip.is_empty() && (last.port, last.protocol) == (port.port, port.protocol));
+        all.push(port);
+    }
+    all
 }
 
 /// `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 90-92/tcp`: docker's text. It writes ports that follow each other as one range

@@ -12,6 +12,7 @@ use mydocker::kernel::{io, sys, time};
 use mydocker::life::remove;
 use mydocker::spec::Status;
 use mydocker::spec::map::Map;
+use mydocker::spec::text;
 use mydocker::store::images::Image;
 use mydocker::store::{Store, containers, images, layers, trash};
 
@@ -87,7 +88,7 @@ impl Pruned {
         if self.deleted.is_empty() {
             return String::new();
         }
-        format!("{}\n{}\n\n", self.heading, self.deleted.join("\n"))
+        format!("{}\n{}\n\n", self.heading, text::join(&self.deleted, "\n"))
     }
 
     /// Tells what was deleted, and how much room there is now.

@@ -16,9 +16,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use mydocker::error::{EXIT_ENGINE, Error, Result};
-pub use mydocker::kernel::words::place as nth;
+
 use mydocker::spec::map::Map;
 use mydocker::spec::text::is_alike;
+use mydocker::spec::words;
+pub use mydocker::spec::words::place as nth;
 
 /// Longest line of an env or label file (docker reads with Go's `bufio.Scanner`).
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -33,12 +35,9 @@ const SIGRTMIN: u32 = 34;
 /// The last signal of Linux.
 const SIGRTMAX: u32 = 64;
 
-/// signal(7), x86 and arm: the index is the number.
-const SIGNALS: [&str; 32] = [
-    "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-    "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH",
-    "IO", "PWR", "SYS",
-];
+/// signal(7), x86 and arm: the place is the number, and there is none of number 0.
+const SIGNALS: &str = " HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP \
+    TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
 
 /// An error of somebody who typed something.
 pub fn bad(what: impl mydocker::error::Words) -> Error {
@@ -196,7 +195,7 @@ pub fn signal(text: &str) -> Result<i32> {
         _ => match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
             (Some(above), _) => digits(above).and_then(|above| above.checked_add(SIGRTMIN)),
             (_, Some(below)) => digits(below).and_then(|below| SIGRTMAX.checked_sub(below)).filter(|n| *n >= SIGRTMIN),
-            _ => digits(text).or_else(|| SIGNALS.iter().position(|known| *known == name).map(|at| at as u32)),
+            _ => digits(text).or_else(|| nth(SIGNALS, name).map(|at| at as u32)),
         },
     };
     let number = number.filter(|number| (1..=SIGRTMAX).contains(number));
@@ -227,7 +226,7 @@ pub fn stream(text: &str) -> Result<usize> {
 
 /// `SIGTERM`, `SIGRTMIN+3`, or the bare number where there is no name.
 pub fn signal_name(number: i32) -> String {
-    match (number as u32, SIGNALS.get(number as usize).copied().unwrap_or_default()) {
+    match (number as u32, words::at(SIGNALS, number as usize)) {
         (SIGRTMIN, _) => "SIGRTMIN".to_owned(),
         (SIGRTMIN..=SIGRTMAX, _) => format!("SIGRTMIN+{}", number as u32 - SIGRTMIN),
         (_, "") => number.to_string(),

@@ -5,8 +5,8 @@ use super::inspect::moment;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::json::{self, Array, Number, Object, Value};
 use mydocker::spec::json::tree;
+use mydocker::spec::json::{self, Array, Number, Object, Value};
 use mydocker::spec::map::Map;
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
@@ -36,7 +36,7 @@ const MAPS: &str =
     "Labels Ports Networks ExposedPorts Volumes PortBindings Tmpfs Sysctls Options Data Attributes Containers";
 
 /// Whether a word is one of those between blanks.
-pub use mydocker::kernel::words::has as is_in;
+pub use mydocker::spec::words::has as is_in;
 
 /// Whether what is behind this key is a map.
 pub fn is_map(key: &str) -> bool {
@@ -44,12 +44,12 @@ pub fn is_map(key: &str) -> bool {
 }
 
 /// The fields of a structure in docker's order; `None` for a map.
-pub fn fields(object: &Object) -> Option<Vec<(&String, &Value)>> {
+pub fn fields(object: &Object) -> Option<Vec<(&str, &Value)>> {
     if object.len() < 2 {
         return None;
     }
     for order in [ORDER, ORDER_OF_NETWORKS] {
-        let found: Vec<_> = order.split(' ').filter_map(|key| object.get_key_value(key)).collect();
+        let found: Vec<_> = order.split(' ').filter_map(|key| Some((key, object.get(key)?))).collect();
         if found.len() == object.len() {
             return Some(found);
         }
@@ -77,7 +77,7 @@ pub fn write(out: &mut String, value: &Value, level: Option<usize>) {
             out.push(']');
         }
         Value::Object(all) => {
-            let fields = fields(all).unwrap_or_else(|| all.iter().collect());
+            let fields = fields(all).unwrap_or_else(|| all.iter().map(|(key, value)| (key.as_str(), value)).collect());
             let mut mark = '{';
             // An image's configuration is the one structure that leaves out whatever is empty.
             let is_lean = all.contains_key("Shell");
@@ -272,11 +272,11 @@ mod tests {
     #[test]
     fn structures_and_maps() {
         let text = r#"{"Name":"","MaximumRetryCount":0,"Type":"bind"}"#;
-        let Ok(structure) = json::from_str::<Value>(text) else { panic!() };
+        let Some(structure) = tree::value(text) else { panic!() };
         let mut out = String::new();
         write(&mut out, &structure, None);
         assert_eq!(out, r#"{"Type":"bind","MaximumRetryCount":0}"#);
-        let Ok(map) = json::from_str::<Value>(r#"{"b":[],"Name":"x","Env":[],"Labels":{}}"#) else { panic!() };
+        let Some(map) = tree::value(r#"{"b":[],"Name":"x","Env":[],"Labels":{}}"#) else { panic!() };
         out.clear();
         write(&mut out, &map, Some(0));
         assert_eq!(out, "{\n    \"Env\": null,\n    \"Labels\": {},\n    \"Name\": \"x\",\n    \"b\": []\n}");

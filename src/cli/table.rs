@@ -5,8 +5,8 @@ use super::shape::put_text;
 use super::template::{Template, unescape};
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
+use mydocker::spec::json::{self, Object, Value};
 
 /// Narrowest column, its padding included, of all tables but `top`'s.
 const CELL_CHARS_MIN: usize = 10;
@@ -92,6 +92,7 @@ pub fn print(format: Option<&str>, default_format: &str, headers: &str, rows: &[
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use mydocker::spec::json::tree;
 
     const PS: &str =
         "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
@@ -101,8 +102,8 @@ mod tests {
         let text = r#"[{"ID":"2bd2678191cd","Image":"bb:1","Command":"\"nosuchcmd\"","RunningFor":"Less than a second ago",
             "Status":"Created","Ports":"","Names":"aa"},{"ID":"087728c7990f","Image":"bb:1","Command":"\"sleep 1000\"",
             "RunningFor":"1 second ago","Status":"Up Less than a second","Ports":"","Names":"c1"}]"#;
-        let Ok(Value::Array(rows)) = json::from_str(text) else { panic!() };
-        rows.into_iter().collect()
+        let Some(Value::Array(rows)) = tree::value(text) else { panic!() };
+        rows
     }
 
     fn shown(format: Option<&str>, rows: &[Value]) -> String {

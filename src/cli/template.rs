@@ -13,8 +13,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use functions::{Function, VALUE_BYTES_MAX, call, kind, show, truth};
-use miniserde::json::{Number, Object, Value};
 use mydocker::error::{Error, Result};
+use mydocker::spec::json::{Number, Object, Value};
 use mydocker::spec::text;
 use parse::{Base, Branch, Command, Fault, Node, Pipe, Span, Term};
 
@@ -374,14 +374,14 @@ pub fn unescape(format: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use miniserde::json;
+    use mydocker::spec::json::tree;
 
     const DATA: &str = r#"{"Name":"/p1","State":{"Pid":7,"Running":true,"Health":null,"Error":""},
         "Args":["a","b"],"Labels":{"x.y":"1","a":"b"},"Empty":[],"Nothing":null,"Float":0.5,
         "Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"18080"},{"HostIp":"::","HostPort":"18081"}],"81/udp":null}}"#;
 
     fn render(text: &str) -> String {
-        let data: Value = json::from_str(DATA).unwrap();
+        let data = tree::value(DATA).unwrap();
         match Template::parse(text).and_then(|template| template.render(&data)) {
             Ok(text) => text,
             Err(error) => format!("{} {error}", error.code.unwrap_or_default()),

@@ -12,6 +12,7 @@ use mydocker::error::{Error, Result};
 use mydocker::kernel::proc::{self, Machine, Process, TICKS};
 use mydocker::kernel::{file, time};
 use mydocker::life::watch;
+use mydocker::spec::text;
 use mydocker::store::containers;
 
 /// docker's narrowest column here, its padding included.
@@ -109,7 +110,7 @@ pub fn show(options: &[String], processes: &[Process]) -> Result<()> {
 
 /// What the options of ps ask for. Which processes to show is not theirs to say: all of the container, and no others.
 fn columns(words: &[String]) -> Result<Vec<(&'static str, Cell)>> {
-    let typed = words.join(" ");
+    let typed = text::join(words, " ");
     let mut words = typed.split_whitespace();
     let mut asked = Vec::new();
     let (mut by_user, mut full, mut bsd, mut short) = (false, false, false, false);
@@ -308,7 +309,7 @@ fn program(view: &View<'_>) -> String {
 fn command(view: &View<'_>) -> String {
     let process = view.process;
     let dead = if process.state == 'Z' { " <defunct>" } else { "" };
-    if process.args.is_empty() { format!("[{}]{dead}", process.comm) } else { process.args.join(" ") }
+    if process.args.is_empty() { format!("[{}]{dead}", process.comm) } else { text::join(&process.args, " ") }
 }
 
 #[cfg(test)]

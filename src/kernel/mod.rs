@@ -16,7 +16,6 @@ pub mod lock;
 pub mod netlink;
 pub mod nft;
 pub mod once;
-pub mod order;
 pub mod proc;
 pub mod process;
 pub mod ring;
@@ -27,4 +26,3 @@ pub mod time;
 pub mod timing;
 #[cfg(all(target_env = "musl", panic = "abort", not(test)))]
 mod unwind;
-pub mod words;

@@ -1,9 +1,9 @@
 //! Processes: forks that keep a pidfd, waiting on it, what a started program may inherit, and one-shot polls.
 
 use super::sys::{self, Clone};
-use super::words;
 use crate::error::{Error, Result, Tried};
 use crate::spec::schema::Value;
+use crate::spec::words;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -57,7 +57,7 @@ impl Timing {
             marks.push((page.word(at).load(Relaxed) as i64, page.word(at + 1).load(Relaxed), name));
         }
         marks.retain(|mark| mark.0 != 0);
-        let marks = super::order::sorted(marks, &|a, b| a.0 < b.0);
+        let marks = crate::spec::order::sorted(marks, &|a, b| a.0 < b.0);
         let first = marks.first().map_or(0, |mark| mark.0);
         let mut before = first;
         for (moment, pid, name) in &marks {

@@ -4,8 +4,10 @@ use super::control::{self, Message};
 use super::packing::{in_child, packed};
 use super::{remove, stop, unpacking};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, fault, file, io, order, process, time};
+use crate::kernel::{at, fault, file, io, process, time};
 use crate::spec::map::Set;
+use crate::spec::order;
+use crate::spec::text::join;
 use crate::spec::{Spec, Status};
 use crate::store::containers::{self, Container};
 use crate::store::images::{self, Config, HealthConfig, History, Image, RootFs};
@@ -119,7 +121,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     let mut history = parent.history.unwrap_or_default();
     history.push(History {
         created: Some(now.clone()),
-        created_by: Some(spec.args().cloned().collect::<Vec<_>>().join(" ")),
+        created_by: Some(join(&spec.command(), " ")),
         author: text(commit.author),
         comment: text(commit.message),
         empty_layer: None,

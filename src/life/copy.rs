@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Tried};
 use crate::kernel::file::{self, Found, is_directory};
 use crate::kernel::{io, process, sys};
 use crate::spec::Status;
+use crate::spec::text::join;
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::store::tar::{Entry, Kind, shown};
@@ -181,7 +182,7 @@ pub fn into(
             }
         }?;
         // As much as a pipe holds; nobody reads before we are done.
-        let text = got.left_out.join("\n");
+        let text = join(&got.left_out, "\n");
         io::write_all(&child_notes, &text.as_bytes()[..text.len().min(NOTES_BYTES_MAX)]).tried("tell what was left out")
     };
     let mut moved = Some((write, notes));

@@ -4,7 +4,8 @@
 use super::commit::is_ours;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::file::{self, is_directory};
-use crate::kernel::{order, process};
+use crate::kernel::process;
+use crate::spec::order;
 use crate::store::Store;
 use crate::store::containers::Container;
 use crate::store::tar::shown;

@@ -7,7 +7,7 @@ use super::remove;
 use crate::error::{Error, Result};
 use crate::kernel::process::{self, Child, Never};
 use crate::kernel::{file, sys};
-use crate::spec::{Network, Owner, Spec, State, Status};
+use crate::spec::{Network, Owner, Spec, State, Status, text};
 use crate::store::containers::Container;
 use crate::store::{Store, events};
 use crate::walls;
@@ -68,7 +68,7 @@ pub fn exec(store: &Store, container: &Container, exec: &Exec) -> Result<End> {
     drop(init);
     store.timing.mark("control::await_program");
     let Awaited { terminal, program } = awaited?;
-    let command = exec.args.join(" ");
+    let command = text::join(&exec.args, " ");
     for action in ["exec_create", "exec_start"] {
         events::container(store, &format!("{action}: {command}"), spec, &[]);
     }

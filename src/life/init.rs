@@ -63,7 +63,7 @@ fn enter(
     }
     fault::point("init:walled");
     let program = Program {
-        args: spec.args().cloned().collect(),
+        args: spec.command(),
         env: program::environment(&spec.hostname, spec.tty, &spec.env),
         cwd: &spec.cwd,
         identity: Identity {

@@ -4,7 +4,8 @@
 
 use super::{control, packing};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, file, hex, io, proc as procfs, process, sys, time, words};
+use crate::kernel::{at, file, hex, io, proc as procfs, process, sys, time};
+use crate::spec::words;
 use crate::spec::{Endpoint, IdRange, Network, Publish, Spec};
 use crate::store::containers::{self, Container};
 use crate::store::trash::{self, Draft};

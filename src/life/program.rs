@@ -8,7 +8,7 @@ use crate::kernel::process::{self, Never};
 use crate::kernel::sys::{self, Clone};
 use crate::kernel::timing::Timing;
 use crate::kernel::{at, file};
-use crate::spec::Spec;
+use crate::spec::{Spec, text};
 use crate::walls;
 use crate::walls::privs::Identity;
 use crate::walls::seccomp::Filter;
@@ -151,7 +151,7 @@ fn enter_pid_namespace(program: &Program<'_>, sync: BorrowedFd<'_>, lock: &dyn F
 
 /// What ps(1) shows of the first process under `--init`.
 fn title(args: &[String]) -> String {
-    format!("mydocker-init\0--\0{}", args.join("\0"))
+    format!("mydocker-init\0--\0{}", text::join(args, "\0"))
 }
 
 /// docker makes a working directory that does not exist, as root, before the user changes.

@@ -16,12 +16,13 @@ pub use terminal::Console;
 
 use crate::error::{Error, Result, Tried, escaped};
 use crate::kernel::process::{self, Child};
-use crate::kernel::{at, file, proc, sys, time, words};
+use crate::kernel::{at, file, proc, sys, time};
 use crate::life::control::{self, Message};
 use crate::life::relay::{self, End, Manner as Connection, Peer, Streams};
 use crate::life::{provide, run};
 use crate::spec::oci::{Bundle, Process, Resources, State};
 use crate::spec::text;
+use crate::spec::words;
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, privs, seccomp};
 use alloc::boxed::Box;
@@ -119,7 +120,7 @@ fn is_own_parameter(key: &str, spaces: &Spaces) -> bool {
     } else {
         return false;
     };
-    spaces.has(flag) && !key.contains("..")
+    spaces.has(flag) && !text::has(&key, "..")
 }
 
 fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {

@@ -3,7 +3,8 @@
 use super::remove;
 use crate::error::{Error, Result};
 use crate::kernel::proc::{self, Process};
-use crate::kernel::{file, order, time};
+use crate::kernel::{file, time};
+use crate::spec::order;
 use crate::spec::{Network, Status};
 use crate::store::Store;
 use crate::store::containers::Container;

@@ -4,9 +4,11 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::json::Value;
+pub use miniserde::json::to_string;
+pub use value::{Array, Number, Object, Value};
 
 pub mod tree;
+mod value;
 
 /// Where the first byte is that ends a text in quotes or stands for something else in it. Eight bytes at a time.
 fn mark(bytes: &[u8]) -> Option<usize> {

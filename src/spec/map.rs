@@ -1,6 +1,7 @@
 //! Maps of few entries, in the order of their keys. The standard library's tree is compiled anew for each type, 4 KB every
 //! time, and it is made for more than the labels of a container.
 
+use super::order::sorted;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
@@ -11,7 +12,7 @@ use core::slice;
 pub struct Map<K, V>(Vec<(K, V)>);
 
 /// The entries of a map, in order.
-type Iter<'a, K, V> = core::iter::Map<slice::Iter<'a, (K, V)>, fn(&(K, V)) -> (&K, &V)>;
+pub type Iter<'a, K, V> = core::iter::Map<slice::Iter<'a, (K, V)>, fn(&(K, V)) -> (&K, &V)>;
 
 /// A set is a map to nothing.
 pub type Set<K> = Map<K, ()>;
@@ -49,6 +50,13 @@ impl<K, V> Map<K, V> {
 }
 
 impl<K: Ord, V> Map<K, V> {
+    /// One of these entries, of which the last with a key counts. However many there are, in whatever order.
+    pub fn of(entries: Vec<(K, V)>) -> Self {
+        let mut map = Self::new();
+        map.extend(sorted(entries, &|a, b| a.0 < b.0));
+        map
+    }
+
     fn find<Q: Ord + ?Sized>(&self, wanted: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
@@ -70,6 +78,15 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         self.find(key).is_ok()
+    }
+
+    /// The same for whoever changes it.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.find(key).ok()?;
+        Some(&mut self.0[at].1)
     }
 
     /// Gives the key a value, in place of the one that it had.

@@ -9,7 +9,7 @@ impl Protocol {
     /// The protocol of this name, which is tcp if there is none.
     pub fn named(word: &str) -> Option<Self> {
         let word = if word.is_empty() { "tcp" } else { word };
-        Self::WORDS.iter().position(|known| is_alike(known, word)).map(|at| Self::EACH[at])
+        Self::WORDS.split(' ').position(|known| is_alike(known, word)).map(|at| Self::EACH[at])
     }
 }
 

@@ -2,13 +2,12 @@
 //! derived code for each type was four times as large.
 
 use crate::error::{Error, Result};
-use crate::spec::json::{Reader, tree};
+use crate::spec::json::{self, Reader, tree};
 use crate::spec::map::{Map, Set};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::ops::{Deref, DerefMut};
-use miniserde::json::{self, Object, Value};
 
 /// A piece of a record.
 pub trait Part {
@@ -205,9 +204,8 @@ fn read_list(list: &mut dyn List, json: Option<&mut Reader<'_>>) -> bool {
 }
 
 /// Which of the words it is.
-pub fn read_word(json: Option<&mut Reader<'_>>, words: &[&str]) -> Option<usize> {
-    let read = json?.string()?;
-    words.iter().position(|word| *word == read)
+pub fn read_word(json: Option<&mut Reader<'_>>, words: &str) -> Option<usize> {
+    crate::spec::words::place(words, &json?.string()?)
 }
 
 /// A whole number.
@@ -320,27 +318,19 @@ impl<T: Part + Default> Part for Vec<T> {
     }
 }
 
-/// Hands over the keys of an object with their values, in order: put into a [`Map`] in any other, those of an image that has
-/// 100,000 labels would take minutes.
+/// An object of texts, or of what counts as one.
 fn read_map(
     json: Option<&mut Reader<'_>>,
-    value: fn(&mut Reader<'_>) -> Option<Value>,
-    add: &mut dyn FnMut(String, Value),
-) -> bool {
-    let Some(json) = json else { return false };
-    if json.enter().is_none() {
-        return false;
-    }
-    let mut all = Object::new();
+    value: fn(&mut Reader<'_>) -> Option<String>,
+) -> Option<Map<String, String>> {
+    let json = json?;
+    json.enter()?;
+    let mut all = Vec::new();
     while json.next(b'}') {
-        let Some(key) = json.string().filter(|_| json.take(b':')) else { return false };
-        let Some(value) = value(json) else { return false };
-        all.insert(key, value);
+        let key = json.string().filter(|_| json.take(b':'))?;
+        all.push((key, value(json)?));
     }
-    for (key, value) in all {
-        add(key, value);
-    }
-    true
+    Some(Map::of(all))
 }
 
 impl Part for Map<String, String> {
@@ -357,11 +347,10 @@ impl Part for Map<String, String> {
     }
 
     fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
-        read_map(json, |json| json.string().map(Value::String), &mut |key, value| {
-            if let Value::String(value) = value {
-                self.insert(key, value);
-            }
-        })
+        let read = read_map(json, |json| json.string());
+        let is_read = read.is_some();
+        *self = read.unwrap_or_default();
+        is_read
     }
 }
 
@@ -379,8 +368,11 @@ impl Part for Set<String> {
     }
 
     fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
-        let empty = |json: &mut Reader<'_>| (json.peek() == b'{' && json.skip()).then_some(Value::Null);
-        read_map(json, empty, &mut |key, _| self.insert(key, ()))
+        let empty = |json: &mut Reader<'_>| (json.peek() == b'{' && json.skip()).then(String::new);
+        let read = read_map(json, empty);
+        let is_read = read.is_some();
+        self.extend(read.unwrap_or_default().into_iter().map(|(key, _)| (key, ())));
+        is_read
     }
 }
 
@@ -410,19 +402,20 @@ macro_rules! record {
 
 /// `words! { Network { None = "none", Host = "host" } }`: what is one of a few things is a word in a record.
 macro_rules! words {
+    (@list $first:literal $($word:literal)*) => { concat!($first, $(" ", $word),*) };
     ($($of:ident { $($which:ident = $word:literal),* })*) => { $(
         impl $of {
             pub(crate) const EACH: &[Self] = &[$(Self::$which),*];
-            pub(crate) const WORDS: &[&str] = &[$($word),*];
+            pub(crate) const WORDS: &str = words!(@list $($word)*);
 
             /// The one that this word stands for.
             pub fn from_word(word: &str) -> Option<Self> {
-                Self::WORDS.iter().position(|known| *known == word).map(|at| Self::EACH[at])
+                $crate::spec::words::place(Self::WORDS, word).map(|at| Self::EACH[at])
             }
 
             /// The word that stands for it in records.
             pub fn word(self) -> &'static str {
-                Self::WORDS[self as usize]
+                $crate::spec::words::at(Self::WORDS, self as usize)
             }
         }
 

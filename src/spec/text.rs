@@ -13,6 +13,15 @@ pub fn cut<'a>(text: &'a str, between: &str) -> Option<(&'a str, &'a str)> {
     Some((&text[..at], &text[at + between.len()..]))
 }
 
+/// All of them, with `between` between.
+pub fn join(texts: &[String], between: &str) -> String {
+    let mut joined = String::new();
+    for (at, text) in texts.iter().enumerate() {
+        joined.extend([if at == 0 { "" } else { between }, text]);
+    }
+    joined
+}
+
 /// Whether the one is somewhere in the other.
 pub fn has(text: &str, wanted: &str) -> bool {
     find(text, wanted).is_some()
@@ -36,6 +45,14 @@ pub fn replace(mut text: &str, old: &str, new: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn joined_as_the_standard_library_does() {
+        for texts in [&[][..], &[""], &["", "a", ""], &["a", "b c"]] {
+            let texts: alloc::vec::Vec<String> = texts.iter().map(|text| (*text).into()).collect();
+            assert_eq!(join(&texts, ", "), texts.join(", "));
+        }
+    }
 
     #[test]
     fn as_the_standard_library() {

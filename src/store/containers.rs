@@ -2,7 +2,8 @@
 
 use super::{Store, base, ids_in, names, only_one, trash};
 use crate::error::{Error, Result, Tried, escaped};
-use crate::kernel::{at, fault, file, hex, lock, order, time};
+use crate::kernel::{at, fault, file, hex, lock, time};
+use crate::spec::order;
 use crate::spec::record::{Usual, from_json_as, texts, to_json};
 use crate::spec::{MountKind, Namespace, Owner, RECORD_VERSION, RECORD_VERSION_MIN, Spec, State, Status};
 use alloc::borrow::ToOwned;

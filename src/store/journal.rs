@@ -282,9 +282,9 @@ impl Reader {
         use rustix::fd::AsRawFd;
         let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).tried("watch the log")?;
         // The directory's watch tells of the files in it, too, whatever they are called meanwhile.
-        let path = format!("/proc/self/fd/{}", self.dir.as_raw_fd());
+        let path = at::c(&format!("/proc/self/fd/{}", self.dir.as_raw_fd())).tried("watch the log")?;
         let events = WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::CREATE;
-        inotify::add_watch(&watch, path.as_str(), events).tried("watch the log")?;
+        inotify::add_watch(&watch, &*path, events).tried("watch the log")?;
         Ok(watch)
     }
 }

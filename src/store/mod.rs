@@ -37,7 +37,8 @@ pub mod zstd;
 
 use crate::error::{Error, Result, Tried};
 use crate::kernel::timing::Timing;
-use crate::kernel::{file, hex, order, process};
+use crate::kernel::{file, hex, process};
+use crate::spec::order;
 use crate::spec::record::Usual;
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -51,9 +51,13 @@ pub fn rename(store: &Store, old: &str, new: &str, id: &str) -> Result<()> {
     if holder(store, old).as_deref() != Some(id) {
         return Err(Error::new(format_args!("the name {old} does not lead to container {id}")));
     }
+    let take_over = || {
+        let (old, new) = (at::c(old)?, at::c(new)?);
+        renameat_with(&store.names, &*old, &store.names, &*new, RenameFlags::NOREPLACE)
+    };
     loop {
         free(store, new)?;
-        match renameat_with(&store.names, old, &store.names, new, RenameFlags::NOREPLACE) {
+        match take_over() {
             Err(Errno::EXIST) => {} // somebody without the lock was faster
             other => break other.tried(format_args!("rename {old} to {new}"))?,
         }

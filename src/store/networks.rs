@@ -3,10 +3,11 @@
 
 use super::{Store, only_one};
 use crate::error::{Error, Result, Tried, escaped};
-use crate::kernel::{at, file, hex, link, order};
+use crate::kernel::{at, file, hex, link};
 use crate::spec::Spec;
 use crate::spec::ip;
 use crate::spec::map::Map;
+use crate::spec::order;
 use crate::spec::record::{from_json, record, to_json};
 use crate::spec::subnet::Subnet;
 use alloc::borrow::ToOwned;

@@ -6,8 +6,9 @@
 use super::tar::{self, Entry, Kind, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Sink};
-use crate::kernel::{file, order, process};
+use crate::kernel::{at, file, process};
 use crate::spec::map::Map;
+use crate::spec::order;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::rc::Rc;
@@ -458,7 +459,8 @@ impl<'a> Walk<'a> {
             if note != Some(b"opaque") && !tar::travels(name) {
                 continue;
             }
-            let value = match fgetxattr(fd, name, &mut self.scratch[..]) {
+            let c_name = at::c_bytes(name).tried_with(|| self.what("read the attributes of"))?;
+            let value = match fgetxattr(fd, &*c_name, &mut self.scratch[..]) {
                 Err(Errno::NODATA) => continue, // removed meanwhile
                 size => &self.scratch[..size.tried_with(|| self.what("read the attributes of"))?],
             };
@@ -477,7 +479,8 @@ impl<'a> Walk<'a> {
             FileType::CharacterDevice | FileType::Unknown => statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
                 .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0),
             FileType::RegularFile if notes.file_whiteouts => openat(dir, name, FILE, Mode::empty()).is_ok_and(|fd| {
-                fgetxattr(&fd, format!("{}whiteout", self.overlay).as_str(), &mut [0u8; 16][..]).is_ok()
+                let mark = at::c(&[&self.overlay, "whiteout"].concat());
+                mark.is_ok_and(|mark| fgetxattr(&fd, &*mark, &mut [0u8; 16][..]).is_ok())
             }),
             _ => false,
         }

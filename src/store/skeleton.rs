@@ -338,15 +338,15 @@ fn open(root: BorrowedFd<'_>, path: &[u8]) -> core::result::Result<OwnedFd, Errn
         OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
     let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let mut left = path;
-    let mut at: Option<OwnedFd> = None;
+    let mut way_to: Option<OwnedFd> = None;
     loop {
-        let dir = at.as_ref().map_or(root, AsFd::as_fd);
+        let dir = way_to.as_ref().map_or(root, AsFd::as_fd);
         if left.len() <= PATH_BYTES_MAX {
-            return openat2(dir, left, FILE, Mode::empty(), how);
+            return openat2(dir, &*at::c_bytes(left)?, FILE, Mode::empty(), how);
         }
         let slash = left[..PATH_BYTES_MAX].iter().rposition(|b| *b == b'/').ok_or(Errno::NAMETOOLONG)?;
-        at =
-            Some(openat2(dir, &left[..slash], OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), how)?);
+        let way = at::c_bytes(&left[..slash])?;
+        way_to = Some(openat2(dir, &*way, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), how)?);
         left = &left[slash + 1..];
     }
 }

@@ -535,7 +535,7 @@ impl<'a> Tree<'a> {
 
     fn dress_directory(&mut self, path: Vec<u8>, fd: &OwnedFd, entry: &Entry, is_new: bool) -> Result<()> {
         dress(fd, entry, self.owners.of(entry, is_new), self.target.is_none(), None)?;
-        let default_acl = entry.xattrs.get(DEFAULT_ACL.as_bytes()).cloned();
+        let default_acl = entry.xattrs.get(DEFAULT_ACL.to_bytes()).cloned();
         self.directory_names_bytes += path.len() + default_acl.as_ref().map_or(0, Vec::len);
         if self.directory_names_bytes > DIRECTORY_NAMES_BYTES_MAX {
             return Err(Error::new("the archive has too many directories"));

@@ -2,9 +2,10 @@
 
 use super::{Store, containers, events, trash};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, fault, file, hex, order, time};
+use crate::kernel::{at, fault, file, hex, time};
 use crate::spec::Spec;
 use crate::spec::map::Map;
+use crate::spec::order;
 use crate::spec::record::{from_json, record, to_json};
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -4,8 +4,9 @@ mod accounts;
 pub mod schedule;
 
 use crate::error::{EXIT_ENGINE, Error, Result, Tried};
-use crate::kernel::{caps, file, process, sys, words};
+use crate::kernel::{caps, file, process, sys};
 use crate::spec::oci::Process;
+use crate::spec::words;
 use crate::spec::{Security, Spec};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

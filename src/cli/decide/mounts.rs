@@ -6,7 +6,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use mydocker::error::Result;
 use mydocker::kernel::start;
-use mydocker::kernel::{at, file, hex, order};
+use mydocker::kernel::{at, file, hex};
+use mydocker::spec::order;
 use mydocker::spec::{Mount, MountKind};
 
 /// What `-v`, `--mount` and `--tmpfs` ask for.

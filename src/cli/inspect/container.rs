@@ -9,10 +9,10 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::json::{self, Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
 use mydocker::life::remove;
+use mydocker::spec::json::{self, Object, Value};
 use mydocker::spec::record::{Part, to_json};
 use mydocker::spec::{Mount, MountKind, Namespace, Owner, Spec, State, Status};
 use mydocker::store::containers::Container;
@@ -245,6 +245,7 @@ fn put_directories(o: &mut Object, store: &Store, spec: &Spec) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mydocker::spec::json::tree;
 
     #[test]
     fn moments() {
@@ -263,7 +264,7 @@ mod tests {
         for row in tables.concat().split([',', '(', ')']).map(str::trim).filter(|row| !row.is_empty()) {
             let words: Vec<&str> = row.split(' ').collect();
             assert!((2..=3).contains(&words.len()) && (words[1] != "-" || words.len() == 3), "{row}");
-            assert!(words.get(2).is_none_or(|default| json::from_str::<Value>(default).is_ok()), "{row}");
+            assert!(words.get(2).is_none_or(|default| tree::value(default).is_some()), "{row}");
         }
         assert_eq!(CONTAINER.matches('(').count(), CONTAINER.matches(')').count());
     }

@@ -3,9 +3,9 @@
 use super::super::shape::{picked, put, put_number, put_string, put_text, put_texts};
 use super::container::{directories, record};
 use alloc::vec::Vec;
-use miniserde::json::{Object, Value};
 use mydocker::error::Result;
 use mydocker::kernel::time;
+use mydocker::spec::json::{Object, Value};
 use mydocker::store::volumes::{self, Volume};
 use mydocker::store::{Store, images};
 

@@ -9,9 +9,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use miniserde::json::{Array, Object, Value};
 use mydocker::kernel::hex;
 use mydocker::life::network;
+use mydocker::spec::json::{Array, Object, Value};
 use mydocker::spec::{Endpoint, Network, Spec, State, Status, port};
 use mydocker::store::{Store, containers, networks};
 

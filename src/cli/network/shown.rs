@@ -3,9 +3,9 @@
 use super::driver;
 use crate::cli::inspect::record;
 use crate::cli::shape::{picked, put, put_flag, put_string, put_text};
-use miniserde::json::{Array, Object, Value};
 use mydocker::error::Result;
 use mydocker::life::network;
+use mydocker::spec::json::{Array, Object, Value};
 use mydocker::spec::{self, Attached, Spec};
 use mydocker::store::Store;
 use mydocker::store::containers;

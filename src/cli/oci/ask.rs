@@ -187,7 +187,7 @@ fn limits(parsed: &Parsed) -> Result<String> {
             text => read::bytes(text).map(|bytes| bytes as i64),
         };
         let value = if flag.starts_with("cpuset") {
-            miniserde::json::to_string(value)
+            mydocker::spec::json::to_string(value)
         } else {
             parsed.read(flag, read)?.unwrap_or_default().to_string()
         };

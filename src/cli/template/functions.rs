@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
-use miniserde::json::{Array, Number, Value};
+use mydocker::spec::json::{Array, Number, Value};
 use mydocker::spec::text;
 
 /// Most spaces that a format may ask for in one place.

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::json::Value;
+use mydocker::spec::json::Value;
 use mydocker::spec::json::tree;
 use mydocker::spec::text;
 

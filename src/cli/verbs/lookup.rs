@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use mydocker::kernel::order;
+use mydocker::spec::order;
 use mydocker::spec::text;
 
 /// The verb that the words begin with, and how many words name it (`container ls` are two).

@@ -37,7 +37,9 @@ impl Monitor<'_> {
     /// One sentence of one client; a client that hangs up or talks nonsense is forgotten.
     pub(super) fn listen_to(&mut self, at: usize, container: &Container) {
         let spec = &container.spec;
-        let Ok(Some((message, fd))) = control::receive(self.clients[at].socket.as_fd()) else {
+        let Some(client) = self.clients.get_mut(at) else { return };
+        let number = client.number;
+        let Ok(Some((message, fd))) = control::receive(client.socket.as_fd()) else {
             return self.forget(at, spec);
         };
         let done = match message {
@@ -48,7 +50,7 @@ impl Monitor<'_> {
                 self.signal(spec, signal)
             }
             Message::Stop(signal, limit_ms, purpose) => {
-                self.clients[at].is_waiting = true;
+                client.is_waiting = true;
                 self.stays |= purpose == Purpose::Again;
                 self.is_stopping |= signal != SIGKILL || limit_ms >= 0; // else it is to be removed
                 if purpose == Purpose::Shutdown {
@@ -67,13 +69,13 @@ impl Monitor<'_> {
                 return;
             }
             Message::Wait => {
-                self.clients[at].is_waiting = true;
+                client.is_waiting = true;
                 return;
             }
             Message::Watch => {
-                self.clients[at].is_watching = true;
+                client.is_watching = true;
                 let health = self.state.health.as_ref().map_or(Verdict::Starting, |checked| checked.status);
-                return tell_health(&self.clients[at..=at], health);
+                return tell_health(core::slice::from_ref(client), health);
             }
             Message::Resize(rows, columns) => {
                 if let Some(run) = &self.run {
@@ -83,18 +85,18 @@ impl Monitor<'_> {
             }
             Message::Eof => {
                 if let Some(run) = &mut self.run {
-                    run.end_input(self.clients[at].number);
+                    run.end_input(number);
                 }
                 return;
             }
             Message::Stream(which) => match (&mut self.run, fd) {
-                (Some(run), Some(pipe)) => run.connect(self.clients[at].number, which, pipe),
+                (Some(run), Some(pipe)) => run.connect(number, which, pipe),
                 (None, _) => Err(super::super::is_restarting(&spec.id)),
                 (_, None) => Err(Error::new("no pipe came with the wish to be attached")), // EMFILE
             },
             Message::Freeze => self.freeze(spec).map(|()| self.clients[at].is_freezing = true),
             Message::Thaw => {
-                self.clients[at].is_freezing = false;
+                client.is_freezing = false;
                 self.thaw(spec);
                 Ok(())
             }

@@ -1,10 +1,11 @@
 //! The namespaces of a bundle: those that are new, and those that are somebody else's. namespaces(7)
 
 use crate::error::{Error, Result, Tried, escaped};
-use crate::kernel::{at, file, sys, words};
+use crate::kernel::{at, file, sys};
 use crate::life::control::{self, Message};
 use crate::spec::oci::Linux;
 use crate::spec::schema::Value;
+use crate::spec::words;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -4,7 +4,8 @@ use super::{Blob, FULL_NAME, Place, REF_NAME};
 use crate::error::{Error, Result};
 use crate::kernel::hex;
 use crate::spec::json::tree;
-use crate::spec::text::has;
+use crate::spec::json::{Number, Value};
+use crate::spec::text::{has, join};
 use crate::store::bundle::{get, list, text};
 use crate::store::images::{self, Image};
 use crate::store::reference::{self, Reference};
@@ -13,7 +14,6 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use miniserde::json::{Number, Value};
 
 /// Lists of images and layers. Registries allow four times as much, and use a hundredth.
 const LIST_BYTES_MAX: u64 = 1 << 20;
@@ -322,6 +322,6 @@ fn shown_platform(platform: &Value) -> String {
 }
 
 fn no_platform(others: &[String]) -> Error {
-    let others = if others.is_empty() { "nothing".to_string() } else { others.join(", ") };
+    let others = if others.is_empty() { "nothing".to_string() } else { join(others, ", ") };
     Error::new(format_args!("there is no image for linux/{} in it, but {others}", images::architecture()))
 }

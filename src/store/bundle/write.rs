@@ -7,6 +7,7 @@ use crate::kernel::hex::{self, Hash};
 use crate::kernel::io::{self, Sink, Source};
 use crate::kernel::{at, fault, file};
 use crate::spec::json::tree;
+use crate::spec::json::{self, Number, Object, Value};
 use crate::store::images;
 use crate::store::pack::{self, Form};
 use crate::store::{Store, layers, skeleton};
@@ -16,7 +17,6 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use miniserde::json::{self, Number, Object, Value};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, fchmod, fsync, ftruncate, seek};
 

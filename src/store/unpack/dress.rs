@@ -1,7 +1,9 @@
 //! What an unpacked file gets besides its content: owner, mode, times, extended attributes. chown(2), xattr(7)
 
 use crate::error::{Result, Tried};
+use crate::kernel::at;
 use crate::store::tar::{self, Entry, Kind, Time, shown};
+use alloc::ffi::CString;
 use alloc::format;
 use core::ffi::CStr;
 use rustix::fd::OwnedFd;
@@ -21,7 +23,7 @@ pub fn set_opaque(fd: &OwnedFd) -> Answer<()> {
 }
 
 /// The attribute with the ACL that new entries of a directory inherit. acl(5)
-pub const DEFAULT_ACL: &str = "system.posix_acl_default";
+pub const DEFAULT_ACL: &CStr = c"system.posix_acl_default";
 
 /// Sets it, where there are ACLs and we may.
 pub fn set_acl(dir: &OwnedFd, acl: &[u8]) -> Answer<()> {
@@ -75,8 +77,9 @@ pub fn dress(fd: &OwnedFd, entry: &Entry, owner: Owner, strict: bool, made: Opti
     if let Some((uid, gid)) = owner {
         unless_unmapped(fchown(fd, Some(uid), Some(gid))).tried_with(|| what("owner"))?;
     }
-    for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name) && *name != DEFAULT_ACL.as_bytes()) {
-        match fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| tar::travels(name) && *name != DEFAULT_ACL.to_bytes()) {
+        let set = |name: CString| fsetxattr(fd, &*name, value, XattrFlags::empty());
+        match at::c_bytes(name).and_then(set) {
             // tmpfs before 6.6 has no user attributes. A capability must not be lost silently.
             Err(Errno::OPNOTSUPP) if name != b"security.capability" => {}
             Err(Errno::PERM | Errno::OPNOTSUPP) if !strict => {}

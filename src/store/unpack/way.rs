@@ -1,5 +1,6 @@
 //! The ways to directories of the tree that is being filled: found by the kernel, inside (openat2(2)).
 
+use crate::kernel::at;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -25,9 +26,9 @@ pub fn cut(path: &[u8]) -> (&[u8], &[u8]) {
 
 /// openat2(2), tried again when something was renamed meanwhile (see `file::open_in_root`; names here are bytes).
 pub fn open_below(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, how: ResolveFlags) -> Answer<OwnedFd> {
-    let path = if path.is_empty() { b"." } else { path };
+    let path = at::c_bytes(if path.is_empty() { b"." } else { path })?;
     for _ in 0..32 {
-        match openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
+        match openat2(dir, &*path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
             Err(Errno::AGAIN) => {}
             other => return other,
         }

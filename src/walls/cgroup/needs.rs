@@ -4,8 +4,9 @@ use super::place::{Place, hierarchies};
 use super::setter::Setter;
 use super::{Joined, open, rules, v1, v2, values};
 use crate::error::Result;
-use crate::kernel::{file, words};
+use crate::kernel::file;
 use crate::spec::Spec;
+use crate::spec::words;
 use alloc::string::String;
 use rustix::fd::AsFd;
 

@@ -4,8 +4,9 @@
 //! see the same cgroups all the same: the kernel has one tree of them.
 
 use crate::error::{Error, Result, escaped};
-use crate::kernel::{at, file, words};
+use crate::kernel::{at, file};
 use crate::spec::Spec;
+use crate::spec::words;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,8 +3,9 @@
 use super::place::{Group, Hierarchy, Place};
 use super::v2;
 use crate::error::{Error, Result};
-use crate::kernel::{file, words};
+use crate::kernel::file;
 use crate::spec::Limits;
+use crate::spec::words;
 use alloc::string::ToString;
 use rustix::io::Errno;
 

@@ -2,7 +2,8 @@
 
 use super::place::{Group, Hierarchy, Place, add_pids, hierarchies, tree};
 use crate::error::{Error, Result};
-use crate::kernel::{file, order, proc};
+use crate::kernel::{file, proc};
+use crate::spec::order;
 use crate::spec::text::cut;
 use alloc::format;
 use alloc::vec::Vec;

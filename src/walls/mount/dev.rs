@@ -3,7 +3,8 @@
 
 use super::tree::{PLAIN, attach, clone_tree, file_place, filesystem, place};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, file, words};
+use crate::kernel::{at, file};
+use crate::spec::words;
 use crate::spec::{Device, Owner, Spec};
 use alloc::format;
 use alloc::string::ToString;

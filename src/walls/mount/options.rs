@@ -1,6 +1,6 @@
 //! The options of a bundle's mount: those of mount(8), and the runtime specification's own.
 
-use crate::kernel::words;
+use crate::spec::words;
 use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;

@@ -4,7 +4,7 @@
 use super::tree::{attach, clone_tree, map_ids, set};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::file;
-use crate::spec::Spec;
+use crate::spec::{Spec, text};
 use crate::store::{Store, base};
 use alloc::format;
 use alloc::string::String;
@@ -125,7 +125,7 @@ pub fn has_long_lists() -> bool {
 
 /// mount(2): all layers in one page of options.
 fn overlay_in_one_string(store: &Store, spec: &Spec, volatile: bool) -> Result<OwnedFd> {
-    let lower = lower(spec).join(":");
+    let lower = text::join(&lower(spec), ":");
     let mut options = format!("lowerdir={lower},upperdir=upper,workdir=work");
     for (wanted, option) in [(volatile, ",volatile"), (store.is_rootless, ",userxattr")] {
         options.push_str(if wanted { option } else { "" });

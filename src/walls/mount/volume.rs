@@ -3,8 +3,9 @@
 use super::tree::{attach, clone_tree, file_place, filesystem, is_directory, map_ids, propagate, protect, protect_all};
 use super::{root, tree};
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{file, words};
+use crate::kernel::file;
 use crate::spec::text;
+use crate::spec::words;
 use crate::spec::{Mount, MountKind, Recursion, Spec};
 use crate::store::{Store, volumes};
 use alloc::format;

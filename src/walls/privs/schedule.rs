@@ -1,9 +1,10 @@
 //! What else a bundle says of a process: its place among others for CPU and disk, its personality, its labels.
 
 use crate::error::{Error, Result, Tried};
-use crate::kernel::{at, io, sys, words};
+use crate::kernel::{at, io, sys};
 use crate::spec::oci::Process;
 use crate::spec::schema::Value;
+use crate::spec::words;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

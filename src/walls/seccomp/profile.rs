@@ -9,9 +9,10 @@ use super::rules::{
     ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, NOTIFY, Op, Rule, Rules, TRACE, TRAP,
 };
 use crate::error::{Error, Result};
-use crate::kernel::{caps, words};
+use crate::kernel::caps;
 use crate::spec::json::tree::{self, Node, Read, Value, Wrong};
 use crate::spec::text::is_alike;
+use crate::spec::words;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
