@@ -11,17 +11,12 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("OUT_DIR"));
 
     let mut text = read("verbs.txt");
-    let has_oci = env::var_os("CARGO_FEATURE_OCI").is_some();
-    if !has_oci {
-        text = text.split("# ").filter(|section| !section.starts_with("oci")).collect::<Vec<_>>().join("# ");
-    }
     // The headings, and the flags without their sentences.
     let mut flags = String::new();
     for line in text.lines().filter(|line| line.starts_with(['#', '-', '+'])) {
         flags.extend(line.split("  ").take(1).chain(["\n"]));
     }
-    let files = ["overview.txt", "completion.bash", "mydocker.1", "config.json", "features.json"];
-    for file in &files[..if has_oci { 5 } else { 3 }] {
+    for file in ["overview.txt", "completion.bash", "mydocker.1", "config.json", "features.json"] {
         text.extend(["# ", file, "\n", &read(file)]);
     }
     assert!(text.len() < 65536, "the help is longer than what src/cli/help.rs unpacks");

@@ -70,12 +70,10 @@ fn dispatch(mut args: Vec<CString>) -> Result<u8> {
         entry.append(&mut args);
         args = entry;
     }
-    #[cfg(feature = "oci")]
     if cli::oci::is_called() {
         args.insert(0, c"oci".into());
     }
     let mut args = args.split_off(places(&args)?);
-    #[cfg(feature = "oci")]
     if args.first().is_some_and(|arg| arg.as_c_str() == c"oci") {
         return cli::oci::door(args.split_off(1));
     }

@@ -24,7 +24,6 @@ pub mod load;
 pub mod logs;
 pub mod nearest;
 pub mod network;
-#[cfg(feature = "oci")]
 pub mod oci;
 pub mod pattern;
 pub mod ports;

@@ -5,7 +5,6 @@ mod lookup;
 pub use lookup::{find, group_help, groups, in_order, of_group, overview};
 
 use super::args::{MANY, Parsed, Verb};
-#[cfg(feature = "oci")]
 use super::oci;
 use super::{
     attach, boot, bundle, check, completion, cp, diff, events, exec, finish, images, info, inspect, load, logs,
@@ -69,35 +68,20 @@ pub static VERBS: &[Verb] = &[
     verb("system df", 0, 0, system::df),
     verb("system prune", 0, 0, system::prune),
     verb("system check", 0, 0, system::check),
-    #[cfg(feature = "oci")]
     verb("oci create", 1, 1, oci::create),
-    #[cfg(feature = "oci")]
     verb("oci start", 1, 1, oci::start),
-    #[cfg(feature = "oci")]
     verb("oci state", 1, 1, oci::state),
-    #[cfg(feature = "oci")]
     verb("oci kill", 1, 2, oci::kill),
-    #[cfg(feature = "oci")]
     verb("oci delete", 1, 1, oci::delete),
-    #[cfg(feature = "oci")]
     verb("oci run", 1, 1, oci::run),
-    #[cfg(feature = "oci")]
     verb("oci exec", 0, MANY, oci::exec).stopping(),
-    #[cfg(feature = "oci")]
     verb("oci ps", 0, MANY, oci::ps).stopping(),
-    #[cfg(feature = "oci")]
     verb("oci list", 0, 0, oci::list),
-    #[cfg(feature = "oci")]
     verb("oci pause", 1, 1, oci::pause),
-    #[cfg(feature = "oci")]
     verb("oci resume", 1, 1, oci::resume),
-    #[cfg(feature = "oci")]
     verb("oci update", 1, 1, oci::update),
-    #[cfg(feature = "oci")]
     verb("oci events", 1, 1, oci::events),
-    #[cfg(feature = "oci")]
     verb("oci spec", 0, 0, oci::spec),
-    #[cfg(feature = "oci")]
     verb("oci features", 0, 0, oci::features),
     verb("completion", 1, 1, completion::completion),
     verb("check", 0, 0, check::check),
