@@ -142,7 +142,7 @@ fn document(path: &str) -> Result<String> {
 
 /// A document as a record.
 fn read(record: &mut dyn record::Part, path: &str) -> Result<()> {
-    record::from_document(record, &document(path)?).map_err(|error| error.reword(&|what| format!("{path}, {what}")))
+    record::from_document(record, &document(path)?).map_err(|error| error.behind(&[path, ", "]))
 }
 
 /// `delete [-f] ID`

@@ -80,21 +80,28 @@ pub fn create(order: Order) -> Result<(Known, Program)> {
 
 /// What can be seen to be impossible before anything is made.
 fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
-    let (no_process, linux) = (Process::default(), config.linux.value());
-    let process = config.process.as_ref().unwrap_or(&no_process);
+    let linux = config.linux.value();
+    let process = config.process.as_ref();
     let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
-    for (is_wrong, what) in [
-        (!config.version.starts_with("1."), "ociVersion: only versions 1.x are known here"),
-        (!config.root.value().is_there(), "root is missing"),
-        (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
-        (config.process.is_some() && process.args.is_empty(), "process.args is missing"),
-        (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
-        (linux.at("netDevices").is_there(), "linux.netDevices: not possible here"),
-        (linux.at("intelRdt").is_there(), "linux.intelRdt: not possible here"),
-        (linux.at("memoryPolicy").is_there(), "linux.memoryPolicy: not possible here"),
-    ] {
-        if is_wrong {
-            return Err(Error::new(what));
+    let wrong = if !config.version.starts_with("1.") {
+        "ociVersion: only versions 1.x are known here"
+    } else if !config.root.value().is_there() {
+        "root is missing"
+    } else if process.is_some_and(|process| !process.cwd.starts_with('/')) {
+        "process.cwd is not absolute"
+    } else if process.is_some_and(|process| process.args.is_empty()) {
+        "process.args is missing"
+    } else if has_names && !spaces.has(raw::CLONE_NEWUTS) {
+        "hostname, domainname: these need a uts namespace of its own"
+    } else {
+        ""
+    };
+    if !wrong.is_empty() {
+        return Err(Error::new(wrong));
+    }
+    for field in ["netDevices", "intelRdt", "memoryPolicy"] {
+        if linux.at(field).is_there() {
+            return Err(Error::new(["linux.", field, ": not possible here"].concat()));
         }
     }
     if let Some(key) = linux.at("sysctl").map().keys().find(|key| !is_own_parameter(key, spaces)) {

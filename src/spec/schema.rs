@@ -104,6 +104,12 @@ impl<'a> Value<'a> {
         self.0
     }
 
+    /// A number, or a text that is one of a few words, as it is written, but without its quotes: none of these is written with
+    /// a `\`.
+    pub fn word(self) -> &'a str {
+        self.0.trim_matches('"')
+    }
+
     /// A text; a number or a word as it is written.
     pub fn text(self) -> String {
         Reader::new(self.0).string().unwrap_or_else(|| self.0.into())
@@ -125,14 +131,13 @@ impl<'a> Value<'a> {
     }
 
     /// The values of a list.
-    pub fn list(self) -> Vec<Self> {
-        let mut list = Vec::new();
-        let mut json = Reader::new(self.0);
-        let mut add = |json: &mut Reader<'a>| json.value().map(|text| list.push(Self(text))).is_some();
-        if json.take(b'[') {
-            while json.next(b']') && add(&mut json) {}
-        }
-        list
+    pub fn list(self) -> List<'a> {
+        List(self.0.strip_prefix('[').unwrap_or("]"))
+    }
+
+    /// Whether it is a list with nothing in it, or no list.
+    pub fn is_empty(self) -> bool {
+        self.list().next().is_none()
     }
 
     /// Becomes this value, if it is there.
@@ -152,6 +157,21 @@ impl<'a> Value<'a> {
     /// An object of texts with any names.
     pub fn map(self) -> Map<String, String> {
         self.fill()
+    }
+}
+
+/// What is left of a list.
+pub struct List<'a>(&'a str);
+
+impl<'a> Iterator for List<'a> {
+    type Item = Value<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Value<'a>> {
+        let mut json = Reader::new(self.0);
+        let value = if json.next(b']') { json.value() } else { None };
+        self.0 = value.map_or("]", |_| self.0.get(json.at()..).unwrap_or_default());
+        value.map(Value)
     }
 }
 
@@ -240,13 +260,16 @@ mod tests {
         assert_eq!(all.at("a.b.c").number(), Some(-5));
         assert!(all.at("a.b.c").natural().is_none() && all.at("y").is_true());
         assert!(!all.at("a.n").is_there() && !all.at("a.x.y").is_there() && !all.at("l.x").is_there());
-        let list: Vec<String> = all.at("l").list().iter().map(|value| value.text()).collect();
+        let list: Vec<String> = all.at("l").list().map(Value::text).collect();
         assert_eq!(list, ["1", "A", "{}"]);
         let map = all.at("m").map();
         let map: Vec<_> = map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(map, [("k", "v"), ("k2", "w")]);
         assert_eq!(all.at("t").texts(), ["x"]);
-        assert!(all.at("y").list().is_empty() && all.at("x").list().is_empty() && all.at("x").text().is_empty());
+        assert!(all.at("y").is_empty() && all.at("x").is_empty() && !all.at("t").is_empty());
+        assert!(Value::of("[]").is_empty() && Value::of("[ ]").is_empty() && all.at("t").list().nth(1).is_none());
+        assert_eq!([Value::of("\"ab\"").word(), Value::of("-1").word(), Value::of("").word()], ["ab", "-1", ""]);
+        assert!(all.at("x").text().is_empty());
         assert!(all.at("x").texts().is_empty() && all.at("x").map().is_empty());
     }
 }

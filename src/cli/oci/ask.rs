@@ -168,8 +168,7 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
         Some(path) => super::read(&mut resources, path)?,
         None => {
             let asked = limits(parsed)?;
-            record::from_document(&mut resources, &asked)
-                .map_err(|error| error.reword(&|what| format!("{asked}, {what}")))?;
+            record::from_document(&mut resources, &asked).map_err(|error| error.behind(&[&asked, ", "]))?;
         }
     }
     runtime::update(&known, &resources).map(|()| OK)

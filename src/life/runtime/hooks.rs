@@ -20,11 +20,11 @@ const SIGKILL: i32 = 9;
 /// Runs those of a kind in order; each gets the state on its standard input, with this status and the pid
 /// of the first process. The first one that fails is the end.
 pub fn run(known: &Known, kind: &str, status: &str, pid: i32) -> Result<()> {
-    let hooks = known.state.config.hooks.at(kind).list();
+    let hooks = known.state.config.hooks.at(kind);
     let state = if hooks.is_empty() { String::new() } else { known.tell(status, pid) + "}" };
-    for hook in hooks {
+    for hook in hooks.list() {
         let path = hook.at("path").text();
-        run_one(hook, &path, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {path}: {what}")))?;
+        run_one(hook, &path, &state).map_err(|e| e.behind(&[kind, " hook ", &path, ": "]))?;
     }
     Ok(())
 }

@@ -134,7 +134,7 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
 /// Whether hooks run before the root is built.
 pub fn has_early_hooks(known: &Known) -> bool {
     let hooks = &known.state.config.hooks;
-    ["prestart", "createRuntime"].iter().any(|kind| !hooks.at(kind).list().is_empty())
+    ["prestart", "createRuntime"].iter().any(|kind| !hooks.at(kind).is_empty())
 }
 
 /// child: it does not end with its maker any more.

@@ -75,7 +75,7 @@ pub fn find(root: &str, id: &str) -> Result<Known> {
         text => text?,
     };
     let mut state = Box::<State>::default();
-    record::from_document(&mut *state, &text).map_err(|e| e.reword(&|what| format!("{root}/{id}/{RECORD}, {what}")))?;
+    record::from_document(&mut *state, &text).map_err(|e| e.behind(&[root, "/", id, "/", RECORD, ", "]))?;
     Ok(Known { id: id.to_owned(), dir, state })
 }
 

@@ -6,7 +6,7 @@
 
 use super::place::{Group, Hierarchy, Place, mark};
 use super::setter::Setter;
-use super::{Joined, is_refused, look_in, open_tasks, rules, v1, v2, values};
+use super::{Joined, is_refused, look_in, rules, set_up, v2, values};
 use crate::error::{Error, Result, escaped};
 use crate::kernel::{at, process, words};
 use crate::spec::Rate;
@@ -99,7 +99,6 @@ impl Plan<'_> {
         let mut words = line.split(' ');
         let (Some(field), Some(v1), Some(v2)) = (words.next(), words.next(), words.next()) else { return Ok(()) };
         let value = resources.at(field);
-        let asked = value.text();
         let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
         let (text, is_none) = match value.json() {
             "0" if v1 == "pids.max" => (none, true),
@@ -107,7 +106,7 @@ impl Plan<'_> {
             "" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
             "true" => ("1", false),
             json if json.starts_with('-') => (none, true),
-            _ => (&*asked, false), // a list of CPUs may be "0"
+            _ => (value.word(), false), // a list of CPUs may be "0"
         };
         if self.v2 && v2 == "=" {
             return Ok(());
@@ -150,18 +149,18 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
     }
     disks(&mut plan, resources.at("blockIO"))?;
     for large in resources.at("hugepageLimits").list() {
-        let (size, limit) = (large.at("pageSize").text(), large.at("limit"));
+        let (size, limit) = (large.at("pageSize").word(), large.at("limit").word());
         if size.is_empty() || !size.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(cannot("hugepageLimits.pageSize", "write it like 2MB"));
         }
         // What is reserved but not in use counts only in newer kernels.
         for (rsvd, may_lack) in [("", false), (".rsvd", true)] {
             let files = [format!("hugetlb.{size}{rsvd}.limit_in_bytes"), format!("hugetlb.{size}{rsvd}.max")];
-            plan.add("hugepageLimits", [&files[0], &files[1]], limit.text(), may_lack)?;
+            plan.add("hugepageLimits", [&files[0], &files[1]], limit.into(), may_lack)?;
         }
     }
     for link in resources.at("network.priorities").list() {
-        let text = [link.at("name").text(), link.at("priority").text()].join(" ");
+        let text = [&link.at("name").text(), " ", link.at("priority").word()].concat();
         plan.add("network.priorities", ["net_prio.ifpriomap", "-"], text, false)?;
     }
     if !matches!(resources.at("rdma").json(), "" | "{}") {
@@ -202,7 +201,7 @@ fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<
 }
 
 fn disks(plan: &mut Plan<'_>, block: Asked<'_>) -> Result<()> {
-    let number = |disk: Asked<'_>| [disk.at("major").text(), disk.at("minor").text()].join(":");
+    let number = |disk: Asked<'_>| [disk.at("major").word(), ":", disk.at("minor").word()].concat();
     if let Some(weight @ 1..) = block.at("weight").natural() {
         plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
     }
@@ -224,11 +223,11 @@ fn disks(plan: &mut Plan<'_>, block: Asked<'_>) -> Result<()> {
     ] {
         let (_, v1, word) = values::throttle(rate);
         for disk in block.at(name).list() {
-            let (disk, rate) = (number(disk), disk.at("rate").text());
-            let text = match &*rate {
-                _ if !plan.v2 => [&disk, " ", &rate].concat(),
+            let (disk, rate) = (number(disk), disk.at("rate").word());
+            let text = match rate {
+                _ if !plan.v2 => [&disk, " ", rate].concat(),
                 "0" => [&disk, " ", word, "=max"].concat(), // on v1 that is no limit
-                _ => [&disk, " ", word, "=", &rate].concat(),
+                _ => [&disk, " ", word, "=", rate].concat(),
             };
             plan.add(&["blockIO.", name].concat(), [v1, "io.max"], text, false)?;
         }
@@ -280,7 +279,11 @@ fn write_one(setter: &Setter<'_>, value: &Value) -> Result<()> {
 pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined, bool)> {
     let all = place.hierarchies()?;
     let plan = plan(&all, place, resources)?;
-    let rules = rules::of_bundle(resources.at("devices"))?;
+    let (rest, rules) = rules::of_bundle(resources.at("devices"))?;
+    let has = |file: &str| plan.values.iter().any(|value| value.file == file);
+    let cpusets = [has("cpuset.cpus"), has("cpuset.mems")];
+    // In a user namespace no device node can be opened, and nobody may say which.
+    let is_root = process::is_in_first_user_namespace();
     let mut joined = Joined::default();
     let (mut made, mut found) = (Vec::new(), false);
     for hierarchy in &all {
@@ -289,10 +292,15 @@ pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined,
                 made.push(group.path.clone());
             }
             found |= !group.is_new;
-            limit(hierarchy, place, group, &plan, &rules, &mut joined)
+            let decides = if hierarchy.v2 { !rest || !rules.is_empty() } else { is_root };
+            let devices = decides.then_some((&*rules, rest));
+            set_up((hierarchy, place, group), cpusets, &|setter| write(setter, &plan), devices, &mut joined)?;
+            if hierarchy.v2 && decides && is_root && !joined.is_filtered {
+                return Err(cannot("devices", "this kernel takes no program that decides about them"));
+            }
+            Ok(())
         });
         let Err(error) = done else { continue };
-        let is_root = process::is_in_first_user_namespace();
         let is_new = made.last().is_some_and(|path| *path == hierarchy.group(place));
         if is_refused(&error) && !is_root && !is_new && plan.values.iter().all(|value| value.may_lack) {
             continue; // nothing was asked for that needs one
@@ -311,42 +319,6 @@ pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined,
         }
     }
     Ok((joined, !found))
-}
-
-fn limit(
-    hierarchy: &Hierarchy,
-    place: Place<'_>,
-    group: Group,
-    plan: &Plan<'_>,
-    (rest, rules): &(bool, Vec<rules::Rule>),
-    joined: &mut Joined,
-) -> Result<()> {
-    let setter = Setter { hierarchy, place, group: &group };
-    // In a user namespace no device node can be opened, and nobody may say which.
-    let is_root = process::is_in_first_user_namespace();
-    if hierarchy.v2 {
-        v2::enable(hierarchy, place);
-        write(&setter, plan)?;
-        if !rest || !rules.is_empty() {
-            joined.is_filtered = v2::filter_devices(&group, rules, *rest);
-            if !joined.is_filtered && is_root {
-                return Err(cannot("devices", "this kernel takes no program that decides about them"));
-            }
-        }
-        joined.into = Some(group.dir);
-        return Ok(());
-    }
-    if hierarchy.has("cpuset") {
-        let has = |file: &str| plan.values.iter().any(|value| value.file == file);
-        v1::fill_cpuset(&setter, [has("cpuset.cpus"), has("cpuset.mems")])?;
-    }
-    write(&setter, plan)?;
-    if hierarchy.has("devices") && is_root {
-        v1::filter_devices(&group, rules, *rest)?;
-    }
-    joined.tasks.push(open_tasks(&group)?);
-    joined.controllers.push(hierarchy.controllers.clone());
-    Ok(())
 }
 
 /// Anyone: changes the limits of a running bundle, those that are given. Rules about devices stay as they were, as in runc,
