@@ -6,10 +6,9 @@
 
 use super::place::{Group, Hierarchy, Place, mark};
 use super::setter::Setter;
-use super::{Joined, is_refused, look_in, rules, set_up, v2, values};
+use super::{Joined, is_refused, look_in, rules, set_up, v2};
 use crate::error::{Error, Result, escaped};
-use crate::kernel::{at, process, words};
-use crate::spec::Rate;
+use crate::kernel::{at, process};
 use crate::spec::schema::Value as Asked;
 use crate::spec::text;
 use alloc::format;
@@ -18,27 +17,33 @@ use alloc::vec::Vec;
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
-/// Fields of one value, with the files of v1 and v2. `-` is none, `=` is set with others.
+/// Fields of one value, with the files of v1 and v2. `-` is none, `=` is set with others. Behind that what is special: 0 is a
+/// value (`0`), and what holds anyway (`0?`); 0 is no limit (`none`); v2 has another scale (`shares`).
 const VALUES: &str = "memory.limit memory.limit_in_bytes memory.max\n\
                       memory.reservation memory.soft_limit_in_bytes memory.low\n\
                       memory.kernel - -\n\
                       memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
-                      memory.swappiness memory.swappiness -\n\
-                      memory.disableOOMKiller memory.oom_control -\n\
-                      cpu.shares cpu.shares cpu.weight\n\
+                      memory.swappiness memory.swappiness - 0\n\
+                      memory.disableOOMKiller memory.oom_control - 0?\n\
+                      cpu.shares cpu.shares cpu.weight shares\n\
                       cpu.quota cpu.cfs_quota_us =\n\
-                      cpu.burst cpu.cfs_burst_us cpu.max.burst\n\
+                      cpu.burst cpu.cfs_burst_us cpu.max.burst 0?\n\
                       cpu.period cpu.cfs_period_us =\n\
                       cpu.realtimeRuntime cpu.rt_runtime_us -\n\
                       cpu.realtimePeriod cpu.rt_period_us -\n\
                       cpu.cpus cpuset.cpus cpuset.cpus\n\
                       cpu.mems cpuset.mems cpuset.mems\n\
-                      cpu.idle cpu.idle cpu.idle\n\
-                      pids.limit pids.max pids.max\n\
+                      cpu.idle cpu.idle cpu.idle 0?\n\
+                      pids.limit pids.max pids.max none\n\
                       blockIO.leafWeight blkio.leaf_weight -\n\
-                      network.classID net_cls.classid -";
-/// The fields of these whose 0 is a value.
-const ZEROS: &str = "memory.swappiness cpu.burst cpu.idle network.classID memory.disableOOMKiller";
+                      network.classID net_cls.classid - 0?";
+/// Fields with a list of disks, likewise; behind that what the value is called in it, and v2's word for a rate.
+const DISKS: &str = "blockIO.weightDevice blkio.weight_device io.weight weight\n\
+                     blockIO.weightDevice blkio.leaf_weight_device - leafWeight\n\
+                     blockIO.throttleReadBpsDevice blkio.throttle.read_bps_device io.max rate rbps\n\
+                     blockIO.throttleWriteBpsDevice blkio.throttle.write_bps_device io.max rate wbps\n\
+                     blockIO.throttleReadIOPSDevice blkio.throttle.read_iops_device io.max rate riops\n\
+                     blockIO.throttleWriteIOPSDevice blkio.throttle.write_iops_device io.max rate wiops";
 /// docker's way not to ask for a swappiness: -1.
 const NOT_ASKED: &str = "18446744073709551615";
 
@@ -63,6 +68,12 @@ struct Plan<'a> {
 
 fn cannot(field: &str, why: &str) -> Error {
     Error::new(format_args!("linux.resources.{}: not possible here: {why}", escaped(field)))
+}
+
+/// The columns of a line.
+fn columns(line: &str) -> [&str; 5] {
+    let mut words = line.split(' ');
+    core::array::from_fn(|_| words.next().unwrap_or_default())
 }
 
 fn controller(file: &str) -> &str {
@@ -96,14 +107,14 @@ impl Plan<'_> {
 
     /// A field with its files, a line of [`VALUES`].
     fn add_field(&mut self, line: &str, resources: Asked<'_>) -> Result<()> {
-        let mut words = line.split(' ');
-        let (Some(field), Some(v1), Some(v2)) = (words.next(), words.next(), words.next()) else { return Ok(()) };
+        let [field, v1, v2, special, _] = columns(line);
         let value = resources.at(field);
-        let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
+        let none = if self.v2 || special == "none" { "max" } else { "-1" };
         let (text, is_none) = match value.json() {
-            "0" if v1 == "pids.max" => (none, true),
-            "0" | "false" if words::has(ZEROS, field) => ("0", field != "memory.swappiness"),
-            "" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
+            "" | "\"\"" | NOT_ASKED => return Ok(()),
+            "0" if special == "none" => (none, true),
+            "0" | "false" if special.starts_with('0') => ("0", special == "0?"),
+            "0" => return Ok(()),
             "true" => ("1", false),
             json if json.starts_with('-') => (none, true),
             _ => (value.word(), false), // a list of CPUs may be "0"
@@ -112,7 +123,7 @@ impl Plan<'_> {
             return Ok(());
         }
         let text = match text.parse() {
-            Ok(shares) if self.v2 && field == "cpu.shares" => v2::weight(shares).to_string(),
+            Ok(shares) if self.v2 && special == "shares" => v2::weight(shares).to_string(),
             _ => text.into(),
         };
         self.add(field, [v1, v2], text, is_none)
@@ -147,7 +158,10 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
             plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
         }
     }
-    disks(&mut plan, resources.at("blockIO"))?;
+    if let Some(weight @ 1..) = resources.at("blockIO.weight").natural() {
+        plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
+    }
+    DISKS.lines().try_for_each(|line| disks(&mut plan, line, resources))?;
     for large in resources.at("hugepageLimits").list() {
         let (size, limit) = (large.at("pageSize").word(), large.at("limit").word());
         if size.is_empty() || !size.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -187,8 +201,7 @@ fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<
     // Memory without a limit has swap without one.
     let Some(sum) = some("memory.swap").or(limit.filter(|limit| *limit < 0)) else { return Ok(()) };
     let text = match sum {
-        ..0 if plan.v2 => "max".into(),
-        ..0 => "-1".into(),
+        ..0 => if plan.v2 { "max" } else { "-1" }.into(),
         _ if plan.v2 => {
             let limit = limit.or_else(|| now("memory.max")?.trim().parse().ok());
             let rest = limit.filter(|limit| (0..=sum).contains(limit)).map(|limit| sum - limit);
@@ -200,37 +213,24 @@ fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<
     plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], text, sum < 0)
 }
 
-fn disks(plan: &mut Plan<'_>, block: Asked<'_>) -> Result<()> {
-    let number = |disk: Asked<'_>| [disk.at("major").word(), ":", disk.at("minor").word()].concat();
-    if let Some(weight @ 1..) = block.at("weight").natural() {
-        plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
-    }
-    for disk in block.at("weightDevice").list() {
-        let number = number(disk) + " ";
-        if let Some(weight @ 1..) = disk.at("weight").natural() {
-            plan.add_weight("blockIO.weightDevice", "blkio.weight_device", &number, weight)?;
-        }
-        if let Some(weight @ 1..) = disk.at("leafWeight").natural() {
-            let text = format!("{number}{weight}");
-            plan.add("blockIO.weightDevice.leafWeight", ["blkio.leaf_weight_device", "-"], text, false)?;
-        }
-    }
-    for (name, rate) in [
-        ("throttleReadBpsDevice", Rate::ReadBytes),
-        ("throttleWriteBpsDevice", Rate::WriteBytes),
-        ("throttleReadIOPSDevice", Rate::Reads),
-        ("throttleWriteIOPSDevice", Rate::Writes),
-    ] {
-        let (_, v1, word) = values::throttle(rate);
-        for disk in block.at(name).list() {
-            let (disk, rate) = (number(disk), disk.at("rate").word());
-            let text = match rate {
-                _ if !plan.v2 => [&disk, " ", rate].concat(),
-                "0" => [&disk, " ", word, "=max"].concat(), // on v1 that is no limit
-                _ => [&disk, " ", word, "=", rate].concat(),
-            };
-            plan.add(&["blockIO.", name].concat(), [v1, "io.max"], text, false)?;
-        }
+/// A line of [`DISKS`].
+fn disks(plan: &mut Plan<'_>, line: &str, resources: Asked<'_>) -> Result<()> {
+    let [field, v1, v2, name, rate] = columns(line);
+    for disk in resources.at(field).list() {
+        let number = [disk.at("major").word(), ":", disk.at("minor").word(), " "].concat();
+        let value = disk.at(name);
+        let text = match (value.word(), value.natural()) {
+            (_, None) => continue,
+            (_, Some(0)) if rate.is_empty() => continue,
+            (_, Some(weight)) if v2 == "io.weight" => {
+                plan.add_weight(field, v1, &number, weight)?;
+                continue;
+            }
+            (word, _) if !plan.v2 || rate.is_empty() => [&number, word].concat(),
+            ("0", _) => [&number, rate, "=max"].concat(), // on v1 that is no limit
+            (word, _) => [&number, rate, "=", word].concat(),
+        };
+        plan.add(field, [v1, v2], text, false)?;
     }
     Ok(())
 }
