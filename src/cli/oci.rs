@@ -54,7 +54,7 @@ pub fn door(mut args: Vec<CString>) -> Result<u8> {
 
 /// Reads the flags before the verb; returns where that is.
 fn read_globals(args: &[CString], globals: &mut Globals) -> Result<usize> {
-    let mut at = 0;
+    let (mut at, mut refused) = (0, None);
     while let Some(typed) = args.get(at).and_then(|arg| arg.to_str().ok()).filter(|typed| typed.starts_with('-')) {
         at += 1;
         let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
@@ -62,8 +62,10 @@ fn read_globals(args: &[CString], globals: &mut Globals) -> Result<usize> {
             "debug" => continue,
             "help" | "h" | "version" | "v" => return Ok(at - 1),
             "systemd-cgroup" if value == Some("false") => continue,
+            // What comes after it may say where the log is.
             "systemd-cgroup" => {
-                return Err(bad("--systemd-cgroup is not possible: use the cgroup driver cgroupfs of the engine"));
+                refused = Some(bad("--systemd-cgroup is not possible: use the cgroup driver cgroupfs of the engine"));
+                continue;
             }
             "root" => Some(&mut globals.root),
             "log" => Some(&mut globals.log),
@@ -87,7 +89,7 @@ fn read_globals(args: &[CString], globals: &mut Globals) -> Result<usize> {
         let own = start::variable("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
         globals.root = own.map_or(runtime::ROOT.to_owned(), |dir| dir + "/mydocker-oci");
     }
-    Ok(at)
+    refused.map_or(Ok(at), Err)
 }
 
 fn dispatch(mut args: Vec<CString>) -> Result<u8> {
@@ -106,8 +108,8 @@ fn dispatch(mut args: Vec<CString>) -> Result<u8> {
     };
     match args::parse(verb, args.split_off(1))? {
         Outcome::Run(mut parsed) => {
-            // Flags may come after the id, too; behind the next word they are somebody else's.
-            if verb.stops && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
+            // Flags may come after the id, too; behind the next word they are somebody else's. Those there are ps's own.
+            if verb.stops && verb.names != "oci ps" && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
                 let more = parsed.words.split_off(1);
                 let more = more.into_iter().map(|word| CString::new(word).unwrap_or_default()).collect(); // they were such
                 match args::parse(verb, more)? {
@@ -178,7 +180,10 @@ fn read(record: &mut dyn record::Record, path: &str) -> Result<()> {
 pub fn delete(parsed: &Parsed) -> Result<u8> {
     let force = parsed.on("force");
     let known = match known(parsed) {
-        Err(_) if force && !file::exists_at(CWD, &format!("{}/{}", root(), parsed.word(0))) => return Ok(OK),
+        // There is none, or its making was interrupted.
+        Err(_) if force && !file::exists_at(CWD, &format!("{}/{}/state.json", root(), parsed.word(0))) => {
+            return runtime::forget(root(), parsed.word(0)).map(|()| OK);
+        }
         known => known?,
     };
     runtime::delete(root(), &known, force).map(|()| OK)

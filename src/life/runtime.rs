@@ -31,6 +31,7 @@ use init::Plan;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
+use rustix::io::Errno;
 use spaces::Spaces;
 
 /// Where containers are noted when nobody says so.
@@ -89,8 +90,7 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
     let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
     for (is_wrong, what) in [
         (!config.version.starts_with("1."), "ociVersion: only versions 1.x are known here"),
-        (config.root.is_none(), "root is missing"),
-        (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
+        (config.root.as_ref().is_none_or(|root| root.path.is_empty()), "root is missing"),
         (config.process.is_some() && process.args.is_empty(), "process.args is missing"),
         (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
         (linux.net_devices.is_some(), "linux.netDevices: not possible here"),
@@ -212,6 +212,7 @@ pub fn start(known: &Known) -> Result<()> {
         return Err(refuse("running"));
     }
     hooks::run(known, "poststart", |all| &all.poststart, "running", known.state.pid)
+        .inspect_err(|_| drop(kill(known, SIGKILL, true))) // what has ended meanwhile has ended
 }
 
 /// Sends a signal to its first process, or to all that it has.
@@ -239,6 +240,14 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     take_down(known)?;
     states::remove(root, &known.id)?;
     hooks::run(known, "poststop", |all| &all.poststop, "stopped", 0)
+}
+
+/// Removes what was noted of a container that never was whole.
+pub fn forget(root: &str, id: &str) -> Result<()> {
+    match states::remove(root, id) {
+        Err(error) if error.is(Errno::NOENT) => Ok(()),
+        done => done,
+    }
 }
 
 /// Kills what is left, and takes away what is ours.

@@ -141,7 +141,10 @@ pub fn new_keyring() -> Result<()> {
 
 /// [`enter`] for a program of a bundle. Of the capabilities it gets those that we have.
 pub fn enter_as(process: &Process) -> Result<User> {
-    for limit in &process.rlimits {
+    for (at, limit) in process.rlimits.iter().enumerate() {
+        if process.rlimits[..at].iter().any(|other| other.kind == limit.kind) {
+            return Err(Error::new(format_args!("process.rlimits: {} is there twice", limit.kind)));
+        }
         let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or_default();
         set_rlimit(&name.to_ascii_lowercase(), limit.soft, limit.hard)?;
     }

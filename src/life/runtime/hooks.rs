@@ -18,14 +18,19 @@ const COMPLAINT_BYTES_MAX: usize = 1024;
 const SIGKILL: i32 = 9;
 
 /// Runs those of a kind, which `pick` knows, in order; each gets the state on its standard input, with this status and the pid
-/// of the first process. The first one that fails is the end.
+/// of the first process. The first one that fails is the end, but of those that nothing comes after.
 pub fn run(known: &Known, kind: &str, pick: fn(&Hooks) -> &[Hook], status: &str, pid: i32) -> Result<()> {
     let hooks = known.state.config.hooks.as_ref().map_or(&[][..], pick);
     let state = if hooks.is_empty() { String::new() } else { known.tell(status, pid) + "}" };
+    let mut done = Ok(());
     for hook in hooks {
-        run_one(hook, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {}: {what}", hook.path)))?;
+        let one = run_one(hook, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {}: {what}", hook.path)));
+        done = done.and(one);
+        if done.is_err() && status != "stopped" {
+            break;
+        }
     }
-    Ok(())
+    done
 }
 
 fn run_one(hook: &Hook, state: &str) -> Result<()> {
@@ -61,7 +66,8 @@ fn run_one(hook: &Hook, state: &str) -> Result<()> {
             control::nonblocking(complaint.as_fd())?;
             let bytes = io::read(complaint.as_fd(), &mut said).unwrap_or(0);
             let said = String::from_utf8_lossy(&said[..bytes]);
-            Err(Error::new(format_args!("exit code {code}: {}", said.trim())))
+            let what = format!("exit code {code}: {}", said.trim());
+            Err(Error::new(what.trim_end_matches(": ")))
         }
     }
 }
