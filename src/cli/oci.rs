@@ -82,8 +82,8 @@ fn dispatch(before: &Parsed, mut args: Vec<CString>) -> Result<u8> {
         Outcome::Run(parsed) => parsed,
         Outcome::Help => return print(&super::help::help(verb)).map(|()| OK),
     };
-    // Flags may come after the id, too; behind the next word they are somebody else's.
-    if verb.stops && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
+    // Flags may come after the id, too; behind the next word they are somebody else's. Those there are ps's own.
+    if verb.stops && verb.names != "oci ps" && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
         let more = parsed.words.split_off(1);
         let more = more.into_iter().map(|word| CString::new(word).unwrap_or_default()).collect(); // they were such
         match args::parse(verb, more)? {
@@ -149,7 +149,10 @@ fn read(record: &mut dyn record::Part, path: &str) -> Result<()> {
 pub fn delete(parsed: &Parsed) -> Result<u8> {
     let force = parsed.on("force");
     let known = match known(parsed) {
-        Err(_) if force && !file::exists_at(CWD, &format!("{}/{}", root(), parsed.word(0))) => return Ok(OK),
+        // There is none, or its making was interrupted.
+        Err(_) if force && !file::exists_at(CWD, &format!("{}/{}/state.json", root(), parsed.word(0))) => {
+            return runtime::forget(root(), parsed.word(0)).map(|()| OK);
+        }
         known => known?,
     };
     runtime::delete(root(), &known, force).map(|()| OK)

@@ -30,6 +30,7 @@ use init::Plan;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
+use rustix::io::Errno;
 use spaces::Spaces;
 
 /// Where containers are noted when nobody says so.
@@ -85,10 +86,8 @@ fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
     let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
     let wrong = if !config.version.starts_with("1.") {
         "ociVersion: only versions 1.x are known here"
-    } else if !config.root.value().is_there() {
+    } else if config.root.at("path").word().is_empty() {
         "root is missing"
-    } else if process.is_some_and(|process| !process.cwd.starts_with('/')) {
-        "process.cwd is not absolute"
     } else if process.is_some_and(|process| process.args.is_empty()) {
         "process.args is missing"
     } else if has_names && !spaces.has(raw::CLONE_NEWUTS) {
@@ -214,7 +213,7 @@ pub fn start(known: &Known) -> Result<()> {
     if !gate::open(known.dir.as_fd())? {
         return Err(refuse("running"));
     }
-    hooks::run(known, "poststart", "running", known.state.pid)
+    hooks::run(known, "poststart", "running", known.state.pid).inspect_err(|_| drop(kill(known, SIGKILL, true))) // what has ended meanwhile has ended
 }
 
 /// Sends a signal to its first process, or to all that it has.
@@ -242,6 +241,14 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     take_down(known)?;
     states::remove(root, &known.id)?;
     hooks::run(known, "poststop", "stopped", 0)
+}
+
+/// Removes what was noted of a container that never was whole.
+pub fn forget(root: &str, id: &str) -> Result<()> {
+    match states::remove(root, id) {
+        Err(error) if error.is(Errno::NOENT) => Ok(()),
+        done => done,
+    }
 }
 
 /// Kills what is left, and takes away what is ours.

@@ -228,7 +228,10 @@ pub fn get_ready(
     if !manner.old_keyring {
         privs::new_keyring()?;
     }
-    program::enter_cwd(&process.cwd)?;
+    if !process.args.is_empty() && !process.cwd.starts_with('/') {
+        return Err(Error::new("process.cwd is not absolute"));
+    }
+    program::enter_cwd(&process.cwd, is_first)?;
     last()?;
     if !process.args.is_empty() {
         program::check(&process.args, &process.env)?;

@@ -54,6 +54,7 @@ pub fn make(root: &str, id: &str) -> Result<OwnedFd> {
 
 /// Takes the directory away, with all that is in it.
 pub fn remove(root: &str, id: &str) -> Result<()> {
+    check(id)?;
     file::remove_tree(file::open_dir(root)?.as_fd(), id)
 }
 

@@ -311,6 +311,8 @@ static OPS: [Op; 7] = [Op::Ne, Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::Maske
 
 fn condition(node: &Node<'_>) -> Read<Condition> {
     let fields = object(node, "an element of args")?;
+    required(node, fields, "index")?;
+    required(node, fields, "value")?;
     let node = required(node, fields, "op")?;
     let name = text(node, "op")?;
     let Some(op) = known(name, "SCMP_CMP_", OP_NAMES) else { return Err(unknown(node, "op", name)) };
