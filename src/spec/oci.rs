@@ -15,7 +15,7 @@ pub struct Bundle {
     /// `ociVersion`, `1.x.y`.
     pub version: String,
     /// What is to run; without it a container cannot be started.
-    pub process: Option<Process>,
+    pub process: OrEmpty<Process>,
     /// The root file system.
     pub root: Root,
     /// Its name of its own, in a UTS namespace of its own.
