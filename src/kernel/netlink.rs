@@ -3,6 +3,7 @@
 
 use crate::error::{Result, Tried};
 use crate::kernel::{file, process, time};
+use crate::spec::text;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -108,7 +109,7 @@ impl Message {
 
 /// Whether any module of the kernel's is just being loaded. proc_modules(5)
 fn is_loading() -> bool {
-    file::read_text("/proc/modules").is_ok_and(|all| all.contains(" Loading "))
+    file::read_text("/proc/modules").is_ok_and(|all| text::has(&all, " Loading "))
 }
 
 /// Gets the kind of a message and what follows its header.

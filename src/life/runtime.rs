@@ -116,7 +116,7 @@ fn is_own_parameter(key: &str, spaces: &Spaces) -> bool {
     } else {
         return false;
     };
-    spaces.has(flag) && !key.contains("..")
+    spaces.has(flag) && !text::has(&key, "..")
 }
 
 fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -> Result<Program> {

@@ -70,7 +70,7 @@ fn run_one(hook: Value<'_>, path: &str, state: &str) -> Result<()> {
             let bytes = io::read(complaint.as_fd(), &mut said).unwrap_or(0);
             let said = String::from_utf8_lossy(&said[..bytes]);
             let what = format!("exit code {code}: {}", said.trim());
-            Err(Error::new(what.trim_end_matches(": ")))
+            Err(Error::new(what.strip_suffix(": ").unwrap_or(&what)))
         }
     }
 }

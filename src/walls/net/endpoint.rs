@@ -7,6 +7,7 @@ use crate::kernel::netlink::Socket;
 use crate::kernel::{file, hex, link};
 use crate::spec::ip;
 use crate::spec::subnet::Subnet;
+use crate::spec::text;
 use crate::spec::{Attached, Endpoint, Network as Kind, Spec};
 use crate::store::networks::{self, Network};
 use crate::store::{Store, containers};
@@ -87,7 +88,7 @@ fn make(
             Err(Errno::EXIST) => {
                 match link::find(socket, &name)? {
                     // What is left of its last run, and no member of the bridge any more.
-                    Some(old) if old.alias.contains(id) => drop(link::remove(socket, old.index)),
+                    Some(old) if text::has(&old.alias, id) => drop(link::remove(socket, old.index)),
                     // A link on no bridge any more, of a container that is just ending; or another store's.
                     Some(_) if endpoint.ip.is_none() => after = position,
                     Some(_) => return Err(taken(&network.name, ip.into())),
