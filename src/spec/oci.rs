@@ -235,7 +235,7 @@ mod tests {
         let whole = "{\"ociVersion\":\"1.0.2\",\"process\":{\"cwd\":\"/\",\"args\":null},\n\"root\":{\"path\":\"r\"},\"more\":[{}]}";
         let mut bundle = Bundle::default();
         from_document(&mut bundle, whole).unwrap();
-        assert!(bundle.process.is_some_and(|process| process.cwd == "/" && process.args.is_empty()));
+        assert!(bundle.process.cwd == "/" && bundle.process.args.is_empty());
         for (from, to, error) in [
             ("\"ociVersion\"", "\"x\"", "line 1, column 2: ociVersion is missing"),
             ("{\"path\"", "{\"x\"", "line 2, column 9: root.path is missing"),

@@ -82,10 +82,10 @@ fn controller(file: &str) -> &str {
 
 impl Plan<'_> {
     /// `files`: that of v1 and that of v2.
-    fn add(&mut self, field: &str, files: [&str; 2], text: String, may_lack: bool) -> Result<()> {
+    fn add(&mut self, field: &str, files: [&str; 2], text: &str, may_lack: bool) -> Result<()> {
         let file = files[usize::from(self.v2)];
         if file != "-" && self.all.iter().any(|hierarchy| hierarchy.has(controller(file))) {
-            let (field, file) = (field.into(), file.into());
+            let (field, file, text) = (field.into(), file.into(), text.into());
             self.values.push(Value { field, file, text, bfq: String::new(), may_lack });
             return Ok(());
         }
@@ -122,20 +122,20 @@ impl Plan<'_> {
         if self.v2 && v2 == "=" {
             return Ok(());
         }
-        let text = match text.parse() {
-            Ok(shares) if self.v2 && special == "shares" => v2::weight(shares).to_string(),
-            _ => text.into(),
-        };
-        self.add(field, [v1, v2], text, is_none)
+        match text.parse() {
+            Ok(shares) if self.v2 && special == "shares" => {
+                self.add(field, [v1, v2], &v2::weight(shares).to_string(), is_none)
+            }
+            _ => self.add(field, [v1, v2], text, is_none),
+        }
     }
 
     /// The weight of all disks, or of the one whose numbers stand before it.
     fn add_weight(&mut self, field: &str, v1: &str, disk: &str, weight: u64) -> Result<()> {
-        let plain = format!("{disk}{weight}");
-        let text = if self.v2 { format!("{disk}{}", v2::io_weight(weight)) } else { plain.clone() };
-        self.add(field, [v1, "io.weight"], text, false)?;
+        let text = |weight: u64| [disk, &weight.to_string()].concat();
+        self.add(field, [v1, "io.weight"], &text(if self.v2 { v2::io_weight(weight) } else { weight }), false)?;
         if let Some(value) = self.values.last_mut() {
-            value.bfq = plain;
+            value.bfq = text(weight);
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
             let read = || now("cpu.max").ok_or_else(|| Error::os("read cpu.max", Errno::NOENT));
             let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
             let text = v2::quota_in_period(quota, period, &read);
-            plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
+            plan.add(field, ["cpu.max"; 2], &text, quota.is_some_and(|us| us < 0))?;
         }
     }
     if let Some(weight @ 1..) = resources.at("blockIO.weight").natural() {
@@ -169,27 +169,27 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
         }
         // What is reserved but not in use counts only in newer kernels.
         for (rsvd, may_lack) in [("", false), (".rsvd", true)] {
-            let files = [format!("hugetlb.{size}{rsvd}.limit_in_bytes"), format!("hugetlb.{size}{rsvd}.max")];
-            plan.add("hugepageLimits", [&files[0], &files[1]], limit.into(), may_lack)?;
+            let end = if v2 { ".max" } else { ".limit_in_bytes" };
+            plan.add("hugepageLimits", [&["hugetlb.", size, rsvd, end].concat(); 2], limit, may_lack)?;
         }
     }
     for link in resources.at("network.priorities").list() {
         let text = [&link.at("name").text(), " ", link.at("priority").word()].concat();
-        plan.add("network.priorities", ["net_prio.ifpriomap", "-"], text, false)?;
+        plan.add("network.priorities", ["net_prio.ifpriomap", "-"], &text, false)?;
     }
     if !matches!(resources.at("rdma").json(), "" | "{}") {
         return Err(cannot("rdma", "mydocker does not set it"));
     }
-    for (name, value) in resources.at("unified").map() {
-        let field = ["unified.", &*name].concat();
+    for (name, value) in &resources.at("unified").map() {
+        let field = ["unified.", name].concat();
         if !v2 {
             return Err(cannot(&field, "it is for cgroup v2, and this host has v1"));
         }
-        if name.contains(['/', '\0']) || matches!(&*name, "" | "." | "..") {
+        if name.contains(['/', '\0']) || name.trim_matches('.').is_empty() {
             return Err(cannot(&field, "it is no name of a file"));
         }
         // Files that keep a line for each device take one at a time.
-        value.lines().try_for_each(|line| plan.add(&field, [&name; 2], line.into(), false))?;
+        value.lines().try_for_each(|line| plan.add(&field, [name; 2], line, false))?;
     }
     Ok(plan)
 }
@@ -210,7 +210,7 @@ fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<
         }
         _ => sum.to_string(),
     };
-    plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], text, sum < 0)
+    plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], &text, sum < 0)
 }
 
 /// A line of [`DISKS`].
@@ -230,7 +230,7 @@ fn disks(plan: &mut Plan<'_>, line: &str, resources: Asked<'_>) -> Result<()> {
             ("0", _) => [&number, rate, "=max"].concat(), // on v1 that is no limit
             (word, _) => [&number, rate, "=", word].concat(),
         };
-        plan.add(field, [v1, v2], text, false)?;
+        plan.add(field, [v1, v2], &text, false)?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, major, makedev, minor, mknodat};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, makedev};
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags};
@@ -383,20 +383,9 @@ fn make_node(root: BorrowedFd<'_>, path: &str, node: Value<'_>) -> Result<()> {
     };
     let (parent, name) = path.rsplit_once('/').unwrap_or_default();
     let into = file::make_dirs_in_root(root, parent, 0o755).tried("make its directory")?;
-    let name_c = at::c(name).tried("make it")?;
-    let mode = Mode::from_raw_mode(number("fileMode").unwrap_or(0o666) & 0o7777);
+    let mode = kind.as_raw_mode() | number("fileMode").unwrap_or(0o666) & 0o7777;
     let device = makedev(number("major").unwrap_or(0), number("minor").unwrap_or(0));
-    match mknodat(&into, name_c.as_c_str(), kind, mode, device) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Ok(()),
-        Err(Errno::PERM) => return dev::bind_node(into.as_fd(), name, path), // a user namespace
-        Err(errno) => return Err(Error::os("make it", errno)),
-    }
-    let (uid, gid) = (number("uid").map(Uid::from_raw), number("gid").map(Gid::from_raw));
-    if uid.is_none() && gid.is_none() {
-        return Ok(());
-    }
-    chownat(&into, name_c.as_c_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW).tried("set its owner")
+    dev::node(into.as_fd(), name, path, (mode, device), [number("uid"), number("gid")])
 }
 
 /// child: makes what [`build_bundle`] returned this process's root, and lets go of the old one. `pivots`: not with
@@ -421,15 +410,13 @@ pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
 }
 
 fn cover_all(root: BorrowedFd<'_>, linux: &Linux) -> Result<()> {
-    for path in linux.at("readonlyPaths").texts() {
-        if let Some(target) = there(root, &path)? {
-            freeze(&target).map_err(|e| e.behind(&["linux.readonlyPaths: ", &path, ": "]))?;
-        }
-    }
     let mut covers = [None, None];
-    for path in linux.at("maskedPaths").texts() {
-        if let Some(target) = there(root, &path)? {
-            cover(root, &target, &mut covers).map_err(|e| e.behind(&["linux.maskedPaths: ", &path, ": "]))?;
+    for (field, is_masked) in [("readonlyPaths", false), ("maskedPaths", true)] {
+        for path in linux.at(field).list() {
+            let path = path.text();
+            let Some(target) = there(root, &path)? else { continue };
+            let done = if is_masked { cover(&target, &mut covers) } else { freeze(&target) };
+            done.map_err(|e| e.behind(&["linux.", field, ": ", &path, ": "]))?;
         }
     }
     Ok(())
@@ -444,13 +431,13 @@ fn there(root: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>> {
 }
 
 /// Covers a directory with an empty one, and a file with /dev/null. `covers` are the last ones of both, to be copied.
-fn cover(root: BorrowedFd<'_>, target: &OwnedFd, covers: &mut [Option<OwnedFd>; 2]) -> Result<()> {
+fn cover(target: &OwnedFd, covers: &mut [Option<OwnedFd>; 2]) -> Result<()> {
     let is_directory = is_directory(target)?;
     let last = &mut covers[usize::from(is_directory)];
     let cover = match last {
         Some(cover) => clone_tree(cover.as_fd(), "", false)?,
         None if is_directory => empty_directory()?,
-        None => null(root)?,
+        None => null()?,
     };
     attach(&cover, target.as_fd())?;
     *last = Some(cover);
@@ -459,12 +446,11 @@ fn cover(root: BorrowedFd<'_>, target: &OwnedFd, covers: &mut [Option<OwnedFd>; 
 
 /// The container's own /dev/null: whoever is root inside may change its mode and owner. An image could have put something
 /// else there (CVE-2025-31133).
-fn null(root: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let null = file::open_in_root(root, "dev/null", OFlags::PATH | OFlags::NOFOLLOW).tried("open /dev/null inside")?;
-    let stat = rustix::fs::fstat(&null).tried("look at /dev/null inside")?;
-    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    if !is_device || (major(stat.st_rdev), minor(stat.st_rdev)) != (1, 3) {
-        return Err(Error::new("/dev/null inside is not the null device"));
+fn null() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    let what = ["open /dev/null inside", "look at /dev/null inside"];
+    match file::open_device("dev/null", flags, (1, 3), what)? {
+        Some(null) => clone_tree(null.as_fd(), "", false),
+        None => Err(Error::new("/dev/null inside is not the null device")),
     }
-    clone_tree(null.as_fd(), "", false)
 }
