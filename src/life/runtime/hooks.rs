@@ -66,8 +66,8 @@ fn run_one(hook: &Hook, state: &str) -> Result<()> {
             control::nonblocking(complaint.as_fd())?;
             let bytes = io::read(complaint.as_fd(), &mut said).unwrap_or(0);
             let said = String::from_utf8_lossy(&said[..bytes]);
-            let what = format!("exit code {code}: {}", said.trim());
-            Err(Error::new(what.trim_end_matches(": ")))
+            let said = said.trim();
+            Err(Error::new(format_args!("exit code {code}{}{said}", if said.is_empty() { "" } else { ": " })))
         }
     }
 }
