@@ -169,7 +169,7 @@ fn exec_on_some_cpus(s: &Stage) {
         (r#"{"initial":"0-1","final":"1"}"#, "1"),
         (r#"{"final":"0,1-1"}"#, "0-1"),
         (r#"{"initial":"","final":"0"}"#, "0"),
-        (r#"{}"#, all.as_str()),
+        ("{}", all.as_str()),
     ] {
         let args = r#""args":["grep","Cpus_allowed_list","/proc/self/status"],"env":["PATH=/bin"],"cwd":"/""#;
         s.write("process.json", &format!(r#"{{{args},"execCPUAffinity":{affinity}}}"#));
