@@ -143,8 +143,8 @@ const SCHEMA: &str = concat!(
     // `unbindable`, and the same with an r in front. maskedPaths are covered. Labels are SELinux's. What is `any` is the system
     // call filter, which is read elsewhere, or not possible here.
     "Linux namespaces:[Namespace uidMappings:[Ids gidMappings:[Ids timeOffsets:TimeOffsets devices:[Node netDevices:any ",
-    "cgroupsPath:text resources:Resources rootfsPropagation:text seccomp:any sysctl:{text maskedPaths:[text ",
-    "readonlyPaths:[text mountLabel:text personality:Personality intelRdt:any memoryPolicy:any\n",
+    "cgroupsPath:text rootfsPropagation:text mountLabel:text personality:Personality intelRdt:any memoryPolicy:any ",
+    "sysctl:{text maskedPaths:[text readonlyPaths:[text resources:Resources seccomp:any\n",
     // `pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup` or `time`; without the path of one that is there it is a new one.
     "Namespace type!text path:text\n",
     // What is added to the host's clocks. time_namespaces(7)
