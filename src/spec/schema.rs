@@ -102,6 +102,7 @@ impl<'a> Value<'a> {
     }
 
     /// The one that is called so in an object, or in an object in that: `memory.limit`.
+    #[must_use]
     pub fn at(self, path: &str) -> Self {
         path.split('.').fold(self, |object, name| {
             let mut json = Reader::new(object.0);

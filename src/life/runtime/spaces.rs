@@ -5,9 +5,9 @@ use crate::kernel::{at, file, sys, words};
 use crate::life::control::{self, Message};
 use crate::spec::oci::Linux;
 use crate::spec::schema::Value;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
@@ -152,7 +152,7 @@ impl Spaces {
             let offset = offsets.at(clock);
             if offset.is_there() {
                 let number = |unit| offset.at(unit).number().unwrap_or(0);
-                text += &format!("{clock} {} {}\n", number("secs"), number("nanosecs"));
+                let _ = writeln!(text, "{clock} {} {}", number("secs"), number("nanosecs")); // a String takes everything
             }
         }
         if !text.is_empty() {

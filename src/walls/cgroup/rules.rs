@@ -440,7 +440,7 @@ mod tests {
         let mut json = String::from("[");
         for (at, rule) in asked.iter().enumerate() {
             json += if at == 0 { "" } else { "," };
-            json += &format!("{{\"allow\":{},\"type\":\"{}\"", rule.allow, rule.kind);
+            json.extend(["{\"allow\":", &rule.allow.to_string(), ",\"type\":\"", &rule.kind, "\""]);
             for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
                 json += &number.map_or_else(String::new, |number| format!(",\"{name}\":{number}"));
             }
