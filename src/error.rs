@@ -80,6 +80,13 @@ impl Error {
         Self::os([verb, what].join(" "), errno)
     }
 
+    /// The same error behind words that say where it happened: `["mount ", path, ": "]`.
+    #[must_use]
+    pub fn behind(mut self, place: &[&str]) -> Self {
+        self.what.insert_str(0, &place.concat());
+        self
+    }
+
     /// The same error in other words.
     #[must_use]
     pub fn said(mut self, what: String) -> Self {

@@ -41,8 +41,8 @@ pub fn is_called() -> bool {
 }
 
 /// Does what an engine wants. What fails is written to its log, too.
-pub fn door(mut args: Vec<CString>) -> Result<u8> {
-    let before = match args::parse(&BEFORE, args.clone()).map_err(|error| error.exit(1))? {
+pub fn door(args: Vec<CString>) -> Result<u8> {
+    let before = match args::parse(&BEFORE, args).map_err(|error| error.exit(1))? {
         Outcome::Run(before) => before,
         Outcome::Help => return help(),
     };
@@ -53,7 +53,7 @@ pub fn door(mut args: Vec<CString>) -> Result<u8> {
     });
     let is_json = before.last("log-format") == Some("json");
     GLOBALS.set(Globals { root, log: path("log").unwrap_or_default(), is_json });
-    dispatch(&before, args.split_off(args.len() - before.words.len())).map_err(|error| {
+    dispatch(before).map_err(|error| {
         log(&error.to_string());
         error.exit(1)
     })
@@ -63,7 +63,19 @@ fn help() -> Result<u8> {
     print(&verbs::group_help("oci")).map(|()| OK)
 }
 
-fn dispatch(before: &Parsed, mut args: Vec<CString>) -> Result<u8> {
+/// Reads what was typed after a verb. `None` when its help is what was wanted.
+fn parse(verb: &'static Verb, words: Vec<String>) -> Result<Option<Parsed>> {
+    let mut args = Vec::new();
+    for word in words {
+        args.push(CString::new(word).unwrap_or_default()); // it was such
+    }
+    match args::parse(verb, args)? {
+        Outcome::Run(parsed) => Ok(Some(parsed)),
+        Outcome::Help => print(&super::help::help(verb)).map(|()| None),
+    }
+}
+
+fn dispatch(mut before: Parsed) -> Result<u8> {
     if before.on("systemd-cgroup") {
         return Err(bad("--systemd-cgroup is not possible: use the cgroup driver cgroupfs of the engine"));
     }
@@ -78,21 +90,12 @@ fn dispatch(before: &Parsed, mut args: Vec<CString>) -> Result<u8> {
     let Some((verb, 2)) = verbs::find(&["oci", word]) else {
         return Err(bad(format!("unknown command: oci {word} (oci --help lists them)")));
     };
-    let mut parsed = match args::parse(verb, args.split_off(1))? {
-        Outcome::Run(parsed) => parsed,
-        Outcome::Help => return print(&super::help::help(verb)).map(|()| OK),
-    };
-    // Flags may come after the id, too; behind the next word they are somebody else's.
-    if verb.stops && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
-        let more = parsed.words.split_off(1);
-        let more = more.into_iter().map(|word| CString::new(word).unwrap_or_default()).collect(); // they were such
-        match args::parse(verb, more)? {
-            Outcome::Run(more) => {
-                parsed.flags.extend(more.flags);
-                parsed.words.extend(more.words);
-            }
-            Outcome::Help => return print(&super::help::help(verb)).map(|()| OK),
-        }
+    let Some(mut parsed) = parse(verb, before.words.split_off(1))? else { return Ok(OK) };
+    // Flags may come after the id, too; behind the next word they are somebody else's. Those there are ps's own.
+    if verb.stops && verb.names != "oci ps" && parsed.words.get(1).is_some_and(|word| word.starts_with('-')) {
+        let Some(mut more) = parse(verb, parsed.words.split_off(1))? else { return Ok(OK) };
+        parsed.flags.append(&mut more.flags);
+        parsed.words.append(&mut more.words);
     }
     (verb.run)(&parsed)
 }
@@ -142,14 +145,17 @@ fn document(path: &str) -> Result<String> {
 
 /// A document as a record.
 fn read(record: &mut dyn record::Part, path: &str) -> Result<()> {
-    record::from_document(record, &document(path)?).map_err(|error| error.reword(&|what| format!("{path}, {what}")))
+    record::from_document(record, &document(path)?).map_err(|error| error.behind(&[path, ", "]))
 }
 
 /// `delete [-f] ID`
 pub fn delete(parsed: &Parsed) -> Result<u8> {
     let force = parsed.on("force");
     let known = match known(parsed) {
-        Err(_) if force && !file::exists_at(CWD, &format!("{}/{}", root(), parsed.word(0))) => return Ok(OK),
+        // There is none, or its making was interrupted.
+        Err(_) if force && !file::exists_at(CWD, &format!("{}/{}/state.json", root(), parsed.word(0))) => {
+            return runtime::forget(root(), parsed.word(0)).map(|()| OK);
+        }
         known => known?,
     };
     runtime::delete(root(), &known, force).map(|()| OK)

@@ -19,7 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general::CLONE_PARENT;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 use rustix::termios::Winsize;
 
@@ -100,7 +100,7 @@ pub fn become_program(
         }
     }
     drop(stdio);
-    enter_cwd(program.cwd)?;
+    enter_cwd(program.cwd, true)?;
     program.timing.mark("program::enter_cwd");
     let user = walls::become_user(program.spec, &program.identity, cgroup)?;
     program.timing.mark("become_user");
@@ -154,10 +154,15 @@ fn title(args: &[String]) -> String {
     format!("mydocker-init\0--\0{}", text::join(args, "\0"))
 }
 
-/// docker makes a working directory that does not exist, as root, before the user changes.
-pub fn enter_cwd(cwd: &str) -> Result<()> {
+/// docker makes a working directory that does not exist, as root, before the user changes. Nobody gets out by a link of /proc
+/// to a directory of the host that we have open.
+pub fn enter_cwd(cwd: &str, makes: bool) -> Result<()> {
     let root = file::open_dir("/")?;
-    let dir = file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_to("make the working directory", cwd)?;
+    let dir = if makes {
+        file::make_dirs_in_root(root.as_fd(), cwd, 0o755).tried_to("make the working directory", cwd)?
+    } else {
+        file::open_in_root(root.as_fd(), cwd, OFlags::PATH).tried_to("open the working directory", cwd)?
+    };
     rustix::process::fchdir(&dir).tried_to("enter the working directory", cwd)
 }
 

@@ -26,11 +26,12 @@ use crate::spec::words;
 use crate::walls::cgroup::{self, Place};
 use crate::walls::{mount, privs, seccomp};
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use init::Plan;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
+use rustix::io::Errno;
 use spaces::Spaces;
 
 /// Where containers are noted when nobody says so.
@@ -38,20 +39,6 @@ pub const ROOT: &str = "/run/mydocker-oci";
 const SIGKILL: i32 = 9;
 /// How long `delete --force` waits for the end of what it has killed.
 const END_LIMIT_MS: i64 = 10_000;
-
-/// What an engine wants made.
-pub struct Order {
-    /// Where containers are noted.
-    pub root: String,
-    /// Its name for it.
-    pub id: String,
-    /// The absolute path of the bundle, and its config.json.
-    pub state: Box<State>,
-    /// Who holds its terminal.
-    pub console: Console,
-    /// How it is made.
-    pub manner: Manner,
-}
 
 /// A program of a container that we are the parent of.
 pub struct Program {
@@ -61,41 +48,51 @@ pub struct Program {
     pub terminal: Option<OwnedFd>,
 }
 
-/// Makes a container, whose first process waits to be started. After an error nothing is left.
-pub fn create(order: Order) -> Result<(Known, Program)> {
-    let Order { root, id, mut state, console, manner } = order;
+/// Makes a container, whose first process waits to be started. After an error nothing is left. `root` is where containers are
+/// noted, `state` has the absolute path of the bundle, and its config.json.
+pub fn create(
+    root: &str,
+    id: &str,
+    mut state: Box<State>,
+    console: &Console,
+    manner: Manner,
+) -> Result<(Known, Program)> {
     let spaces = spaces::open(&state.config.linux)?;
     check(&state.config, &spaces)?;
-    let cgroup = cgroup::bundle_path(&state.config.linux.at("cgroupsPath").text(), &id);
+    let cgroup = cgroup::bundle_path(&state.config.linux.at("cgroupsPath").text(), id);
     Place::at(&cgroup)?;
     (state.cgroup, state.created) = (cgroup, time::now());
-    let dir = states::make(&root, &id)?;
-    let mut known = Known { id, dir, state };
-    let made = make(&mut known, &spaces, &console, manner);
+    let dir = states::make(root, id)?;
+    let mut known = Known { id: id.into(), dir, state };
+    let made = make(&mut known, &spaces, console, manner);
     if made.is_err() {
         let _ = take_down(&known); // the first error is the one that tells
-        let _ = states::remove(&root, &known.id);
+        let _ = states::remove(root, id);
     }
     made.map(|program| (known, program))
 }
 
 /// What can be seen to be impossible before anything is made.
 fn check(config: &Bundle, spaces: &Spaces) -> Result<()> {
-    let (no_process, linux) = (Process::default(), config.linux.value());
-    let process = config.process.as_ref().unwrap_or(&no_process);
+    let linux = config.linux.value();
     let has_names = config.hostname.is_some() || config.domainname.as_ref().is_some_and(|name| !name.is_empty());
-    for (is_wrong, what) in [
-        (!config.version.starts_with("1."), "ociVersion: only versions 1.x are known here"),
-        (!config.root.value().is_there(), "root is missing"),
-        (config.process.is_some() && !process.cwd.starts_with('/'), "process.cwd is not absolute"),
-        (config.process.is_some() && process.args.is_empty(), "process.args is missing"),
-        (has_names && !spaces.has(raw::CLONE_NEWUTS), "hostname, domainname: these need a uts namespace of its own"),
-        (linux.at("netDevices").is_there(), "linux.netDevices: not possible here"),
-        (linux.at("intelRdt").is_there(), "linux.intelRdt: not possible here"),
-        (linux.at("memoryPolicy").is_there(), "linux.memoryPolicy: not possible here"),
-    ] {
-        if is_wrong {
-            return Err(Error::new(what));
+    let wrong = if !config.version.starts_with("1.") {
+        "ociVersion: only versions 1.x are known here"
+    } else if config.root.at("path").word().is_empty() {
+        "root is missing"
+    } else if !config.process.cwd.is_empty() && config.process.args.is_empty() {
+        "process.args is missing"
+    } else if has_names && !spaces.has(raw::CLONE_NEWUTS) {
+        "hostname, domainname: these need a uts namespace of its own"
+    } else {
+        ""
+    };
+    if !wrong.is_empty() {
+        return Err(Error::new(wrong));
+    }
+    for field in ["netDevices", "intelRdt", "memoryPolicy"] {
+        if linux.at(field).is_there() {
+            return Err(Error::new(["linux.", field, ": not possible here"].concat()));
         }
     }
     if let Some(key) = linux.at("sysctl").map().keys().find(|key| !is_own_parameter(key, spaces)) {
@@ -131,17 +128,17 @@ fn make(known: &mut Known, spaces: &Spaces, console: &Console, manner: Manner) -
     let filter = seccomp::compile_bundle(known.state.config.linux.at("seccomp").json())?;
     let (sync, child_sync) = control::pair()?;
     let plan = Plan { known, spaces, joined: &joined, filter, gate, manner };
-    let mut moved = Some((plan, sync, child_sync));
+    let mut ends = Some((sync, child_sync));
     let into = joined.into.as_ref().map(AsFd::as_fd);
-    let child = process::spawn(spaces.at_birth(), into, &mut || match moved.take() {
-        Some((plan, sync, child_sync)) => {
+    let child = process::spawn(spaces.at_birth(), into, &mut || match ends.take() {
+        Some((sync, child_sync)) => {
             drop(sync);
             init::run(&plan, child_sync)
         }
         None => sys::exit(1),
     })?;
-    let Some((plan, sync, _)) = moved else { sys::exit(1) };
-    drop(plan);
+    let Some((sync, child_sync)) = ends else { sys::exit(1) };
+    drop(child_sync);
     if let Err(error) = provide(known, spaces, &child, sync.as_fd()) {
         return Err(run::end(&child, error));
     }
@@ -187,7 +184,7 @@ fn provide(known: &Known, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) 
         return Ok(());
     };
     let State { bundle, config, .. } = &*known.state;
-    if let Some(score) = config.process.as_ref().and_then(|process| process.oom_score_adj) {
+    if let Some(score) = config.process.oom_score_adj {
         privs::write_oom_score(&child.pid.to_string(), score)?;
     }
     provide::help(&mut || provide::send(sync, &mount::bundle_sources(bundle, config, Some(namespace.as_fd()))?))?;
@@ -198,7 +195,7 @@ fn provide(known: &Known, spaces: &Spaces, child: &Child, sync: BorrowedFd<'_>) 
 pub fn start(known: &Known) -> Result<()> {
     let refuse =
         |status: &str| Error::new(format_args!("cannot start container {}: it is {status}, not created", known.id));
-    if known.state.config.process.is_none() {
+    if known.state.config.process.args.is_empty() {
         return Err(Error::new("cannot start a container whose config.json has no process"));
     }
     match known.status() {
@@ -208,7 +205,7 @@ pub fn start(known: &Known) -> Result<()> {
     if !gate::open(known.dir.as_fd())? {
         return Err(refuse("running"));
     }
-    hooks::run(known, "poststart", "running", known.state.pid)
+    hooks::run(known, "poststart", "running", known.state.pid).inspect_err(|_| drop(kill(known, SIGKILL, true))) // what has ended meanwhile has ended
 }
 
 /// Sends a signal to its first process, or to all that it has.
@@ -236,6 +233,14 @@ pub fn delete(root: &str, known: &Known, force: bool) -> Result<()> {
     take_down(known)?;
     states::remove(root, &known.id)?;
     hooks::run(known, "poststop", "stopped", 0)
+}
+
+/// Removes what was noted of a container that never was whole.
+pub fn forget(root: &str, id: &str) -> Result<()> {
+    match states::remove(root, id) {
+        Err(error) if error.is(Errno::NOENT) => Ok(()),
+        done => done,
+    }
 }
 
 /// Kills what is left, and takes away what is ours.

@@ -6,8 +6,7 @@ use super::remove;
 use crate::error::{Error, Result, Tried};
 use crate::kernel::time::monotonic_ms;
 use crate::kernel::{file, proc, process, sys};
-use crate::spec::Status;
-use crate::spec::text::has;
+use crate::spec::{Status, text};
 use crate::store::Store;
 use crate::store::containers::{self, Container};
 use alloc::format;
@@ -55,7 +54,7 @@ pub fn kill_mute(store: &Store, container: &Container) -> Result<()> {
     let (Ok(first), Some(found)) = (process::open_pidfd(pid), proc::read(pid)) else { return Err(mute(container)) };
     let monitor = process::open_pidfd(found.ppid).tried("find the monitor")?;
     // Numbers of processes are used anew: the cgroup tells whose they are.
-    let is_its = |path: &str| file::read_text(path).is_ok_and(|text| has(&text, &container.spec.id));
+    let is_its = |path: &str| file::read_text(path).is_ok_and(|all| text::has(&all, &container.spec.id));
     let is_monitor = proc::read(found.ppid).is_some_and(|parent| parent.comm.as_bytes() == MONITOR.to_bytes());
     if !is_its(&format!("/proc/{pid}/cgroup")) || !is_monitor || !container.is_alive()? {
         return Err(mute(container));

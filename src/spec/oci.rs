@@ -15,7 +15,7 @@ pub struct Bundle {
     /// `ociVersion`, `1.x.y`.
     pub version: String,
     /// What is to run; without it a container cannot be started.
-    pub process: Option<Process>,
+    pub process: OrEmpty<Process>,
     /// The root file system.
     pub root: Root,
     /// Its name of its own, in a UTS namespace of its own.
@@ -143,8 +143,8 @@ const SCHEMA: &str = concat!(
     // `unbindable`, and the same with an r in front. maskedPaths are covered. Labels are SELinux's. What is `any` is the system
     // call filter, which is read elsewhere, or not possible here.
     "Linux namespaces:[Namespace uidMappings:[Ids gidMappings:[Ids timeOffsets:TimeOffsets devices:[Node netDevices:any ",
-    "cgroupsPath:text resources:Resources rootfsPropagation:text seccomp:any sysctl:{text maskedPaths:[text ",
-    "readonlyPaths:[text mountLabel:text personality:Personality intelRdt:any memoryPolicy:any\n",
+    "cgroupsPath:text rootfsPropagation:text mountLabel:text personality:Personality intelRdt:any memoryPolicy:any ",
+    "sysctl:{text maskedPaths:[text readonlyPaths:[text resources:Resources seccomp:any\n",
     // `pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup` or `time`; without the path of one that is there it is a new one.
     "Namespace type!text path:text\n",
     // What is added to the host's clocks. time_namespaces(7)
@@ -235,7 +235,7 @@ mod tests {
         let whole = "{\"ociVersion\":\"1.0.2\",\"process\":{\"cwd\":\"/\",\"args\":null},\n\"root\":{\"path\":\"r\"},\"more\":[{}]}";
         let mut bundle = Bundle::default();
         from_document(&mut bundle, whole).unwrap();
-        assert!(bundle.process.is_some_and(|process| process.cwd == "/" && process.args.is_empty()));
+        assert!(bundle.process.cwd == "/" && bundle.process.args.is_empty());
         for (from, to, error) in [
             ("\"ociVersion\"", "\"x\"", "line 1, column 2: ociVersion is missing"),
             ("{\"path\"", "{\"x\"", "line 2, column 9: root.path is missing"),

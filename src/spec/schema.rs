@@ -16,10 +16,14 @@ fn values(table: &'static str, object: &str) -> &'static str {
     line.unwrap_or_default()
 }
 
-/// Takes the value that comes next, if it is of the kind. `None` is one that is missing.
+/// Takes the value that comes next, if it is of the kind. `None` is one that is missing. An object is put into the order of the
+/// table, with null for what is missing: nothing is looked for behind the long values that stand last there.
 pub fn read(text: &mut String, json: Option<&mut Reader<'_>>, table: &'static str, kind: &'static str) -> bool {
     text.clear();
     let Some(json) = json else { return true };
+    if !kind.starts_with(['[', '{']) {
+        return pass_object(json, table, values(table, kind), Some(text));
+    }
     json.peek();
     let start = json.at();
     let is_right = pass(json, table, kind);
@@ -44,7 +48,7 @@ fn pass(json: &mut Reader<'_>, table: &'static str, kind: &'static str) -> bool 
         "u32" => json.word().parse::<u32>().is_ok(),
         "i64" => json.word().parse::<i64>().is_ok(),
         "u64" => json.word().parse::<u64>().is_ok(),
-        object => pass_object(json, table, values(table, object)),
+        object => pass_object(json, table, values(table, object), None),
     }
 }
 
@@ -57,7 +61,12 @@ fn pass_all(json: &mut Reader<'_>, end: u8, one: &mut dyn FnMut(&mut Reader<'_>)
     true
 }
 
-fn pass_object(json: &mut Reader<'_>, table: &'static str, values: &'static str) -> bool {
+fn pass_object(
+    json: &mut Reader<'_>,
+    table: &'static str,
+    values: &'static str,
+    mut kept: Option<&mut String>,
+) -> bool {
     let Some(start) = json.enter() else { return false };
     for value in values.split(' ') {
         let (may_lack, (name, kind)) = match value.split_once('!') {
@@ -65,11 +74,19 @@ fn pass_object(json: &mut Reader<'_>, table: &'static str, values: &'static str)
             None => (true, value.split_once(':').unwrap_or_default()),
         };
         let is_there = json.find(name, start) && (json.peek() != b'n' || json.word() != "null");
+        let at = json.at();
         let is_right = if is_there { pass(json, table, kind) } else { may_lack };
         if !is_right {
             json.blame(name, is_there);
             return false;
         }
+        if let Some(kept) = &mut kept {
+            let before = if kept.is_empty() { "{\"" } else { ",\"" };
+            kept.extend([before, name, "\":", if is_there { json.since(at) } else { "null" }]);
+        }
+    }
+    if let Some(kept) = kept {
+        kept.push('}');
     }
     json.leave()
 }
@@ -85,6 +102,7 @@ impl<'a> Value<'a> {
     }
 
     /// The one that is called so in an object, or in an object in that: `memory.limit`.
+    #[must_use]
     pub fn at(self, path: &str) -> Self {
         path.split('.').fold(self, |object, name| {
             let mut json = Reader::new(object.0);
@@ -102,6 +120,12 @@ impl<'a> Value<'a> {
     /// As it is written.
     pub const fn json(self) -> &'a str {
         self.0
+    }
+
+    /// A number, or a text that is one of a few words, as it is written, but without its quotes: none of these is written with
+    /// a `\`.
+    pub fn word(self) -> &'a str {
+        self.0.trim_matches('"')
     }
 
     /// A text; a number or a word as it is written.
@@ -125,14 +149,13 @@ impl<'a> Value<'a> {
     }
 
     /// The values of a list.
-    pub fn list(self) -> Vec<Self> {
-        let mut list = Vec::new();
-        let mut json = Reader::new(self.0);
-        let mut add = |json: &mut Reader<'a>| json.value().map(|text| list.push(Self(text))).is_some();
-        if json.take(b'[') {
-            while json.next(b']') && add(&mut json) {}
-        }
-        list
+    pub fn list(self) -> List<'a> {
+        List(self.0.strip_prefix('[').unwrap_or("]"))
+    }
+
+    /// Whether it is a list with nothing in it, or no list.
+    pub fn is_empty(self) -> bool {
+        self.list().next().is_none()
     }
 
     /// Becomes this value, if it is there.
@@ -152,6 +175,21 @@ impl<'a> Value<'a> {
     /// An object of texts with any names.
     pub fn map(self) -> Map<String, String> {
         self.fill()
+    }
+}
+
+/// What is left of a list.
+pub struct List<'a>(&'a str);
+
+impl<'a> Iterator for List<'a> {
+    type Item = Value<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Value<'a>> {
+        let mut json = Reader::new(self.0);
+        let value = if json.next(b']') { json.value() } else { None };
+        self.0 = value.map_or("]", |_| self.0.get(json.at()..).unwrap_or_default());
+        value.map(Value)
     }
 }
 
@@ -201,13 +239,22 @@ mod tests {
 
     #[test]
     fn what_the_table_says() {
-        for right in [
-            " {\"name\":\"a\"}",
-            "{\"size\":4294967295,\"other\":[],\"name\":\"\",\"flags\":{\"a\":true,\"b\":false}}",
-            "{\"name\":\"a\",\"size\":null,\"flags\":{},\"more\":[{\"name\":\"b\"},{\"name\":\"c\",\"more\":[]}],\"rest\":[{}]}",
+        for (right, kept) in [
+            (" {\"name\":\"a\"}", "{\"name\":\"a\",\"size\":null,\"flags\":null,\"more\":null,\"rest\":null}"),
+            (
+                "{\"size\":4294967295,\"other\":[],\"name\":\"\",\"flags\":{\"a\":true,\"b\":false}}",
+                "{\"name\":\"\",\"size\":4294967295,\"flags\":{\"a\":true,\"b\":false},\"more\":null,\"rest\":null}",
+            ),
+            (
+                "{\"rest\":[{}],\"name\":\"a\",\"size\":null,\"flags\":{},\"more\":[{\"name\":\"b\"},{\"name\":\"c\",\"more\":[]}]}",
+                "{\"name\":\"a\",\"size\":null,\"flags\":{},\"more\":[{\"name\":\"b\"},{\"name\":\"c\",\"more\":[]}],\"rest\":[{}]}",
+            ),
         ] {
-            assert_eq!(read_as("Box", right).as_deref(), Some(right.trim()));
+            assert_eq!(read_as("Box", right).as_deref(), Some(kept));
+            assert_eq!(read_as("Box", kept).as_deref(), Some(kept));
         }
+        assert_eq!(read_as("[bool", " [true, false]").as_deref(), Some("[true, false]"));
+        assert_eq!(read_as("{u32", "{\"b\":1,\"a\":2}").as_deref(), Some("{\"b\":1,\"a\":2}"));
         for wrong in [
             "",
             "null",
@@ -240,13 +287,16 @@ mod tests {
         assert_eq!(all.at("a.b.c").number(), Some(-5));
         assert!(all.at("a.b.c").natural().is_none() && all.at("y").is_true());
         assert!(!all.at("a.n").is_there() && !all.at("a.x.y").is_there() && !all.at("l.x").is_there());
-        let list: Vec<String> = all.at("l").list().iter().map(|value| value.text()).collect();
+        let list: Vec<String> = all.at("l").list().map(Value::text).collect();
         assert_eq!(list, ["1", "A", "{}"]);
         let map = all.at("m").map();
         let map: Vec<_> = map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(map, [("k", "v"), ("k2", "w")]);
         assert_eq!(all.at("t").texts(), ["x"]);
-        assert!(all.at("y").list().is_empty() && all.at("x").list().is_empty() && all.at("x").text().is_empty());
+        assert!(all.at("y").is_empty() && all.at("x").is_empty() && !all.at("t").is_empty());
+        assert!(Value::of("[]").is_empty() && Value::of("[ ]").is_empty() && all.at("t").list().nth(1).is_none());
+        assert_eq!([Value::of("\"ab\"").word(), Value::of("-1").word(), Value::of("").word()], ["ab", "-1", ""]);
+        assert!(all.at("x").text().is_empty());
         assert!(all.at("x").texts().is_empty() && all.at("x").map().is_empty());
     }
 }

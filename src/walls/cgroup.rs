@@ -111,24 +111,41 @@ fn make(all: &[Hierarchy], spec: &Spec, joined: &mut Joined) -> Result<()> {
             }
             other => other?,
         };
-        let setter = Setter { hierarchy, place, group: &group };
-        if hierarchy.v2 {
-            v2::enable(hierarchy, place);
-            v2::limit(&setter, limits, true)?;
-            joined.is_filtered = rules.as_ref().is_some_and(|rules| v2::filter_devices(&group, rules, false));
-            joined.into = Some(group.dir);
-            continue;
-        }
-        if hierarchy.has("cpuset") {
-            v1::fill_cpuset(&setter, v1::has_cpuset(limits))?;
-        }
-        v1::limit(&setter, limits, true)?;
-        if let Some(rules) = rules.as_ref().filter(|_| hierarchy.has("devices")) {
-            v1::filter_devices(&group, rules, false)?;
-        }
-        joined.tasks.push(open_tasks(&group)?);
-        joined.controllers.push(hierarchy.controllers.clone());
+        let limit = |setter: &Setter<'_>| {
+            if hierarchy.v2 { v2::limit(setter, limits, true) } else { v1::limit(setter, limits, true) }
+        };
+        let rules = rules.as_ref().map(|rules| (&**rules, false));
+        set_up((hierarchy, place, group), v1::has_cpuset(limits), &limit, rules, joined)?;
     }
+    Ok(())
+}
+
+/// Limits a new cgroup, and notes how it is joined. `cpusets`: whether `limit` sets CPUs, and memory nodes; `rules` about
+/// devices, and whether what they do not name is allowed.
+fn set_up(
+    (hierarchy, place, group): (&Hierarchy, Place<'_>, Group),
+    cpusets: [bool; 2],
+    limit: &dyn Fn(&Setter<'_>) -> Result<()>,
+    rules: Option<(&[rules::Rule], bool)>,
+    joined: &mut Joined,
+) -> Result<()> {
+    let setter = Setter { hierarchy, place, group: &group };
+    if hierarchy.v2 {
+        v2::enable(hierarchy, place);
+        limit(&setter)?;
+        joined.is_filtered = rules.is_some_and(|(rules, rest)| v2::filter_devices(&group, rules, rest));
+        joined.into = Some(group.dir);
+        return Ok(());
+    }
+    if hierarchy.has("cpuset") {
+        v1::fill_cpuset(&setter, cpusets)?;
+    }
+    limit(&setter)?;
+    if let Some((rules, rest)) = rules.filter(|_| hierarchy.has("devices")) {
+        v1::filter_devices(&group, rules, rest)?;
+    }
+    joined.tasks.push(open_tasks(&group)?);
+    joined.controllers.push(hierarchy.controllers.clone());
     Ok(())
 }
 

@@ -152,13 +152,20 @@ pub fn become_user(spec: &Spec, identity: &privs::Identity<'_>, cgroup: &cgroup:
 pub fn lock(no_new_privileges: bool, user: &privs::User, filter: Option<&seccomp::Filter>) -> Result<Option<OwnedFd>> {
     if no_new_privileges {
         privs::forbid_new()?;
+        // Then the filter takes no power, and need not let through what gives powers up.
+        privs::lock(user)?;
     }
     let mut decides = None;
     if let Some(filter) = filter {
-        privs::raise()?;
+        if !no_new_privileges {
+            privs::raise()?;
+        }
         decides = seccomp::enter(filter)?;
     }
-    privs::lock(user).map(|()| decides)
+    if !no_new_privileges {
+        privs::lock(user)?;
+    }
+    Ok(decides)
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first. What takes

@@ -142,8 +142,12 @@ pub fn new_keyring() -> Result<()> {
 
 /// [`enter`] for a program of a bundle. Of the capabilities it gets those that we have.
 pub fn enter_as(process: &Process) -> Result<User> {
-    for limit in process.rlimits.value().list() {
-        let (kind, number) = (limit.at("type").text(), |which| limit.at(which).natural().unwrap_or(0));
+    let limits = process.rlimits.value();
+    for (at, limit) in limits.list().enumerate() {
+        let (kind, number) = (limit.at("type").word(), |which| limit.at(which).natural().unwrap_or(0));
+        if limits.list().take(at).any(|other| other.at("type").word() == kind) {
+            return Err(Error::new(format_args!("process.rlimits: {kind} is there twice")));
+        }
         let name = kind.strip_prefix("RLIMIT_").unwrap_or_default();
         set_rlimit(&name.to_ascii_lowercase(), number("soft"), number("hard"))?;
     }

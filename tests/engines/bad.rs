@@ -141,6 +141,10 @@ fn missing_says_the_specification(s: &Stage) {
     if !s.is_ours() {
         return;
     }
+    let argument = |fields: &str| {
+        let call = format!(r#"{{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","args":[{{{fields}}}]}}"#);
+        format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{call}]}}"#)
+    };
     each(
         s,
         &[
@@ -148,14 +152,19 @@ fn missing_says_the_specification(s: &Stage) {
             ("ociVersion", Some("\"2.0.0\"")),
             ("ociVersion", Some("\"\"")),
             ("root.path", None),
+            ("root", Some(r#"{"path":""}"#)),
             ("mounts.1.destination", None),
             ("linux.namespaces.0.type", None),
             ("process.rlimits.0.type", None),
+            ("process.rlimits.1", Some(r#"{"type":"RLIMIT_NOFILE","soft":1024,"hard":1024}"#)),
             ("hooks.prestart.0", Some(r#"{"args":["true"]}"#)),
             ("linux.devices.0", Some(r#"{"type":"c","major":1,"minor":3}"#)),
             ("linux.devices.0", Some(r#"{"path":"/dev/mine","major":1,"minor":3}"#)),
             ("linux.seccomp", Some(r#"{"syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#)),
             ("linux.seccomp", Some(r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"]}]}"#)),
+            ("linux.seccomp", Some(&argument(r#""index":1,"value":2"#))),
+            ("linux.seccomp", Some(&argument(r#""index":1,"op":"SCMP_CMP_EQ""#))),
+            ("linux.seccomp", Some(&argument(r#""value":2,"op":"SCMP_CMP_EQ""#))),
         ],
     );
 }

@@ -22,6 +22,7 @@ pub const CHECKS: &[crate::Check] = checks![
     hooks,
     events,
     memory_runs_out,
+    a_filter_with_no_new_privileges,
     spec,
     features,
     preserved_descriptors,
@@ -168,7 +169,7 @@ fn exec_on_some_cpus(s: &Stage) {
         (r#"{"initial":"0-1","final":"1"}"#, "1"),
         (r#"{"final":"0,1-1"}"#, "0-1"),
         (r#"{"initial":"","final":"0"}"#, "0"),
-        (r#"{}"#, all.as_str()),
+        ("{}", all.as_str()),
     ] {
         let args = r#""args":["grep","Cpus_allowed_list","/proc/self/status"],"env":["PATH=/bin"],"cwd":"/""#;
         s.write("process.json", &format!(r#"{{{args},"execCPUAffinity":{affinity}}}"#));
@@ -274,6 +275,7 @@ fn lists(s: &Stage) {
     let mut pids = value(&b.ok("runtime ps --format json ID"));
     assert_eq!(text(&mut pids, "0"), pid);
     assert!(b.ok("runtime ps ID").contains(&pid));
+    assert!(b.ok("runtime ps ID -o pid,args").contains("sh -c"));
     removed(&b);
 }
 
@@ -344,6 +346,15 @@ fn memory_runs_out(s: &Stage) {
     removed(&b);
     until("it ends with the container", || s.line("kill -0 $(cat DIR/events.pid)").run().code != 0);
     assert_eq!(told().matches("oom").count(), 1, "{}", told());
+}
+
+/// A filter need not let through what its container gets along without.
+fn a_filter_with_no_new_privileges(s: &Stage) {
+    let mut b = Bundle::new(s, "echo fine");
+    let calls = r#"[{"names":["capget","capset","setuid","setgroups"],"action":"SCMP_ACT_ERRNO"}]"#;
+    b.set("linux.seccomp", &format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":{calls}}}"#));
+    b.set("process.noNewPrivileges", "true").write();
+    assert_eq!(b.ok("runtime run --bundle BUNDLE ID"), "fine");
 }
 
 fn spec(s: &Stage) {

@@ -9,11 +9,14 @@ use crate::stage::Stage;
 pub const CHECKS: &[crate::Check] = checks![
     unknown_ids,
     ids_that_are_none,
+    a_create_that_was_cut_off,
     create_twice,
     start_twice,
     delete_what_runs,
     kill_after_the_end,
     exec_after_the_end,
+    exec_where_nothing_is,
+    systemd_is_refused,
     wrong_words,
     a_bundle_that_vanishes,
     a_hook_that_fails,
@@ -53,6 +56,22 @@ fn ids_that_are_none(s: &Stage) {
         assert!(done.code != 0 && done.out.is_empty() && !done.err.is_empty(), "{done:?}");
     }
     assert_eq!(s.ok("ls -A state 2>/dev/null | wc -l"), before);
+}
+
+/// create may be killed at any moment.
+fn a_create_that_was_cut_off(s: &Stage) {
+    let b = Bundle::new(s, IDLE);
+    s.ok(&format!("mkdir -p state/{}/below", b.id));
+    for line in ["state ID", "start ID", "delete ID"] {
+        refused(&b, &b.run(&format!("runtime {line}")));
+    }
+    b.ok("runtime delete --force ID");
+    refused_and_gone(s, &b, &b.run("runtime state ID"));
+    s.ok("mkdir outside");
+    b.run("runtime delete --force ../outside");
+    s.ok("rmdir outside");
+    b.create();
+    b.ok("runtime delete --force ID");
 }
 
 fn create_twice(s: &Stage) {
@@ -96,6 +115,35 @@ fn kill_after_the_end(s: &Stage) {
     refused(&b, &b.run("runtime kill ID TERM"));
     b.ok("runtime delete ID");
     refused_and_gone(s, &b, &b.run("runtime kill ID TERM"));
+}
+
+fn exec_where_nothing_is(s: &Stage) {
+    let b = Bundle::new(s, IDLE);
+    b.create();
+    b.ok("runtime start ID");
+    // The last is a directory of the host, if the runtime has it open by that number (CVE-2024-21626).
+    for (at, cwd) in ["tmp", "/no/such/place", "/etc/passwd", "/proc/self/fd/7"].iter().enumerate() {
+        s.write(
+            "process.json",
+            &format!(r#"{{"args":["true"],"env":["PATH=/bin"],"cwd":"{cwd}","user":{{"uid":0,"gid":0}}}}"#),
+        );
+        let done = b.run("runtime exec --process DIR/process.json ID 7</ </dev/null");
+        assert!(done.code != 0 && !done.err.is_empty() || at == 3 && !s.is_ours(), "{cwd}: {done:?}");
+    }
+    b.run("runtime exec ID test -e /no").exits(1);
+    b.ok("runtime delete --force ID");
+}
+
+/// The log is found though what is refused comes before it.
+fn systemd_is_refused(s: &Stage) {
+    if !s.is_ours() {
+        return;
+    }
+    let b = Bundle::new(s, IDLE);
+    b.write();
+    let flags = format!("--systemd-cgroup --root DIR/state --log DIR/{}.log --log-format json", b.id);
+    let done = s.line(&format!("RUNTIME {flags} create --bundle {} {}", b.dir(), b.id)).run();
+    refused_and_gone(s, &b, &done);
 }
 
 fn exec_after_the_end(s: &Stage) {
@@ -166,10 +214,21 @@ fn a_hook_that_fails(s: &Stage) {
     b.run("runtime start ID"); // which may have answered by then
     until_is("stopped", || b.status());
     b.ok("runtime delete --force ID");
-    // Those after the start and the end are told, and change nothing.
-    let b = hooked(s, "poststop", "exit 3");
+    // It has started by then, and ends for it. runc runs that hook before.
+    if s.is_ours() {
+        let b = hooked(s, "poststart", "exit 3");
+        b.create();
+        refused(&b, &b.run("runtime start ID"));
+        until_is("stopped", || b.status());
+        b.ok("runtime delete ID");
+    }
+    // Those after the end are told, and change nothing.
+    let mut b = hooked(s, "poststop", "exit 3");
+    let mark = s.dir.join("mark").display().to_string();
+    b.add("hooks.poststop", &format!(r#"{{"path":"/bin/touch","args":["touch","{mark}"]}}"#));
     b.create();
     b.run("runtime delete --force ID");
+    assert!(!s.is_ours() || std::fs::remove_file(mark).is_ok()); // runc stops at the first one
     refused_and_gone(s, &b, &b.run("runtime state ID"));
 }
 

@@ -11,7 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use mydocker::error::{Result, Tried};
 use mydocker::kernel::sys;
-use mydocker::life::runtime::{self, Console, Manner, Order, Program};
+use mydocker::life::runtime::{self, Console, Known, Manner, Program};
 use mydocker::spec::oci::{Capabilities, Process, Resources, State};
 use mydocker::spec::record;
 use rustix::termios::isatty;
@@ -41,15 +41,17 @@ fn console(parsed: &Parsed, terminal: Option<bool>, detached: bool) -> Result<Co
     }
 }
 
-fn order(parsed: &Parsed, detached: bool) -> Result<Order> {
+/// What create makes, and run, too; its pid is noted where that was asked for.
+fn made(parsed: &Parsed, detached: bool) -> Result<(Known, Program)> {
     let manner = manner(parsed)?;
     let bundle = absolute(parsed.last("bundle").unwrap_or("."));
     let mut state = Box::<State>::default();
     super::read(&mut state.config, &format!("{bundle}/config.json"))?;
     state.bundle = bundle;
-    let terminal = state.config.process.as_ref().and_then(|process| process.terminal);
-    let console = console(parsed, terminal, detached)?;
-    Ok(Order { root: root().to_owned(), id: parsed.word(0).to_owned(), state, console, manner })
+    let console = console(parsed, state.config.process.terminal, detached)?;
+    let (known, program) = runtime::create(root(), parsed.word(0), state, &console, manner)?;
+    note_pid(parsed, &program).inspect_err(|_| drop(runtime::delete(root(), &known, true)))?;
+    Ok((known, program))
 }
 
 fn note_pid(parsed: &Parsed, program: &Program) -> Result<()> {
@@ -65,18 +67,14 @@ fn stay(program: Program) -> Result<u8> {
 
 /// `create [-b DIR] ID`
 pub fn create(parsed: &Parsed) -> Result<u8> {
-    let (known, program) = runtime::create(order(parsed, true)?)?;
-    note_pid(parsed, &program).inspect_err(|_| drop(runtime::delete(root(), &known, true)))?;
-    Ok(OK)
+    made(parsed, true).map(|_| OK)
 }
 
 /// `run [-d] [-b DIR] ID`
 pub fn run(parsed: &Parsed) -> Result<u8> {
     let detached = parsed.on("detach");
-    let (known, program) = runtime::create(order(parsed, detached)?)?;
-    let done = note_pid(parsed, &program)
-        .and_then(|()| runtime::start(&known))
-        .and_then(|()| if detached { Ok(OK) } else { stay(program) });
+    let (known, program) = made(parsed, detached)?;
+    let done = runtime::start(&known).and_then(|()| if detached { Ok(OK) } else { stay(program) });
     if done.is_err() || !detached && !parsed.on("keep") {
         let removed = runtime::delete(root(), &known, true);
         return done.and_then(|code| removed.map(|()| code));
@@ -91,23 +89,26 @@ pub fn exec(parsed: &Parsed) -> Result<u8> {
     }
     let manner = manner(parsed)?;
     let mut known = known(parsed)?;
+    let mut given = Process::default();
     let process = match parsed.last("process") {
         Some(path) => {
-            let mut process = Process::default();
-            super::read(&mut process, path)?;
-            process
+            super::read(&mut given, path)?;
+            &given
         }
-        None => asked(parsed, known.state.config.process.take().unwrap_or_default())?,
+        None => {
+            asked(parsed, &mut known.state.config.process)?;
+            &known.state.config.process
+        }
     };
     let detached = parsed.on("detach");
     let console = console(parsed, process.terminal, detached)?;
-    let program = runtime::exec(&known, &process, &console, manner, parsed.on("ignore-paused"))?;
+    let program = runtime::exec(&known, process, &console, manner, parsed.on("ignore-paused"))?;
     note_pid(parsed, &program)?;
     if detached { Ok(OK) } else { stay(program) }
 }
 
 /// The program that the words and flags of exec ask for, on top of the container's own.
-fn asked(parsed: &Parsed, mut process: Process) -> Result<Process> {
+fn asked(parsed: &Parsed, process: &mut Process) -> Result<()> {
     process.args = parsed.words.get(1..).unwrap_or_default().to_vec();
     if process.args.is_empty() {
         return Err(bad("exec needs a command, or --process FILE"));
@@ -146,7 +147,7 @@ fn asked(parsed: &Parsed, mut process: Process) -> Result<Process> {
             *label = Some(text.to_owned());
         }
     }
-    Ok(process)
+    Ok(())
 }
 
 /// `kill [-a] ID [SIGNAL]`
@@ -168,8 +169,7 @@ pub fn update(parsed: &Parsed) -> Result<u8> {
         Some(path) => super::read(&mut resources, path)?,
         None => {
             let asked = limits(parsed)?;
-            record::from_document(&mut resources, &asked)
-                .map_err(|error| error.reword(&|what| format!("{asked}, {what}")))?;
+            record::from_document(&mut resources, &asked).map_err(|error| error.behind(&[&asked, ", "]))?;
         }
     }
     runtime::update(&known, &resources).map(|()| OK)

@@ -17,16 +17,20 @@ use rustix::fs::{MemfdFlags, SeekFrom};
 const COMPLAINT_BYTES_MAX: usize = 1024;
 const SIGKILL: i32 = 9;
 
-/// Runs those of a kind in order; each gets the state on its standard input, with this status and the pid
-/// of the first process. The first one that fails is the end.
+/// Runs those of a kind in order; each gets the state on its standard input, with this status and the pid of the first process.
+/// The first one that fails is the end, but of those that nothing comes after.
 pub fn run(known: &Known, kind: &str, status: &str, pid: i32) -> Result<()> {
-    let hooks = known.state.config.hooks.at(kind).list();
+    let hooks = known.state.config.hooks.at(kind);
     let state = if hooks.is_empty() { String::new() } else { known.tell(status, pid) + "}" };
-    for hook in hooks {
+    let mut done = Ok(());
+    for hook in hooks.list() {
         let path = hook.at("path").text();
-        run_one(hook, &path, &state).map_err(|e| e.reword(&|what| format!("{kind} hook {path}: {what}")))?;
+        done = done.and(run_one(hook, &path, &state).map_err(|e| e.behind(&[kind, " hook ", &path, ": "])));
+        if done.is_err() && status != "stopped" {
+            break;
+        }
     }
-    Ok(())
+    done
 }
 
 fn run_one(hook: Value<'_>, path: &str, state: &str) -> Result<()> {
@@ -65,7 +69,8 @@ fn run_one(hook: Value<'_>, path: &str, state: &str) -> Result<()> {
             control::nonblocking(complaint.as_fd())?;
             let bytes = io::read(complaint.as_fd(), &mut said).unwrap_or(0);
             let said = String::from_utf8_lossy(&said[..bytes]);
-            Err(Error::new(format_args!("exit code {code}: {}", said.trim())))
+            let what = format!("exit code {code}: {}", said.trim());
+            Err(Error::new(what.strip_suffix(": ").unwrap_or(&what)))
         }
     }
 }

@@ -66,8 +66,7 @@ pub fn run(plan: &Plan<'_>, sync: OwnedFd) -> ! {
 
 fn enter(plan: &Plan<'_>, sync: OwnedFd) -> Result<Never> {
     let Plan { known, gate, manner, .. } = plan;
-    let (config, no_process) = (&known.state.config, Process::default());
-    let process = config.process.as_ref().unwrap_or(&no_process);
+    let process = &*known.state.config.process;
     let ready = match build(plan, process, sync.as_fd()) {
         Ok(ready) => ready,
         Err(error) => program::fail(sync.as_fd(), error),
@@ -77,7 +76,7 @@ fn enter(plan: &Plan<'_>, sync: OwnedFd) -> Result<Never> {
     let _ = control::send(sync.as_fd(), &Message::Done); // whoever has died meanwhile has said so by the next line's end
     drop(sync);
     gate::wait(gate.as_fd())?;
-    hooks::run(known, "startContainer", "created", ready.pid)?;
+    hooks::run(known, "startContainer", "created", ready.host.pid)?;
     Err(finish(process, &ready, plan.filter.as_ref(), *manner))
 }
 
@@ -115,26 +114,22 @@ fn build(plan: &Plan<'_>, process: &Process, sync: BorrowedFd<'_>) -> Result<Rea
         control::send(sync, &Message::Done)?;
         wait_for_maker(sync)?;
     }
-    let labels = schedule::labels(process)?;
-    // /proc is still the host's.
-    let pid = own_pid();
-    let listener = dial_listener(known, plan.filter.as_ref(), pid, pid)?;
+    let host = look_up(known, process, plan.filter.as_ref(), None)?;
     let has_own_groups = spaces.has(raw::CLONE_NEWCGROUP);
     let place = known.place()?;
     let mut groups = || cgroup::visible_at(place, joined, has_own_groups);
     let built = mount::build_bundle(&known.state.bundle, config, sources, &mut groups)?;
-    hooks::run(known, "createContainer", "creating", pid)?;
+    hooks::run(known, "createContainer", "creating", host.pid)?;
     sysctl::enter(&config.linux.at("sysctl").map())?;
     mount::enter_bundle(&built, !manner.no_pivot)?;
     schedule::enter(process, config.linux.at("personality"))?;
-    let ready = get_ready(process, labels, true, *manner, sync, &mut || mount::finish_bundle(&built, config))?;
-    Ok(ready.with(listener, pid))
+    get_ready(process, host, true, *manner, sync, &mut || mount::finish_bundle(&built, config))
 }
 
 /// Whether hooks run before the root is built.
 pub fn has_early_hooks(known: &Known) -> bool {
     let hooks = &known.state.config.hooks;
-    ["prestart", "createRuntime"].iter().any(|kind| !hooks.at(kind).list().is_empty())
+    ["prestart", "createRuntime"].iter().any(|kind| !hooks.at(kind).is_empty())
 }
 
 /// child: it does not end with its maker any more.
@@ -168,30 +163,31 @@ pub fn become_child(sync: BorrowedFd<'_>) -> Result<()> {
 
 /// A process that has only its last walls before it.
 pub struct Ready {
-    /// See [`dial_listener`].
-    listener: Option<(OwnedFd, String)>,
-    /// Its pid on the host, as far as anybody asks.
-    pid: i32,
+    host: Host,
     user: User,
     env: Vec<String>,
+}
+
+/// What a process takes with it of the host.
+pub struct Host {
+    /// What it is called there.
+    pid: i32,
+    /// See [`dial_listener`].
+    listener: Option<(OwnedFd, String)>,
     labels: schedule::Labels,
 }
 
-impl Ready {
-    /// The same with what [`dial_listener`] and [`own_pid`] return.
-    pub fn with(self, listener: Option<(OwnedFd, String)>, pid: i32) -> Self {
-        Self { listener, pid, ..self }
-    }
+/// child, while it sees the host's files: all that is looked up there. `init` is the first process, where this is another one.
+pub fn look_up(known: &Known, process: &Process, filter: Option<&Filter>, init: Option<i32>) -> Result<Host> {
+    let labels = schedule::labels(process)?;
+    let pid = file::link_target(CWD, "/proc/self").and_then(|pid| pid.parse().ok()).unwrap_or(0);
+    let listener = dial_listener(known, filter, pid, init.unwrap_or(pid))?;
+    Ok(Host { pid, listener, labels })
 }
 
-/// child, while it sees the host's /proc: what it is called there.
-pub fn own_pid() -> i32 {
-    file::link_target(CWD, "/proc/self").and_then(|pid| pid.parse().ok()).unwrap_or(0)
-}
-
-/// child, while it sees the host's files: the way to who decides about its calls, and what that is told.
+/// The way to who decides about its calls, and what that is told.
 /// config-linux.md of the runtime specification, "The Container Process State"
-pub fn dial_listener(known: &Known, filter: Option<&Filter>, pid: i32, init: i32) -> Result<Option<(OwnedFd, String)>> {
+fn dial_listener(known: &Known, filter: Option<&Filter>, pid: i32, init: i32) -> Result<Option<(OwnedFd, String)>> {
     let Some(listener) = filter.map(|filter| &filter.listener).filter(|listener| !listener.path.is_empty()) else {
         return Ok(None);
     };
@@ -204,7 +200,7 @@ pub fn dial_listener(known: &Known, filter: Option<&Filter>, pid: i32, init: i32
 /// child, in its root: its terminal, its working directory, its user. `last` is what can only be done between those.
 pub fn get_ready(
     process: &Process,
-    labels: schedule::Labels,
+    host: Host,
     is_first: bool,
     manner: Manner,
     sync: BorrowedFd<'_>,
@@ -228,7 +224,10 @@ pub fn get_ready(
     if !manner.old_keyring {
         privs::new_keyring()?;
     }
-    program::enter_cwd(&process.cwd)?;
+    if !process.args.is_empty() && !process.cwd.starts_with('/') {
+        return Err(Error::new("process.cwd is not absolute"));
+    }
+    program::enter_cwd(&process.cwd, is_first)?;
     last()?;
     if !process.args.is_empty() {
         program::check(&process.args, &process.env)?;
@@ -238,7 +237,7 @@ pub fn get_ready(
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
     }
-    Ok(Ready { listener: None, pid: 0, user, env, labels })
+    Ok(Ready { host, user, env })
 }
 
 /// child: the last walls, and the command. Returns why it did not become that.
@@ -251,9 +250,9 @@ pub fn finish(process: &Process, ready: &Ready, filter: Option<&Filter>, manner:
         sys::keep_open(3, manner.preserved).tried("pass on the descriptors of --preserve-fds")?;
         sys::reset_signals();
         outlive();
-        ready.labels.enter()?;
+        ready.host.labels.enter()?;
         let decides = walls::lock(process.no_new_privileges == Some(true), &ready.user, filter)?;
-        match (decides, &ready.listener) {
+        match (decides, &ready.host.listener) {
             (Some(fd), Some((socket, state))) => terminal::send(socket.as_fd(), state.as_bytes(), fd.as_fd()),
             _ => Ok(()),
         }

@@ -43,10 +43,8 @@ pub fn join(known: &Known, process: &Process, console: &Console, manner: Manner)
 
 /// The CPUs of a program that joins: its own, or those that config.json has for all.
 fn affinity<'a>(known: &'a Known, process: &'a Process) -> Value<'a> {
-    match &known.state.config.process {
-        Some(of_all) if !process.affinity.value().is_there() => of_all.affinity.value(),
-        _ => process.affinity.value(),
-    }
+    let own = process.affinity.value();
+    if own.is_there() { own } else { known.state.config.process.affinity.value() }
 }
 
 fn enter(
@@ -74,17 +72,13 @@ fn enter(
             enter(raw::CLONE_NEWPID)?;
             init::become_child(sync)?;
         }
-        // All that is looked up on the host.
-        let labels = schedule::labels(process)?;
-        let pid = init::own_pid();
-        let listener = init::dial_listener(known, filter, pid, known.state.pid)?;
+        let host = init::look_up(known, process, filter, Some(known.state.pid))?;
         enter(listed & !raw::CLONE_NEWPID)?;
         if listed & raw::CLONE_NEWUSER != 0 {
             ids::enter()?;
         }
         schedule::enter(process, known.state.config.linux.at("personality"))?;
-        let ready = init::get_ready(process, labels, false, manner, sync, &mut || Ok(()))?;
-        Ok(ready.with(listener, pid))
+        init::get_ready(process, host, false, manner, sync, &mut || Ok(()))
     };
     match prepare() {
         Ok(ready) => init::finish(process, &ready, filter, manner),

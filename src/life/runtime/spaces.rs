@@ -6,9 +6,9 @@ use crate::life::control::{self, Message};
 use crate::spec::oci::Linux;
 use crate::spec::schema::Value;
 use crate::spec::words;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
@@ -50,15 +50,15 @@ fn flag(kind: &str) -> Result<u32> {
 /// The kinds that are listed, new ones and others.
 pub fn listed(linux: &Linux) -> u32 {
     let namespaces = linux.at("namespaces").list();
-    namespaces.iter().fold(0, |all, namespace| all | flag(&namespace.at("type").text()).unwrap_or(0))
+    namespaces.fold(0, |all, namespace| all | flag(namespace.at("type").word()).unwrap_or(0))
 }
 
 /// create: opens those that are there, and checks that what is asked for of the others can be.
 pub fn open(linux: &Linux) -> Result<Spaces> {
     let mut spaces = Spaces::default();
     for namespace in linux.at("namespaces").list() {
-        let (kind, path) = (namespace.at("type").text(), namespace.at("path").text());
-        let flag = flag(&kind)?;
+        let (kind, path) = (namespace.at("type").word(), namespace.at("path").text());
+        let flag = flag(kind)?;
         if spaces.has(flag) {
             return Err(Error::new(format_args!("linux.namespaces: {kind} is there twice")));
         }
@@ -71,7 +71,7 @@ pub fn open(linux: &Linux) -> Result<Spaces> {
         spaces.joins.insert(at, (flag, fd, path));
     }
     let new = |flag| spaces.new & flag != 0;
-    let has_ids = |which| !linux.at(which).list().is_empty();
+    let has_ids = |which| !linux.at(which).is_empty();
     let why = if !new(raw::CLONE_NEWNS) {
         "a mount namespace of its own is needed: all that a bundle mounts would be mounted on the host, or in a stranger's root"
     } else if spaces.joined(raw::CLONE_NEWUSER).is_none()
@@ -153,7 +153,7 @@ impl Spaces {
             let offset = offsets.at(clock);
             if offset.is_there() {
                 let number = |unit| offset.at(unit).number().unwrap_or(0);
-                text += &format!("{clock} {} {}\n", number("secs"), number("nanosecs"));
+                let _ = writeln!(text, "{clock} {} {}", number("secs"), number("nanosecs")); // a String takes everything
             }
         }
         if !text.is_empty() {

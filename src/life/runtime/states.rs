@@ -54,6 +54,7 @@ pub fn make(root: &str, id: &str) -> Result<OwnedFd> {
 
 /// Takes the directory away, with all that is in it.
 pub fn remove(root: &str, id: &str) -> Result<()> {
+    check(id)?;
     file::remove_tree(file::open_dir(root)?.as_fd(), id)
 }
 
@@ -75,7 +76,7 @@ pub fn find(root: &str, id: &str) -> Result<Known> {
         text => text?,
     };
     let mut state = Box::<State>::default();
-    record::from_document(&mut *state, &text).map_err(|e| e.reword(&|what| format!("{root}/{id}/{RECORD}, {what}")))?;
+    record::from_document(&mut *state, &text).map_err(|e| e.behind(&[root, "/", id, "/", RECORD, ", "]))?;
     Ok(Known { id: id.to_owned(), dir, state })
 }
 

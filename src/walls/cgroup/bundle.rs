@@ -6,40 +6,44 @@
 
 use super::place::{Group, Hierarchy, Place, mark};
 use super::setter::Setter;
-use super::{Joined, is_refused, look_in, open_tasks, rules, v1, v2, values};
+use super::{Joined, is_refused, look_in, rules, set_up, v2};
 use crate::error::{Error, Result, escaped};
 use crate::kernel::{at, process};
-use crate::spec::Rate;
 use crate::spec::schema::Value as Asked;
 use crate::spec::text;
-use crate::spec::words;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
-/// Fields of one value, with the files of v1 and v2. `-` is none, `=` is set with others.
+/// Fields of one value, with the files of v1 and v2. `-` is none, `=` is set with others. Behind that what is special: 0 is a
+/// value (`0`), and what holds anyway (`0?`); 0 is no limit (`none`); v2 has another scale (`shares`).
 const VALUES: &str = "memory.limit memory.limit_in_bytes memory.max\n\
                       memory.reservation memory.soft_limit_in_bytes memory.low\n\
                       memory.kernel - -\n\
                       memory.kernelTCP memory.kmem.tcp.limit_in_bytes -\n\
-                      memory.swappiness memory.swappiness -\n\
-                      memory.disableOOMKiller memory.oom_control -\n\
-                      cpu.shares cpu.shares cpu.weight\n\
+                      memory.swappiness memory.swappiness - 0\n\
+                      memory.disableOOMKiller memory.oom_control - 0?\n\
+                      cpu.shares cpu.shares cpu.weight shares\n\
                       cpu.quota cpu.cfs_quota_us =\n\
-                      cpu.burst cpu.cfs_burst_us cpu.max.burst\n\
+                      cpu.burst cpu.cfs_burst_us cpu.max.burst 0?\n\
                       cpu.period cpu.cfs_period_us =\n\
                       cpu.realtimeRuntime cpu.rt_runtime_us -\n\
                       cpu.realtimePeriod cpu.rt_period_us -\n\
                       cpu.cpus cpuset.cpus cpuset.cpus\n\
                       cpu.mems cpuset.mems cpuset.mems\n\
-                      cpu.idle cpu.idle cpu.idle\n\
-                      pids.limit pids.max pids.max\n\
+                      cpu.idle cpu.idle cpu.idle 0?\n\
+                      pids.limit pids.max pids.max none\n\
                       blockIO.leafWeight blkio.leaf_weight -\n\
-                      network.classID net_cls.classid -";
-/// The fields of these whose 0 is a value.
-const ZEROS: &str = "memory.swappiness cpu.burst cpu.idle network.classID memory.disableOOMKiller";
+                      network.classID net_cls.classid - 0?";
+/// Fields with a list of disks, likewise; behind that what the value is called in it, and v2's word for a rate.
+const DISKS: &str = "blockIO.weightDevice blkio.weight_device io.weight weight\n\
+                     blockIO.weightDevice blkio.leaf_weight_device - leafWeight\n\
+                     blockIO.throttleReadBpsDevice blkio.throttle.read_bps_device io.max rate rbps\n\
+                     blockIO.throttleWriteBpsDevice blkio.throttle.write_bps_device io.max rate wbps\n\
+                     blockIO.throttleReadIOPSDevice blkio.throttle.read_iops_device io.max rate riops\n\
+                     blockIO.throttleWriteIOPSDevice blkio.throttle.write_iops_device io.max rate wiops";
 /// docker's way not to ask for a swappiness: -1.
 const NOT_ASKED: &str = "18446744073709551615";
 
@@ -66,16 +70,22 @@ fn cannot(field: &str, why: &str) -> Error {
     Error::new(format_args!("linux.resources.{}: not possible here: {why}", escaped(field)))
 }
 
+/// The columns of a line.
+fn columns(line: &str) -> [&str; 5] {
+    let mut words = line.split(' ');
+    core::array::from_fn(|_| words.next().unwrap_or_default())
+}
+
 fn controller(file: &str) -> &str {
     file.split('.').next().unwrap_or(file)
 }
 
 impl Plan<'_> {
     /// `files`: that of v1 and that of v2.
-    fn add(&mut self, field: &str, files: [&str; 2], text: String, may_lack: bool) -> Result<()> {
+    fn add(&mut self, field: &str, files: [&str; 2], text: &str, may_lack: bool) -> Result<()> {
         let file = files[usize::from(self.v2)];
         if file != "-" && self.all.iter().any(|hierarchy| hierarchy.has(controller(file))) {
-            let (field, file) = (field.into(), file.into());
+            let (field, file, text) = (field.into(), file.into(), text.into());
             self.values.push(Value { field, file, text, bfq: String::new(), may_lack });
             return Ok(());
         }
@@ -97,36 +107,35 @@ impl Plan<'_> {
 
     /// A field with its files, a line of [`VALUES`].
     fn add_field(&mut self, line: &str, resources: Asked<'_>) -> Result<()> {
-        let mut words = line.split(' ');
-        let (Some(field), Some(v1), Some(v2)) = (words.next(), words.next(), words.next()) else { return Ok(()) };
+        let [field, v1, v2, special, _] = columns(line);
         let value = resources.at(field);
-        let asked = value.text();
-        let none = if self.v2 || v1 == "pids.max" { "max" } else { "-1" };
+        let none = if self.v2 || special == "none" { "max" } else { "-1" };
         let (text, is_none) = match value.json() {
-            "0" if v1 == "pids.max" => (none, true),
-            "0" | "false" if words::has(ZEROS, field) => ("0", field != "memory.swappiness"),
-            "" | "\"\"" | "0" | NOT_ASKED => return Ok(()),
+            "" | "\"\"" | NOT_ASKED => return Ok(()),
+            "0" if special == "none" => (none, true),
+            "0" | "false" if special.starts_with('0') => ("0", special == "0?"),
+            "0" => return Ok(()),
             "true" => ("1", false),
             json if json.starts_with('-') => (none, true),
-            _ => (&*asked, false), // a list of CPUs may be "0"
+            _ => (value.word(), false), // a list of CPUs may be "0"
         };
         if self.v2 && v2 == "=" {
             return Ok(());
         }
-        let text = match text.parse() {
-            Ok(shares) if self.v2 && field == "cpu.shares" => v2::weight(shares).to_string(),
-            _ => text.into(),
-        };
-        self.add(field, [v1, v2], text, is_none)
+        match text.parse() {
+            Ok(shares) if self.v2 && special == "shares" => {
+                self.add(field, [v1, v2], &v2::weight(shares).to_string(), is_none)
+            }
+            _ => self.add(field, [v1, v2], text, is_none),
+        }
     }
 
     /// The weight of all disks, or of the one whose numbers stand before it.
     fn add_weight(&mut self, field: &str, v1: &str, disk: &str, weight: u64) -> Result<()> {
-        let plain = format!("{disk}{weight}");
-        let text = if self.v2 { format!("{disk}{}", v2::io_weight(weight)) } else { plain.clone() };
-        self.add(field, [v1, "io.weight"], text, false)?;
+        let text = |weight: u64| [disk, &weight.to_string()].concat();
+        self.add(field, [v1, "io.weight"], &text(if self.v2 { v2::io_weight(weight) } else { weight }), false)?;
         if let Some(value) = self.values.last_mut() {
-            value.bfq = plain;
+            value.bfq = text(weight);
         }
         Ok(())
     }
@@ -146,38 +155,41 @@ fn plan<'a>(all: &'a [Hierarchy], place: Place<'_>, resources: Asked<'_>) -> Res
             let read = || now("cpu.max").ok_or_else(|| Error::os("read cpu.max", Errno::NOENT));
             let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
             let text = v2::quota_in_period(quota, period, &read);
-            plan.add(field, ["cpu.max"; 2], text, quota.is_some_and(|us| us < 0))?;
+            plan.add(field, ["cpu.max"; 2], &text, quota.is_some_and(|us| us < 0))?;
         }
     }
-    disks(&mut plan, resources.at("blockIO"))?;
+    if let Some(weight @ 1..) = resources.at("blockIO.weight").natural() {
+        plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
+    }
+    DISKS.lines().try_for_each(|line| disks(&mut plan, line, resources))?;
     for large in resources.at("hugepageLimits").list() {
-        let (size, limit) = (large.at("pageSize").text(), large.at("limit"));
+        let (size, limit) = (large.at("pageSize").word(), large.at("limit").word());
         if size.is_empty() || !size.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(cannot("hugepageLimits.pageSize", "write it like 2MB"));
         }
         // What is reserved but not in use counts only in newer kernels.
         for (rsvd, may_lack) in [("", false), (".rsvd", true)] {
-            let files = [format!("hugetlb.{size}{rsvd}.limit_in_bytes"), format!("hugetlb.{size}{rsvd}.max")];
-            plan.add("hugepageLimits", [&files[0], &files[1]], limit.text(), may_lack)?;
+            let end = if v2 { ".max" } else { ".limit_in_bytes" };
+            plan.add("hugepageLimits", [&["hugetlb.", size, rsvd, end].concat(); 2], limit, may_lack)?;
         }
     }
     for link in resources.at("network.priorities").list() {
-        let text = [link.at("name").text(), link.at("priority").text()].join(" ");
-        plan.add("network.priorities", ["net_prio.ifpriomap", "-"], text, false)?;
+        let text = [&link.at("name").text(), " ", link.at("priority").word()].concat();
+        plan.add("network.priorities", ["net_prio.ifpriomap", "-"], &text, false)?;
     }
     if !matches!(resources.at("rdma").json(), "" | "{}") {
         return Err(cannot("rdma", "mydocker does not set it"));
     }
-    for (name, value) in resources.at("unified").map() {
-        let field = ["unified.", &*name].concat();
+    for (name, value) in &resources.at("unified").map() {
+        let field = ["unified.", name].concat();
         if !v2 {
             return Err(cannot(&field, "it is for cgroup v2, and this host has v1"));
         }
-        if name.contains(['/', '\0']) || matches!(&*name, "" | "." | "..") {
+        if name.contains(['/', '\0']) || name.trim_matches('.').is_empty() {
             return Err(cannot(&field, "it is no name of a file"));
         }
         // Files that keep a line for each device take one at a time.
-        value.lines().try_for_each(|line| plan.add(&field, [&name; 2], line.into(), false))?;
+        value.lines().try_for_each(|line| plan.add(&field, [name; 2], line, false))?;
     }
     Ok(plan)
 }
@@ -189,8 +201,7 @@ fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<
     // Memory without a limit has swap without one.
     let Some(sum) = some("memory.swap").or(limit.filter(|limit| *limit < 0)) else { return Ok(()) };
     let text = match sum {
-        ..0 if plan.v2 => "max".into(),
-        ..0 => "-1".into(),
+        ..0 => if plan.v2 { "max" } else { "-1" }.into(),
         _ if plan.v2 => {
             let limit = limit.or_else(|| now("memory.max")?.trim().parse().ok());
             let rest = limit.filter(|limit| (0..=sum).contains(limit)).map(|limit| sum - limit);
@@ -199,40 +210,27 @@ fn swap(plan: &mut Plan<'_>, resources: Asked<'_>, now: &dyn Fn(&str) -> Option<
         }
         _ => sum.to_string(),
     };
-    plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], text, sum < 0)
+    plan.add("memory.swap", ["memory.memsw.limit_in_bytes", "memory.swap.max"], &text, sum < 0)
 }
 
-fn disks(plan: &mut Plan<'_>, block: Asked<'_>) -> Result<()> {
-    let number = |disk: Asked<'_>| [disk.at("major").text(), disk.at("minor").text()].join(":");
-    if let Some(weight @ 1..) = block.at("weight").natural() {
-        plan.add_weight("blockIO.weight", "blkio.weight", "", weight)?;
-    }
-    for disk in block.at("weightDevice").list() {
-        let number = number(disk) + " ";
-        if let Some(weight @ 1..) = disk.at("weight").natural() {
-            plan.add_weight("blockIO.weightDevice", "blkio.weight_device", &number, weight)?;
-        }
-        if let Some(weight @ 1..) = disk.at("leafWeight").natural() {
-            let text = format!("{number}{weight}");
-            plan.add("blockIO.weightDevice.leafWeight", ["blkio.leaf_weight_device", "-"], text, false)?;
-        }
-    }
-    for (name, rate) in [
-        ("throttleReadBpsDevice", Rate::ReadBytes),
-        ("throttleWriteBpsDevice", Rate::WriteBytes),
-        ("throttleReadIOPSDevice", Rate::Reads),
-        ("throttleWriteIOPSDevice", Rate::Writes),
-    ] {
-        let (_, v1, word) = values::throttle(rate);
-        for disk in block.at(name).list() {
-            let (disk, rate) = (number(disk), disk.at("rate").text());
-            let text = match &*rate {
-                _ if !plan.v2 => [&disk, " ", &rate].concat(),
-                "0" => [&disk, " ", word, "=max"].concat(), // on v1 that is no limit
-                _ => [&disk, " ", word, "=", &rate].concat(),
-            };
-            plan.add(&["blockIO.", name].concat(), [v1, "io.max"], text, false)?;
-        }
+/// A line of [`DISKS`].
+fn disks(plan: &mut Plan<'_>, line: &str, resources: Asked<'_>) -> Result<()> {
+    let [field, v1, v2, name, rate] = columns(line);
+    for disk in resources.at(field).list() {
+        let number = [disk.at("major").word(), ":", disk.at("minor").word(), " "].concat();
+        let value = disk.at(name);
+        let text = match (value.word(), value.natural()) {
+            (_, None) => continue,
+            (_, Some(0)) if rate.is_empty() => continue,
+            (_, Some(weight)) if v2 == "io.weight" => {
+                plan.add_weight(field, v1, &number, weight)?;
+                continue;
+            }
+            (word, _) if !plan.v2 || rate.is_empty() => [&number, word].concat(),
+            ("0", _) => [&number, rate, "=max"].concat(), // on v1 that is no limit
+            (word, _) => [&number, rate, "=", word].concat(),
+        };
+        plan.add(field, [v1, v2], &text, false)?;
     }
     Ok(())
 }
@@ -281,7 +279,11 @@ fn write_one(setter: &Setter<'_>, value: &Value) -> Result<()> {
 pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined, bool)> {
     let all = place.hierarchies()?;
     let plan = plan(&all, place, resources)?;
-    let rules = rules::of_bundle(resources.at("devices"))?;
+    let (rest, rules) = rules::of_bundle(resources.at("devices"))?;
+    let has = |file: &str| plan.values.iter().any(|value| value.file == file);
+    let cpusets = [has("cpuset.cpus"), has("cpuset.mems")];
+    // In a user namespace no device node can be opened, and nobody may say which.
+    let is_root = process::is_in_first_user_namespace();
     let mut joined = Joined::default();
     let (mut made, mut found) = (Vec::new(), false);
     for hierarchy in &all {
@@ -290,10 +292,15 @@ pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined,
                 made.push(group.path.clone());
             }
             found |= !group.is_new;
-            limit(hierarchy, place, group, &plan, &rules, &mut joined)
+            let decides = if hierarchy.v2 { !rest || !rules.is_empty() } else { is_root };
+            let devices = decides.then_some((&*rules, rest));
+            set_up((hierarchy, place, group), cpusets, &|setter| write(setter, &plan), devices, &mut joined)?;
+            if hierarchy.v2 && decides && is_root && !joined.is_filtered {
+                return Err(cannot("devices", "this kernel takes no program that decides about them"));
+            }
+            Ok(())
         });
         let Err(error) = done else { continue };
-        let is_root = process::is_in_first_user_namespace();
         let is_new = made.last().is_some_and(|path| *path == hierarchy.group(place));
         if is_refused(&error) && !is_root && !is_new && plan.values.iter().all(|value| value.may_lack) {
             continue; // nothing was asked for that needs one
@@ -312,42 +319,6 @@ pub fn prepare_bundle(place: Place<'_>, resources: Asked<'_>) -> Result<(Joined,
         }
     }
     Ok((joined, !found))
-}
-
-fn limit(
-    hierarchy: &Hierarchy,
-    place: Place<'_>,
-    group: Group,
-    plan: &Plan<'_>,
-    (rest, rules): &(bool, Vec<rules::Rule>),
-    joined: &mut Joined,
-) -> Result<()> {
-    let setter = Setter { hierarchy, place, group: &group };
-    // In a user namespace no device node can be opened, and nobody may say which.
-    let is_root = process::is_in_first_user_namespace();
-    if hierarchy.v2 {
-        v2::enable(hierarchy, place);
-        write(&setter, plan)?;
-        if !rest || !rules.is_empty() {
-            joined.is_filtered = v2::filter_devices(&group, rules, *rest);
-            if !joined.is_filtered && is_root {
-                return Err(cannot("devices", "this kernel takes no program that decides about them"));
-            }
-        }
-        joined.into = Some(group.dir);
-        return Ok(());
-    }
-    if hierarchy.has("cpuset") {
-        let has = |file: &str| plan.values.iter().any(|value| value.file == file);
-        v1::fill_cpuset(&setter, [has("cpuset.cpus"), has("cpuset.mems")])?;
-    }
-    write(&setter, plan)?;
-    if hierarchy.has("devices") && is_root {
-        v1::filter_devices(&group, rules, *rest)?;
-    }
-    joined.tasks.push(open_tasks(&group)?);
-    joined.controllers.push(hierarchy.controllers.clone());
-    Ok(())
 }
 
 /// Anyone: changes the limits of a running bundle, those that are given. Rules about devices stay as they were, as in runc,

@@ -78,35 +78,35 @@ pub fn of(spec: &Spec) -> Result<Option<Vec<Rule>>> {
 /// out of the middle of a wider one, is refused.
 pub fn of_bundle(asked: Value<'_>) -> Result<(bool, Vec<Rule>)> {
     let (mut rest, mut rules) = (false, Vec::new());
-    for (n, rule) in asked.list().iter().enumerate() {
-        // As the line that `--device-cgroup-rule` takes.
-        let word = |field, usual: &str, other: (&str, &str)| match rule.at(field).text() {
-            text if text.is_empty() => String::from(usual),
-            text if text == other.0 => String::from(other.1),
-            text => text,
+    for (n, rule) in asked.list().enumerate() {
+        let number = |field| match rule.at(field).number() {
+            None | Some(-1) => Some(None),
+            Some(number) => u32::try_from(number).ok().map(Some),
         };
-        let number = |field| word(field, "*", ("-1", "*"));
-        let line = [
-            &word("type", "a", ("u", "c")),
-            " ",
-            &number("major"),
-            ":",
-            &number("minor"),
-            " ",
-            &word("access", "rwm", ("", "")),
-        ];
-        let Ok(changes) = parse(&line.concat()) else {
+        let kinds: &[Kind] = match rule.at("type").word() {
+            "" | "a" => &[Kind::Block, Kind::Char],
+            "b" => &[Kind::Block],
+            "c" | "u" => &[Kind::Char],
+            _ => &[],
+        };
+        let allow = rule.at("allow").is_true();
+        let access = match rule.at("access").word() {
+            "" => Some(ALL),
+            text => access(text),
+        };
+        let (Some(major), Some(minor), Some(access), false) =
+            (number("major"), number("minor"), access, kinds.is_empty())
+        else {
             let why = "give a type of a, b or c, numbers, and some of r, w and m as access";
             return Err(Error::new(format_args!("linux.resources.devices: rule {n} is none: {why}")));
         };
-        let allow = rule.at("allow").is_true();
-        if let [Rule { major: None, minor: None, access: ALL, .. }, _] = changes[..] {
+        if let (2, None, None, ALL) = (kinds.len(), major, minor, access) {
             rest = allow;
             rules.clear();
             continue;
         }
-        for one in changes {
-            change(&mut rules, one, allow != rest)?;
+        for kind in kinds {
+            change(&mut rules, Rule { kind: *kind, major, minor, access }, allow != rest)?;
         }
     }
     // Where all is allowed, making nodes is, too, unless it was forbidden for some.
@@ -440,7 +440,7 @@ mod tests {
         let mut json = String::from("[");
         for (at, rule) in asked.iter().enumerate() {
             json += if at == 0 { "" } else { "," };
-            json += &format!("{{\"allow\":{},\"type\":\"{}\"", rule.allow, rule.kind);
+            json.extend(["{\"allow\":", &rule.allow.to_string(), ",\"type\":\"", &rule.kind, "\""]);
             for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
                 json += &number.map_or_else(String::new, |number| format!(",\"{name}\":{number}"));
             }

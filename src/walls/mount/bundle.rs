@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, major, makedev, minor, mknodat};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, makedev};
 use rustix::io::Errno;
 use rustix::mount as api;
 use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags};
@@ -30,8 +30,8 @@ pub struct Built {
 
 /// Who else sees what is mounted: `linux.rootfsPropagation`.
 fn root_propagation(bundle: &Bundle) -> Result<Option<u32>> {
-    let word = bundle.linux.at("rootfsPropagation").text();
-    match propagation(&word) {
+    let word = bundle.linux.at("rootfsPropagation").word();
+    match propagation(word) {
         None if !word.is_empty() => Err(Error::new(format_args!("linux.rootfsPropagation: not known: {word}"))),
         flags => Ok(flags),
     }
@@ -45,7 +45,7 @@ fn change_all(flags: u32, what: &str) -> Result<()> {
 struct Mount<'a> {
     asked: Value<'a>,
     destination: String,
-    kind: String,
+    kind: &'a str,
     options: Options,
     /// `type` may say it, or an option.
     is_bind: bool,
@@ -53,7 +53,7 @@ struct Mount<'a> {
 
 impl<'a> Mount<'a> {
     fn of(asked: Value<'a>) -> Self {
-        let (kind, options) = (asked.at("type").text(), Options::read(&asked.at("options").texts()));
+        let (kind, options) = (asked.at("type").word(), Options::read(&asked.at("options").texts()));
         let is_bind = kind == "bind" || options.has(raw::MS_BIND);
         Self { asked, destination: asked.at("destination").text(), kind, options, is_bind }
     }
@@ -65,15 +65,15 @@ impl<'a> Mount<'a> {
 }
 
 fn locate(destination: &str, error: Error) -> Error {
-    error.reword(&|what| format!("mount {destination}: {what}"))
+    error.behind(&["mount ", destination, ": "])
 }
 
 /// What a bundle mounts of the host, as detached trees: its root, then one for each bind that is no remount. In a mount
 /// namespace of this process alone: a copy in the host's own would be lost with it. `dir` is the bundle's absolute path;
 /// `user_namespace` is the container's, where it has one.
 pub fn bundle_sources(dir: &str, bundle: &Bundle, user_namespace: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>> {
-    let is_own = |one: &Value<'_>| one.at("type").text() == "mount" && one.at("path").text().is_empty();
-    if !bundle.linux.at("namespaces").list().iter().any(is_own) {
+    let is_own = |one: Value<'_>| one.at("type").word() == "mount" && one.at("path").word().is_empty();
+    if !bundle.linux.at("namespaces").list().any(is_own) {
         let why = "a container without a new mount namespace would leave its mounts to others";
         return Err(Error::new(format_args!("linux.namespaces: not possible here: {why}")));
     }
@@ -83,11 +83,13 @@ pub fn bundle_sources(dir: &str, bundle: &Bundle, user_namespace: Option<Borrowe
         Some(raw::MS_PRIVATE | raw::MS_UNBINDABLE) => tree::make_private()?,
         _ => change_all(raw::MS_SLAVE | raw::MS_REC, "make the mounts slaves of the host's")?,
     }
-    let mut trees = alloc::vec![clone_tree(CWD, &root_path(dir, bundle)?, true)?];
+    let mut trees = Vec::new();
+    trees.push(clone_tree(CWD, &root_path(dir, bundle)?, true)?);
     for mount in bundle.mounts.value().list() {
         let mount = Mount::of(mount);
-        let tree = source(dir, &mount, user_namespace).map_err(|e| locate(&mount.destination, e))?;
-        trees.extend(tree);
+        if let Some(tree) = source(dir, &mount, user_namespace).map_err(|e| locate(&mount.destination, e))? {
+            trees.push(tree);
+        }
     }
     Ok(trees)
 }
@@ -102,7 +104,8 @@ fn root_path(dir: &str, bundle: &Bundle) -> Result<String> {
 
 fn source(dir: &str, mount: &Mount<'_>, user_namespace: Option<BorrowedFd<'_>>) -> Result<Option<OwnedFd>> {
     let options = &mount.options;
-    let [uids, gids] = ["uidMappings", "gidMappings"].map(|which| process::id_lines(mount.asked.at(which)));
+    let ids = |which| process::id_lines(mount.asked.at(which));
+    let (uids, gids) = (ids("uidMappings"), ids("gidMappings"));
     let has_ids = !uids.is_empty() || !gids.is_empty();
     let maps = has_ids || options.has(MAP_IDS);
     if !mount.has_source() {
@@ -153,12 +156,11 @@ pub fn build_bundle<'a>(
     let mut building = Building { bundle, built: Built { root, late: Vec::new() }, shares_root, cgroups };
     let mut is_own_dev = true;
     for mount in bundle.mounts.value().list() {
-        let mount = Mount::of(mount);
+        let mut mount = Mount::of(mount);
         let tree = if mount.has_source() { Some(sources.next().ok_or_else(lost)?) } else { None };
         let path = file::absolute("/", &mount.destination);
         is_own_dev &= !mount.is_bind || path != "/dev";
-        let destination = mount.destination.clone();
-        building.place(mount, &path, tree).map_err(|e| locate(&destination, e))?;
+        building.place(&mut mount, &path, tree).map_err(|e| locate(&mount.destination, e))?;
     }
     let built = building.built;
     if is_own_dev {
@@ -183,9 +185,8 @@ struct Building<'a, 'b> {
 
 impl Building<'_, '_> {
     /// One mount, at a path that is clean.
-    fn place(&mut self, mount: Mount<'_>, path: &str, tree: Option<OwnedFd>) -> Result<()> {
-        let Mount { asked, kind, mut options, is_bind: bind, .. } = mount;
-        let kind = kind.as_str();
+    fn place(&mut self, mount: &mut Mount<'_>, path: &str, tree: Option<OwnedFd>) -> Result<()> {
+        let (asked, kind, options, bind) = (mount.asked, mount.kind, &mut mount.options, mount.is_bind);
         if path == "/" {
             return Err(Error::new("not possible here: the root is what `root` says"));
         }
@@ -231,10 +232,10 @@ impl Building<'_, '_> {
             }
             None => {
                 if kind == "tmpfs" && !is_new && !options.has(raw::MS_REMOUNT) {
-                    as_covered(&target, &mut options)?;
+                    as_covered(&target, options)?;
                 }
-                self.label(kind, &mut options)?;
-                file_system(asked, kind, &target, &options)?;
+                self.label(kind, options)?;
+                file_system(asked, kind, &target, options)?;
                 let tree = self.again(path)?;
                 if options.own.set & COPY_UP != 0 {
                     copy_up(&target, &tree)?;
@@ -246,7 +247,7 @@ impl Building<'_, '_> {
             tree::propagate(&tree, MountPropagationFlags::from_bits_retain(*flags))?;
         }
         if bind {
-            refuse_data(&options)?;
+            refuse_data(options)?;
             attributes(&tree, false, options.own.set, options.own.clear)?;
         }
         attributes(&tree, true, options.tree.set, options.tree.clear)?;
@@ -364,7 +365,7 @@ fn nodes(root: BorrowedFd<'_>, bundle: &Bundle) -> Result<()> {
         let asked = node.at("path").text();
         let path = file::absolute("/", &asked);
         if path != "/dev/ptmx" {
-            make_node(root, &path, node).map_err(|e| e.reword(&|what| format!("linux.devices: {asked}: {what}")))?;
+            make_node(root, &path, node).map_err(|e| e.behind(&["linux.devices: ", &asked, ": "]))?;
         }
     }
     let dev = file::make_dirs_in_root(root, "dev", 0o755).tried("make /dev")?;
@@ -374,7 +375,7 @@ fn nodes(root: BorrowedFd<'_>, bundle: &Bundle) -> Result<()> {
 
 fn make_node(root: BorrowedFd<'_>, path: &str, node: Value<'_>) -> Result<()> {
     let number = |which| node.at(which).number().map(|number| number as u32);
-    let kind = match &*node.at("type").text() {
+    let kind = match node.at("type").word() {
         "c" | "u" => FileType::CharacterDevice,
         "b" => FileType::BlockDevice,
         "p" => FileType::Fifo,
@@ -382,20 +383,9 @@ fn make_node(root: BorrowedFd<'_>, path: &str, node: Value<'_>) -> Result<()> {
     };
     let (parent, name) = path.rsplit_once('/').unwrap_or_default();
     let into = file::make_dirs_in_root(root, parent, 0o755).tried("make its directory")?;
-    let name_c = at::c(name).tried("make it")?;
-    let mode = Mode::from_raw_mode(number("fileMode").unwrap_or(0o666) & 0o7777);
+    let mode = kind.as_raw_mode() | number("fileMode").unwrap_or(0o666) & 0o7777;
     let device = makedev(number("major").unwrap_or(0), number("minor").unwrap_or(0));
-    match mknodat(&into, name_c.as_c_str(), kind, mode, device) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Ok(()),
-        Err(Errno::PERM) => return dev::bind_node(into.as_fd(), name, path), // a user namespace
-        Err(errno) => return Err(Error::os("make it", errno)),
-    }
-    let (uid, gid) = (number("uid").map(Uid::from_raw), number("gid").map(Gid::from_raw));
-    if uid.is_none() && gid.is_none() {
-        return Ok(());
-    }
-    chownat(&into, name_c.as_c_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW).tried("set its owner")
+    dev::node(into.as_fd(), name, path, (mode, device), [number("uid"), number("gid")])
 }
 
 /// child: makes what [`build_bundle`] returned this process's root, and lets go of the old one. `pivots`: not with
@@ -420,16 +410,13 @@ pub fn finish_bundle(built: &Built, bundle: &Bundle) -> Result<()> {
 }
 
 fn cover_all(root: BorrowedFd<'_>, linux: &Linux) -> Result<()> {
-    for path in linux.at("readonlyPaths").texts() {
-        if let Some(target) = there(root, &path)? {
-            freeze(&target).map_err(|e| e.reword(&|what| format!("linux.readonlyPaths: {path}: {what}")))?;
-        }
-    }
     let mut covers = [None, None];
-    for path in linux.at("maskedPaths").texts() {
-        if let Some(target) = there(root, &path)? {
-            cover(root, &target, &mut covers)
-                .map_err(|e| e.reword(&|what| format!("linux.maskedPaths: {path}: {what}")))?;
+    for (field, is_masked) in [("readonlyPaths", false), ("maskedPaths", true)] {
+        for path in linux.at(field).list() {
+            let path = path.text();
+            let Some(target) = there(root, &path)? else { continue };
+            let done = if is_masked { cover(&target, &mut covers) } else { freeze(&target) };
+            done.map_err(|e| e.behind(&["linux.", field, ": ", &path, ": "]))?;
         }
     }
     Ok(())
@@ -444,13 +431,13 @@ fn there(root: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>> {
 }
 
 /// Covers a directory with an empty one, and a file with /dev/null. `covers` are the last ones of both, to be copied.
-fn cover(root: BorrowedFd<'_>, target: &OwnedFd, covers: &mut [Option<OwnedFd>; 2]) -> Result<()> {
+fn cover(target: &OwnedFd, covers: &mut [Option<OwnedFd>; 2]) -> Result<()> {
     let is_directory = is_directory(target)?;
     let last = &mut covers[usize::from(is_directory)];
     let cover = match last {
         Some(cover) => clone_tree(cover.as_fd(), "", false)?,
         None if is_directory => empty_directory()?,
-        None => null(root)?,
+        None => null()?,
     };
     attach(&cover, target.as_fd())?;
     *last = Some(cover);
@@ -459,12 +446,11 @@ fn cover(root: BorrowedFd<'_>, target: &OwnedFd, covers: &mut [Option<OwnedFd>; 
 
 /// The container's own /dev/null: whoever is root inside may change its mode and owner. An image could have put something
 /// else there (CVE-2025-31133).
-fn null(root: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let null = file::open_in_root(root, "dev/null", OFlags::PATH | OFlags::NOFOLLOW).tried("open /dev/null inside")?;
-    let stat = rustix::fs::fstat(&null).tried("look at /dev/null inside")?;
-    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    if !is_device || (major(stat.st_rdev), minor(stat.st_rdev)) != (1, 3) {
-        return Err(Error::new("/dev/null inside is not the null device"));
+fn null() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    let what = ["open /dev/null inside", "look at /dev/null inside"];
+    match file::open_device("dev/null", flags, (1, 3), what)? {
+        Some(null) => clone_tree(null.as_fd(), "", false),
+        None => Err(Error::new("/dev/null inside is not the null device")),
     }
-    clone_tree(null.as_fd(), "", false)
 }

@@ -108,7 +108,7 @@ fn queues(spec: &Spec) -> Result<Option<OwnedFd>> {
 }
 
 /// Mounts a node of the host at a new file: where a user namespace may make none.
-pub fn bind_node(dir: BorrowedFd<'_>, name: &str, source: &str) -> Result<()> {
+fn bind_node(dir: BorrowedFd<'_>, name: &str, source: &str) -> Result<()> {
     let tree = clone_tree(rustix::fs::CWD, source, false)?;
     attach(&tree, file_place(dir, name).tried_to("make", name)?.as_fd())
 }
@@ -124,7 +124,7 @@ fn host_nodes(source: &str, into: BorrowedFd<'_>, depth_left: usize) -> Result<(
         let path = format!("{source}/{name}");
         match kind {
             FileType::CharacterDevice | FileType::BlockDevice => match at::stat(CWD, &path, AtFlags::empty()) {
-                Ok(stat) => node(into, &name, &path, &stat)?,
+                Ok(stat) => again(into, &name, &path, &stat)?,
                 Err(Errno::NOENT) => {} // unplugged meanwhile
                 Err(errno) => return Err(Error::tried("look at", &path, errno)),
             },
@@ -138,15 +138,28 @@ fn host_nodes(source: &str, into: BorrowedFd<'_>, depth_left: usize) -> Result<(
     Ok(())
 }
 
-/// The same node again. One that is there already (/dev/null) stays.
-fn node(into: BorrowedFd<'_>, name: &str, source: &str, stat: &Stat) -> Result<()> {
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    match at::c(name).and_then(|c| mknodat(into, c.as_c_str(), kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev)) {
+/// The same node again.
+fn again(into: BorrowedFd<'_>, name: &str, source: &str, stat: &Stat) -> Result<()> {
+    node(into, name, source, (stat.st_mode, stat.st_rdev), [Some(stat.st_uid), Some(stat.st_gid)])
+}
+
+/// Makes a node: its kind and mode as one, its number, its user and group. One that is there already (/dev/null) stays. Where
+/// none may be made it is the host's own at `source`.
+pub fn node(
+    into: BorrowedFd<'_>,
+    name: &str,
+    source: &str,
+    (mode, device): (u32, u64),
+    [uid, gid]: [Option<u32>; 2],
+) -> Result<()> {
+    let kind = FileType::from_raw_mode(mode);
+    match at::c(name).and_then(|c| mknodat(into, c.as_c_str(), kind, Mode::from_raw_mode(mode), device)) {
+        Ok(()) if uid.or(gid).is_none() => Ok(()),
         Ok(()) => {
-            let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+            let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
             let flags = AtFlags::SYMLINK_NOFOLLOW;
             at::c(name)
-                .and_then(|c| rustix::fs::chownat(into, c.as_c_str(), Some(uid), Some(gid), flags))
+                .and_then(|c| rustix::fs::chownat(into, c.as_c_str(), uid, gid, flags))
                 .tried_to("set the owner of", name)
         }
         Err(Errno::EXIST) => Ok(()),
@@ -173,7 +186,7 @@ fn asked(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device) -> Result<()> {
             }
             let into = file::make_dirs_in_root(top, parent, 0o755).tried_to("make", &device.target)?;
             match at::remove(into.as_fd(), name, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => node(into.as_fd(), name, &device.source, &stat),
+                Ok(()) | Err(Errno::NOENT) => again(into.as_fd(), name, &device.source, &stat),
                 Err(errno) => Err(Error::tried("make", &device.target, errno)),
             }
         }
@@ -184,7 +197,7 @@ fn asked(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device) -> Result<()> {
 /// A node outside of /dev: mounted, so that nothing of it stays in what the container wrote.
 fn bind_new_node(root: BorrowedFd<'_>, dev: &OwnedFd, device: &Device, stat: &Stat) -> Result<()> {
     const DRAFT: &str = ".mydocker-node";
-    node(dev.as_fd(), DRAFT, &device.source, stat)?;
+    again(dev.as_fd(), DRAFT, &device.source, stat)?;
     let tree = clone_tree(dev.as_fd(), DRAFT, false)?;
     attach(&tree, file_place(root, &device.target).tried_to("make", &device.target)?.as_fd())?;
     match at::remove(dev.as_fd(), DRAFT, AtFlags::empty()) {

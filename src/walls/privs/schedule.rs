@@ -35,17 +35,17 @@ pub fn enter(process: &Process, personality: Value<'_>) -> Result<()> {
         set_scheduler(process.scheduler.value())?;
     }
     if process.io_priority.value().is_there() {
-        let (class, priority) = (process.io_priority.at("class").text(), process.io_priority.at("priority").natural());
-        let class = place("process.ioPriority.class", "IOPRIO_CLASS_", CLASSES, &class)? as u32 + 1;
+        let (class, priority) = (process.io_priority.at("class").word(), process.io_priority.at("priority").natural());
+        let class = place("process.ioPriority.class", "IOPRIO_CLASS_", CLASSES, class)? as u32 + 1;
         sys::set_io_priority(class << 13 | priority.unwrap_or(0) as u32).tried("set process.ioPriority")?;
     }
     if !personality.is_there() {
         return Ok(());
     }
-    if let Some(flag) = personality.at("flags").texts().first() {
-        return Err(unknown("linux.personality.flags", flag));
+    if let Some(flag) = personality.at("flags").list().next() {
+        return Err(unknown("linux.personality.flags", flag.word()));
     }
-    let persona = match &*personality.at("domain").text() {
+    let persona = match personality.at("domain").word() {
         "LINUX" => 0,
         "LINUX32" => LINUX32,
         other => return Err(unknown("linux.personality.domain", other)),
@@ -54,10 +54,10 @@ pub fn enter(process: &Process, personality: Value<'_>) -> Result<()> {
 }
 
 fn set_scheduler(scheduler: Value<'_>) -> Result<()> {
-    let policy = place("process.scheduler.policy", "SCHED_", POLICIES, &scheduler.at("policy").text())?;
+    let policy = place("process.scheduler.policy", "SCHED_", POLICIES, scheduler.at("policy").word())?;
     let mut flags = 0;
-    for flag in scheduler.at("flags").texts() {
-        flags |= 1 << place("process.scheduler.flags", "SCHED_FLAG_", FLAGS, &flag)?;
+    for flag in scheduler.at("flags").list() {
+        flags |= 1 << place("process.scheduler.flags", "SCHED_FLAG_", FLAGS, flag.word())?;
     }
     let (signed, natural) =
         (|name| scheduler.at(name).number().unwrap_or(0) as i32, |name| scheduler.at(name).natural().unwrap_or(0));

@@ -2,7 +2,6 @@
 //! `calls.txt` is the source; it is read when this is compiled, and only compact tables of it come into the binary.
 
 use crate::kernel::caps;
-use alloc::vec::Vec;
 
 const TEXT: &[u8] = include_bytes!("calls.txt");
 const ARCHITECTURES: usize = 4;
@@ -90,19 +89,24 @@ pub fn granted(call: usize) -> u64 {
 /// The place of a name in the tables. It goes through all names before; only profiles of somebody's own are read so.
 pub fn find(wanted: &str) -> Option<usize> {
     // One call, two names: the kernel's headers for arm define both.
-    let wanted = if wanted == "arm_sync_file_range" { "sync_file_range2" } else { wanted };
-    let mut name = Vec::new();
+    let wanted = if wanted == "arm_sync_file_range" { "sync_file_range2" } else { wanted }.as_bytes();
+    // How many bytes the name before has in common with `wanted`.
+    let mut known = 0;
     let (mut at, mut call) = (0, 0);
     while at < NAMES.len() {
-        name.truncate(usize::from(NAMES[at]));
+        let common = usize::from(NAMES[at]);
+        // One that has more in common with the name before differs where that does, one that has less differs sooner.
+        let mut is_alike = common == known;
+        known = known.min(common);
         loop {
             at += 1;
-            name.push(NAMES[at] & !LAST);
+            is_alike = is_alike && wanted.get(known) == Some(&(NAMES[at] & !LAST));
+            known += usize::from(is_alike);
             if NAMES[at] & LAST != 0 {
                 break;
             }
         }
-        if name == wanted.as_bytes() {
+        if is_alike && known == wanted.len() {
             return Some(call);
         }
         at += 1;

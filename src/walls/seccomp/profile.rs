@@ -312,11 +312,14 @@ static OPS: [Op; 7] = [Op::Ne, Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::Maske
 
 fn condition(node: &Node<'_>) -> Read<Condition> {
     let fields = object(node, "an element of args")?;
-    let node = required(node, fields, "op")?;
-    let name = text(node, "op")?;
-    let Some(op) = known(name, "SCMP_CMP_", OP_NAMES) else { return Err(unknown(node, "op", name)) };
+    let name_node = required(node, fields, "op")?;
+    let name = text(name_node, "op")?;
+    let Some(op) = known(name, "SCMP_CMP_", OP_NAMES) else { return Err(unknown(name_node, "op", name)) };
+    required(node, fields, "index")?;
+    let argument = number(fields, "index", 5, 0)? as u8;
+    required(node, fields, "value")?;
     Ok(Condition {
-        argument: number(fields, "index", 5, 0)? as u8,
+        argument,
         op: OPS[op],
         value: number(fields, "value", u64::MAX, 0)?,
         other: number(fields, "valueTwo", u64::MAX, 0)?,

@@ -502,6 +502,8 @@ fn a_profile_that_is_wrong_is_refused_with_its_place() {
         (named(r#""args":[{"op":"SCMP_CMP_EQ","index":6}]"#), "index is not a number from 0 to 5"),
         (named(r#""args":[{"op":"EQ"}]"#), "unknown op \"EQ\""),
         (named(r#""args":[{}]"#), "op is missing"),
+        (named(r#""args":[{"op":"SCMP_CMP_EQ","value":6}]"#), "index is missing"),
+        (named(r#""args":[{"op":"SCMP_CMP_EQ","index":5}]"#), "value is missing"),
         (named(r#""includes":{"arches":["amd46"]}"#), "unknown architecture \"amd46\""),
         (named(r#""includes":{"caps":["SYS_ADMIN"]}"#), "unknown capability \"SYS_ADMIN\""),
         (named(r#""includes":{"minKernel":"5"}"#), "minKernel \"5\" is not like \"4.8\""),
