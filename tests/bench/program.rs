@@ -13,6 +13,7 @@ mod exec;
 mod logs;
 mod memory;
 mod network;
+mod oci;
 mod peers;
 mod ps;
 mod report;
@@ -25,7 +26,7 @@ use peers::Bench;
 type Group = (&'static str, fn(&mut Bench));
 
 /// The groups of measurements, by their names.
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 12] = [
     ("start", start::measure),
     ("exec", exec::measure),
     ("detached", detached::measure),
@@ -37,6 +38,7 @@ const GROUPS: [Group; 11] = [
     ("archives", archives::measure),
     ("network", network::measure),
     ("calls", calls::measure),
+    ("oci", oci::measure),
 ];
 
 fn main() {
