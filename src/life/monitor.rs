@@ -21,6 +21,7 @@ use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, events, trash};
 use crate::walls;
 use crate::walls::cgroup::{self, Joined, Place};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -83,7 +84,7 @@ struct Monitor<'a> {
     seen: Option<(u64, i64, u64)>,
     /// The number of the one who came last.
     last_client: u32,
-    state: State,
+    state: Box<State>,
     /// How the last run was on its networks when it ended.
     attached: Vec<Attached>,
     /// The run under way; `None` while it waits before it starts the next one.
@@ -279,7 +280,7 @@ impl<'a> Monitor<'a> {
     /// A run is under way: it is written down. Ends it if that fails.
     fn enter(&mut self, container: &Container, mut run: Run) -> Result<()> {
         run.prober = container.spec.health.as_ref().map(Prober::new);
-        self.state = State {
+        *self.state = State {
             pid: run.child.pid,
             status: Status::Running,
             started: time::now(),
@@ -289,7 +290,7 @@ impl<'a> Monitor<'a> {
             health: container.spec.health.as_ref().map(|_| health::unknown()),
             networks: core::mem::take(&mut run.attached),
             ports: run.published.bound.clone(),
-            ..State::created()
+            ..*State::created()
         };
         if let Err(error) = container.write_state(self.store, &self.state, false) {
             return Err(run::end(&run.child, error));

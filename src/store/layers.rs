@@ -16,6 +16,7 @@ use rustix::fs::syncfs;
 use rustix::io::Errno;
 
 /// A layer that is in the store.
+#[derive(Default)]
 pub struct Layer {
     /// 64 hexadecimal digits.
     pub diff_id: String,

@@ -40,6 +40,7 @@ use crate::kernel::timing::Timing;
 use crate::kernel::{file, hex, process};
 use crate::spec::order;
 use crate::spec::record::Usual;
+use crate::spec::text;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -217,7 +218,7 @@ fn only_one(ids: &[String], word: &str, digits: &str) -> Result<Option<String>> 
     }
     let mut list = String::new();
     for id in &order::sorted(fits, &|a, b| a < b) {
-        list.extend([if list.is_empty() { "" } else { ", " }, &id[..12]]);
+        text::add(&mut list, ", ", &id[..12]);
     }
     Err(Error::new(format_args!("multiple IDs found with provided prefix: {word} ({list})")))
 }
