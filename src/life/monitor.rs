@@ -88,7 +88,7 @@ struct Monitor<'a> {
     /// How the last run was on its networks when it ended.
     attached: Vec<Attached>,
     /// The run under way; `None` while it waits before it starts the next one.
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     past: Past,
     /// Whether its run ends because `stop` or `restart` asked for it.
     is_stopping: bool,
@@ -249,11 +249,17 @@ impl Desk {
 
 impl<'a> Monitor<'a> {
     /// The record that the first run is under way. Ends the run if that fails.
-    fn open(store: &'a Store, container: &Container, run: Run, desk: Option<Desk>, size: Winsize) -> Result<Self> {
+    fn open(
+        store: &'a Store,
+        container: &Container,
+        run: Box<Run>,
+        desk: Option<Desk>,
+        size: Winsize,
+    ) -> Result<Box<Self>> {
         let Some(Desk { signals, listener, log, oom_score, seen }) = desk else {
             return Err(run::end(&run.child, Error::new("the monitor is not ready")));
         };
-        let mut monitor = Self {
+        let mut monitor = Box::new(Self {
             store,
             life: None,
             signals,
@@ -273,12 +279,12 @@ impl<'a> Monitor<'a> {
             lingering: Vec::new(),
             size,
             oom_score,
-        };
+        });
         monitor.enter(container, run).map(|()| monitor)
     }
 
     /// A run is under way: it is written down. Ends it if that fails.
-    fn enter(&mut self, container: &Container, mut run: Run) -> Result<()> {
+    fn enter(&mut self, container: &Container, mut run: Box<Run>) -> Result<()> {
         run.prober = container.spec.health.as_ref().map(Prober::new);
         *self.state = State {
             pid: run.child.pid,

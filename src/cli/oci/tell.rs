@@ -59,7 +59,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
         let texts: Vec<String> = pids.iter().map(i32::to_string).collect();
         return print(&format!("[{}]\n", text::join(&texts, ","))).map(|()| OK);
     }
-    let processes: Vec<_> = pids.iter().filter_map(|pid| proc::read(*pid)).collect();
+    let processes: Vec<_> = pids.iter().filter_map(|pid| proc::read(*pid).map(|process| *process)).collect();
     top::show(parsed.words.get(1..).unwrap_or_default(), &processes).map(|()| OK)
 }
 
