@@ -515,8 +515,8 @@ words! {
 
 impl State {
     /// The state of a container that was just made.
-    pub fn created() -> Self {
-        Self {
+    pub fn created() -> Box<Self> {
+        Box::new(Self {
             version: RECORD_VERSION,
             status: Status::Created,
             pid: 0,
@@ -532,7 +532,7 @@ impl State {
             health: None,
             networks: Vec::new(),
             ports: Vec::new(),
-        }
+        })
     }
 }
 

@@ -221,7 +221,8 @@ pub fn parse(verb: &'static Verb, args: Vec<CString>) -> Result<Outcome> {
             let Some(next) = rest.peek() else { break };
             typed = next.to_string_lossy().into_owned();
             if typed == "--" {
-                parsed.words.extend(rest.skip(1).map(text));
+                rest.next();
+                parsed.words.append(&mut rest_of(&mut parser));
                 break;
             }
             if let Some((flag, value)) = old_spelling(&parsed, &typed) {
@@ -236,7 +237,7 @@ pub fn parse(verb: &'static Verb, args: Vec<CString>) -> Result<Outcome> {
             Ok(Some(Arg::Value(word))) => {
                 parsed.words.push(text(word));
                 if verb.stops {
-                    parsed.words.extend(parser.try_raw_args().into_iter().flatten().map(text));
+                    parsed.words.append(&mut rest_of(&mut parser));
                     break;
                 }
                 continue;
@@ -254,8 +255,9 @@ pub fn parse(verb: &'static Verb, args: Vec<CString>) -> Result<Outcome> {
         };
         let Some(flag) = found else { return Ok(Outcome::Help) };
         if flag.value() == REST {
-            let rest = parser.try_raw_args().into_iter().flatten();
-            parsed.flags.extend(rest.map(|word| (flag.key(), text(word))));
+            for word in rest_of(&mut parser) {
+                parsed.flags.push((flag.key(), word));
+            }
             if parsed.given(flag.key()) {
                 break;
             }
@@ -281,6 +283,11 @@ fn no_value(shown: &str) -> Error {
 /// All arguments have been UTF-8 since the first line of `parse`.
 fn text(arg: OsString) -> String {
     arg.into_string().unwrap_or_default()
+}
+
+/// What comes behind the argument that the parser is in.
+fn rest_of(parser: &mut lexopt::Parser) -> Vec<String> {
+    parser.try_raw_args().into_iter().flatten().map(text).collect()
 }
 
 /// `-name` or `-name=bird`, a long flag with one dash.

@@ -392,7 +392,7 @@ fn find(job: &mut Job<'_>, word: &str) -> Result<Option<Box<Image>>> {
     };
     let image = images::get(store, &id)?;
     job.made.spec.image_id = id;
-    Ok(Some(Box::new(image)))
+    Ok(Some(image))
 }
 
 /// What the container, its directory and its user are called.

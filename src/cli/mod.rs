@@ -146,7 +146,7 @@ pub fn open_store_as_we_are() -> Result<Opened> {
     let (root, run) = places();
     let mut store = store::open(root, run)?;
     store.timing = TIMING.get().copied().unwrap_or_default();
-    Ok(Opened(Box::leak(Box::new(store))))
+    Ok(Opened(Box::leak(store)))
 }
 
 static SEALED: AtomicBool = AtomicBool::new(false);

@@ -4,6 +4,7 @@ mod asked;
 mod shown;
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -29,10 +30,10 @@ use mydocker::walls::net::bridge::forwards;
 
 /// `network create NETWORK`
 pub fn create(parsed: &Parsed) -> Result<u8> {
-    let mut asked = Network::default();
-    asked::read(parsed, &mut asked)?;
+    let mut made = Network::default();
+    asked::read(parsed, &mut made)?;
     let store = open_store()?;
-    let made = life::make(&store, asked)?;
+    life::make(&store, &mut made)?;
     print(&format!("{}\n", made.id))?;
     Ok(OK)
 }
@@ -54,13 +55,13 @@ fn all(store: &Store, code: &mut u8) -> Result<Vec<Network>> {
     }
     if !all.iter().any(|network| network.name == DEFAULT) {
         match life::find(store, DEFAULT) {
-            Ok(network) => all.push(network),
+            Ok(network) => all.push(*network),
             Err(error) if errors.is_empty() => complain(&error, code),
             Err(_) => {} // told already
         }
     }
     for name in life::WITHOUT_BRIDGE {
-        all.push(life::without_bridge(name));
+        all.push(*life::without_bridge(name));
     }
     Ok(order::sorted(all, &|a, b| a.name < b.name))
 }
@@ -218,12 +219,12 @@ pub fn disconnect(parsed: &Parsed) -> Result<u8> {
 }
 
 /// The network and the container that the two words stand for. A network that is gone can still be left.
-fn both(store: &Store, parsed: &Parsed, is_left: bool) -> Result<(Network, containers::Container)> {
+fn both(store: &Store, parsed: &Parsed, is_left: bool) -> Result<(Box<Network>, containers::Container)> {
     let [name, word] = [parsed.word(0), parsed.word(1)];
     let found = life::find(store, name);
     let container = containers::find(store, word)?;
     if found.is_err() && is_left && networks::is_on(&container.spec, name) {
-        let mut gone = Network::default();
+        let mut gone = Box::<Network>::default();
         name.clone_into(&mut gone.name);
         return Ok((gone, container));
     }

@@ -38,7 +38,7 @@ pub struct Row {
     /// What was asked.
     pub spec: Box<Spec>,
     /// Its state.
-    pub state: State,
+    pub state: Box<State>,
     /// Whether it stands still.
     pub is_paused: bool,
 }
@@ -214,7 +214,7 @@ pub fn value(row: &Row, all: bool, full: bool, sizes: Option<(u64, u64)>) -> Val
     let cut = |text: &str, chars_max: usize| if full { text.to_owned() } else { cut(text, chars_max) };
     let mut command = String::new();
     for arg in spec.args() {
-        command.extend([if command.is_empty() { "" } else { " " }, arg]);
+        text::add(&mut command, " ", arg);
     }
     let command = cut(&human::visible(&command), COMMAND_CHARS);
     let mut o = Object::new();

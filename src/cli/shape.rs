@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use mydocker::spec::json::tree;
 use mydocker::spec::json::{self, Array, Number, Object, Value};
 use mydocker::spec::map::Map;
+use mydocker::spec::text;
 
 /// The keys of docker's structures in its order. An object that has only such keys is a structure, any other one a map.
 const ORDER: &str = "Id Status RepoTags RepoDigests Parent Comment Created DockerVersion Author Path Args State \
@@ -229,8 +230,7 @@ pub fn put_string(object: &mut Object, key: &str, text: String) {
 
 /// Appends a word to a list with commas between the words.
 pub fn add_word(list: &mut String, word: &str) {
-    list.push_str(if list.is_empty() { "" } else { "," });
-    list.push_str(word);
+    text::add(list, ",", word);
 }
 
 /// Puts labels into an object, as docker's lists have them: `a=b,c=d`.

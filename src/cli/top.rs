@@ -166,7 +166,7 @@ fn add(columns: &mut Vec<(&'static str, Cell)>, list: &str) -> Result<()> {
         for (column, cell) in &COLUMNS {
             let (names, heading) = column.split_once(' ').unwrap_or_default();
             for one in names.split(',') {
-                known.extend([if known.is_empty() { "" } else { ", " }, one]);
+                text::add(&mut known, ", ", one);
                 if one == name {
                     found = Some((heading, *cell));
                 }

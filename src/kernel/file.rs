@@ -4,6 +4,7 @@
 use super::{at, hex, io};
 use crate::error::{Error, Result, Tried};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -401,7 +402,7 @@ pub struct Found {
 
 /// Finds a path that may not be there, but for its last component. Where that is a symlink and `follow` says so, the
 /// symlink's target is found, also one that is not there. Every step stays inside the root, and nothing found is opened.
-pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::result::Result<Found, Errno> {
+pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::result::Result<Box<Found>, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let mut path = path.as_bytes().to_vec();
     for _ in 0..SYMLINKS_MAX {
@@ -413,7 +414,7 @@ pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::res
         if matches!(name.to_bytes(), b"" | b"." | b"..") {
             let dir = open_inside(root, &path, flags)?;
             let stat = Some(rustix::fs::fstat(&dir)?);
-            return Ok(Found { dir, name: c".".to_owned(), stat });
+            return Ok(Box::new(Found { dir, name: c".".to_owned(), stat }));
         }
         let dir = open_inside(root, &path[..cut], flags)?;
         let stat = match statat(&dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
@@ -421,7 +422,7 @@ pub fn find_in_root(root: BorrowedFd<'_>, path: &str, follow: bool) -> core::res
             stat => Some(stat?),
         };
         if !follow || stat.is_none_or(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Symlink) {
-            return Ok(Found { dir, name, stat });
+            return Ok(Box::new(Found { dir, name, stat }));
         }
         let target = readlinkat(&dir, name.as_c_str(), Vec::new())?.into_bytes();
         path.truncate(if target.starts_with(b"/") { 0 } else { cut });

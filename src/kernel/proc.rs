@@ -3,6 +3,7 @@
 
 use super::file;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,7 +66,7 @@ pub struct Machine {
 }
 
 /// Reads about one process; `None` when it has ended.
-pub fn read(pid: i32) -> Option<Process> {
+pub fn read(pid: i32) -> Option<Box<Process>> {
     let dir = file::open_dir(&format!("/proc/{pid}")).ok()?;
     let mut process = parse_stat(&file::text_at(dir.as_fd(), "stat").ok()?)?;
     parse_status(&file::text_at(dir.as_fd(), "status").ok()?, &mut process);
@@ -110,7 +111,7 @@ pub fn pids() -> Vec<i32> {
 }
 
 /// The name is in parentheses and may contain anything, parentheses too: the last one ends it.
-fn parse_stat(text: &str) -> Option<Process> {
+fn parse_stat(text: &str) -> Option<Box<Process>> {
     let (pid, rest) = text.split_once(' ')?;
     let (comm, rest) = rest.strip_prefix('(')?.rsplit_once(')')?;
     let mut words = rest.split_whitespace();
@@ -121,7 +122,7 @@ fn parse_stat(text: &str) -> Option<Process> {
     }
     // Numbered from 1 in the manual page, of which the first three are behind us.
     let field = |number: usize| numbers.get(number - 4).copied();
-    Some(Process {
+    Some(Box::new(Process {
         start_ticks: field(22)? as u64, // with the last one all are there
         pid: pid.parse().ok()?,
         comm: comm.to_owned(),
@@ -136,7 +137,7 @@ fn parse_stat(text: &str) -> Option<Process> {
         nice: field(19)?,
         threads: field(20)? as u64,
         ..Process::default()
-    })
+    }))
 }
 
 /// A zombie has no memory: its lines are missing.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::kernel::process::{self, Child};
 use crate::kernel::{file, sys, time};
 use crate::spec::order;
+use crate::spec::text;
 use crate::spec::{Policy, Spec, Status, Verdict};
 use crate::store::containers::{self, Container};
 use crate::store::{self, Store, images, trash};
@@ -152,7 +153,7 @@ fn entries(store: &Store, tell: Teller<'_>) -> Result<Vec<Entry>> {
     for circle in sequence::straighten(&mut before) {
         let mut line = String::new();
         for at in circle {
-            line.extend([if line.is_empty() { "" } else { ", " }, &specs[at].name]);
+            text::add(&mut line, ", ", &specs[at].name);
         }
         tell(&(line + ": each comes after the next one, in a circle; they start in the order of their names"), false);
     }

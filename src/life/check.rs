@@ -416,6 +416,6 @@ fn put_state_aside(store: &Store, id: &str) -> Result<()> {
     let dir = &container.dir;
     at::rename(dir.as_fd(), "state.json", "state.damaged").tried("put it aside")?;
     let error = "its record was damaged".to_string();
-    let ended = State { status: Status::Exited, exit_code: 137, finished: time::now(), error, ..State::created() };
+    let ended = State { status: Status::Exited, exit_code: 137, finished: time::now(), error, ..*State::created() };
     container.write_state(store, &ended, true)
 }

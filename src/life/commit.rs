@@ -15,6 +15,7 @@ use crate::store::pack::{self, Form};
 use crate::store::reference::Reference;
 use crate::store::{Store, events, layers};
 use crate::walls;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -91,21 +92,23 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
     // The monitor lets it go on when this connection ends, however that comes.
     let paused = if is_running && pause_it { pause(store, container)? } else { None };
     fault::point("commit:paused");
+    let mut layer = layers::Layer::default();
     let mut read = || {
         if let Some(path) = commit.archive {
             write_archive(store, container, is_running.then_some(state.pid), path, true, commit.progress)?;
         }
         let mut add = |source: &mut dyn io::Source| {
-            layers::add(store, &mut io::Counted::new(source, commit.progress), &unpacking::limits())
+            layer = layers::add(store, &mut io::Counted::new(source, commit.progress), &unpacking::limits())?;
+            Ok(())
         };
         packed(&mut |sink| pack_layer(container, sink), &mut add)
     };
-    let layer = read();
+    let done = read();
     // Whoever sees this command end must find the container going on.
     if let Some(socket) = paused {
         let _ = control::request(socket.as_fd(), &Message::Thaw, None); // a monitor that has just ended has nothing to thaw
     }
-    let layer = layer?;
+    done?;
     if layer.left_out.is_empty() && !store.is_rootless {
         layers::note_packed(store, &layer.diff_id, &layer.diff_id)?; // packed again it is the same
     }
@@ -113,7 +116,7 @@ pub fn commit(store: &Store, container: &Container, commit: Commit<'_>) -> Resul
         return Err(Error::new(format_args!("the layer {gone} of container {} is gone from the store", spec.name)));
     }
     let parent = if spec.image_id.is_empty() {
-        Image::default()
+        Box::<Image>::default()
     } else {
         images::get(store, &spec.image_id).unwrap_or_default()
     };

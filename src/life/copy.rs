@@ -19,6 +19,7 @@ use crate::store::unpack::{Limits, Owners, Target, Unpacked};
 use crate::store::{gzip, pack, unpack};
 use crate::walls;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -285,17 +286,20 @@ impl Side {
 }
 
 /// child: what is to be copied out of the container.
-fn source_in(root: BorrowedFd<'_>, path: &Path, copy: &Copy<'_>) -> Result<Found> {
+fn source_in(root: BorrowedFd<'_>, path: &Path, copy: &Copy<'_>) -> Result<Box<Found>> {
     let found = match file::find_in_root(root, &path.text, copy.follows || path.ending != Ending::Plain) {
-        Ok(Found { stat: None, .. }) | Err(Errno::NOENT) => return Err(not_in(copy, copy.inside)),
+        Err(Errno::NOENT) => return Err(not_in(copy, copy.inside)),
         other => other.tried_to("look at", copy.inside)?,
     };
+    if found.stat.is_none() {
+        return Err(not_in(copy, copy.inside));
+    }
     expect_directory(path, &found)?;
     refuse_made_up(&found.dir, &path.text)?;
     Ok(found)
 }
 
-fn source_on_host(path: &Path, follows: bool) -> Result<Found> {
+fn source_on_host(path: &Path, follows: bool) -> Result<Box<Found>> {
     let what = || format!("lstat {}", path.text);
     let found = file::find_in_root(file::open_dir("/")?.as_fd(), &path.text, follows || path.ending != Ending::Plain)
         .tried_with(what)?;
@@ -334,14 +338,14 @@ fn devices_of(root: &OwnedFd, found: &Found, called: &str) -> Result<String> {
 struct Destination<'a> {
     path: &'a Path,
     /// `Err`: its directory is not there.
-    found: core::result::Result<Found, Errno>,
+    found: core::result::Result<Box<Found>, Errno>,
 }
 
 /// As docker's two commands in one: what is there decides what an archive's root becomes.
 fn destination_on_host(path: &Path) -> Result<Destination<'_>> {
     let found = file::find_in_root(file::open_dir("/")?.as_fd(), &path.text, true);
-    match &found {
-        Err(Errno::NOENT) => return Err(not_on_host(path.parent())),
+    match found.as_deref() {
+        Err(&Errno::NOENT) => return Err(not_on_host(path.parent())),
         Ok(Found { stat: Some(stat), .. }) => {
             if is_device(stat) {
                 let text = &path.text;
@@ -372,7 +376,7 @@ fn is_device(stat: &Stat) -> bool {
 /// child: looks at the destination in the container.
 fn destination_in<'a>(root: BorrowedFd<'_>, path: &'a Path, copy: &Copy<'_>) -> Result<Destination<'a>> {
     let found = file::find_in_root(root, &path.text, true);
-    if let Ok(Found { stat: Some(stat), .. }) = &found
+    if let Ok(Found { stat: Some(stat), .. }) = found.as_deref()
         && is_device(stat)
     {
         let what = "must be a directory or a regular file: got a device";
@@ -436,7 +440,7 @@ impl Destination<'_> {
     /// child: where an archive goes that somebody else made: into a directory of the container. In its names, symlinks of
     /// the container are followed, as they would be there.
     fn whole(&self, root: BorrowedFd<'_>, copy: &Copy<'_>) -> Result<Target> {
-        if !matches!(&self.found, Ok(Found { stat: Some(stat), .. }) if is_directory(stat)) {
+        if !matches!(self.found.as_deref(), Ok(Found { stat: Some(stat), .. }) if is_directory(stat)) {
             return Err(Error::new(format_args!("destination \"{}:{}\" must be a directory", copy.word, copy.inside)));
         }
         let base = self.path.text.trim_start_matches('/').as_bytes().to_vec();

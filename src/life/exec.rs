@@ -13,6 +13,7 @@ use crate::store::{Store, events};
 use crate::walls;
 use crate::walls::cgroup::{self, Joined, Place};
 use crate::walls::privs::Identity;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -193,7 +194,7 @@ fn not_running(id: &str) -> Error {
 }
 
 /// What is known of a container that runs. An error for one that is between two runs, `None` for another one.
-pub fn running(store: &Store, container: &Container) -> Result<Option<State>> {
+pub fn running(store: &Store, container: &Container) -> Result<Option<Box<State>>> {
     match remove::settle(store, container)? {
         Some(state) if state.status == Status::Restarting => Err(super::is_restarting(&container.spec.id)),
         state => Ok(state.filter(|state| state.status == Status::Running)),

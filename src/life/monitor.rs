@@ -21,6 +21,7 @@ use crate::store::containers::{self, Container, LOCK_CHANGE, LOCK_LIFE};
 use crate::store::{Store, events, trash};
 use crate::walls;
 use crate::walls::cgroup::{self, Joined, Place};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -83,11 +84,11 @@ struct Monitor<'a> {
     seen: Option<(u64, i64, u64)>,
     /// The number of the one who came last.
     last_client: u32,
-    state: State,
+    state: Box<State>,
     /// How the last run was on its networks when it ended.
     attached: Vec<Attached>,
     /// The run under way; `None` while it waits before it starts the next one.
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     past: Past,
     /// Whether its run ends because `stop` or `restart` asked for it.
     is_stopping: bool,
@@ -248,11 +249,17 @@ impl Desk {
 
 impl<'a> Monitor<'a> {
     /// The record that the first run is under way. Ends the run if that fails.
-    fn open(store: &'a Store, container: &Container, run: Run, desk: Option<Desk>, size: Winsize) -> Result<Self> {
+    fn open(
+        store: &'a Store,
+        container: &Container,
+        run: Box<Run>,
+        desk: Option<Desk>,
+        size: Winsize,
+    ) -> Result<Box<Self>> {
         let Some(Desk { signals, listener, log, oom_score, seen }) = desk else {
             return Err(run::end(&run.child, Error::new("the monitor is not ready")));
         };
-        let mut monitor = Self {
+        let mut monitor = Box::new(Self {
             store,
             life: None,
             signals,
@@ -272,14 +279,14 @@ impl<'a> Monitor<'a> {
             lingering: Vec::new(),
             size,
             oom_score,
-        };
+        });
         monitor.enter(container, run).map(|()| monitor)
     }
 
     /// A run is under way: it is written down. Ends it if that fails.
-    fn enter(&mut self, container: &Container, mut run: Run) -> Result<()> {
+    fn enter(&mut self, container: &Container, mut run: Box<Run>) -> Result<()> {
         run.prober = container.spec.health.as_ref().map(Prober::new);
-        self.state = State {
+        *self.state = State {
             pid: run.child.pid,
             status: Status::Running,
             started: time::now(),
@@ -289,7 +296,7 @@ impl<'a> Monitor<'a> {
             health: container.spec.health.as_ref().map(|_| health::unknown()),
             networks: core::mem::take(&mut run.attached),
             ports: run.published.bound.clone(),
-            ..State::created()
+            ..*State::created()
         };
         if let Err(error) = container.write_state(self.store, &self.state, false) {
             return Err(run::end(&run.child, error));

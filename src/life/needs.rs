@@ -12,6 +12,7 @@ use crate::store::trash::{self, Draft};
 use crate::store::{self, Store, networks};
 use crate::walls::{Visible, cgroup, ids, mount, net, privs, seccomp};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
@@ -106,7 +107,7 @@ struct Here<'a> {
 /// A store with one container, which is removed again.
 struct Scratch {
     draft: Draft,
-    store: Store,
+    store: Box<Store>,
     container: Container,
 }
 
@@ -274,7 +275,7 @@ fn store(here: &mut Here) -> Result<()> {
 }
 
 /// A store with a container of one layer, in which there is a directory.
-fn fill(path: &str, run: &str) -> Result<(Store, Container)> {
+fn fill(path: &str, run: &str) -> Result<(Box<Store>, Container)> {
     let store = store::open(path, run)?;
     let mut spec = Spec::empty();
     spec.id = hex::fresh_id();

@@ -4,10 +4,12 @@ use crate::error::{Error, Result, escaped};
 use crate::kernel::{hex, link};
 use crate::spec::ip;
 use crate::spec::subnet::Subnet;
+use crate::spec::text;
 use crate::store::networks::{self, Network};
 use crate::store::{Store, containers, events};
 use crate::walls::net::{bridge, subnets};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,13 +19,13 @@ use core::net::IpAddr;
 pub const WITHOUT_BRIDGE: [&str; 2] = ["host", "none"];
 
 /// What is shown of a network that has no record.
-pub fn without_bridge(name: &str) -> Network {
+pub fn without_bridge(name: &str) -> Box<Network> {
     let id = hex::sha256(format!("network {name}").as_bytes());
-    Network { name: name.to_owned(), id, ..Network::default() }
+    Box::new(Network { name: name.to_owned(), id, ..Network::default() })
 }
 
 /// The network that a word stands for, docker's built-in ones among them.
-pub fn find(store: &Store, word: &str) -> Result<Network> {
+pub fn find(store: &Store, word: &str) -> Result<Box<Network>> {
     networks::find(store, word).and_then(|network| settled(store, network)).or_else(|error| {
         for name in WITHOUT_BRIDGE {
             let network = without_bridge(name);
@@ -36,7 +38,7 @@ pub fn find(store: &Store, word: &str) -> Result<Network> {
 }
 
 /// The network with a record: the default one gets its own when somebody uses it or looks at it for the first time.
-pub fn settled(store: &Store, network: Network) -> Result<Network> {
+pub fn settled(store: &Store, network: Box<Network>) -> Result<Box<Network>> {
     if !network.id.is_empty() {
         return Ok(network);
     }
@@ -51,7 +53,7 @@ pub fn settled(store: &Store, network: Network) -> Result<Network> {
 
 /// Makes a network as it was asked for; an empty IPv6 subnet is any. What is missing is chosen, and all that is there must
 /// be free.
-pub fn make(store: &Store, mut network: Network) -> Result<Network> {
+pub fn make(store: &Store, network: &mut Network) -> Result<()> {
     if store.is_rootless {
         let why = "networks need root, as they need links of the host: use --network none or --network host";
         return Err(Error::new(why));
@@ -75,10 +77,10 @@ pub fn make(store: &Store, mut network: Network) -> Result<Network> {
         network.subnet6 = Some(range.text());
         network.gateway6 = range.nth(1).map(ip::text);
     }
-    bridge::complete(store, &mut network)?;
-    networks::write(store, &network)?;
+    bridge::complete(store, network)?;
+    networks::write(store, network)?;
     events::network(store, "create", &network.id, &name, "");
-    Ok(network)
+    Ok(())
 }
 
 /// Whether the bridge can have the name that was asked for.
@@ -137,7 +139,7 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
     let network = match networks::get(store, &name) {
         Ok(Some(network)) => network,
         Ok(None) if !WITHOUT_BRIDGE.contains(&name.as_str()) => return Err(missing(&name)), // somebody was faster
-        _ => Network { name: name.clone(), ..Network::default() },
+        _ => Box::new(Network { name: name.clone(), ..Network::default() }),
     };
     let is_sound = network.subnet().is_ok() || WITHOUT_BRIDGE.contains(&name.as_str());
     if is_sound && networks::BUILT_IN.contains(&name.as_str()) {
@@ -145,8 +147,8 @@ pub fn remove(store: &Store, word: &str) -> Result<()> {
     }
     let mut list = String::new();
     for (id, name) in &users(store, &network, false)? {
-        list.push_str(if list.is_empty() { "" } else { ", " });
-        list.extend(["name:\"", name, "\" id:\"", id.get(..12).unwrap_or(id), "\""]);
+        text::add(&mut list, ", ", "name:\"");
+        list.extend([name, "\" id:\"", id.get(..12).unwrap_or(id), "\""]);
     }
     if !list.is_empty() {
         let what = format!("error while removing network: network {name} has active endpoints ({list})");

@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub type Writer<'a> = dyn FnMut(&mut dyn io::Sink) -> Result<()> + 'a;
 
 /// Runs `writer` in a child whose output is what `reader` reads. Errors of the writer win: the reader's is their echo.
-pub fn packed<T>(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<T>) -> Result<T> {
+pub fn packed(writer: &mut Writer<'_>, reader: &mut dyn FnMut(&mut dyn io::Source) -> Result<()>) -> Result<()> {
     let (read, write) = control::pipe()?;
     control::widen(write.as_fd());
     let mut read = Some(read);

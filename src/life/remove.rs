@@ -8,12 +8,13 @@ use crate::store::containers::{self, Container};
 use crate::store::{Store, events, images, trash};
 use crate::walls;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 
 /// The true state of a container. One whose monitor died (only SIGKILL or a power cut can do that) is put right first:
 /// nothing of it runs any more, and its record says so. `None`: it was to go away with its end, and now it has.
-pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
+pub fn settle(store: &Store, container: &Container) -> Result<Option<Box<State>>> {
     let look = || known(store, &container.spec, container.dir.as_fd(), "");
     let (mut state, mut is_sure) = look()?;
     let change = if is_sure { None } else { container.try_change(store) };
@@ -27,7 +28,7 @@ pub fn settle(store: &Store, container: &Container) -> Result<Option<State>> {
 }
 
 /// The same for what [`containers::each`] shows. It is opened only where something is to be put right or to be told.
-pub fn settled(store: &Store, spec: &Spec) -> Result<Option<State>> {
+pub fn settled(store: &Store, spec: &Spec) -> Result<Option<Box<State>>> {
     if let Ok((state, true)) = known(store, spec, store.containers.as_fd(), &[&spec.id, "/"].concat()) {
         return Ok(state);
     }
@@ -39,7 +40,7 @@ pub fn settled(store: &Store, spec: &Spec) -> Result<Option<State>> {
 
 /// The state of a container, and whether that is true: its monitor lives, or is not needed. `dir` and `path` as for
 /// [`containers::state_in`].
-fn known(store: &Store, spec: &Spec, dir: BorrowedFd<'_>, path: &str) -> Result<(Option<State>, bool)> {
+fn known(store: &Store, spec: &Spec, dir: BorrowedFd<'_>, path: &str) -> Result<(Option<Box<State>>, bool)> {
     let found = containers::state_in(store, dir, path, &spec.id)?;
     // What was found by its path is there.
     let is_found = found.is_some() && !path.is_empty();
@@ -62,7 +63,7 @@ fn is_cut_off(store: &Store, spec: &Spec, state: &State) -> bool {
 }
 
 /// A container whose monitor died. Where somebody else is at it, the truth is known, and the putting right is theirs.
-fn put_right(store: &Store, container: &Container, mut state: State, is_ours: bool) -> Result<Option<State>> {
+fn put_right(store: &Store, container: &Container, mut state: Box<State>, is_ours: bool) -> Result<Option<Box<State>>> {
     let is_cut_off = is_cut_off(store, &container.spec, &state);
     if !is_ours && !is_there(store, &container.spec) {
         return Ok(None);

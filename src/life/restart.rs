@@ -157,7 +157,7 @@ mod tests {
             (143, 0, true, None, [false, false, true, false]),
             (137, 0, true, Some(true), [false, false, true, false]),
         ] {
-            let mut state = State { exit_code, restarts, was_stopped, ended_with_host: with_host, ..State::created() };
+            let mut state = State { exit_code, restarts, was_stopped, ended_with_host: with_host, ..*State::created() };
             for (at, policy) in [1, 1, 2, 3].into_iter().enumerate() {
                 let restart = Restart { policy: policies[policy], retries_max: if at == 1 { 2 } else { 0 } };
                 state.status = Status::Exited;

@@ -16,6 +16,7 @@ use crate::store::containers::Container;
 use crate::walls;
 use crate::walls::cgroup::Joined;
 use crate::walls::net::ports::Published;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 use rustix::fd::{AsFd, OwnedFd};
@@ -97,7 +98,7 @@ pub fn begin(
     streams: [Option<OwnedFd>; 3],
     start: Start,
     meanwhile: &mut dyn FnMut() -> Result<()>,
-) -> Result<Run> {
+) -> Result<Box<Run>> {
     let spec = &container.spec;
     let mut prepared = walls::prepare(store, spec, provide::joins(store, spec)?)?;
     fault::point("monitor:prepared");
@@ -180,7 +181,7 @@ fn make_child(
 }
 
 /// Connects the streams of a command that runs.
-fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> {
+fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Box<Run>> {
     let Ends { mut sources, clients, mut held_stdin, stdin_once, typed } = ends;
     let connect = || {
         if let Some(master) = terminal {
@@ -206,7 +207,7 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
             output.add(STARTER, client);
         }
     }
-    Ok(Run {
+    Ok(Box::new(Run {
         hold: None,
         outputs,
         input,
@@ -221,5 +222,5 @@ fn complete(child: Child, ends: Ends, terminal: Option<OwnedFd>) -> Result<Run> 
         has_ended: false,
         began_ms: time::monotonic_ms(),
         child,
-    })
+    }))
 }

@@ -61,7 +61,7 @@ pub fn processes(store: &Store, container: &Container) -> Result<Vec<Process>> {
     let mut processes: Vec<Process> = Vec::new();
     for pid in order::sorted(pids, &|a, b| a < b) {
         if processes.last().is_none_or(|last| last.pid != pid) {
-            processes.extend(proc::read(pid));
+            processes.extend(proc::read(pid).map(|process| *process));
         }
     }
     Ok(processes)

@@ -1,6 +1,7 @@
 //! JSON read from the front, without making anything of what nobody asks for. A record of ours has its parts in the order in
 //! which they are asked for; a tree of all of them, which others' documents need, took ten times as long.
 
+use super::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -146,7 +147,7 @@ impl<'a> Reader<'a> {
         }
         let mut path = String::new();
         for name in self.blamed.iter().rev() {
-            path.extend([if path.is_empty() { "" } else { "." }, name]);
+            text::add(&mut path, ".", name);
         }
         path + if self.is_there { " is not what it has to be" } else { " is missing" }
     }

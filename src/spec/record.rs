@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        let mut state = State::created();
+        let mut state = *State::created();
         state.error = "\"x\"\n".into();
         state.health = Some(Checked { status: Verdict::Healthy, ..Checked::default() });
         let text = to_json(&state);
@@ -452,7 +452,7 @@ mod tests {
              \"oom_killed\":false,\"error\":\"\\\"x\\\"\\n\",\"restarts\":0,\"was_stopped\":false,\
              \"ended_with_host\":null,\"health\":{\"status\":\"healthy\",\"failing_streak\":0,\"log\":[]},\"networks\":[],\"ports\":[]}"
         );
-        let mut again = State::created();
+        let mut again = *State::created();
         assert!(from_json(&mut again, &text));
         assert_eq!(to_json(&again), text);
         let mut spec = crate::spec::Spec::default();

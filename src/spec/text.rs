@@ -13,6 +13,11 @@ pub fn cut<'a>(text: &'a str, between: &str) -> Option<(&'a str, &'a str)> {
     Some((&text[..at], &text[at + between.len()..]))
 }
 
+/// Appends a word to a list with `between` between its words.
+pub fn add(list: &mut String, between: &str, word: &str) {
+    list.extend([if list.is_empty() { "" } else { between }, word]);
+}
+
 /// All of them, with `between` between.
 pub fn join(texts: &[String], between: &str) -> String {
     let mut joined = String::new();

@@ -217,7 +217,7 @@ fn spec_in(
 
 /// What most records have in common: those of what was asked, and those of what happened.
 fn usual(store: &Store) -> &(Usual, Usual) {
-    store.usual.get_or_init(|| (Usual::of(&*Spec::empty(), "env"), Usual::of(&State::created(), "")))
+    store.usual.get_or_init(|| (Usual::of(&*Spec::empty(), "env"), Usual::of(&*State::created(), "")))
 }
 
 /// What was asked of a container that is in order, without opening its directory. What is not, [`look`] sees to.
@@ -273,12 +273,12 @@ fn damaged(store: &Store, id: &str, name: &str, why: &str) -> Error {
 
 /// What happened last to a container, as written in `dir`, or in the container's directory there (`path` is its name and a
 /// slash). `None` when nothing is written.
-pub fn state_in(store: &Store, dir: BorrowedFd<'_>, path: &str, id: &str) -> Result<Option<State>> {
+pub fn state_in(store: &Store, dir: BorrowedFd<'_>, path: &str, id: &str) -> Result<Option<Box<State>>> {
     let mut state = State::created();
     match read_record(store, dir, id, &[path, "state.json"].concat()) {
         // A power cut came between a change and its way to the disk: what it was is not known, but it had begun.
         Ok(text) if is_blank(text.as_bytes()) => state.status = Status::Running,
-        Ok(text) if from_json_as(&mut state, &text, Some(&usual(store).1)) => {}
+        Ok(text) if from_json_as(&mut *state, &text, Some(&usual(store).1)) => {}
         Ok(_) => return Err(unreadable(store, id, "state.json")),
         Err(error) if error.is(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error),
@@ -287,7 +287,7 @@ pub fn state_in(store: &Store, dir: BorrowedFd<'_>, path: &str, id: &str) -> Res
 }
 
 /// The same of the container with this id, by its path.
-pub fn state_of(store: &Store, id: &str) -> Result<State> {
+pub fn state_of(store: &Store, id: &str) -> Result<Box<State>> {
     let state = state_in(store, store.containers.as_fd(), &[id, "/"].concat(), id)?;
     Ok(state.unwrap_or_else(State::created))
 }
@@ -304,7 +304,7 @@ pub fn lives(store: &Store, id: &str) -> Result<bool> {
 
 impl Container {
     /// What happened last, as written. Ask [`Container::is_alive`] before believing `running`.
-    pub fn state(&self, store: &Store) -> Result<State> {
+    pub fn state(&self, store: &Store) -> Result<Box<State>> {
         let state = state_in(store, self.dir.as_fd(), "", &self.spec.id)?;
         Ok(state.unwrap_or_else(State::created))
     }

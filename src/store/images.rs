@@ -11,6 +11,7 @@ use crate::kernel::{at, fault, file, hex};
 use crate::spec::map::{Map, Set};
 use crate::spec::order;
 use crate::spec::record::{from_json, record, to_json};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -161,7 +162,7 @@ pub fn exists(store: &Store, id: &str) -> bool {
 }
 
 /// Reads an image by its full id.
-pub fn get(store: &Store, id: &str) -> Result<Image> {
+pub fn get(store: &Store, id: &str) -> Result<Box<Image>> {
     parse(&document(store, id)?).ok_or_else(|| damaged(store, id, "it is not an image configuration"))
 }
 
@@ -180,9 +181,9 @@ pub fn document(store: &Store, id: &str) -> Result<String> {
 }
 
 /// Reads a configuration document.
-pub fn parse(document: &str) -> Option<Image> {
-    let mut image = Image::default();
-    from_json(&mut image, document).then_some(image)
+pub fn parse(document: &str) -> Option<Box<Image>> {
+    let mut image = Box::<Image>::default();
+    from_json(&mut *image, document).then_some(image)
 }
 
 /// The image that this one was made from, if it is still here. What a document claims is believed if the layers agree.

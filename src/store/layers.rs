@@ -16,6 +16,7 @@ use rustix::fs::syncfs;
 use rustix::io::Errno;
 
 /// A layer that is in the store.
+#[derive(Default)]
 pub struct Layer {
     /// 64 hexadecimal digits.
     pub diff_id: String,
@@ -55,7 +56,7 @@ pub fn unpack(store: &Store, source: &mut dyn Source, limits: &Limits) -> Result
         let diff = file::make_dir_at(draft.dir.as_fd(), "diff", 0o755)?;
         let mut plain = gzip::open(source, limits.ratio_max)?;
         let mut recorder = Recorder::new(&mut plain, draft.dir.as_fd())?;
-        let got = (limits.unpacker)(&mut recorder, diff.as_fd(), limits)?;
+        let got = (limits.unpacker)(&mut *recorder, diff.as_fd(), limits)?;
         recorder.finish()?;
         file::create_at(draft.dir.as_fd(), "size", note(Some(got.bytes), got.tally, diff.as_fd())?.as_bytes(), 0o600)?;
         fault::point("layer:unpacked");

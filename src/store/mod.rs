@@ -40,7 +40,9 @@ use crate::kernel::timing::Timing;
 use crate::kernel::{file, hex, process};
 use crate::spec::order;
 use crate::spec::record::Usual;
+use crate::spec::text;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -82,8 +84,8 @@ const DIRECTORIES: [&str; 10] =
     ["containers", "names", "images", "refs", "files", "layers", "volumes", "networks", "tmp", "trash"];
 
 /// Opens the store, making what is missing. Only its owner may look inside: layers hold setuid programs.
-pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
-    let open = || -> Result<Store> {
+pub fn open(root_path: &str, run_path: &str) -> Result<Box<Store>> {
+    let open = || -> Result<Box<Store>> {
         let root = file::make_dirs(root_path, 0o700)?;
         let sub = |name: &str| match file::open_dir_at(root.as_fd(), name) {
             Err(e) if e.is(Errno::NOENT) => {
@@ -94,7 +96,7 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
             }
             other => other,
         };
-        Ok(Store {
+        Ok(Box::new(Store {
             root_path: root_path.to_owned(),
             run_path: run_path.to_owned(),
             is_rootless: !process::is_in_first_user_namespace(),
@@ -105,7 +107,7 @@ pub fn open(root_path: &str, run_path: &str) -> Result<Store> {
             usual: OnceCell::new(),
             timing: Timing::default(),
             root,
-        })
+        }))
     };
     open().map_err(|e| {
         let way = if e.is(Errno::ROFS) { " (--root DIRECTORY puts it elsewhere)" } else { "" };
@@ -217,7 +219,7 @@ fn only_one(ids: &[String], word: &str, digits: &str) -> Result<Option<String>> 
     }
     let mut list = String::new();
     for id in &order::sorted(fits, &|a, b| a < b) {
-        list.extend([if list.is_empty() { "" } else { ", " }, &id[..12]]);
+        text::add(&mut list, ", ", &id[..12]);
     }
     Err(Error::new(format_args!("multiple IDs found with provided prefix: {word} ({list})")))
 }

@@ -11,6 +11,7 @@ use crate::spec::order;
 use crate::spec::record::{from_json, record, to_json};
 use crate::spec::subnet::Subnet;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -110,17 +111,17 @@ pub fn lock(store: &Store) -> Result<OwnedFd> {
 }
 
 /// The network of this name. The default one is there even before it has a record: then it has no subnet yet.
-pub fn get(store: &Store, name: &str) -> Result<Option<Network>> {
+pub fn get(store: &Store, name: &str) -> Result<Option<Box<Network>>> {
     let networks = store.dir("networks")?;
     let text = match file::read_at(networks.as_fd(), name, file::RECORD_BYTES_MAX) {
         Err(error) if error.is(Errno::NOENT) => {
-            let bridge = Network { name: name.to_owned(), ..Network::default() };
-            return Ok((name == DEFAULT).then_some(bridge));
+            let bridge = || Box::new(Network { name: name.to_owned(), ..Network::default() });
+            return Ok((name == DEFAULT).then(bridge));
         }
         other => other.map_err(|e| store.locate("networks", e))?,
     };
-    let mut network = Network::default();
-    let is_read = core::str::from_utf8(&text).is_ok_and(|text| from_json(&mut network, text));
+    let mut network = Box::<Network>::default();
+    let is_read = core::str::from_utf8(&text).is_ok_and(|text| from_json(&mut *network, text));
     let has_link = network.link.is_empty() || link::check_name(&network.link).is_ok();
     if is_read && network.name == name && hex::is(&network.id, 64) && has_link {
         return Ok(Some(network));
@@ -129,7 +130,7 @@ pub fn get(store: &Store, name: &str) -> Result<Option<Network>> {
 }
 
 /// The name that a word stands for: a name, or the beginning of an id.
-pub fn find(store: &Store, word: &str) -> Result<Network> {
+pub fn find(store: &Store, word: &str) -> Result<Box<Network>> {
     let missing = || Error::new(format_args!("network {} not found", escaped(word)));
     if !is_name(word) {
         return Err(missing());
@@ -140,7 +141,7 @@ pub fn find(store: &Store, word: &str) -> Result<Network> {
     let (all, _) = all(store)?;
     let ids: Vec<String> = all.iter().map(|network| network.id.clone()).collect();
     let id = only_one(&ids, word, word)?.ok_or_else(missing)?;
-    all.into_iter().find(|network| network.id == id).ok_or_else(missing)
+    all.into_iter().find(|network| network.id == id).map(Box::new).ok_or_else(missing)
 }
 
 /// Whether a word can be the name of a network, docker's rule.
@@ -157,7 +158,7 @@ pub fn all(store: &Store) -> Result<(Vec<Network>, Vec<Error>)> {
             continue; // one that is being written
         }
         match get(store, &name) {
-            Ok(network) => found.extend(network),
+            Ok(network) => found.extend(network.map(|network| *network)),
             Err(error) => errors.push(error),
         }
     }

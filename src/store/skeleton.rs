@@ -7,6 +7,7 @@ use super::tar::{self, BLOCK_BYTES, Block, Entry, Kind, Parser, Step, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Sink, Source};
 use crate::kernel::{at, file};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -39,7 +40,7 @@ struct Headers {
 
 impl Headers {
     /// Takes the next block that is not content. Two of zeros end the archive; what follows is junk that was hashed.
-    fn block(&mut self, block: &Block) -> Result<Option<Entry>> {
+    fn block(&mut self, block: &Block) -> Result<Option<Box<Entry>>> {
         if self.zeros == 2 {
             return Ok(None);
         }
@@ -78,9 +79,9 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Writes to the file [`NAME`] in the layer's directory.
-    pub fn new(source: &'a mut dyn Source, layer: BorrowedFd<'_>) -> Result<Self> {
+    pub fn new(source: &'a mut dyn Source, layer: BorrowedFd<'_>) -> Result<Box<Self>> {
         let to = file::create_at(layer, NAME, &[0; HEAD_BYTES], 0o600)?;
-        Ok(Self {
+        Ok(Box::new(Self {
             source,
             to,
             out: Vec::with_capacity(BUFFER_BYTES + 2 * BLOCK_BYTES),
@@ -93,11 +94,11 @@ impl<'a> Recorder<'a> {
             in_tree: false,
             padding: 0,
             bytes: 0,
-        })
+        }))
     }
 
     /// To be called when all has been read: only then is it a skeleton.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<()> {
         let rest = self.block;
         self.raw(&rest[..self.filled])?;
         self.flush()?;

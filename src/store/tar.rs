@@ -12,6 +12,7 @@ pub use emit::emit;
 
 use crate::error::{Error, Result};
 use crate::spec::map::Map;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -178,7 +179,7 @@ pub enum Step {
     /// A block of zeros where a header could be: two of them end the archive.
     Zeros,
     /// An entry. `stored` bytes and their padding stand before the next block for the parser.
-    Entry(Entry),
+    Entry(Box<Entry>),
 }
 
 /// Reads headers. Content goes past it: see [`Step::Entry`].
@@ -201,9 +202,9 @@ enum State {
     /// A pax header or a long name.
     Record { flag: u8, size: usize, bytes: Vec<u8> },
     /// GNU's old sparse map goes on in extension blocks.
-    OldMap(Entry),
+    OldMap(Box<Entry>),
     /// A pax 1.0 sparse map stands before the content: decimal numbers, each on a line.
-    NewMap(Entry, SparseMap),
+    NewMap(Box<Entry>, SparseMap),
 }
 
 /// What was read of a pax 1.0 sparse map.
@@ -305,7 +306,7 @@ impl Parser {
     fn entry(&mut self, block: &Block, flag: u8, mut pax: Pax) -> Result<Step> {
         let (long_name, long_link) = (self.long_name.take(), self.long_link.take());
         let name = pax.sparse.name.take().or(pax.path.take()).or(long_name).unwrap_or_else(|| header_name(block));
-        let mut entry = Entry::new(name, kind(flag));
+        let mut entry = Box::new(Entry::new(name, kind(flag)));
         if entry.kind == Kind::File && entry.name.ends_with(b"/") {
             entry.kind = Kind::Directory; // how v7 says it
         }
@@ -340,7 +341,7 @@ impl Parser {
         finish(entry)
     }
 
-    fn map_block(&mut self, block: &Block, mut entry: Entry, mut map: SparseMap) -> Result<Step> {
+    fn map_block(&mut self, block: &Block, mut entry: Box<Entry>, mut map: SparseMap) -> Result<Step> {
         let bad = || Error::new("damaged map of a sparse file");
         entry.stored = entry.stored.checked_sub(BLOCK_BYTES as u64).ok_or_else(bad)?;
         let regions = entry.regions.get_or_insert_default();
@@ -392,7 +393,7 @@ fn read_numbers(entry: &mut Entry, block: &Block, pax: &Pax) -> Result<()> {
 }
 
 /// The entry, if its sparse map is a possible one.
-fn finish(entry: Entry) -> Result<Step> {
+fn finish(entry: Box<Entry>) -> Result<Step> {
     if let Some(regions) = &entry.regions {
         let (mut end, mut stored, mut is_possible) = (0u64, 0u64, true);
         for region in regions {

@@ -14,6 +14,7 @@ use super::tar::{self, Entry, Kind, Region, Time, shown};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::io::{self, Source};
 use crate::kernel::{at, file, sys};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -122,7 +123,7 @@ pub fn mark_opaque(root: BorrowedFd<'_>, paths: &[Vec<u8>]) -> Result<()> {
 }
 
 /// Makes this entry and all that follow it.
-fn fill(tree: &mut Tree<'_>, archive: &mut Archive<'_>, first: Option<Entry>) -> Result<Unpacked> {
+fn fill(tree: &mut Tree<'_>, archive: &mut Archive<'_>, first: Option<Box<Entry>>) -> Result<Unpacked> {
     let mut next = first;
     while let Some(mut entry) = next {
         if let Some(Target { base, .. }) = tree.target {
@@ -181,7 +182,7 @@ fn copy_all(
     let limits = Limits { bytes_max: u64::MAX, entries_max: u64::MAX, ..Limits::default() };
     let mut archive = Archive::new(source, &limits, false);
     let first = archive.next()?;
-    let target = first.as_ref().map(place).transpose()?;
+    let target = first.as_deref().map(place).transpose()?;
     let Some(target) = target else { return Ok(Unpacked::default()) };
     let mut tree = Tree::new(target.root.as_fd());
     (tree.target, tree.owners) = (Some(&target), owners);

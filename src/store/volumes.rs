@@ -7,6 +7,7 @@ use crate::spec::Spec;
 use crate::spec::map::Map;
 use crate::spec::order;
 use crate::spec::record::{from_json, record, to_json};
+use crate::spec::text;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -121,7 +122,7 @@ fn users(store: &Store, name: &str, but: &str) -> Result<String> {
         // No look that finishes a removal: it would wait for the lock that we hold.
         match containers::open(store, id) {
             Ok(container) if id != but && is_mounted(&container.spec, name) => {
-                users.extend([if users.is_empty() { "" } else { ", " }, id]);
+                text::add(&mut users, ", ", id);
             }
             Err(error) if file::exists_at(store.containers.as_fd(), id) && !containers::is_going(store, id) => {
                 return Err(Error::new(format_args!("cannot tell whether volume {name} is in use: {error}")));

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::kernel::process;
 use crate::spec::{Attached, Namespace, Network, Owner, Spec};
 use crate::store::Store;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -57,7 +58,7 @@ pub enum Late {
 }
 
 /// monitor: makes what must exist before the process does. On an error the caller releases.
-pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<Prepared> {
+pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<Box<Prepared>> {
     privs::refuse_missing(&spec.security)?;
     let cgroup = cgroup::prepare(spec)?;
     store.timing.mark("cgroup::prepare");
@@ -73,7 +74,7 @@ pub fn prepare(store: &Store, spec: &Spec, joins: Vec<join::Joined>) -> Result<P
     }
     let filter = filter(spec, &cgroup)?;
     store.timing.mark("filter");
-    Ok(Prepared { cgroup, joins, filter, published: net::ports::prepare(store, spec)? })
+    Ok(Box::new(Prepared { cgroup, joins, filter, published: net::ports::prepare(store, spec)? }))
 }
 
 /// The system call filter of a container's processes, compiled for the capabilities that its root has.

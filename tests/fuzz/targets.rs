@@ -152,7 +152,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stream", run: stream, mend: leave, words: &["\x1f\u{8b}\x08", "(\u{b5}/\u{fd}", "\0\0"] },
     Target { name: "image", run: image, mend: leave, words: JSON },
     Target { name: "record", run: |input| document(input, Spec::default), mend: leave, words: JSON },
-    Target { name: "state", run: |input| document(input, State::created), mend: leave, words: JSON },
+    Target { name: "state", run: |input| document(input, || *State::created()), mend: leave, words: JSON },
     Target { name: "volume", run: |input| document(input, Volume::default), mend: leave, words: JSON },
     Target { name: "network", run: network, mend: leave, words: NETWORK },
     Target {
@@ -279,7 +279,7 @@ fn again(entry: &Entry) {
     let mut back = None;
     for block in bytes.as_chunks::<BLOCK_BYTES>().0 {
         match parser.block(block).unwrap() {
-            Step::Entry(entry) => back = Some(entry),
+            Step::Entry(entry) => back = Some(*entry),
             _ => assert!(back.is_none()),
         }
     }

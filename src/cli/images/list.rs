@@ -5,6 +5,7 @@ use crate::cli::args::Parsed;
 use crate::cli::filter::{self, Filter};
 use crate::cli::shape::{picked, put_string, put_text};
 use crate::cli::{OK, complain, human, open_store, print_list, read};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,7 +28,7 @@ fn asked(store: &Store, typed: &str) -> Result<Asked> {
     let filter = filter::parse(typed, "before dangling label reference since until")?;
     let at = match filter.key {
         "until" => read::moment::moment(&filter.value, time::now())?,
-        "before" | "since" => created(&images::get(store, &images::expect(store, &filter.value)?)?),
+        "before" | "since" => created(&*images::get(store, &images::expect(store, &filter.value)?)?),
         _ => 0,
     };
     Ok(Asked(filter, at))
@@ -72,7 +73,7 @@ fn fits(filters: &[Asked], name: Option<&Reference>, image: &Image) -> bool {
 /// An image of the store, and its layers.
 pub struct Stored {
     pub id: String,
-    pub image: Image,
+    pub image: Box<Image>,
     pub layers: Vec<String>,
 }
 
@@ -191,7 +192,7 @@ fn add_bundled(store: &Store, add: &mut Add<'_>) -> Result<()> {
     let Some(own) = bundle::own()? else { return Ok(()) };
     for packed in bundle::list(&own.index, "images") {
         if bundle::is_unstored(store, packed) {
-            let image: Image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
+            let image = images::parse(bundle::text(packed, "config")).unwrap_or_default();
             let mut size = 0;
             for layer in bundle::list(packed, "layers") {
                 size += bundle::number(layer, "size");

@@ -22,7 +22,7 @@ const VOLUME: &str = "CreatedAt @created,Driver - \"local\",Labels labels,Mountp
 /// An image.
 pub fn value(store: &Store, id: &str) -> Result<Value> {
     let image = images::get(store, id)?;
-    let (mut o, mut data) = (record(&image), Object::new());
+    let (mut o, mut data) = (record(&*image), Object::new());
     let mut tags = Vec::new();
     for (reference, to) in &images::references(store)? {
         if to == id {

@@ -67,7 +67,7 @@ pub fn ps(parsed: &Parsed) -> Result<u8> {
     }
     let mut processes = Vec::new();
     for pid in pids {
-        processes.extend(proc::read(pid));
+        processes.extend(proc::read(pid).map(|process| *process));
     }
     top::show(parsed.words.get(1..).unwrap_or_default(), &processes).map(|()| OK)
 }

@@ -3,6 +3,7 @@
 use super::{has_control, nth, volume_name, wrong, wrongs};
 use alloc::borrow::ToOwned;
 use mydocker::error::Result;
+use mydocker::spec::text;
 use mydocker::spec::{Mount, MountKind};
 
 /// Reads `-v`: `/ctr`, `name:/ctr[:options]`, `/host:/ctr[:options]`. The source is left as typed: a host path is absolute,
@@ -54,8 +55,7 @@ pub fn volume(text: &str) -> Result<Mount> {
                 if group == 2 {
                     option.clone_into(&mut mount.propagation);
                 }
-                let comma = if mount.mode.is_empty() { "" } else { "," };
-                mount.mode.extend([comma, option]);
+                text::add(&mut mount.mode, ",", option);
             }
         }
     }

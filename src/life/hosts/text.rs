@@ -3,6 +3,7 @@
 use crate::kernel::hex;
 use crate::spec::ip;
 use crate::spec::subnet::Subnet;
+use crate::spec::text;
 use crate::spec::{Attached, Spec};
 use crate::store::networks;
 use alloc::string::String;
@@ -22,7 +23,7 @@ pub const HOST_GATEWAY: &str = "host-gateway";
 fn add(words: &mut String, word: &str) {
     let is_word = !word.is_empty() && word.bytes().all(|b| b > b' ' && b != b'#' && b != 0x7f);
     if is_word && !words.split(' ').any(|one| one == word) {
-        words.extend([if words.is_empty() { "" } else { " " }, word]);
+        text::add(words, " ", word);
     }
 }
 

@@ -61,26 +61,26 @@ pub fn read(text: &str) -> Read<Node<'_>> {
 
 /// A document without its places. `None` when it is none, or has a number that is too large.
 pub fn value(text: &str) -> Option<json::Value> {
-    own(read(text).ok()?.value)
+    own(&read(text).ok()?.value)
 }
 
-fn own(value: Value) -> Option<json::Value> {
+fn own(value: &Value) -> Option<json::Value> {
     Some(match value {
         Value::Null => json::Value::Null,
-        Value::Bool(is_so) => json::Value::Bool(is_so),
+        Value::Bool(is_so) => json::Value::Bool(*is_so),
         Value::Number(text) => json::Value::Number(number(text)?),
-        Value::Text(text) => json::Value::String(text.into_owned()),
+        Value::Text(text) => json::Value::String((**text).into()),
         Value::List(nodes) => {
             let mut list = json::Array::new();
             for node in nodes {
-                list.push(own(node.value)?);
+                list.push(own(&node.value)?);
             }
             json::Value::Array(list)
         }
         Value::Object(fields) => {
             let mut entries = Vec::with_capacity(fields.len());
             for (name, node) in fields {
-                entries.push((name.into_owned(), own(node.value)?));
+                entries.push(((**name).into(), own(&node.value)?));
             }
             json::Value::Object(Map::of(entries))
         }

@@ -11,6 +11,7 @@ use crate::store::images::{self, Image};
 use crate::store::reference::{self, Reference};
 use crate::store::tar::shown;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -48,7 +49,7 @@ pub struct Planned {
 
 impl Planned {
     /// Its configuration, and that as it is stored. An error when the archive does not have it whole.
-    pub fn read(&self, place: &Place) -> Result<(Image, String)> {
+    pub fn read(&self, place: &Place) -> Result<(Box<Image>, String)> {
         let document = content(place, &self.config, CONFIG_BYTES_MAX)?;
         let document = String::from_utf8(document).unwrap_or_default();
         let image = images::parse(&document);

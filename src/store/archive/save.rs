@@ -41,30 +41,33 @@ pub fn find(store: &Store, words: &[String]) -> Result<Vec<Saved>> {
     let mut all: Vec<Saved> = Vec::new();
     let references = images::references(store)?;
     for word in words {
-        let mut found: Vec<(String, Option<Reference>)> = Vec::new();
+        let mut is_found = false;
         if let Ok(parsed) = reference::parse(word)
             && !word.rsplit('/').next().unwrap_or("").contains(':')
         {
-            let same = references.iter().filter(|(reference, _)| reference.name == parsed.name);
-            found.extend(same.map(|(reference, id)| (id.clone(), Some(reference.clone()))));
+            for (reference, id) in references.iter().filter(|(reference, _)| reference.name == parsed.name) {
+                take(&mut all, id, Some(reference));
+                is_found = true;
+            }
         }
-        if found.is_empty() {
-            found.push(match images::find(store, word)?.ok_or_else(|| images::missing(word))? {
-                Found::Reference(reference, id) => (id, Some(reference)),
-                Found::Id(id) => (id, None),
-            });
-        }
-        for (id, name) in found {
-            let at = all.iter().position(|saved| saved.id == id).unwrap_or_else(|| {
-                all.push(Saved { id, names: Vec::new() });
-                all.len() - 1
-            });
-            if let Some(name) = name.filter(|name| !all[at].names.contains(name)) {
-                all[at].names.push(name);
+        if !is_found {
+            match images::find(store, word)?.ok_or_else(|| images::missing(word))? {
+                Found::Reference(reference, id) => take(&mut all, &id, Some(&reference)),
+                Found::Id(id) => take(&mut all, &id, None),
             }
         }
     }
     Ok(all)
+}
+
+/// Adds an image, and a name of it, to those that are saved, where they are not among them.
+fn take(all: &mut Vec<Saved>, id: &str, name: Option<&Reference>) {
+    if !all.iter().any(|saved| saved.id == id) {
+        all.push(Saved { id: id.into(), names: Vec::new() });
+    }
+    for saved in all.iter_mut().filter(|saved| saved.id == id) {
+        saved.names.extend(name.filter(|name| !saved.names.contains(name)).cloned());
+    }
 }
 
 /// Writes an archive of these images. The images are locked (shared) until the caller unlocks them.

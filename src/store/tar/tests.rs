@@ -10,7 +10,7 @@ fn parse(bytes: &[u8]) -> Result<Entry> {
         let mut block = [0; BLOCK_BYTES];
         block[..chunk.len()].copy_from_slice(chunk);
         if let Step::Entry(entry) = parser.block(&block)? {
-            return Ok(entry);
+            return Ok(*entry);
         }
     }
     Err(Error::new("no entry"))

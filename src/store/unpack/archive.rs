@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel::hex::Hash;
 use crate::kernel::io::Source;
 use crate::store::tar::{self, Entry, Parser, Step, shown};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -32,7 +33,7 @@ impl<'a> Archive<'a> {
 
     /// The next entry, `None` at the end of the archive. Its content follows in the stream: all of it must be taken, and
     /// then [`Archive::end`] be called.
-    pub fn next(&mut self) -> Result<Option<Entry>> {
+    pub fn next(&mut self) -> Result<Option<Box<Entry>>> {
         let mut zeros = 0;
         while zeros < 2 {
             let mut block = [0; tar::BLOCK_BYTES];
@@ -66,7 +67,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Goes on behind the content of an entry.
-    pub fn end(&mut self, mut entry: Entry) -> Result<()> {
+    pub fn end(&mut self, mut entry: Box<Entry>) -> Result<()> {
         self.last = core::mem::take(&mut entry.name);
         self.stream.end_of_content(tar::padding(entry.stored))
     }

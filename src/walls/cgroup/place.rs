@@ -6,6 +6,7 @@
 use crate::error::{Error, Result, escaped};
 use crate::kernel::{at, file};
 use crate::spec::Spec;
+use crate::spec::text;
 use crate::spec::words;
 use alloc::format;
 use alloc::string::String;
@@ -152,8 +153,7 @@ fn parse_mountinfo(text: &str, wanted: &str) -> (Vec<Hierarchy>, bool) {
         }
         let mut ours = String::new();
         for option in options.split(',').filter(|option| words::has(wanted, option)) {
-            ours.push_str(if ours.is_empty() { "" } else { "," });
-            ours.push_str(option);
+            text::add(&mut ours, ",", option);
         }
         let v2 = kind == "cgroup2";
         let first = ours.split(',').next().unwrap_or("");

@@ -168,8 +168,7 @@ fn hardware(endpoint: &Endpoint, ip: Ipv4Addr) -> [u8; 6] {
 fn written(hardware: [u8; 6]) -> String {
     let mut text = String::new();
     for byte in hardware {
-        text.push_str(if text.is_empty() { "" } else { ":" });
-        text.push_str(&hex::encode(&[byte]));
+        text::add(&mut text, ":", &hex::encode(&[byte]));
     }
     text
 }
