@@ -319,9 +319,9 @@ impl<T: Part + Default> Part for Vec<T> {
 }
 
 /// An object of texts, or of what counts as one.
-fn read_map(
-    json: Option<&mut Reader<'_>>,
-    value: fn(&mut Reader<'_>) -> Option<String>,
+fn read_map<'a>(
+    json: Option<&mut Reader<'a>>,
+    value: fn(&mut Reader<'a>) -> Option<String>,
 ) -> Option<Map<String, String>> {
     let json = json?;
     json.enter()?;
@@ -347,7 +347,7 @@ impl Part for Map<String, String> {
     }
 
     fn read(&mut self, json: Option<&mut Reader<'_>>) -> bool {
-        let read = read_map(json, |json| json.string());
+        let read = read_map(json, Reader::string);
         let is_read = read.is_some();
         *self = read.unwrap_or_default();
         is_read

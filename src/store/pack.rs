@@ -479,7 +479,7 @@ impl<'a> Walk<'a> {
             FileType::CharacterDevice | FileType::Unknown => statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
                 .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0),
             FileType::RegularFile if notes.file_whiteouts => openat(dir, name, FILE, Mode::empty()).is_ok_and(|fd| {
-                let mark = at::c(&[&self.overlay, "whiteout"].concat());
+                let mark = at::c(&[self.overlay, "whiteout"].concat());
                 mark.is_ok_and(|mark| fgetxattr(&fd, &*mark, &mut [0u8; 16][..]).is_ok())
             }),
             _ => false,

@@ -135,7 +135,7 @@ fn fill(tree: &mut Tree<'_>, archive: &mut Archive<'_>, first: Option<Box<Entry>
             }
         }
         tree.add(&entry, &mut archive.stream)?;
-        archive.end(entry)?;
+        archive.end(&mut entry)?;
         next = archive.next()?;
     }
     tree.set_directory_times()?;

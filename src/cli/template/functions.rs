@@ -254,7 +254,7 @@ fn slice(value: &Value, bounds: &[Seen<'_>]) -> Answer {
     };
     let found = match value {
         Value::String(text) => text.get(from..to).map(|text| Value::String(text.to_owned())),
-        Value::Array(list) => list.get(from..to).map(|list| Value::Array(list.iter().cloned().collect())),
+        Value::Array(list) => list.get(from..to).map(|list| Value::Array(list.to_vec())),
         other => return Err(format!("can't slice item of type {}", kind(other))),
     };
     found.ok_or_else(|| format!("index out of range: {to}"))

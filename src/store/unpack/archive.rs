@@ -67,7 +67,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Goes on behind the content of an entry.
-    pub fn end(&mut self, mut entry: Box<Entry>) -> Result<()> {
+    pub fn end(&mut self, entry: &mut Entry) -> Result<()> {
         self.last = core::mem::take(&mut entry.name);
         self.stream.end_of_content(tar::padding(entry.stored))
     }
