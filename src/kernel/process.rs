@@ -1,7 +1,7 @@
 //! Processes: forks that keep a pidfd, waiting on it, what a started program may inherit, and one-shot polls.
 
 use super::sys::{self, Clone};
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result, Tried, escaped};
 use crate::spec::schema::Value;
 use crate::spec::words;
 use alloc::format;
@@ -208,7 +208,7 @@ pub fn id_lines(rows: Value<'_>) -> String {
 pub fn map_ids(pid: i32, uids: &str, gids: &str) -> Result<OwnedFd> {
     for (name, map) in [("uid_map", uids), ("gid_map", gids)] {
         super::file::write_at(rustix::fs::CWD, &format!("/proc/{pid}/{name}"), map)
-            .tried(format_args!("map the ids {map:?} of the container"))?;
+            .tried(format_args!("map the ids {} of the container", escaped(map)))?;
     }
     super::at::open(rustix::fs::CWD, &format!("/proc/{pid}/ns/user"), OFlags::RDONLY)
         .tried("open the container's user namespace")

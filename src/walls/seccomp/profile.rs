@@ -8,7 +8,7 @@ use super::machine::{self, Machine};
 use super::rules::{
     ALLOW, Action, Condition, ERRNO, ERRNO_MAX, KILL_PROCESS, KILL_THREAD, LOG, NOTIFY, Op, Rule, Rules, TRACE, TRAP,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escaped};
 use crate::kernel::caps;
 use crate::spec::json::tree::{self, Node, Read, Value, Wrong};
 use crate::spec::text::is_alike;
@@ -121,7 +121,7 @@ fn is(node: &Node<'_>, name: &str, what: &str) -> Box<Wrong> {
 }
 
 fn unknown(node: &Node<'_>, what: &str, name: &str) -> Box<Wrong> {
-    wrong(node, format!("unknown {what} {name:?}"))
+    wrong(node, format!("unknown {what} \"{}\"", escaped(name)))
 }
 
 fn object<'n, 'a>(node: &'n Node<'a>, what: &str) -> Read<&'n Fields<'a>> {
@@ -348,7 +348,7 @@ fn when(fields: &Fields<'_>, name: &str, machine: &Machine) -> Read<When> {
         let parts = version.split_once('.').and_then(|(one, two)| Some((one.parse().ok()?, two.parse().ok()?)));
         when.kernel = match parts {
             Some(parts) => Some(parts),
-            None => return Err(wrong(node, format!("minKernel {version:?} is not like \"4.8\""))),
+            None => return Err(wrong(node, format!("minKernel \"{}\" is not like \"4.8\"", escaped(version)))),
         };
     }
     Ok(when)
