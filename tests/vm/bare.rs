@@ -36,3 +36,11 @@ fn the_next_kernel_on_tmpfs() {
 fn the_newest_kernel_on_initramfs() {
     smoke(NEWEST, "initramfs", &[]);
 }
+
+#[test]
+fn a_bundle_with_cgroup_v2_alone() {
+    for kernels in [OLDEST, NEWEST] {
+        let outcome = Machine::new(kernels).run("oci.sh").ok();
+        tell(&format!("oci.sh {}", kernels[0]), outcome.took);
+    }
+}
