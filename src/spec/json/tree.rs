@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         let found = self.text.get(self.at..).and_then(|rest| rest.chars().next());
         let what = match found {
             None => format!("expected {what}, but the text ends"),
-            Some(found) => format!("expected {what}, not '{}'", found.escape_debug()),
+            Some(found) => format!("expected {what}, not {found:?}"),
         };
         Box::new(Wrong { at: self.at, what })
     }
