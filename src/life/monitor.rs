@@ -487,16 +487,20 @@ impl<'a> Monitor<'a> {
         for client in &self.clients {
             watch(client.socket.as_fd());
         }
+        let (mut end, mut outputs) = (None, [None; 2]);
         if let Some(run) = &self.run {
-            watch(run.child.pidfd.as_fd());
-            run.outputs.iter().for_each(|output| output.watch(&mut fds));
+            end = Some(fds.len());
+            fds.push(PollFd::new(&run.child.pidfd, PollFlags::IN));
+            outputs = run.outputs.each_ref().map(|output| output.watch(&mut fds));
             run.input.watch(&mut fds);
             run.relays.watch(&run.published, &mut fds);
             if let Some(prober) = &run.prober {
                 prober.watch(&mut fds);
             }
         }
-        self.lingering.iter().for_each(|output| output.watch(&mut fds));
+        for output in &self.lingering {
+            output.watch(&mut fds);
+        }
         let ready = process::wait_for_each(&mut fds, self.limit_ms());
         drop(fds);
         if ready[0] {
@@ -516,7 +520,8 @@ impl<'a> Monitor<'a> {
         if ready[1] {
             self.accept();
         }
-        self.pump(container);
+        let is_ready = |at: Option<usize>| at.is_some_and(|at| ready[at]);
+        self.pump(container, is_ready(end), outputs.map(is_ready));
         self.check(container);
         let is_due = |at: i64| time::monotonic_ms() >= at;
         if let Some(run) = self.run.as_mut().filter(|run| run.kill_at.is_some_and(is_due)) {
@@ -550,16 +555,17 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    /// Moves what the container and its readers have for each other, and notices the end.
-    fn pump(&mut self, container: &Container) {
+    /// Moves what the container and its readers have for each other, and notices the end. What was ready is told: nothing is
+    /// asked twice in a turn.
+    fn pump(&mut self, container: &Container, has_ended: bool, outputs: [bool; 2]) {
         let mut failure = None;
         if let Some(run) = &mut self.run {
-            if process::readable(run.child.pidfd.as_fd(), 0) {
+            if has_ended {
                 run.has_ended = true;
                 run.kill_at = None;
             }
-            for output in &mut run.outputs {
-                if let Err(error) = output.pump(&mut self.log, run.has_ended) {
+            for (output, is_ready) in run.outputs.iter_mut().zip(outputs) {
+                if let Err(error) = output.pump(&mut self.log, is_ready, has_ended) {
                     failure = Some(error);
                 }
             }
@@ -572,7 +578,7 @@ impl<'a> Monitor<'a> {
             let _ = container.note_state(self.store, &self.state, false); // it is the same disk
         }
         self.lingering.retain_mut(|output| {
-            let _ = output.pump(&mut self.log, true); // its part of the log is complete
+            let _ = output.pump(&mut self.log, false, true); // its part of the log is complete
             output.has_reader()
         });
     }

@@ -82,18 +82,16 @@ impl Output {
         self.readers.retain(|reader| reader.of != of);
     }
 
-    /// Adds what this stream waits for.
-    pub fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+    /// Adds what this stream waits for. Returns which of them tells that there is something to read.
+    pub fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) -> Option<usize> {
         for reader in &self.readers {
             if !reader.waiting.is_empty() {
                 fds.push(PollFd::from_borrowed_fd(reader.to.as_fd(), PollFlags::OUT));
             }
         }
-        if let Some(source) = &self.source
-            && !self.is_held_back()
-        {
-            fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
-        }
+        let source = self.source.as_ref().filter(|_| !self.is_held_back())?;
+        fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
+        Some(fds.len() - 1)
     }
 
     /// Whether somebody still reads it.
@@ -105,12 +103,12 @@ impl Output {
         self.readers.iter().any(|reader| reader.waiting.len() - reader.taken >= WAITING_BYTES_MAX)
     }
 
-    /// Moves what can be moved now. `is_last`: the container has ended, so what is not there now never comes.
-    pub fn pump(&mut self, log: &mut log::Log, is_last: bool) -> Result<()> {
+    /// Moves what can be moved now. `is_ready`: there is something to read; `is_last`: the container has ended, so what is
+    /// not there now never comes.
+    pub fn pump(&mut self, log: &mut log::Log, is_ready: bool, is_last: bool) -> Result<()> {
         self.give(b"");
         let mut result = Ok(());
-        let Some(source) = &self.source else { return result };
-        if !is_last && (self.is_held_back() || !process::readable(source.as_fd(), 0)) {
+        if self.source.is_none() || !is_last && (self.is_held_back() || !is_ready) {
             return result;
         }
         // Neither stays: a container that is silent costs no memory.
