@@ -87,7 +87,7 @@ fn dispatch(mut args: Vec<CString>) -> Result<u8> {
         Some(_) => {}
     }
     let Some((verb, count)) = verbs::find(&words) else { return group(&words) };
-    match args::parse(verb, args.split_off(count))? {
+    match args::parse(verb, args::texts(args.split_off(count))?)? {
         Outcome::Run(parsed) => {
             let done = (verb.run)(&parsed);
             cli::tell_timing();

@@ -201,8 +201,8 @@ impl Verb {
     }
 }
 
-/// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
-pub fn parse(verb: &'static Verb, args: Vec<CString>) -> Result<Outcome> {
+/// Arguments as text, which all of them have to be.
+pub fn texts(args: Vec<CString>) -> Result<Vec<String>> {
     let mut texts = Vec::with_capacity(args.len());
     for arg in args {
         texts.push(arg.into_string().map_err(|error| {
@@ -213,7 +213,12 @@ pub fn parse(verb: &'static Verb, args: Vec<CString>) -> Result<Outcome> {
             bad(["argument \"", &shown, "\" is not UTF-8"].concat())
         })?);
     }
-    let mut parser = lexopt::Parser::from_args(texts);
+    Ok(texts)
+}
+
+/// Reads the arguments after the verb. Errors are one line each, with the exit code docker gives them.
+pub fn parse(verb: &'static Verb, args: Vec<String>) -> Result<Outcome> {
+    let mut parser = lexopt::Parser::from_args(args);
     let mut parsed = Parsed { verb: verb.name(), words: Vec::new(), flags: Vec::new(), known: verb.known() };
     let mut typed = String::new(); // the whole argument that the parser is in
     loop {
@@ -380,12 +385,12 @@ mod tests {
     static RUN: Verb = Verb { names: "run,container run", words: (1, MANY), stops: true, run: |_| Ok(0) };
     static PS: Verb = Verb { names: "ps", words: (0, 1), stops: false, ..RUN };
 
-    fn os(line: &str) -> Vec<CString> {
-        line.split(' ').filter(|word| !word.is_empty()).map(|word| CString::new(word).unwrap()).collect()
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
     }
 
     fn typed(verb: &'static Verb, line: &str) -> String {
-        match parse(verb, os(line)) {
+        match parse(verb, words(line)) {
             Ok(Outcome::Help) => "help".to_owned(),
             Ok(Outcome::Run(parsed)) => {
                 let flags: Vec<String> = parsed.flags.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -442,13 +447,13 @@ mod tests {
             assert_eq!(typed(&RUN, line), want, "{line}");
         }
         assert!(typed(&PS, "a b").starts_with("1 'mydocker ps' requires at most 1 argument; "));
-        let error = parse(&RUN, alloc::vec![c"a\xff".into()]).err().map(|error| error.to_string());
+        let error = texts(alloc::vec![c"a\xff".into()]).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("argument \"a\\xff\" is not UTF-8"));
     }
 
     #[test]
     fn reading_values() {
-        let Ok(Outcome::Run(parsed)) = parse(&RUN, os("-d -d=false -m 5x -p a -p b img")) else { panic!() };
+        let Ok(Outcome::Run(parsed)) = parse(&RUN, words("-d -d=false -m 5x -p a -p b img")) else { panic!() };
         assert!(!parsed.on("detach") && parsed.given("detach") && !parsed.given("tty"));
         assert_eq!(parsed.all("publish"), ["a", "b"]);
         let error = parsed.read("memory", super::super::read::bytes).err().map(|error| error.to_string());

@@ -89,10 +89,7 @@ pub fn bundle(parsed: &Parsed) -> Result<u8> {
 /// The image that the entry names, `None` without an entry. What is wrong with its flags is found here and not later.
 fn entry_image_of(args: &[&str]) -> Result<Option<String>> {
     let Some((run, _)) = verbs::find(&["run"]).filter(|_| !args.is_empty()) else { return Ok(None) };
-    let mut words = Vec::new();
-    for word in args {
-        words.push(CString::new(*word).unwrap_or_default()); // none has a NUL
-    }
+    let words = args.iter().copied().map(ToOwned::to_owned).collect();
     let Outcome::Run(parsed) = args::parse(run, words)? else {
         return Err(bad("--help cannot be an entry: see 'mydocker help run'"));
     };

@@ -42,7 +42,7 @@ pub fn is_called() -> bool {
 
 /// Does what an engine wants. What fails is written to its log, too.
 pub fn door(args: Vec<CString>) -> Result<u8> {
-    let before = match args::parse(&BEFORE, args).map_err(|error| error.exit(1))? {
+    let before = match args::texts(args).and_then(|args| args::parse(&BEFORE, args)).map_err(|error| error.exit(1))? {
         Outcome::Run(before) => before,
         Outcome::Help => return help(),
     };
@@ -65,11 +65,7 @@ fn help() -> Result<u8> {
 
 /// Reads what was typed after a verb. `None` when its help is what was wanted.
 fn parse(verb: &'static Verb, words: Vec<String>) -> Result<Option<Parsed>> {
-    let mut args = Vec::new();
-    for word in words {
-        args.push(CString::new(word).unwrap_or_default()); // it was such
-    }
-    match args::parse(verb, args)? {
+    match args::parse(verb, words)? {
         Outcome::Run(parsed) => Ok(Some(parsed)),
         Outcome::Help => print(&super::help::help(verb)).map(|()| None),
     }

@@ -34,15 +34,22 @@ pub fn make_dirs(path: &str, mode: u32) -> Result<OwnedFd> {
         Err(error) if error.is(Errno::NOENT) => {}
         other => return other,
     }
-    let mut end = 0;
-    while end < path.len() {
-        end = path[end + 1..].find('/').map_or(path.len(), |at| end + 1 + at);
-        match at::make_dir(CWD, &path[..end], mode) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::tried("make the directory", &path[..end], errno)),
-        }
-    }
+    make_path(path, mode)?;
     open_dir(path)
+}
+
+/// Its parents are looked at only where they turn out to be missing: most of the time only the last name is.
+fn make_path(path: &str, mode: u32) -> Result<()> {
+    let make = || at::make_dir(CWD, path, mode);
+    let mut made = make();
+    if let (Err(Errno::NOENT), Some(parent)) = (made, path.rfind('/').filter(|parent| *parent > 0)) {
+        make_path(&path[..parent], mode)?;
+        made = make();
+    }
+    match made {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(Error::tried("make the directory", path, errno)),
+    }
 }
 
 /// Makes a directory if it is missing, and opens it.

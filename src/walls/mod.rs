@@ -151,22 +151,18 @@ pub fn become_user(spec: &Spec, identity: &privs::Identity<'_>, cgroup: &cgroup:
 /// child: the last wall. What follows are execve and, if that fails, a report and the end. Returns the descriptor for who
 /// decides about calls, which only the filter of a bundle has.
 pub fn lock(no_new_privileges: bool, user: &privs::User, filter: Option<&seccomp::Filter>) -> Result<Option<OwnedFd>> {
+    let enter = || filter.map_or(Ok(None), seccomp::enter);
     if no_new_privileges {
         privs::forbid_new()?;
         // Then the filter takes no power, and need not let through what gives powers up.
         privs::lock(user)?;
+        return enter();
     }
-    let mut decides = None;
-    if let Some(filter) = filter {
-        if !no_new_privileges {
-            privs::raise()?;
-        }
-        decides = seccomp::enter(filter)?;
+    if filter.is_some() {
+        privs::raise()?;
     }
-    if !no_new_privileges {
-        privs::lock(user)?;
-    }
-    Ok(decides)
+    let decides = enter()?;
+    privs::lock(user).map(|()| decides)
 }
 
 /// Anyone: removes what outlives the processes, whatever their end was. Kills what is left in the cgroup first. What takes

@@ -20,6 +20,8 @@ const CALLS_MORE: u64 = 2;
 const INSTRUCTIONS_MORE: u64 = 30;
 /// How often a count that is too high is taken again: what is late once is not late always.
 const TRIES: usize = 12;
+/// The same of instructions: each of them takes 20 to 60 µs.
+const STEPPED_TRIES: usize = 2;
 const LINE_CHARS: usize = 118;
 
 /// How instructions are counted.
@@ -274,8 +276,12 @@ fn commands_cost_what_they_did() {
             |calls| calls.values().sum(),
             || case.calls(&host),
         );
-        let tries = if case.how == How::Valgrind { 2 } else { 1 }; // a step takes 20 µs
-        let instructions = least(tries, |count| good(*count, most(&was)), |count| *count, || case.instructions(&host));
+        let instructions = least(
+            if case.how == How::Not { 1 } else { STEPPED_TRIES },
+            |count| good(*count, most(&was)),
+            |count| *count,
+            || case.instructions(&host),
+        );
         let now = Cost { calls, instructions };
         println!("{name}: {} calls, {} instructions", now.sum(), dotted(now.instructions));
         compare(&mut wrong, &name, &was, &now);

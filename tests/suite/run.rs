@@ -1,6 +1,8 @@
 //! `run` in the foreground and the shape of its answers.
 
 use crate::host::Host;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn the_exit_code_is_the_commands() {
@@ -205,4 +207,10 @@ fn the_store_can_be_named_on_the_command_line() {
     assert_eq!(h.ok(&["--root", root, "images", "--format", "{{.Repository}}"]), "busybox");
     assert_eq!(h.ok(&["--root", &h.path("other"), "images", "-q"]), "");
     h.run(&["--rot", "x", "ps"]).fails(125, "--root");
+    // What is missing on the way to a place is made, for its owner alone.
+    h.ok(&["--root", &h.path("far/away//from/"), "images"]);
+    h.ok(&["--run-root", &h.path("near/by/"), "run", "--rm", "busybox", "true"]);
+    for made in ["far", "far/away/from/layers", "near", "near/by"] {
+        assert_eq!(fs::metadata(h.path(made)).unwrap().permissions().mode() & 0o7777, 0o700, "{made}");
+    }
 }
