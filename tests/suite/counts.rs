@@ -18,7 +18,8 @@ use std::process::Command;
 const CALLS_MORE: u64 = 2;
 /// How many instructions more are none, in thousandths.
 const INSTRUCTIONS_MORE: u64 = 30;
-/// How often a count that is too high is taken again: what is late once is not late always.
+/// How often a count that is too high is taken again: what is late once is not late always. Written is the one in the middle
+/// of so many.
 const TRIES: usize = 12;
 /// The same of instructions: each of them takes 20 to 60 µs.
 const STEPPED_TRIES: usize = 2;
@@ -190,24 +191,18 @@ pub fn by_valgrind(host: &Host, command: &Command) -> u64 {
     count.unwrap_or_else(|| panic!("{command:?}: {text}"))
 }
 
-/// The least of some tries; no more of them than are needed to find one that is good enough.
-fn least<T: Default>(
-    tries: usize,
-    good: impl Fn(&T) -> bool,
-    key: impl Fn(&T) -> u64,
-    mut take: impl FnMut() -> T,
-) -> T {
-    let mut best = take();
-    for _ in 1..tries {
-        if good(&best) {
-            break;
+/// The first of some tries that is at most `most`, else the least of them. Without `most` the one in the middle.
+fn one_of<T>(tries: usize, most: Option<u64>, key: impl Fn(&T) -> u64, mut take: impl FnMut() -> T) -> T {
+    let mut all = Vec::new();
+    for _ in 0..tries {
+        let taken = take();
+        if most.is_some_and(|most| key(&taken) <= most) {
+            return taken;
         }
-        let next = take();
-        if key(&next) < key(&best) {
-            best = next;
-        }
+        all.push(taken);
     }
-    best
+    all.sort_by_key(key);
+    all.swap_remove(if most.is_some() { 0 } else { (tries - 1) / 2 })
 }
 
 /// What is new or more, and what is less.
@@ -231,13 +226,13 @@ fn compare(wrong: &mut String, name: &str, was: &Cost, now: &Cost) {
     if now.sum() > was.sum() + CALLS_MORE {
         writeln!(wrong, "{name}: {} system calls, were {}:{}", now.sum(), was.sum(), difference(was, now)).unwrap();
     }
-    if now.instructions > most(was) {
+    if now.instructions > most_instructions(was) {
         let (is, were) = (dotted(now.instructions), dotted(was.instructions));
         writeln!(wrong, "{name}: {is} instructions, were {were}").unwrap();
     }
 }
 
-fn most(was: &Cost) -> u64 {
+fn most_instructions(was: &Cost) -> u64 {
     was.instructions + was.instructions * INSTRUCTIONS_MORE / 1000
 }
 
@@ -269,19 +264,11 @@ fn commands_cost_what_they_did() {
             }
         }
         let was = known.get(name.as_str()).cloned().unwrap_or_default();
-        let good = |now: u64, most: u64| !is_written && now <= most;
-        let calls = least(
-            TRIES,
-            |calls: &BTreeMap<String, u64>| good(calls.values().sum(), was.sum() + CALLS_MORE),
-            |calls| calls.values().sum(),
-            || case.calls(&host),
-        );
-        let instructions = least(
-            if case.how == How::Not { 1 } else { STEPPED_TRIES },
-            |count| good(*count, most(&was)),
-            |count| *count,
-            || case.instructions(&host),
-        );
+        let most = |most: u64| (!is_written).then_some(most);
+        let sum = |calls: &BTreeMap<String, u64>| calls.values().sum();
+        let calls = one_of(TRIES, most(was.sum() + CALLS_MORE), sum, || case.calls(&host));
+        let tries = if case.how == How::Not { 1 } else { STEPPED_TRIES };
+        let instructions = one_of(tries, most(most_instructions(&was)), |count| *count, || case.instructions(&host));
         let now = Cost { calls, instructions };
         println!("{name}: {} calls, {} instructions", now.sum(), dotted(now.instructions));
         compare(&mut wrong, &name, &was, &now);
