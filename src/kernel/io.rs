@@ -37,6 +37,7 @@ pub fn newline(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Short pieces of text that are to be written together.
+#[derive(Default)]
 pub struct Gathered {
     bytes: Vec<u8>,
     filled: usize,

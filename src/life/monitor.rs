@@ -13,7 +13,7 @@ use super::init::Start;
 use super::log::Log;
 use super::restart::{self, Action, Event, Past, Phase};
 use super::run::{self, Run, STARTER};
-use super::stream::{self, Output};
+use super::stream::{self, Buffers, Output};
 use crate::error::{Error, Result, Tried};
 use crate::kernel::{fault, file, lock, process, sys, time};
 use crate::spec::{Attached, Restart, Spec, State, Status};
@@ -36,6 +36,8 @@ const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 /// How often a monitor that is to remove its container looks whether the one who works with it is done.
 const LOCK_WAIT_MS: i64 = 5;
+/// Who has said nothing for so long is silent.
+const SILENCE_MS: i64 = 100;
 /// The exit code of a run that could not begin, docker's.
 const EXIT_UNSTARTED: u8 = 128;
 
@@ -100,6 +102,7 @@ struct Monitor<'a> {
     start_at: Option<i64>,
     /// What the readers of earlier runs have not taken yet.
     lingering: Vec<Output>,
+    buffers: Buffers,
     size: Winsize,
     /// Our own `oom_score_adj` before we protected ourselves: what a container's processes inherit.
     oom_score: String,
@@ -277,6 +280,7 @@ impl<'a> Monitor<'a> {
             action: Action::Stay,
             start_at: None,
             lingering: Vec::new(),
+            buffers: Buffers::default(),
             size,
             oom_score,
         });
@@ -475,7 +479,9 @@ impl<'a> Monitor<'a> {
         let check_at = self.run.as_ref().and_then(|run| run.prober.as_ref()?.deadline());
         let at = |at: Option<i64>| at.unwrap_or(i64::MAX);
         let first = at(kill_at).min(at(check_at)).min(at(self.start_at));
-        if first == i64::MAX { -1 } else { (first - time::monotonic_ms()).max(0) }
+        let left_ms = if first == i64::MAX { i64::MAX } else { (first - time::monotonic_ms()).max(0) };
+        let left_ms = if self.buffers.are_there() { left_ms.min(SILENCE_MS) } else { left_ms };
+        if left_ms == i64::MAX { -1 } else { left_ms }
     }
 
     /// Waits for something to happen, and deals with all that did.
@@ -503,6 +509,9 @@ impl<'a> Monitor<'a> {
         }
         let ready = process::wait_for_each(&mut fds, self.limit_ms());
         drop(fds);
+        if !ready.contains(&true) {
+            self.buffers = Buffers::default(); // a container that is silent costs no memory
+        }
         if ready[0] {
             while sys::next_signal(self.signals.as_fd()).is_some() {
                 self.goes_down(container); // the init of the host ends everything so
@@ -565,7 +574,7 @@ impl<'a> Monitor<'a> {
                 run.kill_at = None;
             }
             for (output, is_ready) in run.outputs.iter_mut().zip(outputs) {
-                if let Err(error) = output.pump(&mut self.log, is_ready, has_ended) {
+                if let Err(error) = output.pump(&mut self.log, &mut self.buffers, is_ready, has_ended) {
                     failure = Some(error);
                 }
             }
@@ -578,7 +587,7 @@ impl<'a> Monitor<'a> {
             let _ = container.note_state(self.store, &self.state, false); // it is the same disk
         }
         self.lingering.retain_mut(|output| {
-            let _ = output.pump(&mut self.log, false, true); // its part of the log is complete
+            let _ = output.pump(&mut self.log, &mut self.buffers, false, true); // its part of the log is complete
             output.has_reader()
         });
     }

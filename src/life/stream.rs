@@ -23,6 +23,27 @@ const LAST_BYTES: usize = 1 << 20;
 /// So much may wait for one reader before it holds the container, and with it the other readers, back: docker's limit.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
+/// What bytes pass through on their way to the log. A container that is silent has none.
+#[derive(Default)]
+pub struct Buffers {
+    chunk: Vec<u8>,
+    records: Gathered,
+}
+
+impl Buffers {
+    /// Whether they take up memory.
+    pub fn are_there(&self) -> bool {
+        !self.chunk.is_empty()
+    }
+
+    fn make(&mut self) -> (&mut [u8], &mut Gathered) {
+        if !self.are_there() {
+            *self = Self { chunk: vec![0; CHUNK_BYTES], records: Gathered::new(log::RECORDS_BYTES) };
+        }
+        (&mut self.chunk, &mut self.records)
+    }
+}
+
 /// One who reads along.
 struct Reader {
     /// The client whose it is.
@@ -105,14 +126,14 @@ impl Output {
 
     /// Moves what can be moved now. `is_ready`: there is something to read; `is_last`: the container has ended, so what is
     /// not there now never comes.
-    pub fn pump(&mut self, log: &mut log::Log, is_ready: bool, is_last: bool) -> Result<()> {
+    pub fn pump(&mut self, log: &mut log::Log, buffers: &mut Buffers, is_ready: bool, is_last: bool) -> Result<()> {
         self.give(b"");
         let mut result = Ok(());
         if self.source.is_none() || !is_last && (self.is_held_back() || !is_ready) {
             return result;
         }
-        // Neither stays: a container that is silent costs no memory.
-        let (mut chunk, mut records, mut moved) = (vec![0; CHUNK_BYTES], Gathered::new(log::RECORDS_BYTES), 0);
+        let (chunk, records) = buffers.make();
+        let mut moved = 0;
         // At the end everything is taken in, as much as a pipe holds: a reader that is stuck must not hold the truth back, nor
         // who has outlived the container and writes on.
         let mut has_ended = is_last;
@@ -120,7 +141,7 @@ impl Output {
             && (is_last || !self.is_held_back())
             && let Some(source) = &self.source
         {
-            let Some(n) = control::read_some(source.as_fd(), &mut chunk) else { break };
+            let Some(n) = control::read_some(source.as_fd(), chunk) else { break };
             if n == CHUNK_BYTES && !self.is_wide {
                 control::widen(source.as_fd());
                 for reader in &self.readers {
@@ -128,9 +149,9 @@ impl Output {
                 }
                 self.is_wide = true;
             }
-            result = result.and(self.log.write(log, &chunk[..n], &mut records));
+            result = result.and(self.log.write(log, &chunk[..n], records));
             if !self.readers.is_empty() {
-                result = result.and(log.append(&mut records)); // nobody has seen what is not in the log
+                result = result.and(log.append(records)); // nobody has seen what is not in the log
             }
             self.give(&chunk[..n]);
             moved += n;
@@ -140,11 +161,11 @@ impl Output {
             }
         }
         if has_ended {
-            result = result.and(self.log.finish(log, &mut records));
+            result = result.and(self.log.finish(log, records));
             self.source = None;
             self.give(b"");
         }
-        result.and(log.append(&mut records))
+        result.and(log.append(records))
     }
 
     fn give(&mut self, bytes: &[u8]) {

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::process::{fewer, until};
+use std::fs;
 
 #[test]
 fn two_streams_come_out_on_two_streams() {
@@ -80,6 +81,21 @@ fn a_detached_container_does_not_wait_for_readers() {
     assert_eq!(h.ok("wait box"), "0");
     assert_eq!(h.ok("logs --tail 1 box"), "done");
     assert_eq!(h.ok("logs box").lines().count(), 100_001);
+}
+
+#[test]
+fn a_container_that_has_become_silent_costs_no_buffers() {
+    let h = Host::new();
+    h.ok("run -d --name box busybox sh -c 'seq 100000; echo done; exec sleep 1000'");
+    until("all of it is there", || h.ok("logs --tail 1 box") == "done");
+    let rollup = format!("/proc/{}/smaps_rollup", crate::crash::monitor(&h, "box"));
+    let own_kb = || -> u32 {
+        let text = fs::read_to_string(&rollup).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).unwrap();
+        line.trim_end_matches(" kB").trim().parse().unwrap()
+    };
+    until("the buffers of 192 kB have gone", || own_kb() < 180);
+    h.ok("rm -f box");
 }
 
 #[test]
