@@ -63,7 +63,7 @@ pub fn measure(bench: &mut Bench) {
     }
     memory(bench, &dir);
     for (at, engine) in engines.iter().enumerate() {
-        sh(&format!("{0} rm -f tree-{at}; {0} rmi -f debian changed again loaded", engine.call));
+        sh(&format!("{0} rm -f tree-{at} plain-{at}; {0} rmi -f debian changed again loaded", engine.call));
     }
 }
 
@@ -73,17 +73,17 @@ fn of_engine(task: &str, call: &str, at: &str, dir: &str) -> (String, String) {
         "import" => (format!("{call} import {dir}/other.tar again"), format!("{call} rmi again")),
         "load" => (format!("{call} load -i {dir}/{at}.load"), format!("{call} rmi loaded")),
         "save" => (format!("{call} save -o {dir}/{at}.out debian"), format!("rm {dir}/{at}.out")),
-        "export" => (format!("{call} export -o {dir}/{at}.out tree-{at}"), format!("rm {dir}/{at}.out")),
+        "export" => (format!("{call} export -o {dir}/{at}.out plain-{at}"), format!("rm {dir}/{at}.out")),
         _ => (format!("{call} commit tree-{at} changed"), format!("{call} rmi changed")),
     }
 }
 
-/// The image, a container of it with 50 MB of changes, and an archive to load.
+/// The image, a container of it as it is and one with 50 MB of changes, and an archive to load.
 fn prepare(at: &str, name: &str, call: &str, tree: &str, dir: &str) {
     let change = "for n in $(seq 1000); do dd if=/dev/urandom bs=50k count=1 of=/opt/file$n 2>/dev/null; done";
     let line = format!(
         "{call} import {dir}/other.tar loaded && {call} save -o {dir}/{at}.load loaded && {call} rmi loaded &&
-         {call} import {tree} debian && {call} run --network none --name tree-{at} debian sh -c '{change}'"
+         {call} import {tree} debian && {call} create --name plain-{at} debian true && {call} run --network none --name tree-{at} debian sh -c '{change}'"
     );
     assert!(sh(&format!("{{ {line}; }} >/dev/null 2>&1")), "{name} cannot prepare: {line}");
 }
