@@ -445,7 +445,10 @@ impl<'a> Monitor<'a> {
         if is_removed {
             let _ = trash::sweep(self.store);
         }
-        stream::linger(&mut self.lingering);
+        if self.lingering.iter().any(Output::has_reader) {
+            drop(self.buffers); // a reader that is stuck may stay for long
+            stream::linger(&mut self.lingering);
+        }
         sys::exit(0)
     }
 
