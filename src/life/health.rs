@@ -26,6 +26,10 @@ const PIPE_BYTES: usize = 64 << 10;
 const CHECKS_MAX: usize = 5;
 /// How long a check that was killed may take to be gone before its container is done with.
 const KILL_WAIT_MS: i64 = 100;
+/// So long one that has failed may take to tell of the process that it had born: microseconds, where nobody holds it.
+const TELL_WAIT_MS: i64 = 2000;
+/// And not more than this: a process, its terminal, and two failures.
+const MESSAGES_MAX: usize = 4;
 const SIGKILL: i32 = 9;
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -246,7 +250,10 @@ impl Probe {
             match control::hear(&mut self.awaited, sync.as_fd()) {
                 Ok(true) => {}
                 Ok(false) => self.sync = None,
-                Err(error) => (self.sync, failure) = (None, Some(error)),
+                Err(error) => {
+                    failure = Some(error);
+                    self.hear_out();
+                }
             }
         }
         self.listen();
@@ -263,6 +270,20 @@ impl Probe {
             process::wait(self.child.pidfd.as_fd());
         }
         Some(failure.map_or(Ok(code), Err))
+    }
+
+    /// After a failure: the program's process may tell of it before the one that had it born has told of that process, which
+    /// is ours to reap: a pid namespace with a zombie never ends. Who tells ends at once.
+    fn hear_out(&mut self) {
+        let Some(sync) = self.sync.take() else { return };
+        process::readable(self.child.pidfd.as_fd(), TELL_WAIT_MS);
+        for _ in 0..MESSAGES_MAX {
+            if !process::readable(sync.as_fd(), 0)
+                || matches!(control::hear(&mut self.awaited, sync.as_fd()), Ok(false))
+            {
+                return;
+            }
+        }
     }
 
     /// Takes what it says, as much as a pipe holds; most of what is too much is only taken.
@@ -325,6 +346,8 @@ fn due(health: &Health, status: Verdict, ran_ns: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     fn health() -> Health {
@@ -336,6 +359,38 @@ mod tests {
             start_interval_ns: 5,
             retries: 2,
         }
+    }
+
+    fn child(line: &str) -> (std::process::Child, Child) {
+        let started = std::process::Command::new("sh").args(["-c", line]).spawn().unwrap();
+        let pid = started.id() as i32;
+        (started, Child { pid, pidfd: process::open_pidfd(pid).unwrap() })
+    }
+
+    /// A process that is born may fail before the one that had it born has told of it.
+    #[test]
+    fn who_is_told_of_after_the_failure_is_reaped() {
+        let ((_, program), (_, teller)) = (child("exit 1"), child("exit 0"));
+        let (sync, theirs) = control::pair().unwrap();
+        let (pid, pidfd) = (program.pid, process::duplicate(&program.pidfd).unwrap());
+        control::send(theirs.as_fd(), &control::Message::Failed(crate::error::Error::new("no such program"))).unwrap();
+        control::send_with(theirs.as_fd(), &control::Message::Started(pid), Some(program.pidfd.as_fd())).unwrap();
+        drop(theirs);
+        let mut probe = Probe {
+            began: 0,
+            ran_ns: 0,
+            child: teller,
+            awaited: Awaited::default(),
+            sync: Some(sync),
+            output: control::pipe().unwrap().0,
+            said: Vec::new(),
+            is_cut: false,
+            is_silent: false,
+            is_late: false,
+            is_void: false,
+        };
+        assert!(probe.follow().is_some_and(|end| end.is_err()));
+        assert!(!process::is_child(pidfd.as_fd()), "it was not reaped");
     }
 
     /// Checks at these moments after the start end with these codes: the verdict and the streak.
